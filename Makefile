@@ -1,0 +1,43 @@
+# Every target makes what it needs; a second call of any installs nothing. `make` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo params test check bench compare clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
+
+install: $(INSTALLED) ## make the environment (.venv) with the pinned packages
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: install ## run the whole pipeline on the built-in corpus and print the results
+	dvc repro
+	@cat data/ensemble/tables.md
+
+params: install ## compose conf/ into params.yaml
+	python -m pipeline.compose
+
+test: install ## all tests
+	python -m pytest
+
+check: install ## format, lint and types
+	ruff format --check . && ruff check . && mypy
+
+compare: install ## the figures of all experiments, side by side
+	python -m pipeline.compare
+
+bench: install ## the benchmarks, each prints one table
+	@for file in benchmarks/*.py; do python $$file || exit 1; done
+
+clean: ## delete outs, scratch and environment, keep DVC's cache
+	rm -rf $(VENV) data work

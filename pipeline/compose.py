@@ -1,0 +1,55 @@
+"""conf/ -> params.yaml. `python -m pipeline.compose` (`make params`) writes it; `dvc exp run` does so by itself.
+
+`dvc repro` reads the committed params.yaml and never looks at conf/, so a stage that starts says where the two differ.
+"""
+
+import logging
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dvc.utils.hydra import compose_and_dump
+
+log = logging.getLogger(__name__)
+
+
+def text(conf: Path, overrides: Sequence[str] = ()) -> str:
+    """The composition of `conf` with Hydra `overrides`, byte for byte as `dvc exp run` writes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "params.yaml"
+        compose_and_dump(file, str(conf.resolve()), None, "config", folder, list(overrides))
+        return file.read_text(encoding="utf-8")
+
+
+def announce(params: Path, conf: Path) -> None:
+    """Say in one line what params.yaml overrides, if it is not conf/ composed."""
+    if not (params.is_file() and conf.is_dir()):
+        return
+    differences = sorted(_differences(yaml.safe_load(params.read_text()), yaml.safe_load(text(conf))))
+    if differences:
+        shown = ", ".join(differences[:3]) + (", ..." if len(differences) > 3 else "")
+        log.info("params.yaml overrides %d settings of conf/ as it stands: %s", len(differences), shown)
+
+
+def _differences(ours: Any, composed: Any, path: str = "") -> list[str]:
+    if ours == composed:
+        return []
+    if not (isinstance(ours, dict) and isinstance(composed, dict)):
+        return [f"{path}={ours!r}"]
+    found = []
+    for key in {**ours, **composed}:
+        where = f"{path}.{key}" if path else str(key)
+        if key not in composed:
+            found.append(f"+{where}")
+        elif key not in ours:
+            found.append(f"-{where}")
+        else:
+            found += _differences(ours[key], composed[key], where)
+    return found
+
+
+if __name__ == "__main__":
+    Path("params.yaml").write_text(text(Path("conf"), sys.argv[1:]), encoding="utf-8")

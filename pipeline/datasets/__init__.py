@@ -1,0 +1,1 @@
+"""Open set: one annotation format a file, `read(root, config)` -> (records, class names)."""

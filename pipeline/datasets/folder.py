@@ -1,0 +1,138 @@
+"""A folder of clips and a CSV with the columns `path,labels[,split]`.
+
+Paths are relative to the folder, labels are separated by ";". A video's id is its path. Without a split column a
+seeded split is made in which every label is spread over train, val and test in proportion; it stands in
+data/manifest.tsv, from where it can be copied into the CSV to keep it when videos are added.
+"""
+
+import csv
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.errors import BadInput
+from pipeline.records import LABEL_SEPARATOR, SPLITS, DatasetConfig, Manifest, VideoRecord, file_fingerprint, safe_path
+
+log = logging.getLogger(__name__)
+
+
+class Row(NamedTuple):
+    """One line of the CSV."""
+
+    where: str
+    """File and line, for messages."""
+    video: str
+    labels: tuple[str, ...]
+    split: str
+    """Empty where the CSV has no such column."""
+
+
+def read(config: DatasetConfig) -> Manifest:
+    """The manifest of the corpus, in the order of the CSV.
+
+    Raises:
+        BadInput: the folder or CSV is missing or malformed; names the file and line.
+    """
+    root, annotations = Path(config.root), Path(config.annotations)
+    if not root.is_dir():
+        raise BadInput(f"The corpus' root {root} is no folder. Set dataset.root in conf/dataset/, then `make params`.")
+    rows = list(_rows(annotations))
+    if not rows:
+        raise BadInput(f"{annotations} lists no video. Add a line `path,labels` for each.")
+    _refuse_duplicates(rows)
+    classes = _classes(config, rows)
+    splits = [row.split for row in rows]
+    if not any(splits):
+        splits = stratified([row.labels for row in rows], config.val_share, config.test_share, config.split_seed)
+        log.info("%s has no split column: split by dataset.split_seed %d", annotations, config.split_seed)
+    records = (
+        VideoRecord(
+            row.video, split, row.video, LABEL_SEPARATOR.join(row.labels), file_fingerprint(root / row.video)
+        )
+        for row, split in zip(rows, splits, strict=True)
+    )
+    return Manifest.from_records(records, classes)
+
+
+def stratified(labels: list[tuple[str, ...]], val: float, test: float, seed: int) -> list[str]:
+    """A split of multi-label samples in which each label has about the wanted shares.
+
+    Iterative stratification (Sechidis et al., "On the Stratification of Multi-label Data", ECML 2011): the rarest label
+    first, each of its samples goes where most samples of that label are still wanted. Where that ties, train comes
+    before val before test, so that a label that occurs once can be learnt.
+    """
+    shares = np.array([1 - val - test, val, test])
+    names = sorted({name for sample in labels for name in sample})
+    column = {name: number for number, name in enumerate(names)}
+    has = np.zeros((len(labels), len(names)), dtype=bool)
+    for row, sample in enumerate(labels):
+        has[row, [column[name] for name in sample]] = True
+    order = np.random.default_rng(seed).permutation(len(labels))
+
+    wanted_of_label = has.sum(axis=0)[:, None] * shares  # (labels, splits)
+    wanted = len(labels) * shares
+    chosen = np.full(len(labels), -1)
+    left = has.sum(axis=0)
+    while (left > 0).any():
+        rarest = int(np.argmin(np.where(left > 0, left, np.iinfo(np.int64).max)))
+        for row in order[has[order, rarest] & (chosen[order] < 0)]:
+            split = max(range(3), key=lambda s: (round(wanted_of_label[rarest, s], 6), round(wanted[s], 6), -s))
+            chosen[row] = split
+            wanted_of_label[has[row], split] -= 1
+            wanted[split] -= 1
+            left -= has[row]
+    for row in order[chosen[order] < 0]:  # samples without a label
+        chosen[row] = int(np.argmax(wanted))
+        wanted[chosen[row]] -= 1
+    return [SPLITS[split] for split in chosen]
+
+
+def _rows(path: Path) -> Iterator[Row]:
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist. Set dataset.annotations in conf/dataset/, then `make params`.")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            header = reader.fieldnames or []
+            if not {"path", "labels"} <= set(header) or not set(header) <= {"path", "labels", "split"}:
+                raise BadInput(f"{path}, line 1: the header is {','.join(header)!r}, not 'path,labels' or with ',split'.")
+            for cells in reader:
+                yield _row(cells, f"{path}, line {reader.line_num}", "split" in header)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is no readable CSV in UTF-8: {error}. Save it as such.") from error
+
+
+def _row(cells: dict[str, str], where: str, has_split: bool) -> Row:
+    if None in cells or None in cells.values():
+        raise BadInput(f"{where}: more or fewer cells than the header has. Quote a path or label that has a comma.")
+    split = cells.get("split", "").strip()
+    if has_split and split not in SPLITS:
+        raise BadInput(f"{where}: the split {split!r} is none of {', '.join(SPLITS)}.")
+    labels = [label.strip() for label in cells["labels"].split(LABEL_SEPARATOR)]
+    return Row(where, safe_path(cells["path"], where), tuple(dict.fromkeys(filter(None, labels))), split)
+
+
+def _refuse_duplicates(rows: list[Row]) -> None:
+    first: dict[str, str] = {}
+    for row in rows:
+        if row.video in first:
+            raise BadInput(f"{row.where}: {row.video!r} occurs twice, first in {first[row.video]}. Drop one of them.")
+        first[row.video] = row.where
+
+
+def _classes(config: DatasetConfig, rows: list[Row]) -> list[str]:
+    if config.classes is None:
+        return sorted({label for row in rows for label in row.labels})
+    path = Path(config.classes)
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist. Set dataset.classes in conf/dataset/ (or null), then `make params`.")
+    classes = path.read_text(encoding="utf-8").splitlines()
+    known = set(classes)
+    for row in rows:
+        for label in row.labels:
+            if label not in known:
+                raise BadInput(f"{row.where}: the label {label!r} is not in {path}. Mend the one or the other.")
+    return classes

@@ -1,0 +1,92 @@
+"""2D backbones, all from timm, and the places in them where a temporal module goes.
+
+timm's ResNets and SENets carry the names and shapes of the public ImageNet weights (`layer1.0.conv1.weight`).
+`insert_temporal` adds one word to the names of the layers that it wraps, see there.
+"""
+
+import difflib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, cast
+
+import timm
+from torch import nn
+
+STAGES = ("layer1", "layer2", "layer3", "layer4")
+PLACES = ("blockres", "block")
+_OURS = ("pretrained", "checkpoint_path", "num_classes", "drop_rate")
+
+
+def build_backbone(name: str, **backbone_options: Any) -> nn.Module:
+    """The timm network `name` without its classifier: images (N, 3, H, W) -> pooled features (N, width).
+
+    Its weights are random. Dropout before the classifier is off, also where timm has it on by default
+    (SENet-154), as the head that follows has its own.
+
+    Args:
+        name: as in `timm.list_models()`.
+        backbone_options: passed on, so that small or changed ones can be had (`channels=[16, 32, 64, 128]`).
+    """
+    if not timm.is_model(name):
+        close = difflib.get_close_matches(name, timm.list_models(), n=3)
+        hint = f"Did you mean {' or '.join(close)}?" if close else "timm.list_models() lists what there is."
+        raise ValueError(f"timm {timm.__version__} has no backbone {name!r}. {hint}")
+    for key in _OURS:
+        if key in backbone_options:
+            raise ValueError(
+                f"backbone_options of {name!r} may not set {key!r}: weights are loaded after the model is "
+                f"built, and the classifier and its dropout are not part of the backbone. Remove it."
+            )
+    return timm.create_model(name, pretrained=False, num_classes=0, drop_rate=0.0, **backbone_options)
+
+
+def feature_width(backbone: nn.Module) -> int:
+    """The number of pooled features that a network of `build_backbone` gives per image."""
+    # Not `num_features`, which is before the pooling: mean and maximum side by side double the width.
+    return cast(int, backbone.head_hidden_size)
+
+
+def residual_stages(backbone: nn.Module) -> list[nn.Sequential]:
+    """The four stages of a ResNet: sequences of residual blocks that begin with a 2D convolution `conv1`.
+
+    Raises:
+        ValueError: the backbone is not built like this.
+    """
+    stages: list[Any] = [getattr(backbone, stage, ()) for stage in STAGES]
+    first_convs = [[getattr(block, "conv1", None) for block in stage] for stage in stages]
+    if not all(convs and all(isinstance(conv, nn.Conv2d) for conv in convs) for convs in first_convs):
+        architecture = cast(dict[str, Any], backbone.pretrained_cfg)["architecture"]
+        raise ValueError(
+            f"Backbone {architecture!r} has no place for a temporal module: it needs stages {STAGES[0]} to "
+            f"{STAGES[-1]} of residual blocks that begin with a convolution `conv1`, as timm's resnet* and "
+            f"legacy_senet* have. Choose one of these, or the model tsn, which takes any backbone."
+        )
+    return stages
+
+
+def insert_temporal(
+    backbone: nn.Module, make: Callable[[int], nn.Module], *, place: str = "blockres", every: int = 1
+) -> None:
+    """Insert `make(channels)` into the residual blocks of `backbone`, which is changed in place.
+
+    A wrapped layer's parameters gain a word: `layer1.0.conv1.weight` becomes `layer1.0.conv1.conv.weight` in
+    "blockres", and `layer1.0.block.conv1.weight` in "block". The inserted module is `temporal` beside it.
+
+    Args:
+        make: builds the module that fits in front of a block with so many input channels.
+        place: "blockres" puts it before the first convolution, and the shortcut keeps the block's own input;
+            "block" puts it before the whole block, so that it changes the shortcut as well.
+        every: 2 takes blocks 0, 2, 4, ... of each stage.
+    """
+    if place not in PLACES:
+        raise ValueError(f"place={place!r} is none of {', '.join(PLACES)}.")
+    if every < 1:
+        raise ValueError(f"every={every}: 1 takes every block, 2 every second one.")
+    for stage in residual_stages(backbone):
+        for index in range(0, len(stage), every):
+            block = cast(Any, stage[index])
+            temporal = make(block.conv1.in_channels)
+            if place == "blockres":
+                block.conv1 = nn.Sequential(OrderedDict(temporal=temporal, conv=block.conv1))
+            else:
+                stage[index] = nn.Sequential(OrderedDict(temporal=temporal, block=block))

@@ -1,0 +1,105 @@
+"""What describes the machine and not the experiment: workers, threads, devices, folders.
+
+No stage of dvc.yaml lists this section of params.yaml as a dependency, so moving to a larger machine keeps the
+cache. Nothing here may change a byte of an out, with one exception that DESIGN section 6 explains: `threads`, which
+is therefore written into every recipe.
+"""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import imageio_ffmpeg
+
+from pipeline import params
+from pipeline.errors import BadInput
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Section `machine` of params.yaml."""
+
+    workers: int
+    """Videos decoded at once, and processes that load clips. 0: one a core."""
+    threads: int
+    """CPU threads of PyTorch. Results are the same to the bit for the same number."""
+    accelerator: Literal["auto", "cpu", "gpu"]
+    """Where models run; auto takes a GPU where there is one."""
+    scratch: str
+    """Folder for finished pieces and resume state. Fast and local, may be deleted between runs."""
+    ffmpeg: str | None
+    """Path of another FFmpeg; null takes the pinned one of imageio-ffmpeg."""
+    save_seconds: float
+    """How often training writes its resume state, besides every end of an epoch."""
+
+    def __post_init__(self) -> None:
+        if self.workers < 0 or self.threads < 1 or self.save_seconds < 0:
+            raise ValueError("workers and save_seconds must not be negative, and threads must be at least 1")
+
+    @property
+    def processes(self) -> int:
+        """The number of workers, counted."""
+        return self.workers or os.cpu_count() or 1
+
+    def ffmpeg_path(self) -> str:
+        """The FFmpeg to call, tried once.
+
+        Raises:
+            BadInput: there is none, or it does not run.
+        """
+        try:
+            path = self.ffmpeg or imageio_ffmpeg.get_ffmpeg_exe()
+            ffmpeg_version(path)
+        except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+            raise BadInput(
+                f"FFmpeg does not run ({error}). `make install` brings the pinned one; "
+                "machine.ffmpeg in conf/config.yaml may name another (then `make params`)."
+            ) from error
+        return path
+
+
+def load() -> Machine:
+    """The machine that params.yaml describes."""
+    return params.load("machine", Machine)
+
+
+@cache
+def ffmpeg_version(path: str) -> str:
+    """The version that the FFmpeg at `path` reports, e.g. ``7.0.2-static``."""
+    first = subprocess.run([path, "-version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
+    return first.removeprefix("ffmpeg version ").split(" Copyright")[0]
+
+
+def parallel(function: Callable[[A], B], items: Iterable[A], workers: int) -> Iterator[B]:
+    """`function` of each item on a pool of threads, in the order of the items; the first error ends it.
+
+    Threads are enough: the work is done by FFmpeg processes. At most two items a worker are under way or waiting to
+    be taken, so that memory stays bounded however slow the consumer is.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        queue = []
+        try:
+            for item in items:
+                queue.append(pool.submit(function, item))
+                if len(queue) >= 2 * workers:
+                    yield queue.pop(0).result()
+            while queue:
+                yield queue.pop(0).result()
+        finally:
+            for future in queue:
+                future.cancel()
+
+
+def scratch_folder(machine: Machine, stage: str) -> Path:
+    """The folder of `stage` under the scratch folder, made if need be."""
+    folder = Path(machine.scratch) / stage
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,44 @@
+"""TIN: a 2D ResNet whose residual branches see frames at learnt distances in time (arXiv:2001.06499).
+
+The module stands before the first convolution of every block. The report says before each convolution; its
+own release (X-Temporal) and the authors' code have it before the first only.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from pipeline.layers.consensus import FrameConsensus
+from pipeline.layers.interlace import TemporalInterlace
+from pipeline.layers.resnet2d import build_backbone, insert_temporal
+from pipeline.transforms import InputSpec
+
+INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of the ImageNet weights
+
+
+def build(
+    num_classes: int,
+    *,
+    backbone: str = "resnet50",
+    backbone_options: Mapping[str, Any] | None = None,
+    frames: int = 8,
+    dropout: float = 0.5,
+    partial_bn: bool = False,
+    shift_div: int = 4,
+    offset_init: float = 0.5,
+) -> nn.Module:
+    """Clip (N, 3, T, H, W) with T = `frames` -> logits (N, C).
+
+    Args:
+        backbone: a ResNet or SENet of timm.
+        backbone_options: for timm, see `build_backbone`.
+        frames: T. It is a size of learnt layers: checkpoints of 8 and of 16 frames do not fit each other.
+        dropout: before the classifier.
+        partial_bn: freeze all batch norms but the first, see `FrameConsensus`.
+        shift_div: 4 moves a quarter of the channels.
+        offset_init: where the learnt distances start, in frames; 0.5 as published.
+    """
+    network = build_backbone(backbone, **(backbone_options or {}))
+    insert_temporal(network, lambda channels: TemporalInterlace(channels, frames, shift_div, offset_init))
+    return FrameConsensus(network, num_classes, dropout=dropout, frames=frames, partial_bn=partial_bn)

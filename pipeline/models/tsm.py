@@ -1,0 +1,43 @@
+"""TSM: a 2D ResNet whose residual branches see channels of the neighbouring frames (arXiv:1811.08383)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from pipeline.layers.consensus import FrameConsensus
+from pipeline.layers.resnet2d import build_backbone, insert_temporal
+from pipeline.layers.shift import TemporalShift
+from pipeline.transforms import InputSpec
+
+INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of the ImageNet weights
+
+
+def build(
+    num_classes: int,
+    *,
+    backbone: str = "resnet50",
+    backbone_options: Mapping[str, Any] | None = None,
+    frames: int = 8,
+    dropout: float = 0.5,
+    partial_bn: bool = False,
+    shift_div: int = 8,
+    place: str = "blockres",
+    every: int = 1,
+) -> nn.Module:
+    """Clip (N, 3, T, H, W) with T = `frames` -> logits (N, C).
+
+    Args:
+        backbone: a ResNet or SENet of timm.
+        backbone_options: for timm, see `build_backbone`.
+        frames: T.
+        dropout: before the classifier.
+        partial_bn: freeze all batch norms but the first, see `FrameConsensus`.
+        shift_div: 8 moves an eighth of the channels back and another forward.
+        place: "blockres" (in the residual branch) or "block" (before the whole block).
+        every: 2 shifts every second block of each stage, which the authors' repository does for ResNet-101:
+            its checkpoints need it. X-Temporal, the report's own release, shifts every block.
+    """
+    network = build_backbone(backbone, **(backbone_options or {}))
+    insert_temporal(network, lambda channels: TemporalShift(frames, shift_div), place=place, every=every)
+    return FrameConsensus(network, num_classes, dropout=dropout, frames=frames, partial_bn=partial_bn)

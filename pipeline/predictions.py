@@ -1,0 +1,141 @@
+"""PredictionTable: what a model says of every video of a split, as files that people open.
+
+    <split>.parquet        one row a video, in manifest order: video, status, labels, one column of probabilities a class
+    <split>.views.npy      the logits of every view, float16 (V, K, C)
+    <split>.views.json     the names of its axes, the views, and which views make which protocol
+
+The probability of a protocol is the mean over its views of the sigmoid of the STORED logits, so the Parquet file can be
+recomputed from the other two to the last bit. A broken video holds the class prior in every view.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline import work
+from pipeline.errors import BadInput
+from pipeline.records import LABEL_SEPARATOR, RESERVED, Manifest
+
+OK, BROKEN = "ok", "broken"
+_META = b"prediction"
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """Scores of V videos and C classes."""
+
+    videos: tuple[str, ...]
+    broken: np.ndarray
+    """bool (V,): which videos gave no frame and hold the prior."""
+    labels: tuple[str, ...]
+    """As in the manifest; empty where nobody labelled the video."""
+    classes: tuple[str, ...]
+    probabilities: np.ndarray
+    """float32 (V, C), under the protocol that `meta` names."""
+    meta: Mapping[str, Any]
+    """Model, checkpoint hash, protocol and view grid; or members and weights of an ensemble."""
+
+    @property
+    def labelled(self) -> bool:
+        """Can the predictions be scored?"""
+        return all(self.labels)
+
+    def targets(self) -> np.ndarray:
+        """Many-hot labels: uint8 (V, C)."""
+        position = {name: number for number, name in enumerate(self.classes)}
+        targets = np.zeros((len(self.videos), len(self.classes)), dtype=np.uint8)
+        for row, labels in enumerate(self.labels):
+            for name in filter(None, labels.split(LABEL_SEPARATOR)):
+                targets[row, position[name]] = 1
+        return targets
+
+    def write(self, path: Path) -> None:
+        """Write one Parquet file, all or nothing; the same table gives the same bytes."""
+        columns = {
+            "video": pa.array(self.videos, pa.string()),
+            "status": pa.array(np.where(self.broken, BROKEN, OK).tolist(), pa.string()),
+            "labels": pa.array(self.labels, pa.string()),
+        }
+        columns |= {name: pa.array(self.probabilities[:, i]) for i, name in enumerate(self.classes)}
+        table = pa.table(columns).replace_schema_metadata({_META: json.dumps(self.meta, sort_keys=True)})
+        with work.aside(path) as partial:
+            pq.write_table(table, partial)
+
+    @classmethod
+    def read(cls, path: Path) -> "PredictionTable":
+        """Read what `write` wrote.
+
+        Raises:
+            BadInput: the file is missing, no Parquet file, or lacks the fixed columns.
+        """
+        if not path.is_file():
+            raise BadInput(f"{path} does not exist. `dvc repro` makes it.")
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise BadInput(f"{path} is no readable Parquet file ({error}). `dvc repro` makes it again.") from error
+        if tuple(table.column_names[:3]) != RESERVED:
+            raise BadInput(f"{path} has the columns {table.column_names[:3]} first, not {list(RESERVED)}.")
+        classes = tuple(table.column_names[3:])
+        scores = np.stack([table[name].to_numpy() for name in classes], axis=1).astype(np.float32)
+        video, status, labels = (table[name].to_pylist() for name in RESERVED)
+        meta = json.loads((table.schema.metadata or {}).get(_META, b"{}"))
+        return cls(tuple(video), np.array(status) == BROKEN, tuple(labels), classes, scores, meta)
+
+
+@dataclass(frozen=True)
+class ViewScores:
+    """The logits of every view of every video, from which any protocol follows without the model."""
+
+    logits: np.ndarray
+    """float16 (V, K, C)."""
+    grid: Mapping[str, Any]
+    """`ViewGrid.describe()`: views, and the positions of each protocol's views."""
+
+    def probabilities(self, protocol: str) -> np.ndarray:
+        """The mean over the protocol's views of the sigmoid: float32 (V, C)."""
+        if protocol not in self.grid["protocols"]:
+            raise BadInput(f"There is no protocol {protocol!r}, only {', '.join(self.grid['protocols'])}.")
+        views = self.logits[:, self.grid["protocols"][protocol]].astype(np.float64)
+        return np.exp(-np.logaddexp(0, -views)).mean(axis=1).astype(np.float32)  # a sigmoid that cannot overflow
+
+    def write(self, folder: Path, split: str) -> None:
+        """Write `<split>.views.npy` and the JSON that names its axes."""
+        with work.aside(folder / f"{split}.views.npy") as partial, partial.open("wb") as file:
+            np.save(file, self.logits)
+        axes = ["video (as in the Parquet file)", "view", "class (as in the Parquet file)"]
+        described = {"axes": axes, "value": "logit", "shape": list(self.logits.shape), **self.grid}
+        work.write_json(folder / f"{split}.views.json", described)
+
+    @classmethod
+    def read(cls, folder: Path, split: str) -> "ViewScores":
+        """Read what `write` wrote; the logits stay on disk until they are looked at."""
+        array, axes = folder / f"{split}.views.npy", folder / f"{split}.views.json"
+        remedy = f"`dvc repro infer@{folder.name}` makes it."
+        for path in (array, axes):
+            if not path.is_file():
+                raise BadInput(f"{path} does not exist. {remedy}")
+        try:
+            logits = np.load(array, mmap_mode="r")
+            grid = json.loads(axes.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BadInput(f"{array} cannot be read ({error}). {remedy}") from error
+        if list(logits.shape) != grid["shape"]:
+            raise BadInput(f"{array} has the shape {logits.shape}, and {axes.name} says {grid['shape']}. {remedy}")
+        return cls(logits, {"views": grid["views"], "protocols": grid["protocols"]})
+
+
+def table(
+    manifest: Manifest, broken: np.ndarray, scores: ViewScores, protocol: str, meta: Mapping[str, Any]
+) -> PredictionTable:
+    """The table of one split under one protocol; `manifest` holds that split, broken videos included."""
+    labels = tuple(manifest.table["labels"])
+    described = {**meta, "protocol": protocol, **scores.grid}
+    probabilities = scores.probabilities(protocol)
+    return PredictionTable(tuple(manifest.videos), broken, labels, manifest.classes, probabilities, described)

@@ -1,0 +1,73 @@
+"""Which frames make a clip: (number of frames, random generator) -> frame indices, counted from 0.
+
+Two rules, as the report and its models use them (Wang et al., "Temporal Segment Networks", arXiv:1608.00859, and
+Feichtenhofer et al., "SlowFast Networks", arXiv:1812.03982):
+
+* `segments`: the video is cut into T equal parts, and each gives one frame. In training a random one of its
+  floor(F / T) first frames, so up to T - 1 frames at the end are never drawn, as in the published code; in testing
+  the frame at the same relative place of each part, the centre for a single clip.
+* `dense`: T frames, `stride` apart, from one start. In training any start for which stride * T frames remain, the
+  last included; in testing evenly spaced starts, the middle one for a single clip.
+
+A video shorter than a clip needs is not refused: `segments` repeats frames evenly, `dense` starts again at frame 0.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """Section `models.<name>.clip.sampler` of params.yaml."""
+
+    kind: Literal["segments", "dense"]
+    frames: int
+    """T, the frames of a clip."""
+    stride: int | None = None
+    """Distance of two frames of a dense clip; null for segments."""
+
+    def __post_init__(self) -> None:
+        if self.frames < 1 or (self.kind == "dense") != (self.stride is not None) or (self.stride or 1) < 1:
+            raise ValueError("frames must be positive, and stride positive for dense and null for segments")
+
+
+def training_clip(config: SamplerConfig, frames: int, rng: np.random.Generator) -> np.ndarray:
+    """Random frame indices (T,) of a video with `frames` frames."""
+    if config.stride is None:
+        part = frames // config.frames
+        if part == 0:
+            return _short(config.frames, frames)
+        return np.arange(config.frames) * part + rng.integers(part, size=config.frames)
+    return _run(config, int(rng.integers(_starts(config, frames))), frames)
+
+
+def testing_clips(config: SamplerConfig, frames: int, clips: int) -> np.ndarray:
+    """Frame indices (clips, T), the same at every call; a single clip is the centre one."""
+    if config.stride is None:
+        place = (np.arange(clips) + 0.5) / clips  # inside each part; 0.5 for a single clip
+        return np.floor((np.arange(config.frames) + place[:, None]) * frames / config.frames).astype(np.int64)
+    starts = _starts(config, frames)
+    chosen = [starts // 2] if clips == 1 else np.linspace(0, starts - 1, clips).astype(np.int64)
+    return np.stack([_run(config, int(start), frames) for start in chosen])
+
+
+def raw_span(config: SamplerConfig) -> int | None:
+    """The frames of the video that a dense clip spans; None where a clip spans the whole video."""
+    return None if config.stride is None else config.stride * config.frames
+
+
+def _short(wanted: int, frames: int) -> np.ndarray:
+    return np.arange(wanted) * frames // wanted
+
+
+def _starts(config: SamplerConfig, frames: int) -> int:
+    """How many starts there are."""
+    assert config.stride is not None
+    return max(1, 1 + frames - config.stride * config.frames)
+
+
+def _run(config: SamplerConfig, start: int, frames: int) -> np.ndarray:
+    assert config.stride is not None
+    return (start + config.stride * np.arange(config.frames)) % frames

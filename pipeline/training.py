@@ -1,0 +1,377 @@
+"""fit(): train one model, best weights by validation sample mAP, restartable at any step.
+
+Everything random is a function of the seed and the step, never of a hidden state: the order of videos (seed, epoch),
+the augmentation (seed, epoch, video), and what the model draws itself, such as dropout (seed, step). So a run that
+was killed and resumed ends with the same bytes as one that was not.
+"""
+
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from dvclive.fabric import DVCLiveLogger
+from lightning_fabric import Fabric
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from pipeline import catalog, metrics, optim, params, work
+from pipeline.checkpoint import Checkpoint
+from pipeline.clips import ClipConfig, EpochSampler, TrainingClips, VideoViews, loader
+from pipeline.errors import BadInput
+from pipeline.machine import Machine
+from pipeline.optim import OptimConfig, ScheduleConfig
+from pipeline.records import Manifest
+from pipeline.statistics import ClassStatistics
+from pipeline.store import FrameStore
+from pipeline.transforms import AugmentConfig, InputSpec, normalise
+from pipeline.views import View, ViewGrid
+
+log = logging.getLogger(__name__)
+
+STARVED = 0.2
+"""Share of the time spent waiting for data above which a remedy is named."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Section `models.<name>.train.loss`: a file of pipeline/losses and the options of its `build`."""
+
+    name: str
+    options: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Section `models.<name>.train` of params.yaml."""
+
+    epochs: int
+    batch: int
+    """Videos a step, over all devices."""
+    seed: int
+    loss: LossConfig
+    optim: OptimConfig
+    schedule: ScheduleConfig
+    augment: AugmentConfig
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1:
+            raise ValueError("epochs and batch must be at least 1")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What makes a model besides the corpus: sections `arch`, `options`, `clip` and `train` of `models.<name>`."""
+
+    arch: str
+    options: dict[str, Any]
+    clip: ClipConfig
+    train: TrainConfig
+
+    def build(self, classes: int) -> tuple[nn.Module, InputSpec]:
+        """A fresh model, and what its input must look like."""
+        module = catalog.find("models", self.arch)
+        params.check_keywords(module.build, self.options, f"options of model {self.arch!r}")
+        return module.build(classes, **self.options), module.INPUT
+
+
+@dataclass
+class Progress:
+    """Where a run stands: all that a resumed one needs besides tensors."""
+
+    step: int = 0
+    lr: float = 0.0
+    """Of the last step."""
+    best_map: float = -math.inf
+    best_epoch: int = -1
+    losses: list[float] = field(default_factory=list)
+    """Of the steps of the epoch so far."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """One entry a finished epoch: loss, val_mAP, lr."""
+
+
+def fit(
+    config: ModelConfig, manifest: Manifest, store: FrameStore, statistics: ClassStatistics, out: Path, on: Machine
+) -> Progress:
+    """Train a model and write its checkpoint and curves to `out`.
+
+    Raises:
+        BadInput: an unknown option, too few videos for a batch, or a loss that is not finite.
+    """
+    torch.set_num_threads(on.threads)
+    fabric = Fabric(accelerator=on.accelerator, devices=1)
+    run = _Run(config, manifest, store, statistics, fabric, on)
+    progress = run.restore()
+    curves = _curves(out, progress)
+    try:
+        while len(progress.history) < config.train.epochs:
+            for loss in run.epoch(progress):
+                progress.losses.append(loss)
+                run.save_now_and_then(progress)
+            score = run.validate()
+            progress.history.append({"loss": float(np.mean(progress.losses)), "val_mAP": score, "lr": progress.lr})
+            progress.losses = []
+            if score > progress.best_map:
+                progress.best_map, progress.best_epoch = score, len(progress.history) - 1
+                run.keep_best()
+            curves.log_metrics(progress.history[-1], step=len(progress.history))
+            run.save(progress)
+    finally:
+        run.close()
+    curves.experiment.end()
+    run.checkpoint(progress).write(out)
+    run.forget()
+    return progress
+
+
+class _Run:
+    """One training: model, data, optimiser, and the folder that holds its resume state."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        manifest: Manifest,
+        store: FrameStore,
+        statistics: ClassStatistics,
+        fabric: Fabric,
+        on: Machine,
+    ) -> None:
+        train, self.config, self.fabric, self.on = config.train, config, fabric, on
+        torch.manual_seed(train.seed)
+        model, self.input = config.build(len(manifest.classes))
+        self.loss = _build_loss(train.loss, statistics).to(fabric.device)
+        self.model, self.optimizer = fabric.setup(model, optim.optimizer(model, train.optim))
+
+        good = manifest.without(set(manifest.videos) - set(store.videos))
+        self.training, self.validation = good.split("train"), good.split("val")
+        clips = TrainingClips(self.training, store, config.clip.sampler, train.augment, train.seed)
+        self.batches = EpochSampler(len(clips), train.batch, train.seed)
+        if not len(self.batches):
+            raise BadInput(f"A batch of {train.batch} is more than the {len(clips)} train videos. Lower train.batch.")
+        pin = fabric.device.type == "cuda"
+        self.loader = loader(clips, on.processes, pin, batch_sampler=self.batches)
+        centre = View(1, 0, config.clip.centre, "centre")
+        views = VideoViews(
+            self.validation.videos, store, config.clip.sampler, ViewGrid((centre,), {"clip": (0,)})
+        )
+        self.validation_loader = loader(views, on.processes, pin, batch_size=train.batch)
+
+        self.steps_per_epoch = len(self.batches)
+        self.total_steps = train.epochs * self.steps_per_epoch
+        self.classes = manifest.classes
+        self.recipe = _recipe(config, on, manifest, store)
+        self.folder = Path(on.scratch) / "train" / work.fingerprint(self.recipe, _code())
+        self.saved = time.monotonic()
+
+    def epoch(self, progress: Progress) -> Iterator[float]:
+        """Train the rest of the current epoch; yields the loss of each step."""
+        train, number = self.config.train, len(progress.history)
+        first = progress.step - number * self.steps_per_epoch
+        self.batches.epoch, self.batches.first = number, first
+        self.model.train()
+        bar = tqdm(
+            total=self.steps_per_epoch,
+            initial=first,
+            desc=f"epoch {number + 1}/{train.epochs}",
+            unit="step",
+            leave=False,
+        )
+        waiting = _Stopwatch()
+        with bar:
+            for clip, targets in waiting.watch(self.loader):
+                progress.lr = optim.learning_rate(
+                    train.optim.lr, train.schedule, progress.step, self.steps_per_epoch, train.epochs
+                )
+                loss = self.step(clip, targets, progress.lr, progress.step)
+                progress.step += 1
+                bar.set_postfix(
+                    loss=f"{loss:.3f}",
+                    mAP=f"{progress.best_map:.1f}" if progress.history else "-",
+                    clips_s=f"{waiting.count * train.batch / waiting.elapsed:.0f}",
+                    waiting=f"{waiting.share:.0%}",
+                )
+                bar.update()
+                yield loss
+        if waiting.share > STARVED and waiting.elapsed > 10:
+            log.warning(
+                "%.0f%% of the epoch was spent waiting for data. Raise machine.workers, put data/lmdb on a faster disk, "
+                "or extract at a smaller short side.",
+                100 * waiting.share,
+            )
+
+    def step(self, clip: Tensor, targets: Tensor, lr: float, step: int) -> float:
+        """One update of the weights; returns the loss before it."""
+        torch.manual_seed((self.config.train.seed << 32) + step)  # dropout: a function of (seed, step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        clip, targets = clip.to(self.fabric.device), targets.to(self.fabric.device)
+        logits = self.model(normalise(clip, self.input))
+        loss = self.loss(logits, targets)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise BadInput(
+                f"The loss is {value} at step {step} (epoch {step // self.steps_per_epoch + 1}). The best weights so "
+                f"far stay in {self.folder}. Lower train.optim.lr, or set train.optim.clip_norm, in conf/model/."
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        if self.config.train.optim.clip_norm is not None:
+            self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.config.train.optim.clip_norm)
+        self.optimizer.step()
+        return value
+
+    def validate(self) -> float:
+        """Sample mAP of the validation split under protocol `clip`, in percent."""
+        self.model.eval()
+        logits = []
+        with torch.inference_mode():
+            for views in self.validation_loader:
+                (clips,) = views.values()  # (N, 1, 3, T, H, W): one view, so one size
+                logits.append(self.model(normalise(clips[:, 0].to(self.fabric.device), self.input)).float().cpu())
+        scores = torch.cat(logits).numpy()
+        if not np.isfinite(scores).all():
+            return -math.inf
+        return metrics.sample_map(scores, self.validation.targets())
+
+    def restore(self) -> Progress:
+        """Go on where an earlier run with the same recipe, code and data was stopped, if one was."""
+        state = self.folder / "state.safetensors"
+        if not state.is_file():
+            return Progress()
+        tensors = load_file(state)
+        progress = Progress(**json.loads(bytes(tensors.pop("progress").tolist())))
+        weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+        self.model.module.load_state_dict(weights)
+        _restore_optimizer(self.optimizer.optimizer, tensors)
+        log.info("resuming at step %d of %d (%s)", progress.step, self.total_steps, self.folder)
+        return progress
+
+    def save(self, progress: Progress) -> None:
+        """Write the resume state, all or nothing."""
+        text = json.dumps(vars(progress)).encode()
+        tensors = {f"model.{k}": v.detach().cpu().contiguous() for k, v in self.model.module.state_dict().items()}
+        tensors |= _optimizer_tensors(self.optimizer.optimizer)
+        tensors["progress"] = torch.tensor(list(text), dtype=torch.uint8)
+        with work.aside(self.folder / "state.safetensors") as partial:
+            save_file(tensors, partial)
+        self.saved = time.monotonic()
+
+    def save_now_and_then(self, progress: Progress) -> None:
+        """Write the resume state if the last is older than `machine.save_seconds`."""
+        if time.monotonic() - self.saved > self.on.save_seconds:
+            self.save(progress)
+
+    def keep_best(self) -> None:
+        """Keep the present weights as the best."""
+        weights = {k: v.detach().cpu().contiguous() for k, v in self.model.module.state_dict().items()}
+        with work.aside(self.folder / "best.safetensors") as partial:
+            save_file(weights, partial)
+
+    def checkpoint(self, progress: Progress) -> Checkpoint:
+        """The best weights, with all that made them."""
+        if progress.best_epoch < 0:
+            raise BadInput("No epoch ended with finite validation scores. Lower train.optim.lr.")
+        weights = load_file(self.folder / "best.safetensors")
+        result = {"epoch": progress.best_epoch, "val_mAP": progress.best_map}
+        return Checkpoint(weights, {**self.recipe, "result": result}, self.classes, self.input)
+
+    def forget(self) -> None:
+        """Delete the resume state."""
+        work.remove(self.folder)
+
+    def close(self) -> None:
+        """Stop the workers of the loaders."""
+        for each in (self.loader, self.validation_loader):
+            _stop_workers(each)
+
+
+class _Stopwatch:
+    """How long a loop lasts, and how much of that it waits for its iterable."""
+
+    def __init__(self) -> None:
+        self.start = time.monotonic()
+        self.waited, self.count = 0.0, 0
+
+    @property
+    def elapsed(self) -> float:
+        return max(time.monotonic() - self.start, 1e-9)
+
+    @property
+    def share(self) -> float:
+        return self.waited / self.elapsed
+
+    def watch(self, items: Iterable[Any]) -> Iterator[Any]:
+        iterator = iter(items)
+        while True:
+            before = time.monotonic()
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+            self.waited += time.monotonic() - before
+            self.count += 1
+            yield item
+
+
+def _build_loss(config: LossConfig, statistics: ClassStatistics) -> nn.Module:
+    module = catalog.find("losses", config.name)
+    params.check_keywords(module.build, config.options, f"options of loss {config.name!r}")
+    return module.build(statistics, **config.options)
+
+
+def _recipe(config: ModelConfig, on: Machine, manifest: Manifest, store: FrameStore) -> dict[str, Any]:
+    """All that makes the weights, as plain values."""
+    labels = work.fingerprint(manifest.table[["video", "split", "labels"]].values.tolist(), manifest.classes)
+    return {
+        **params.plain(config),
+        "threads": on.threads,
+        "data": {"frames": store.content_key(), "labels": labels},
+        "versions": {"torch": torch.__version__, "numpy": np.__version__},
+    }
+
+
+def _code() -> str:
+    """A hash of the pipeline's code that this process runs: another code never resumes an old state."""
+    files = {
+        name: work.file_hash(Path(module.__file__))
+        for name, module in sorted(sys.modules.items())
+        if name.startswith("pipeline.") and module.__file__
+    }
+    return work.fingerprint(files)
+
+
+def _curves(out: Path, progress: Progress) -> DVCLiveLogger:
+    """The training curves, with what earlier runs had logged."""
+    curves = DVCLiveLogger(dir=str(out / "curves"), dvcyaml=False, save_dvc_exp=False)
+    for number, row in enumerate(progress.history):
+        curves.log_metrics(row, step=number + 1)  # from 1: the logger takes 0 for "no step given"
+    return curves
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {f"optim.{i}.{name}": t.cpu() for i, slot in state.items() for name, t in slot.items() if t is not None}
+
+
+def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    whole = optimizer.state_dict()
+    for key, tensor in tensors.items():
+        if key.startswith("optim."):
+            _, index, name = key.split(".", 2)
+            whole["state"].setdefault(int(index), {})[name] = tensor
+    optimizer.load_state_dict(whole)
+
+
+def _stop_workers(data: DataLoader) -> None:
+    iterator = getattr(data, "_iterator", None)
+    if iterator is not None and hasattr(iterator, "_shutdown_workers"):
+        iterator._shutdown_workers()

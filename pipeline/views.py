@@ -1,0 +1,92 @@
+"""The views of a video at test time: which clip, at which scale, which crop of it; and the protocols made of them.
+
+A protocol is a set of views whose probabilities are averaged. All protocols share one grid of views, so that a view
+is computed once and any protocol can be recomputed from the stored scores:
+
+    clip        the centre clip, centre crop, at the size at which training validates
+    dense       k clips x 3 crops at the first test scale
+    multiscale  k clips x 3 crops at every test scale
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+PROTOCOLS = ("clip", "dense", "multiscale")
+"""From the cheapest to the final one, which the prediction tables hold."""
+CROPS = ("left", "centre", "right")
+"""Along the longer side: top, centre, bottom for an upright video."""
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """Section `models.<name>.test` of params.yaml."""
+
+    clips: int
+    """k, the clips of a video in the dense protocols."""
+    sides: tuple[int, ...]
+    """Short sides in pixels, one a scale; the first is that of `dense`."""
+    crop: int | None
+    """Side of the square crop at every scale; null takes the whole short side."""
+
+    def __post_init__(self) -> None:
+        if self.clips < 1 or not self.sides:
+            raise ValueError("clips must be at least 1, and sides must name at least one scale")
+        if any(side < (self.crop or 1) for side in self.sides):
+            raise ValueError(f"a crop of {self.crop} pixels does not fit into the sides {list(self.sides)}")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A size at which a clip is looked at."""
+
+    side: int
+    """Short side after resizing, in pixels."""
+    crop: int
+    """Side of the square crop, in pixels."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One clip, scale and crop."""
+
+    clips: int
+    """How many clips the video is sampled into; `clip` counts within them."""
+    clip: int
+    scale: Scale
+    crop: str
+
+
+@dataclass(frozen=True)
+class ViewGrid:
+    """All views of a video, without repetition, and for each protocol the positions of its views."""
+
+    views: tuple[View, ...]
+    protocols: dict[str, tuple[int, ...]]
+
+    def __len__(self) -> int:
+        """K, the number of views."""
+        return len(self.views)
+
+    def describe(self) -> dict[str, Any]:
+        """The grid as plain values, for the files that hold its scores."""
+        return {
+            "views": [asdict(view) for view in self.views],
+            "protocols": {name: list(positions) for name, positions in self.protocols.items()},
+        }
+
+
+def grid(centre: Scale, config: ViewConfig) -> ViewGrid:
+    """The views of all protocols: `centre` is the scale of protocol `clip`."""
+    scales = [Scale(side, config.crop or side) for side in config.sides]
+    wanted = {
+        "clip": [View(1, 0, centre, "centre")],
+        "dense": _every(scales[:1], config.clips),
+        "multiscale": _every(scales, config.clips),
+    }
+    views = list(dict.fromkeys(view for protocol in wanted.values() for view in protocol))
+    position = {view: number for number, view in enumerate(views)}
+    return ViewGrid(tuple(views), {name: tuple(position[v] for v in chosen) for name, chosen in wanted.items()})
+
+
+def _every(scales: list[Scale], clips: int) -> list[View]:
+    return [View(clips, clip, scale, crop) for scale in scales for clip in range(clips) for crop in CROPS]

@@ -1,0 +1,22 @@
+"""Stage `demo`: render the built-in corpus as real video files.
+
+    python -m stages.demo data/demo
+
+Section `demo` of params.yaml. Only part of the pipeline where dataset.generated says so.
+"""
+
+from pathlib import Path
+
+from pipeline import demo, machine, params
+from stages.command import run
+
+
+def main(out: Path) -> None:
+    """Render the corpus to `out`."""
+    on = machine.load()
+    demo.render(out, params.load("demo", demo.DemoConfig), on.processes, on.ffmpeg_path())
+    print(f"{out}: {sum(1 for _ in out.rglob('*.mp4'))} video files")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,145 @@
+"""Backbones from timm, and the insertion of temporal modules."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline.layers.resnet2d import build_backbone, feature_width, insert_temporal, residual_stages
+from tests.golden import golden_io, keys
+
+TINY = {"stem_width": 8, "channels": [16, 32, 48, 64]}
+
+
+class Times(nn.Module):
+    """Multiply, and remember for how many channels it was made."""
+
+    def __init__(self, factor: float, channels: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.factor * x
+
+
+def meta_backbone(name: str, **options: Any) -> nn.Module:
+    """A backbone without memory for its weights."""
+    with torch.device("meta"):
+        return build_backbone(name, **options)
+
+
+def inserted(backbone: nn.Module) -> dict[str, int]:
+    """Where temporal modules are, and for how many channels."""
+    return {name: module.channels for name, module in backbone.named_modules() if isinstance(module, Times)}
+
+
+def test_resnet50_is_torchvisions():
+    golden = keys.read("tv_resnet50")
+    weights = keys.weights("tv_resnet50", [])
+    backbone = build_backbone("resnet50").eval()
+    weight, bias = weights.pop("fc.weight"), weights.pop("fc.bias")
+    backbone.load_state_dict(weights)
+
+    with torch.inference_mode():
+        logits = backbone(golden_io.make_input((2, 3, 64, 64))) @ weight.T + bias
+
+    torch.testing.assert_close(logits, golden["logits"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "width"),
+    [
+        ("resnet50", {}, 2048),
+        ("legacy_senet154", {}, 2048),
+        ("inception_resnet_v2", {}, 1536),
+        ("mobilenetv3_small_050", {}, 1024),  # widens after its pooling
+        ("resnet10t", TINY, 64),
+        ("resnet10t", TINY | {"global_pool": "catavgmax"}, 128),
+    ],
+)
+def test_the_width_is_that_of_the_features(name: str, options: dict[str, Any], width: int):
+    backbone = meta_backbone(name, **options).eval()
+
+    assert feature_width(backbone) == width
+    assert backbone(torch.empty(2, 3, 96, 96, device="meta")).shape == (2, width)
+
+
+def test_the_backbone_has_no_dropout_of_its_own():
+    assert meta_backbone("legacy_senet154").drop_rate == 0  # timm's default is 0.2
+
+
+def test_a_misspelt_backbone_is_told_the_right_name():
+    with pytest.raises(ValueError, match=r"no backbone 'resnet5O'\. Did you mean .*resnet50"):
+        build_backbone("resnet5O")
+
+
+@pytest.mark.parametrize("option", ["pretrained", "checkpoint_path", "num_classes", "drop_rate"])
+def test_options_that_are_not_the_backbones_are_refused(option: str):
+    with pytest.raises(ValueError, match=f"'resnet10t' may not set '{option}'"):
+        build_backbone("resnet10t", **{option: True})
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [("resnet50", [3, 4, 6, 3]), ("resnet101", [3, 4, 23, 3]), ("legacy_senet154", [3, 8, 36, 3])],
+)
+def test_residual_blocks_come_stage_by_stage(name: str, blocks: list[int]):
+    assert [len(stage) for stage in residual_stages(meta_backbone(name))] == blocks
+
+
+@pytest.mark.parametrize("name", ["inception_resnet_v2", "hrnet_w18_small", "resnetv2_50", "skresnet18"])
+def test_a_backbone_without_such_blocks_is_named(name: str):
+    with pytest.raises(ValueError, match=f"'{name}' has no place for a temporal module"):
+        insert_temporal(meta_backbone(name), lambda channels: Times(1, channels))
+
+
+def test_every_block_gets_a_module_that_fits_its_input():
+    backbone = build_backbone("resnet10t", **TINY)
+
+    insert_temporal(backbone, lambda channels: Times(1, channels))
+
+    assert inserted(backbone) == {
+        "layer1.0.conv1.temporal": 16,
+        "layer2.0.conv1.temporal": 16,
+        "layer3.0.conv1.temporal": 32,
+        "layer4.0.conv1.temporal": 48,
+    }
+    assert "layer1.0.conv1.conv.weight" in backbone.state_dict()
+
+
+def test_every_second_block_is_counted_anew_in_each_stage():
+    backbone = build_backbone("resnet10t", layers=(2, 1, 3, 2), **TINY)
+
+    insert_temporal(backbone, lambda channels: Times(1, channels), every=2)
+
+    places = [name.removesuffix(".conv1.temporal") for name in inserted(backbone)]
+    assert places == ["layer1.0", "layer2.0", "layer3.0", "layer3.2", "layer4.0"]
+
+
+@pytest.mark.parametrize(("place", "shortcut"), [("blockres", 1.0), ("block", 0.5)])
+def test_the_place_decides_whether_the_shortcut_sees_the_module(place: str, shortcut: float):
+    backbone = build_backbone("resnet10t", **TINY)
+    insert_temporal(backbone, lambda channels: Times(0.5, channels), place=place)
+    x = torch.rand(1, 16, 4, 4)
+
+    # The branch of a fresh block of timm gives zero, so only the shortcut is left.
+    assert torch.equal(backbone.layer1(x), shortcut * x)
+
+
+def test_the_residual_branch_sees_the_module():
+    backbone = build_backbone("resnet10t", **TINY, zero_init_last=False).eval()
+    backbone.layer1[0].act2 = nn.Identity()  # so that the block is branch + shortcut
+    x = torch.rand(1, 16, 4, 4)
+    branch_of_half = backbone.layer1(x / 2) - x / 2
+
+    insert_temporal(backbone, lambda channels: Times(0.5, channels))
+
+    torch.testing.assert_close(backbone.layer1(x) - x, branch_of_half)
+
+
+@pytest.mark.parametrize(("options", "wrong"), [({"place": "blocks"}, "'blocks'"), ({"every": 0}, "every=0")])
+def test_a_place_that_does_not_exist_is_refused(options: dict[str, Any], wrong: str):
+    with pytest.raises(ValueError, match=wrong):
+        insert_temporal(build_backbone("resnet10t", **TINY), lambda channels: Times(1, channels), **options)
