@@ -136,6 +136,8 @@ def _words(said: str) -> str:
 
 
 def _reason(said: str) -> str:
+    if "misdetection possible" in said:
+        return "not_a_video"
     if "moov atom not found" in said:
         return "truncated"
     if "matches no streams" in said or ("Input #0" in said and not _VIDEO_STREAM.search(said)):

@@ -57,6 +57,8 @@ class Machine:
         """
         try:
             path = self.ffmpeg or imageio_ffmpeg.get_ffmpeg_exe()
+            if os.sep in path:  # a bare name is looked up; a path must hold in every folder that FFmpeg is started in
+                path = str(Path(path).absolute())
             ffmpeg_version(path)
         except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
             raise BadInput(

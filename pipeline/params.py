@@ -34,11 +34,15 @@ def read(section: str, file: Path = FILE) -> Any:
     """The dotted section of `file`, as plain Python values."""
     if not file.is_file():
         raise BadInput(f"{file} does not exist. Run this in the project's root; `make params` writes the file.")
-    node = yaml.safe_load(file.read_text(encoding="utf-8"))
+    try:
+        node = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file} is no readable YAML: {error}. `make params` writes it anew.") from error
     path = ""
     for key in section.split("."):
         if not isinstance(node, Mapping) or key not in node:
-            raise BadInput(f"{file} has no section {path + key!r}.{_hint(key, node or ())}")
+            known = node if isinstance(node, Mapping) else ()
+            raise BadInput(f"{file} has no section {path + key!r}.{_hint(key, known)}")
         node, path = node[key], f"{path}{key}."
     return node
 
@@ -77,9 +81,9 @@ def plain(config: Any) -> Any:
     return dataclasses.asdict(config)
 
 
-def _hint(key: str, known: Iterable[str]) -> str:
+def _hint(key: object, known: Iterable[str]) -> str:
     names = sorted(str(name) for name in known)
-    guess = difflib.get_close_matches(key, names, n=1)
+    guess = difflib.get_close_matches(str(key), names, n=1)
     return (f" Did you mean {guess[0]!r}?" if guess else "") + f" There is: {', '.join(names) or 'nothing'}."
 
 

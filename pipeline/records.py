@@ -23,7 +23,7 @@ LONGEST_ID = 500
 """Bytes of UTF-8; LMDB keys end at 511."""
 RESERVED = ("video", "status", "labels")
 """Columns of the prediction files, which hold one more column a class."""
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")  # also what Python takes for the end of a line
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,10 @@ class Manifest:
     classes: tuple[str, ...]
 
     @classmethod
-    def from_records(cls, records: Iterable[VideoRecord], classes: Sequence[str]) -> "Manifest":
-        """Validate records and class names.
+    def from_records(
+        cls, records: Iterable[VideoRecord], classes: Sequence[str], where: str = "the corpus"
+    ) -> "Manifest":
+        """Validate records and class names; `where` names their origin in messages.
 
         Raises:
             BadInput: a duplicate or unsafe id, an unknown split or label, a path that leaves the root, a class
@@ -86,7 +88,7 @@ class Manifest:
         """
         table = pd.DataFrame(list(records), columns=list(VideoRecord._fields), dtype=str)
         manifest = cls(table, tuple(classes))
-        _validate(manifest, where="the corpus")
+        _validate(manifest, where)
         return manifest
 
     @classmethod
@@ -144,11 +146,21 @@ def safe_path(text: str, where: str) -> str:
         BadInput: it is absolute, leaves the root by "..", or has characters that a key cannot have.
     """
     path = PurePosixPath(text.replace("\\", "/"))
-    if not text.strip() or path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", text):
+    if not text.strip() or not path.parts or path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", text):
         raise BadInput(f"{where}: the path {text!r} leaves the corpus' root. Give it relative to dataset.root.")
     if _UNSAFE.search(text):
         raise BadInput(f"{where}: the path {text!r} has a control character. Rename the file.")
+    if len(str(path).encode()) > LONGEST_ID:
+        raise BadInput(f"{where}: the path {text!r} is longer than {LONGEST_ID} bytes. Rename the file.")
     return str(path)
+
+
+def check_class(name: str, where: str) -> None:
+    """Refuse what cannot be a class name."""
+    if not name or name != name.strip() or LABEL_SEPARATOR in name or _UNSAFE.search(name):
+        raise BadInput(f"{where}: {name!r} cannot be a class name: no {LABEL_SEPARATOR!r}, tab or outer blank.")
+    if name in RESERVED:
+        raise BadInput(f"{where}: {name!r} cannot be a class name, since prediction files have such a column.")
 
 
 def file_fingerprint(path: Path, block: int = 1 << 16) -> str:
@@ -188,10 +200,7 @@ def _validate_classes(classes: Sequence[str], where: str) -> None:
     if not classes:
         raise BadInput(f"{where} has no classes.")
     for name in classes:
-        if not name or name != name.strip() or LABEL_SEPARATOR in name or _UNSAFE.search(name):
-            raise BadInput(f"{where}: {name!r} cannot be a class name: no {LABEL_SEPARATOR!r}, tab or outer blank.")
-        if name in RESERVED:
-            raise BadInput(f"{where}: {name!r} cannot be a class name, since prediction files have such a column.")
+        check_class(name, where)
     if len(set(classes)) != len(classes):
         twice = next(name for name in classes if classes.count(name) > 1)
         raise BadInput(f"{where}: the class {twice!r} is listed twice.")
@@ -204,7 +213,7 @@ def _validate_labels(manifest: Manifest, where: str) -> None:
         first = table.iloc[row[column < 0][0]]
         unknown = [name for name in first["labels"].split(LABEL_SEPARATOR) if name not in manifest.classes]
         raise BadInput(
-            f"{where}: {first['video']} has the label {unknown[0]!r}, which no class list knows. "
+            f"{where}, line {row[column < 0][0] + 2}: {first['video']} has the label {unknown[0]!r}, which no class list knows. "
             "Mend the label, or add the class to the file that dataset.classes names."
         )
     unlabelled = table["labels"] == ""
@@ -232,4 +241,4 @@ def _refuse(table: pd.DataFrame, bad: pd.Series, where: str, message: str) -> No
         position = int(np.flatnonzero(bad.to_numpy())[0])
         fields = table.iloc[position].to_dict()
         count = f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
-        raise BadInput(f"{where}, video {position + 1}: {message.format(**fields)}{count}.")
+        raise BadInput(f"{where}, line {position + 2}: {message.format(**fields)}{count}.")

@@ -4,6 +4,7 @@ UTF-8, one header line, no quoting: cells hold no tab and no line break (`one_li
 """
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,10 +28,16 @@ def read(path: Path, columns: Sequence[str], stage: str, numbers: Sequence[str] 
     """
     if not path.is_file():
         raise BadInput(f"{path} does not exist. `dvc repro {stage}` makes it.")
+    content = path.read_bytes()
+    if content.count(b"\t") != content.count(b"\n") * (len(columns) - 1) or not content.endswith(b"\n"):
+        raise BadInput(
+            f"{path} is cut short, or has other columns than {', '.join(columns)}. "
+            f"`dvc repro --force {stage}` makes it again."
+        )
     types = {name: int if name in numbers else str for name in columns}
     try:
         table = pd.read_csv(
-            path, sep="\t", dtype=types, keep_default_na=False, quoting=csv.QUOTE_NONE, encoding="utf-8"
+            io.BytesIO(content), sep="\t", dtype=types, keep_default_na=False, quoting=csv.QUOTE_NONE, encoding="utf-8"
         )
     except (ValueError, pd.errors.ParserError) as error:
         raise BadInput(f"{path} cannot be read ({error}). `dvc repro {stage}` makes it again.") from error

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from dvclive import Live
 from dvclive.fabric import DVCLiveLogger
 from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
@@ -127,7 +128,7 @@ def fit(
             run.save(progress)
     finally:
         run.close()
-    curves.experiment.end()
+    curves.finalize("success")
     run.checkpoint(progress).write(out)
     run.forget()
     return progress
@@ -351,7 +352,8 @@ def _code() -> str:
 
 def _curves(out: Path, progress: Progress) -> DVCLiveLogger:
     """The training curves, with what earlier runs had logged."""
-    curves = DVCLiveLogger(dir=str(out / "curves"), dvcyaml=False, save_dvc_exp=False)
+    live = Live(dir=str(out / "curves"), dvcyaml=False, save_dvc_exp=False)
+    curves = DVCLiveLogger(experiment=live)
     for number, row in enumerate(progress.history):
         curves.log_metrics(row, step=number + 1)  # from 1: the logger takes 0 for "no step given"
     return curves

@@ -6,6 +6,7 @@ data/manifest.tsv, from where it can be copied into the CSV to keep it when vide
 """
 
 import csv
+import io
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,16 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.errors import BadInput
-from pipeline.records import LABEL_SEPARATOR, SPLITS, DatasetConfig, Manifest, VideoRecord, file_fingerprint, safe_path
+from pipeline.records import (
+    LABEL_SEPARATOR,
+    SPLITS,
+    DatasetConfig,
+    Manifest,
+    VideoRecord,
+    check_class,
+    file_fingerprint,
+    safe_path,
+)
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +64,7 @@ def read(config: DatasetConfig) -> Manifest:
         )
         for row, split in zip(rows, splits, strict=True)
     )
-    return Manifest.from_records(records, classes)
+    return Manifest.from_records(records, classes, where=str(annotations))
 
 
 def stratified(labels: list[tuple[str, ...]], val: float, test: float, seed: int) -> list[str]:
@@ -93,16 +103,28 @@ def stratified(labels: list[tuple[str, ...]], val: float, test: float, seed: int
 def _rows(path: Path) -> Iterator[Row]:
     if not path.is_file():
         raise BadInput(f"{path} does not exist. Set dataset.annotations in conf/dataset/, then `make params`.")
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
+    read = 0  # lines up to the last good row
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            header = reader.fieldnames or []
-            if not {"path", "labels"} <= set(header) or not set(header) <= {"path", "labels", "split"}:
-                raise BadInput(f"{path}, line 1: the header is {','.join(header)!r}, not 'path,labels' or with ',split'.")
-            for cells in reader:
-                yield _row(cells, f"{path}, line {reader.line_num}", "split" in header)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is no readable CSV in UTF-8: {error}. Save it as such.") from error
+        header = list(reader.fieldnames or [])
+        if sorted(header) not in (["labels", "path"], ["labels", "path", "split"]):
+            raise BadInput(f"{path}, line 1: the header is {','.join(header)!r}, not 'path,labels' or with ',split'.")
+        read = reader.line_num
+        for cells in reader:
+            yield _row(cells, f"{path}, line {reader.line_num}", "split" in header)
+            read = reader.line_num
+    except csv.Error as error:
+        raise BadInput(f"{path}, line {read + 1}: no readable CSV ({error}). Mend its quotes.") from error
+
+
+def _text(path: Path) -> str:
+    """The text of a file in UTF-8, with or without a byte order mark."""
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise BadInput(f"{path}, line {line}: no text in UTF-8 ({error.reason}). Save the file as UTF-8.") from error
 
 
 def _row(cells: dict[str, str], where: str, has_split: bool) -> Row:
@@ -111,8 +133,13 @@ def _row(cells: dict[str, str], where: str, has_split: bool) -> Row:
     split = cells.get("split", "").strip()
     if has_split and split not in SPLITS:
         raise BadInput(f"{where}: the split {split!r} is none of {', '.join(SPLITS)}.")
-    labels = [label.strip() for label in cells["labels"].split(LABEL_SEPARATOR)]
-    return Row(where, safe_path(cells["path"], where), tuple(dict.fromkeys(filter(None, labels))), split)
+    video = safe_path(cells["path"], where)
+    labels = tuple(dict.fromkeys(filter(None, (label.strip() for label in cells["labels"].split(LABEL_SEPARATOR)))))
+    if not labels and split != "test":
+        raise BadInput(f"{where}: {video!r} has no label; only videos of the split 'test' may.")
+    for label in labels:
+        check_class(label, where)
+    return Row(where, video, labels, split)
 
 
 def _refuse_duplicates(rows: list[Row]) -> None:
@@ -129,7 +156,7 @@ def _classes(config: DatasetConfig, rows: list[Row]) -> list[str]:
     path = Path(config.classes)
     if not path.is_file():
         raise BadInput(f"{path} does not exist. Set dataset.classes in conf/dataset/ (or null), then `make params`.")
-    classes = path.read_text(encoding="utf-8").splitlines()
+    classes = _text(path).splitlines()
     known = set(classes)
     for row in rows:
         for label in row.labels:

@@ -68,7 +68,7 @@ class TemporalInterlace(nn.Module):
         # A weight belongs to the frame that is written, so it scales that frame's row of the matrix.
         mixing = weights.unsqueeze(3) * motion(offsets, self.frames)  # (N, 4, T, T)
         moving = mix_frames(moving, mixing)
-        return torch.cat([moving.to(x.dtype), still], dim=2).flatten(0, 1)
+        return torch.cat([moving, still], dim=2).flatten(0, 1)
 
 
 class OffsetNet(nn.Module):

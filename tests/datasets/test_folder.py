@@ -1,0 +1,273 @@
+"""A folder of clips and a CSV: what is read, how it is split, and what is said of a wrong line."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.datasets import folder
+from pipeline.datasets.folder import stratified
+from pipeline.errors import BadInput
+from pipeline.records import SPLITS, DatasetConfig, Manifest, VideoRecord, file_fingerprint
+
+RIGHT = "path,labels,split\na.mp4,run;jump,train\nb.mp4,run,val\nc.mp4,jump,test\n"
+SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
+
+
+def config(root: Path, classes: Path | None = None, seed: int = 0) -> DatasetConfig:
+    return DatasetConfig(
+        format="folder",
+        root=str(root),
+        annotations=str(root / "labels.csv"),
+        watch=str(root),
+        generated=(),
+        classes=None if classes is None else str(classes),
+        val_share=0.15,
+        test_share=0.15,
+        split_seed=seed,
+    )
+
+
+def read(root: Path, csv: str | bytes, classes: Path | None = None) -> Manifest:
+    (root / "labels.csv").write_bytes(csv if isinstance(csv, bytes) else csv.encode())
+    return folder.read(config(root, classes))
+
+
+def refusal(root: Path, csv: str | bytes, classes: Path | None = None) -> str:
+    with pytest.raises(BadInput) as error:
+        read(root, csv, classes)
+    return str(error.value)
+
+
+def test_a_line_of_the_csv_is_a_video_of_the_manifest(tmp_path: Path):
+    (tmp_path / "a.mp4").write_bytes(b"video")
+
+    manifest = read(tmp_path, RIGHT)
+
+    first, *others = (VideoRecord(*row) for row in manifest.table.itertuples(index=False))
+    assert first == VideoRecord("a.mp4", "train", "a.mp4", "run;jump", file_fingerprint(tmp_path / "a.mp4"))
+    assert [row[:4] for row in others] == [("b.mp4", "val", "b.mp4", "run"), ("c.mp4", "test", "c.mp4", "jump")]
+    assert {row.fingerprint for row in others} == {"missing"}  # a matter of the ledger, not of the index
+    assert manifest.classes == ("jump", "run")
+
+
+def test_cells_are_tidied(tmp_path: Path):
+    manifest = read(tmp_path, "split,labels,path\n train , run ; jump ;; run,./a.mp4\nval,run,b//b.mp4\ntest,run,c.mp4\n")
+
+    assert manifest.table[["video", "split", "labels"]].to_numpy().tolist() == [
+        ["a.mp4", "train", "run;jump"],
+        ["b/b.mp4", "val", "run"],
+        ["c.mp4", "test", "run"],
+    ]
+
+
+def test_quotes_commas_and_other_alphabets_are_read(tmp_path: Path):
+    csv = 'path,labels,split\n"a, ""b"".mp4","to run, fast",train\ngrün/視頻.mp4,"to run, fast",val\nc.mp4,"to run, fast",test\n'
+
+    manifest = read(tmp_path, csv)
+    assert manifest.videos == ['a, "b".mp4', "grün/視頻.mp4", "c.mp4"]
+    assert manifest.classes == ("to run, fast",)
+
+
+def test_a_csv_as_spreadsheets_save_it_is_read_alike(tmp_path: Path):
+    spreadsheet = b"\xef\xbb\xbf" + RIGHT.replace("\n", "\r\n").encode()
+
+    assert read(tmp_path, spreadsheet).table.equals(read(tmp_path, RIGHT).table)
+
+
+def test_a_class_list_fixes_the_classes_and_their_order(tmp_path: Path):
+    (tmp_path / "classes.txt").write_text("run\njump\n")
+
+    assert read(tmp_path, RIGHT, tmp_path / "classes.txt").classes == ("run", "jump")
+
+
+def test_a_test_split_may_be_without_labels(tmp_path: Path):
+    assert read(tmp_path, RIGHT.replace("c.mp4,jump", "c.mp4,")).targets().tolist() == [[1, 1], [0, 1], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a.mp4,run,val", "line 5: 'a.mp4' occurs twice, first in {csv}, line 2"),
+        ("./a.mp4,run,val", "line 5: 'a.mp4' occurs twice, first in {csv}, line 2"),
+        ("x/..,run,val", "line 5: the path 'x/..' leaves the corpus' root"),
+        ("../d.mp4,run,val", "line 5: the path '../d.mp4' leaves the corpus' root"),
+        ("/d.mp4,run,val", "line 5: the path '/d.mp4' leaves the corpus' root"),
+        ("C:\\d.mp4,run,val", "line 5: the path 'C:\\\\d.mp4' leaves the corpus' root"),
+        (",run,val", "line 5: the path '' leaves the corpus' root"),
+        (f"{'x' * 501},run,val", "line 5: the path"),
+        ("d\t.mp4,run,val", "line 5: the path 'd\\t.mp4' has a control character"),
+        ("d.mp4,run,valid", "line 5: the split 'valid' is none of train, val, test"),
+        ("d.mp4,run,", "line 5: the split '' is none of"),
+        ("d.mp4,run", "line 5: more or fewer cells than the header has"),
+        ("d.mp4", "line 5: more or fewer cells than the header has"),
+        ("d.mp4,run,jump,val", "line 5: more or fewer cells than the header has"),
+        ("d.mp4,,train", "line 5: 'd.mp4' has no label"),
+        ("d.mp4, ; ,val", "line 5: 'd.mp4' has no label"),
+        ("d.mp4,status,train", "line 5: 'status' cannot be a class name"),
+        ("d.mp4,run\tfast,train", "line 5: 'run\\tfast' cannot be a class name"),
+        ('"d".mp4,run,train', "line 5: no readable CSV"),
+        ('d.mp4,"run,train\ne.mp4,run,val', "line 5: no readable CSV"),  # the quote that never ends begins there
+    ],
+)
+def test_a_wrong_line_is_refused_with_file_and_line(tmp_path: Path, line: str, message: str):
+    csv = str(tmp_path / "labels.csv")
+
+    assert f"{csv}, {message.format(csv=csv)}" in refusal(tmp_path, f"{RIGHT}{line}\n")
+
+
+def test_lines_are_counted_over_blank_and_broken_ones(tmp_path: Path):
+    csv = 'path,labels,split\n\n"a\nb.mp4",run,train\n'
+
+    assert "labels.csv, line 4: the path 'a\\nb.mp4' has a control character" in refusal(tmp_path, csv)
+
+
+def test_bytes_that_are_no_utf8_are_refused_with_file_and_line(tmp_path: Path):
+    message = refusal(tmp_path, RIGHT.encode() + b"gr\xfcn.mp4,run,train\nlast.mp4,run,train\n")
+
+    assert "labels.csv, line 5" in message
+    assert "UTF-8" in message
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "path", "labels,split", "path;labels;split", "path,label", "path,labels,split,fps", "path,labels,labels", "a.mp4,run"],
+)
+def test_a_wrong_header_is_refused(tmp_path: Path, header: str):
+    assert "labels.csv, line 1: the header is" in refusal(tmp_path, f"{header}\na.mp4,run,train\n")
+
+
+@pytest.mark.parametrize("csv", ["path,labels,split\n", "path,labels,split\n\n\n"])
+def test_a_csv_without_a_video_is_refused(tmp_path: Path, csv: str):
+    assert "labels.csv lists no video" in refusal(tmp_path, csv)
+
+
+def test_a_missing_csv_is_named_with_the_setting(tmp_path: Path):
+    with pytest.raises(BadInput, match=r"labels\.csv does not exist. Set dataset.annotations"):
+        folder.read(config(tmp_path))
+
+
+def test_a_missing_root_is_named_with_the_setting(tmp_path: Path):
+    with pytest.raises(BadInput, match=r"nowhere is no folder. Set dataset.root"):
+        folder.read(config(tmp_path / "nowhere"))
+
+
+def test_a_label_outside_the_class_list_is_refused_with_file_and_line(tmp_path: Path):
+    (tmp_path / "classes.txt").write_text("jump\n")
+
+    assert "labels.csv, line 2: the label 'run' is not in" in refusal(tmp_path, RIGHT, tmp_path / "classes.txt")
+
+
+def test_a_missing_class_list_is_named_with_the_setting(tmp_path: Path):
+    assert "no.txt does not exist. Set dataset.classes" in refusal(tmp_path, RIGHT, tmp_path / "no.txt")
+
+
+def test_a_class_list_that_is_no_utf8_is_refused_by_name(tmp_path: Path):
+    (tmp_path / "classes.txt").write_bytes(b"gr\xfcn\n")
+
+    assert "classes.txt" in refusal(tmp_path, RIGHT, tmp_path / "classes.txt")
+
+
+@pytest.mark.parametrize(
+    ("csv", "message"),
+    [
+        (RIGHT + "d.mp4,swim,val\n", "no train video is labelled 'swim'"),
+        (RIGHT.replace("test", "val"), "no video in the split 'test'"),
+        (RIGHT + "d.mp4,,test\n", "1 of 2 test videos have no label, e.g. 'd.mp4'"),
+    ],
+)
+def test_what_is_wrong_with_the_whole_corpus_is_said_of_the_file(tmp_path: Path, csv: str, message: str):
+    refused = refusal(tmp_path, csv)
+
+    assert refused.startswith(str(tmp_path / "labels.csv"))
+    assert message in refused
+
+
+def test_one_more_video_changes_its_own_row_only(tmp_path: Path):
+    before = read(tmp_path, RIGHT).table
+    (tmp_path / "d.mp4").write_bytes(b"video")
+
+    after = read(tmp_path, RIGHT.replace("b.mp4", "d.mp4,run,val\nb.mp4")).table
+    assert after["video"].tolist() == ["a.mp4", "d.mp4", "b.mp4", "c.mp4"]
+    assert after.drop(1).to_numpy().tolist() == before.to_numpy().tolist()
+
+
+def test_a_replaced_video_changes_its_own_row_only(tmp_path: Path):
+    before = read(tmp_path, RIGHT).table
+    (tmp_path / "b.mp4").write_bytes(b"video")
+
+    changed = (read(tmp_path, RIGHT).table != before).to_numpy()
+    assert np.argwhere(changed).tolist() == [[1, list(VideoRecord._fields).index("fingerprint")]]
+
+
+def unsplit(videos: int) -> str:
+    return "path,labels\n" + "".join(f"{number}.mp4,{('run', 'jump')[number % 2]}\n" for number in range(videos))
+
+
+def test_a_csv_without_splits_is_split_the_same_way_every_time(tmp_path: Path):
+    first, again = read(tmp_path, unsplit(40)), read(tmp_path, unsplit(40))
+
+    assert first.table.equals(again.table)
+    assert set(first.table["split"]) == set(SPLITS)
+
+
+def test_a_csv_without_splits_needs_a_label_in_every_line(tmp_path: Path):
+    assert "labels.csv, line 42: 'x.mp4' has no label" in refusal(tmp_path, unsplit(40) + "x.mp4,\n")
+
+
+def count(labels: Sequence[tuple[str, ...]], splits: Sequence[str]) -> Counter[tuple[str, str]]:
+    return Counter((name, split) for sample, split in zip(labels, splits, strict=True) for name in sample)
+
+
+def many_labels(videos: int, seed: int = 0) -> list[tuple[str, ...]]:
+    """Nine labels, the first on 2 % of the videos, the last on 40 %; every video has one at least."""
+    rng = np.random.default_rng(seed)
+    has = rng.random((videos, 9)) < np.linspace(0.02, 0.4, 9)
+    return [tuple(f"label {column}" for column in np.flatnonzero(row)) or ("label 8",) for row in has]
+
+
+def test_a_single_label_is_split_in_proportion():
+    splits = stratified([("run",)] * 40, val=0.15, test=0.15, seed=0)
+
+    assert Counter(splits) == {"train": 28, "val": 6, "test": 6}
+
+
+def test_every_label_is_split_in_proportion():
+    labels = many_labels(2000)
+    found = count(labels, stratified(labels, val=0.15, test=0.15, seed=0))
+
+    for name in sorted({name for sample in labels for name in sample}):
+        total = sum(found[name, split] for split in SPLITS)
+        for split, share in SHARES.items():
+            assert abs(found[name, split] - share * total) <= max(2, 0.02 * total)
+
+
+def test_another_seed_gives_another_split():
+    labels = many_labels(100)
+    splits = [stratified(labels, val=0.15, test=0.15, seed=seed) for seed in (0, 1, 0)]
+
+    assert splits[0] == splits[2]
+    assert splits[0] != splits[1]
+
+
+def test_the_split_shuffles_the_videos():
+    splits = stratified([("run",)] * 40, val=0.15, test=0.15, seed=0)
+
+    assert set(splits[:28]) != {"train"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_label_that_occurs_once_goes_to_train(seed: int):
+    labels = [*many_labels(50, seed), ("once",), ("also once", "label 8")]
+
+    assert stratified(labels, val=0.15, test=0.15, seed=seed)[-2:] == ["train", "train"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_label_has_a_train_video(seed: int):
+    labels = many_labels(12, seed)
+    found = count(labels, stratified(labels, val=0.3, test=0.3, seed=seed))
+
+    assert all(found[name, "train"] for sample in labels for name in sample)

@@ -1,0 +1,179 @@
+"""The whole pipeline, by `dvc repro`, on a dozen real clips: what runs, what reruns, and what comes of it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import corpus
+import pandas as pd
+import project
+import pytest
+
+pytestmark = pytest.mark.slow
+
+SMALL = (
+    "dataset=folder",
+    "model=[tsn_demo,tsm_demo]",
+    "extract.short_side=64",
+    "extract.shards=4",
+    "ensemble.folds=2",
+    "machine.threads=1",
+    *(f"models.{m}.train.epochs=1" for m in ("tsn_demo", "tsm_demo")),
+    *(f"models.{m}.train.batch=2" for m in ("tsn_demo", "tsm_demo")),
+    *(f"models.{m}.test.sides=[48]" for m in ("tsn_demo", "tsm_demo")),
+)
+ALL = ["index", "extract", "pack", "stats", "train@tsn_demo", "train@tsm_demo"]
+ALL += ["infer@tsn_demo", "infer@tsm_demo", "ensemble"]
+
+
+def new_project(folder: Path, clips: Path) -> Path:
+    """A project whose corpus is a copy of the recorded clips, beside it."""
+    project.copy(folder / "project")
+    shutil.copytree(clips, folder / "clips")
+    corpus.annotate(folder / "clips")
+    set_params(folder / "project")
+    return folder / "project"
+
+
+def set_params(root: Path, *changes: str) -> None:
+    clips = root.parent / "clips"
+    project.write_params(root, *SMALL, f"dataset.root={clips}", f"dataset.annotations={clips}/labels.csv", *changes)
+
+
+def changed(root: Path) -> set[str]:
+    """The stages that DVC finds changed, without those that follow from them."""
+    return set(json.loads(project.dvc(root, "status", "--json").stdout))
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, clips) -> Path:
+    root = new_project(tmp_path_factory.mktemp("pipeline"), clips)
+    assert sorted(project.ran(project.dvc(root, "repro"))) == sorted(ALL)
+    return root
+
+
+def test_every_video_is_in_the_index_or_in_the_ledger(done):
+    manifest = pd.read_csv(done / "data/manifest.tsv", sep="\t")
+    index = pd.read_csv(done / "data/frames/index.tsv", sep="\t")
+    broken = pd.read_csv(done / "data/broken.tsv", sep="\t")
+    assert broken["video"].tolist() == ["sound_only.mp4"]
+    assert broken["reason"].tolist() == ["no_video_stream"]
+    assert sorted([*index["video"], *broken["video"]]) == sorted(manifest["video"])
+
+
+def test_predictions_hold_every_video_in_manifest_order(done):
+    manifest = pd.read_csv(done / "data/manifest.tsv", sep="\t")
+    for model in ("tsn_demo", "tsm_demo"):
+        for split in ("val", "test"):
+            table = pd.read_parquet(done / f"data/predictions/{model}/{split}.parquet")
+            assert table["video"].tolist() == manifest["video"][manifest["split"] == split].tolist()
+            assert list(table.columns) == ["video", "status", "labels", "moving", "still"]
+
+
+def test_metrics_are_flat_and_complete(done):
+    shown = json.loads((done / "data/metrics.json").read_text())
+    assert set(shown) == {"prior", "ensemble", "tsn_demo", "tsm_demo", "videos"}
+    assert set(shown["tsn_demo"]) == {f"{s}_{p}" for s in ("val", "test") for p in ("clip", "dense", "multiscale")}
+    assert shown["videos"]["test_n_broken"] == 1
+
+
+def test_a_second_run_finds_everything_up_to_date(done):
+    again = project.dvc(done, "repro")
+    assert project.ran(again) == []
+    assert "up to date" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "stale"),
+    [
+        ("models.tsn_demo.train.optim.lr=0.25", {"train@tsn_demo"}),
+        ("models.tsn_demo.test.clips=1", {"infer@tsn_demo"}),
+        ("ensemble.weights=uniform", {"ensemble"}),
+        ("machine.workers=3", set()),
+        ("machine.save_seconds=5", set()),
+        ("extract.jpeg_qscale=5", {"extract"}),
+        ("dataset.split_seed=5", {"index"}),
+    ],
+)
+def test_a_setting_touches_the_stages_that_read_it_and_no_other(done, change, stale):
+    set_params(done, change)
+    assert changed(done) == stale
+    set_params(done)
+    assert changed(done) == set()
+
+
+def test_a_test_time_setting_reruns_inference_and_the_ensemble_only(done):
+    set_params(done, "models.tsn_demo.test.clips=1")
+    assert project.ran(project.dvc(done, "repro")) == ["infer@tsn_demo", "ensemble"]
+    set_params(done)
+    back = project.dvc(done, "repro")
+    assert project.ran(back) == ["ensemble"], "inference is answered by the run cache; metrics.json lies in git"
+
+
+def test_a_code_change_reruns_the_stages_that_run_it(done):
+    for file, stale in (
+        ("pipeline/models/tsm.py", {"train@tsm_demo", "infer@tsm_demo"}),
+        ("pipeline/fusion.py", {"ensemble"}),
+        ("pipeline/inference.py", {"infer@tsn_demo", "infer@tsm_demo"}),
+        ("pipeline/compose.py", set()),
+    ):
+        before = (done / file).read_text()
+        (done / file).write_text(before + "\n# changed\n")
+        assert changed(done) == stale, file
+        (done / file).write_text(before)
+
+
+def test_the_same_run_elsewhere_with_other_workers_gives_the_same_bytes(done, tmp_path, clips):
+    other = new_project(tmp_path, clips)
+    set_params(other, "machine.workers=1")
+    project.dvc(other, "repro")
+    compared = 0
+    for file in sorted((done / "data").rglob("*")):
+        if file.is_file():
+            twin = other / file.relative_to(done)
+            assert twin.read_bytes() == file.read_bytes(), f"{file.name} differs"
+            compared += 1
+    assert compared > 30
+
+
+def shards(root: Path) -> set[str]:
+    return {file.name for file in (root / "work/extract").glob("*.tar")}
+
+
+def test_adding_or_replacing_a_video_makes_one_shard_anew(tmp_path, clips):
+    root = new_project(tmp_path, clips)
+    project.dvc(root, "repro", "extract")
+    before = shards(root)
+    csv = root.parent / "clips" / "labels.csv"
+
+    shutil.copy(clips / "h264.mp4", root.parent / "clips" / "another.mp4")
+    csv.write_text(csv.read_text() + "another.mp4,moving,train\n")
+    project.dvc(root, "repro", "extract")
+    added = shards(root)
+    assert len(added - before) == 1
+    assert len(added) == len(before)
+
+    shutil.copy(clips / "vp9.webm", root.parent / "clips" / "another.mp4")
+    assert project.ran(project.dvc(root, "repro", "extract")) == ["index", "extract"]
+    assert len(shards(root) - added) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("+extract.fsp=30", "params.yaml: extract has no setting 'fsp'. Did you mean 'fps'?"),
+        ("~extract.fps", "params.yaml: extract lacks the setting 'fps'"),
+        ("dataset.format=foldr", None),  # DVC itself names the missing pipeline/datasets/foldr.py
+    ],
+)
+def test_a_wrong_setting_stops_before_work_with_one_message(done, change, message):
+    (done / "params.yaml").write_text((done / "params.yaml").read_text())
+    set_params(done, change)
+    failed = project.run(["python", "-m", "dvc", "repro"], done, check=False)
+    set_params(done)
+    assert failed.returncode != 0
+    assert "Traceback" not in failed.stderr
+    assert (message or "foldr") in failed.stderr + failed.stdout
+    assert not [p for p in (done / "data").rglob("*.partial")]
+
+

@@ -1,0 +1,141 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import predictions
+from pipeline.errors import BadInput
+from pipeline.predictions import PredictionTable, ViewScores
+from pipeline.records import Manifest, VideoRecord
+
+GRID = {"views": [{"crop": "left"}, {"crop": "centre"}], "protocols": {"clip": [1], "dense": [0, 1]}}
+
+
+def table(**changes) -> PredictionTable:
+    values = dict(
+        videos=("a.mp4", "b.mp4"),
+        broken=np.array([False, True]),
+        labels=("run;jump", "run"),
+        classes=("jump", "run"),
+        probabilities=np.array([[0.25, 0.75], [0.5, 1.0]], dtype=np.float32),
+        meta={"model": "tsn"},
+    )
+    return PredictionTable(**(values | changes))
+
+
+def test_pandas_reads_ids_labels_and_named_class_columns(tmp_path):
+    table().write(tmp_path / "val.parquet")
+    frame = pd.read_parquet(tmp_path / "val.parquet")
+    assert list(frame.columns) == ["video", "status", "labels", "jump", "run"]
+    assert frame.iloc[0].tolist() == ["a.mp4", "ok", "run;jump", 0.25, 0.75]
+    assert frame.iloc[1].tolist() == ["b.mp4", "broken", "run", 0.5, 1.0]
+    assert frame["run"].dtype == np.float32
+
+
+def test_a_table_survives_the_round_trip(tmp_path):
+    table().write(tmp_path / "val.parquet")
+    read = PredictionTable.read(tmp_path / "val.parquet")
+    assert (read.videos, read.labels, read.classes, read.meta) == (
+        table().videos,
+        table().labels,
+        table().classes,
+        {"model": "tsn"},
+    )
+    np.testing.assert_array_equal(read.broken, table().broken)
+    np.testing.assert_array_equal(read.probabilities, table().probabilities)
+
+
+def test_the_same_table_gives_the_same_bytes(tmp_path):
+    table().write(tmp_path / "a.parquet")
+    table().write(tmp_path / "b.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_targets_follow_the_order_of_the_classes():
+    assert table().targets().tolist() == [[1, 1], [0, 1]]
+
+
+def test_a_table_without_a_label_cannot_be_scored():
+    assert table().labelled
+    assert not table(labels=("run", "")).labelled
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "does not exist"), (b"PAR1 but not really", "no readable Parquet")]
+)
+def test_an_unreadable_file_is_named(tmp_path, content, message):
+    if content is not None:
+        (tmp_path / "val.parquet").write_bytes(content)
+    with pytest.raises(BadInput, match=f"val.parquet.*{message}"):
+        PredictionTable.read(tmp_path / "val.parquet")
+
+
+def test_a_table_of_another_program_is_refused(tmp_path):
+    pd.DataFrame({"id": ["a"], "run": [0.5]}).to_parquet(tmp_path / "val.parquet")
+    with pytest.raises(BadInput, match="columns"):
+        PredictionTable.read(tmp_path / "val.parquet")
+
+
+def view_scores() -> ViewScores:
+    logits = np.array([[[0, 2], [0, -2]], [[4, 4], [1, -60000]]], dtype=np.float16)  # (V, K, C)
+    return ViewScores(logits, GRID)
+
+
+def test_a_protocol_is_the_mean_of_the_sigmoids_of_its_views():
+    def sigmoid(x):
+        return 1 / (1 + np.exp(-x))
+
+    dense = view_scores().probabilities("dense")
+    assert dense[0, 0] == 0.5
+    assert dense[0, 1] == pytest.approx((sigmoid(2.0) + sigmoid(-2.0)) / 2)  # 0.5, not sigmoid of the mean by luck
+    assert dense[1, 0] == pytest.approx((sigmoid(4.0) + sigmoid(1.0)) / 2)
+    assert view_scores().probabilities("clip")[0].tolist() == pytest.approx([0.5, sigmoid(-2.0)])
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_largest_logits_do_not_overflow():
+    assert view_scores().probabilities("clip")[1, 1] == 0
+
+
+def test_an_unknown_protocol_is_refused():
+    with pytest.raises(BadInput, match="no protocol 'densse', only clip, dense"):
+        view_scores().probabilities("densse")
+
+
+def test_views_survive_the_round_trip_and_name_their_axes(tmp_path):
+    view_scores().write(tmp_path, "val")
+    read = ViewScores.read(tmp_path, "val")
+    np.testing.assert_array_equal(read.logits, view_scores().logits)
+    assert read.logits.dtype == np.float16
+    assert read.grid == GRID
+    assert [axis.split()[0] for axis in json.loads((tmp_path / "val.views.json").read_text())["axes"]] == [
+        "video",
+        "view",
+        "class",
+    ]
+
+
+def test_views_of_another_shape_than_the_json_says_are_refused(tmp_path):
+    view_scores().write(tmp_path, "val")
+    np.save(tmp_path / "val.views.npy", np.zeros((1, 2, 2), np.float16))
+    with pytest.raises(BadInput, match=r"has the shape \(1, 2, 2\)"):
+        ViewScores.read(tmp_path, "val")
+
+
+def test_a_truncated_array_is_refused(tmp_path):
+    view_scores().write(tmp_path, "val")
+    data = (tmp_path / "val.views.npy").read_bytes()
+    (tmp_path / "val.views.npy").write_bytes(data[:-4])
+    with pytest.raises(BadInput, match="cannot be read"):
+        ViewScores.read(tmp_path, "val")
+
+
+def test_the_parquet_can_be_recomputed_from_the_views(tmp_path):
+    records = [VideoRecord(v, "val", v, "run", "1-x") for v in ("a", "b")]
+    manifest = Manifest(pd.DataFrame(records), ("jump", "run"))
+    made = predictions.table(manifest, np.array([False, False]), view_scores(), "dense", {"model": "tsn"})
+    made.write(tmp_path / "val.parquet")
+    view_scores().write(tmp_path, "val")
+    again = ViewScores.read(tmp_path, "val").probabilities(made.meta["protocol"])
+    np.testing.assert_array_equal(PredictionTable.read(tmp_path / "val.parquet").probabilities, again)

@@ -1,0 +1,67 @@
+"""A corpus of a few tiny videos that lies packed on disk: class k is a colour, so that anything can learn it."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import simplejpeg
+
+from pipeline import statistics, store, tables
+from pipeline.clips import ClipConfig
+from pipeline.machine import Machine
+from pipeline.optim import OptimConfig, ScheduleConfig
+from pipeline.records import Manifest, VideoRecord
+from pipeline.sampling import SamplerConfig
+from pipeline.statistics import ClassStatistics
+from pipeline.store import FrameStore
+from pipeline.training import LossConfig, ModelConfig, TrainConfig
+from pipeline.transforms import AugmentConfig
+
+COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
+FRAMES = 6
+SMALL_NET = {"backbone": "resnet10t", "backbone_options": {"stem_width": 4, "channels": [8, 8, 8, 8]}, "frames": 2}
+
+
+def corpus(folder: Path, train: int = 8, val: int = 4, test: int = 3) -> tuple[Manifest, FrameStore, ClassStatistics]:
+    """Videos of 40 x 32 noise in the colours of their labels; the last of val and of test is broken."""
+    records, values, rows = [], [], []
+    for split, number in (("train", train), ("val", val), ("test", test)):
+        for index in range(number):
+            names = sorted({list(COLOURS)[index % 3], list(COLOURS)[(index // 3) % 3]})
+            records.append(VideoRecord(f"{split}{index}", split, f"{split}{index}.mp4", ";".join(names), "1-x"))
+            if split == "train" or index < number - 1:
+                values.append((f"{split}{index}", store.encode(_jpegs(names, seed=len(values)), 40, 32)))
+                rows.append((f"{split}{index}", "shard-00000", FRAMES, 40, 32))
+    folder.mkdir(parents=True, exist_ok=True)
+    store.write_shard(folder / "shard-00000.lmdb", sorted(values))
+    tables.write(folder / store.INDEX, pd.DataFrame(sorted(rows), columns=list(store.COLUMNS)))
+    tables.write(folder / store.SHARDS, pd.DataFrame({"shard": ["shard-00000"], "key": ["0"]}))
+    manifest = Manifest.from_records(records, list(COLOURS))
+    seen = manifest.split("train")
+    return manifest, FrameStore(folder), statistics.count(seen.targets(), seen.classes)
+
+
+def model(epochs: int = 3, lr: float = 0.05, **train: object) -> ModelConfig:
+    """A very small TSN with dropout, so that a resumed run shows whether its random numbers were kept."""
+    settings = dict(
+        epochs=epochs,
+        batch=3,
+        seed=0,
+        loss=LossConfig("bce", {"scale": 10.0}),
+        optim=OptimConfig(lr, 0.9, True, 1e-4, 20.0),
+        schedule=ScheduleConfig("cosine"),
+        augment=AugmentConfig("random_side", 32, sides=(32, 40)),
+    )
+    clip = ClipConfig(SamplerConfig("segments", 2), side=32, crop=32)
+    return ModelConfig("tsn", SMALL_NET | {"dropout": 0.5}, clip, TrainConfig(**(settings | train)))
+
+
+def machine(scratch: Path, workers: int = 1, save_seconds: float = 60.0) -> Machine:
+    return Machine(workers, 1, "cpu", str(scratch), None, save_seconds)
+
+
+def _jpegs(names: list[str], seed: int) -> list[bytes]:
+    rng = np.random.default_rng(seed)
+    colour = np.mean([COLOURS[name] for name in names], axis=0)
+    frames = np.clip(colour + rng.normal(0, 40, (FRAMES, 32, 40, 3)), 0, 255).astype(np.uint8)
+    return [simplejpeg.encode_jpeg(np.ascontiguousarray(frame)) for frame in frames]
