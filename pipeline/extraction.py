@@ -91,8 +91,11 @@ def _finished(store: Path, shard: Shard) -> bool:
     record, tar = store / f"{shard.key}.json", store / f"{shard.key}.tar"
     if not (record.is_file() and tar.is_file()):
         return False
-    if json.loads(record.read_text())["sha256"] == work.file_hash(tar):
-        return True
+    try:
+        if json.loads(record.read_text(encoding="utf-8"))["sha256"] == work.file_hash(tar):
+            return True
+    except ValueError:  # the record itself is cut short
+        pass
     log.warning("%s (%s) is damaged and is made again", tar, shard.name)
     return False
 
@@ -151,7 +154,7 @@ def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, br
     with work.aside(out) as partial:
         partial.mkdir()
         for shard in shards:
-            for video in json.loads((store / f"{shard.key}.json").read_text())["videos"]:
+            for video in json.loads((store / f"{shard.key}.json").read_text(encoding="utf-8"))["videos"]:
                 if "reason" in video:
                     bad[video["video"]] = (video["reason"], video["words"])
                 else:

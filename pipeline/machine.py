@@ -76,8 +76,8 @@ def load() -> Machine:
 @cache
 def ffmpeg_version(path: str) -> str:
     """The version that the FFmpeg at `path` reports, e.g. ``7.0.2-static``."""
-    first = subprocess.run([path, "-version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
-    return first.removeprefix("ffmpeg version ").split(" Copyright")[0]
+    said = subprocess.run([path, "-version"], capture_output=True, encoding="utf-8", check=True).stdout
+    return said.split("\n")[0].removeprefix("ffmpeg version ").split(" Copyright")[0]
 
 
 def parallel(function: Callable[[A], B], items: Iterable[A], workers: int) -> Iterator[B]:

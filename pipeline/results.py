@@ -46,13 +46,13 @@ class Results:
             lines.append(f"* {split}: {counts['n_expected']} videos, {counts['n_broken']} of them broken and answered "
                          f"with the class prior{scored}")
         lines += ["", "## Models", ""]
-        lines += _table(["model", *(f"{s} {p}" for s in splits for p in PROTOCOLS)], [
+        lines += text_table(["model", *(f"{s} {p}" for s in splits for p in PROTOCOLS)], [
             ["class prior", *(_figure(self.prior[s]) for s in splits for _ in PROTOCOLS)],
             *([name, *(_figure(by[s][p]) for s in splits for p in PROTOCOLS)] for name, by in self.members.items()),
         ])
         lines += ["", "## Ensembles", ""]
         rows = [[_ROWS[row], *(_figure(by.get(s)) for s in splits)] for row, by in self.ensembles.items()]
-        lines += _table(["ensemble", *splits], rows)
+        lines += text_table(["ensemble", *splits], rows)
         share = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())
         lines += ["", f"Weights used ({kind}): {share}.", ""]
         return "\n".join(lines)
@@ -74,7 +74,7 @@ def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+def text_table(head: list[str], rows: list[list[str]]) -> list[str]:
     """A Markdown table whose columns line up in plain text too."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
 
