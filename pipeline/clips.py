@@ -132,7 +132,11 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 def loader(dataset: Dataset, workers: int, pin: bool, **options: object) -> DataLoader:
     """A DataLoader whose workers stay alive between passes; 0 workers load in the calling process."""
     return DataLoader(
-        dataset, num_workers=workers, persistent_workers=workers > 0, pin_memory=pin, **options  # type: ignore[arg-type]
+        dataset,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=pin,
+        **options,  # type: ignore[arg-type]
     )
 
 
@@ -153,5 +157,3 @@ def generator(seed: int, epoch: int, video: str) -> np.random.Generator:
     """The random numbers of one video in one epoch."""
     name = int.from_bytes(hashlib.blake2b(video.encode(), digest_size=8).digest(), "big")
     return np.random.default_rng([seed, epoch, name])
-
-

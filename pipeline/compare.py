@@ -1,6 +1,6 @@
 """The figures of all experiments side by side: `dvc exp show`, turned so that it fits a terminal.
 
-    python -m pipeline.compare        a row a figure, a column an experiment; the first is the commit that they start from
+python -m pipeline.compare        a row a figure, a column an experiment; the first is the commit that they start from
 """
 
 import json

@@ -158,5 +158,3 @@ def _at(values: Sequence[str], place: int) -> str:
 
 def _quoted(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n') else text
-
-

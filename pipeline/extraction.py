@@ -87,7 +87,7 @@ def shard_number(video: str, shards: int) -> int:
 
 
 def _finished(store: Path, shard: Shard) -> bool:
-    """Is the shard there, and are its bytes those that were written?"""
+    """Whether the shard is there, with the bytes that were written."""
     record, tar = store / f"{shard.key}.json", store / f"{shard.key}.tar"
     if not (record.is_file() and tar.is_file()):
         return False
@@ -163,9 +163,7 @@ def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, br
         tables.write(partial / INDEX, pd.DataFrame(good, columns=list(COLUMNS)).sort_values("video"))
         _report(manifest, good, bad)
     rows = manifest.table[manifest.table["video"].isin(bad)]
-    ledger.write(
-        broken, (BrokenVideo(r.video, r.split, r.path, *bad[r.video]) for r in rows.itertuples(index=False))
-    )
+    ledger.write(broken, (BrokenVideo(r.video, r.split, r.path, *bad[r.video]) for r in rows.itertuples(index=False)))
 
 
 def _report(manifest: Manifest, good: list[dict[str, Any]], bad: dict[str, tuple[str, str]]) -> None:

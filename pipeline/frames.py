@@ -83,6 +83,7 @@ def extract(video: Path, folder: Path, config: ExtractConfig, binary: str) -> Ex
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=config.timeout_seconds,
+            check=False,  # what its exit code means is judged by the frames that came
         )
     except subprocess.TimeoutExpired as error:
         raise NoFrames("timeout", f"no end after {config.timeout_seconds:g} s (extract.timeout_seconds)") from error

@@ -75,9 +75,7 @@ def run(
     """
     if config.protocol not in PROTOCOLS:
         raise BadInput(f"ensemble.protocol must be one of {', '.join(PROTOCOLS)}, not {config.protocol!r}.")
-    splits = {
-        name: Split.read(name, config.members, predictions, manifest.split(name)) for name in ("val", "test")
-    }
+    splits = {name: Split.read(name, config.members, predictions, manifest.split(name)) for name in ("val", "test")}
     val = splits["val"]
     probabilities, targets = val.probabilities(config.protocol), val.any_table.targets()
     weights = ensemble.weights_for(config, probabilities, targets)

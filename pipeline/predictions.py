@@ -1,6 +1,6 @@
 """PredictionTable: what a model says of every video of a split, as files that people open.
 
-    <split>.parquet        one row a video, in manifest order: video, status, labels, one column of probabilities a class
+    <split>.parquet        a row a video, in manifest order: video, status, labels, and a column of scores a class
     <split>.views.npy      the logits of every view, float16 (V, K, C)
     <split>.views.json     the names of its axes, the views, and which views make which protocol
 
@@ -43,7 +43,7 @@ class PredictionTable:
 
     @property
     def labelled(self) -> bool:
-        """Can the predictions be scored?"""
+        """Whether the predictions can be scored."""
         return all(self.labels)
 
     def targets(self) -> np.ndarray:

@@ -126,12 +126,12 @@ class Manifest:
 
     def targets(self) -> np.ndarray:
         """Many-hot labels: uint8 (V, C), in the order of `videos` and `classes`."""
-        row, column = self._pairs()
+        row, column = self.label_pairs()
         targets = np.zeros((len(self), len(self.classes)), dtype=np.uint8)
         targets[row, column] = 1
         return targets
 
-    def _pairs(self) -> tuple[np.ndarray, np.ndarray]:
+    def label_pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Every (row, class) that is labelled; class -1 where no class has the name."""
         labels = self.table["labels"]
         exploded = labels[labels != ""].str.split(LABEL_SEPARATOR).explode()
@@ -208,7 +208,7 @@ def _validate_classes(classes: Sequence[str], where: str) -> None:
 
 def _validate_labels(manifest: Manifest, where: str) -> None:
     table = manifest.table
-    row, column = manifest._pairs()
+    row, column = manifest.label_pairs()
     if (column < 0).any():
         first = table.iloc[row[column < 0][0]]
         unknown = [name for name in first["labels"].split(LABEL_SEPARATOR) if name not in manifest.classes]

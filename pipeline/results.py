@@ -43,13 +43,18 @@ class Results:
         lines = [f"# {title}", "", "Sample mAP in percent.", ""]
         for split, counts in self.denominators.items():
             scored = "" if split in splits else "; nobody labelled them, so they are not scored"
-            lines.append(f"* {split}: {counts['n_expected']} videos, {counts['n_broken']} of them broken and answered "
-                         f"with the class prior{scored}")
+            lines.append(
+                f"* {split}: {counts['n_expected']} videos, {counts['n_broken']} of them broken and answered "
+                f"with the class prior{scored}"
+            )
         lines += ["", "## Models", ""]
-        lines += text_table(["model", *(f"{s} {p}" for s in splits for p in PROTOCOLS)], [
-            ["class prior", *(_figure(self.prior[s]) for s in splits for _ in PROTOCOLS)],
-            *([name, *(_figure(by[s][p]) for s in splits for p in PROTOCOLS)] for name, by in self.members.items()),
-        ])
+        lines += text_table(
+            ["model", *(f"{s} {p}" for s in splits for p in PROTOCOLS)],
+            [
+                ["class prior", *(_figure(self.prior[s]) for s in splits for _ in PROTOCOLS)],
+                *([name, *(_figure(by[s][p]) for s in splits for p in PROTOCOLS)] for name, by in self.members.items()),
+            ],
+        )
         lines += ["", "## Ensembles", ""]
         rows = [[_ROWS[row], *(_figure(by.get(s)) for s in splits)] for row, by in self.ensembles.items()]
         lines += text_table(["ensemble", *splits], rows)

@@ -29,7 +29,8 @@ class SamplerConfig:
     """Distance of two frames of a dense clip; null for segments."""
 
     def __post_init__(self) -> None:
-        if self.frames < 1 or (self.kind == "dense") != (self.stride is not None) or (self.stride or 1) < 1:
+        stride = 1 if self.stride is None else self.stride
+        if self.frames < 1 or stride < 1 or (self.kind == "dense") != (self.stride is not None):
             raise ValueError("frames must be positive, and stride positive for dense and null for segments")
 
 
@@ -46,8 +47,9 @@ def training_clip(config: SamplerConfig, frames: int, rng: np.random.Generator) 
 def testing_clips(config: SamplerConfig, frames: int, clips: int) -> np.ndarray:
     """Frame indices (clips, T), the same at every call; a single clip is the centre one."""
     if config.stride is None:
-        place = (np.arange(clips) + 0.5) / clips  # inside each part; 0.5 for a single clip
-        return np.floor((np.arange(config.frames) + place[:, None]) * frames / config.frames).astype(np.int64)
+        place = 2 * np.arange(clips) + 1  # inside each part, in halves of a clip: the centre for a single clip
+        parts = 2 * clips * np.arange(config.frames)
+        return (parts + place[:, None]) * frames // (2 * clips * config.frames)  # in whole numbers, so exact
     starts = _starts(config, frames)
     chosen = [starts // 2] if clips == 1 else np.linspace(0, starts - 1, clips).astype(np.int64)
     return np.stack([_run(config, int(start), frames) for start in chosen])

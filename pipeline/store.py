@@ -13,7 +13,6 @@ size and doubles (its size is part of the file).
 import hashlib
 import json
 import logging
-import os
 import struct
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -53,6 +52,8 @@ def pack(frames: Path, out: Path, scratch: Path) -> int:
     """
     index = tables.read(frames / INDEX, FRAME_COLUMNS, "extract", numbers=("frames", "width", "height", "promised"))
     tars = sorted(frames.glob("*.tar"))
+    for name in sorted(set(index["shard"]) - {tar.stem for tar in tars}):
+        raise _bad_tar(frames / f"{name}.tar", f"it is missing, and {INDEX} lists it")
     keys = {tar.stem: work.fingerprint(FORMAT, work.file_hash(tar)) for tar in tars}
     work.prune(scratch, keep=[f"{key}.lmdb" for key in keys.values()])
     with tqdm(total=len(index), desc="pack", unit="video") as bar:
@@ -103,8 +104,8 @@ def encode(jpegs: Sequence[bytes], width: int, height: int) -> bytes:
 class FrameStore:
     """Reads JPEGs of a video by frame index.
 
-    LMDB files are opened when first read, by each process for itself, without a lock file and without writing, so
-    that a store may be shared by forked or spawned workers and lie in a read-only folder.
+    LMDB files are opened when first read, without a lock file and without writing, so that a store may be shared by
+    forked or spawned workers and lie in a read-only folder.
     """
 
     def __init__(self, root: Path) -> None:
@@ -113,14 +114,13 @@ class FrameStore:
         self._shard_of: dict[str, str] = index["shard"].to_dict()
         self._frames_of: dict[str, int] = index["frames"].to_dict()
         self._readers: dict[str, lmdb.Transaction] = {}
-        self._pid = 0
 
     def __getstate__(self) -> dict[str, object]:
         """Open files stay behind: a spawned worker opens its own."""
-        return {**self.__dict__, "_readers": {}, "_pid": 0}
+        return {**self.__dict__, "_readers": {}}
 
     def __contains__(self, video: str) -> bool:
-        """Has the video frames?"""
+        """Whether the video has frames."""
         return video in self._shard_of
 
     @property
@@ -139,9 +139,13 @@ class FrameStore:
             BadInput: the video has no frames, the shard is damaged or lacks it.
             IndexError: the video has no such frame.
         """
-        value = self._value(self._known(video))
-        count = _HEADER.unpack_from(value)[0]
+        value, count = self._value(self._known(video)), self._frames_of[video]
+        start = _HEADER.size + 4 * (count + 1)
+        if len(value) < start or _HEADER.unpack_from(value)[0] != count:
+            raise self.damaged(video, f"its value does not hold the {count} frames that the index lists")
         offsets = np.frombuffer(value, dtype="<u4", count=count + 1, offset=_HEADER.size)
+        if offsets[-1] != len(value):
+            raise self.damaged(video, "its frames do not end where its value ends")
         if len(indices) and not 0 <= min(indices) <= max(indices) < count:
             raise IndexError(f"{video} has frames 0..{count - 1}, not {min(indices)}..{max(indices)}")
         return [value[offsets[i] : offsets[i + 1]] for i in indices]
@@ -165,8 +169,6 @@ class FrameStore:
 
     def _value(self, video: str) -> memoryview:
         shard = self._shard_of[video]
-        if self._pid != os.getpid():
-            self._readers, self._pid = {}, os.getpid()
         if shard not in self._readers:
             self._readers[shard] = _open(self.root / f"{shard}.lmdb")
         try:
@@ -175,20 +177,28 @@ class FrameStore:
             raise self.damaged(video, error) from error
         if value is None:
             raise self.damaged(video, "the index lists it, the shard lacks it")
-        return value
+        return memoryview(value)
+
+
+_open_files: dict[tuple[int, int], lmdb.Transaction] = {}
+"""What this process reads, by device and inode, until it ends. A JPEG that was handed out is memory of the file, so
+that closing it would pull the ground from under it; and LMDB opens no file twice, not even in a forked child. A child
+goes on with its parent's readers, which without a lock file are nothing but memory mapped for reading."""
 
 
 def _open(path: Path) -> lmdb.Transaction:
-    if not _whole(path):
-        raise _damaged(path, "it is missing, cut short or no LMDB file")
-    environment = lmdb.open(
-        str(path), subdir=False, readonly=True, lock=False, readahead=False, max_spare_txns=0
-    )
-    return environment.begin(buffers=True)
+    found = path.stat() if path.is_file() else None
+    reader = _open_files.get((found.st_dev, found.st_ino)) if found else None
+    if reader is None:
+        if not found or not _whole(path):
+            raise _damaged(path, "it is missing, cut short or no LMDB file")
+        environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False, max_spare_txns=0)
+        reader = _open_files[found.st_dev, found.st_ino] = environment.begin(buffers=True)
+    return reader
 
 
 def _whole(path: Path) -> bool:
-    """Does LMDB know the file, and has it all its pages? Reading past the end of a map would kill the process."""
+    """Whether LMDB knows the file and all its pages are there: reading past the end of a map kills the process."""
     if not path.is_file():
         return False
     try:
@@ -232,9 +242,10 @@ def _videos(tar: Path, members: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
 
 def _grouped(tar: Path) -> Iterator[tuple[str, list[bytes]]]:
     """Consecutive members of a tar, by video."""
-    video, jpegs = "", []
+    video = ""
+    jpegs: list[bytes] = []
     try:
-        with tarfile.open(tar) as archive:
+        with tarfile.open(tar, "r:") as archive:
             for member in archive:
                 owner = member.name.rpartition("/")[0]
                 if owner != video and jpegs:
@@ -255,4 +266,3 @@ def _bad_tar(tar: Path, why: str) -> BadInput:
         f"The frame shard {tar} is damaged ({why}). Delete {tar.parent}, then "
         "`dvc repro --force --single-item extract` makes it again."
     )
-

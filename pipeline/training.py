@@ -22,7 +22,6 @@ from dvclive.fabric import DVCLiveLogger
 from lightning_fabric import Fabric
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from pipeline import catalog, metrics, optim, params, work
@@ -82,7 +81,10 @@ class ModelConfig:
         """A fresh model, and what its input must look like."""
         module = catalog.find("models", self.arch)
         params.check_keywords(module.build, self.options, f"options of model {self.arch!r}")
-        return module.build(classes, **self.options), module.INPUT
+        try:
+            return module.build(classes, **self.options), module.INPUT
+        except ValueError as error:
+            raise BadInput(f"options of model {self.arch!r}: {error}") from error
 
 
 @dataclass
@@ -113,21 +115,18 @@ def fit(
     run = _Run(config, manifest, store, statistics, fabric, on)
     progress = run.restore()
     curves = _curves(out, progress)
-    try:
-        while len(progress.history) < config.train.epochs:
-            for loss in run.epoch(progress):
-                progress.losses.append(loss)
-                run.save_now_and_then(progress)
-            score = run.validate()
-            progress.history.append({"loss": float(np.mean(progress.losses)), "val_mAP": score, "lr": progress.lr})
-            progress.losses = []
-            if score > progress.best_map:
-                progress.best_map, progress.best_epoch = score, len(progress.history) - 1
-                run.keep_best()
-            curves.log_metrics(progress.history[-1], step=len(progress.history))
-            run.save(progress)
-    finally:
-        run.close()
+    while len(progress.history) < config.train.epochs:
+        for loss in run.epoch(progress):
+            progress.losses.append(loss)
+            run.save_now_and_then(progress)
+        score = run.validate()
+        progress.history.append({"loss": float(np.mean(progress.losses)), "val_mAP": score, "lr": progress.lr})
+        progress.losses = []
+        if score > progress.best_map:
+            progress.best_map, progress.best_epoch = score, len(progress.history) - 1
+            run.keep_best()
+        curves.log_metrics(progress.history[-1], step=len(progress.history))
+        run.save(progress)
     curves.finalize("success")
     run.checkpoint(progress).write(out)
     run.forget()
@@ -161,9 +160,7 @@ class _Run:
         pin = fabric.device.type == "cuda"
         self.loader = loader(clips, on.processes, pin, batch_sampler=self.batches)
         centre = View(1, 0, config.clip.centre, "centre")
-        views = VideoViews(
-            self.validation.videos, store, config.clip.sampler, ViewGrid((centre,), {"clip": (0,)})
-        )
+        views = VideoViews(self.validation.videos, store, config.clip.sampler, ViewGrid((centre,), {"clip": (0,)}))
         self.validation_loader = loader(views, on.processes, pin, batch_size=train.batch)
 
         self.steps_per_epoch = len(self.batches)
@@ -204,8 +201,8 @@ class _Run:
                 yield loss
         if waiting.share > STARVED and waiting.elapsed > 10:
             log.warning(
-                "%.0f%% of the epoch was spent waiting for data. Raise machine.workers, put data/lmdb on a faster disk, "
-                "or extract at a smaller short side.",
+                "%.0f%% of the epoch was spent waiting for data. Raise machine.workers, put data/lmdb on a faster "
+                "disk, or extract at a smaller short side.",
                 100 * waiting.share,
             )
 
@@ -289,11 +286,6 @@ class _Run:
         """Delete the resume state."""
         work.remove(self.folder)
 
-    def close(self) -> None:
-        """Stop the workers of the loaders."""
-        for each in (self.loader, self.validation_loader):
-            _stop_workers(each)
-
 
 class _Stopwatch:
     """How long a loop lasts, and how much of that it waits for its iterable."""
@@ -326,7 +318,10 @@ class _Stopwatch:
 def _build_loss(config: LossConfig, statistics: ClassStatistics) -> nn.Module:
     module = catalog.find("losses", config.name)
     params.check_keywords(module.build, config.options, f"options of loss {config.name!r}")
-    return module.build(statistics, **config.options)
+    try:
+        return module.build(statistics, **config.options)
+    except ValueError as error:
+        raise BadInput(f"options of loss {config.name!r}: {error}") from error
 
 
 def _recipe(config: ModelConfig, on: Machine, manifest: Manifest, store: FrameStore) -> dict[str, Any]:
@@ -371,9 +366,3 @@ def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tens
             _, index, name = key.split(".", 2)
             whole["state"].setdefault(int(index), {})[name] = tensor
     optimizer.load_state_dict(whole)
-
-
-def _stop_workers(data: DataLoader) -> None:
-    iterator = getattr(data, "_iterator", None)
-    if iterator is not None and hasattr(iterator, "_shutdown_workers"):
-        iterator._shutdown_workers()

@@ -40,7 +40,7 @@ def aside(path: Path) -> Iterator[Path]:
         yield temporary
         if path.is_dir():
             shutil.rmtree(path)
-        os.replace(temporary, path)
+        temporary.replace(path)
     finally:
         remove(temporary)
 

@@ -17,9 +17,7 @@ def run(main: Callable[..., None]) -> None:
     What the user can mend is printed as one message; anything else keeps its traceback.
     """
     module = sys.modules[main.__module__]
-    parser = argparse.ArgumentParser(
-        description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for parameter in inspect.signature(main).parameters.values():
         parser.add_argument(parameter.name, type=parameter.annotation)
     arguments = parser.parse_args()

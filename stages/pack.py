@@ -1,6 +1,6 @@
 """Stage `pack`: shards of JPEG frames -> LMDB shards, which training reads.
 
-    python -m stages.pack data/frames data/lmdb
+python -m stages.pack data/frames data/lmdb
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Stage `stats`: label counts, class weights, co-occurrence and prior of the training split.
 
-    python -m stages.stats data/manifest.tsv data/classes.txt data/broken.tsv data/stats
+python -m stages.stats data/manifest.tsv data/classes.txt data/broken.tsv data/stats
 """
 
 from pathlib import Path

@@ -59,9 +59,7 @@ def read(config: DatasetConfig) -> Manifest:
         splits = stratified([row.labels for row in rows], config.val_share, config.test_share, config.split_seed)
         log.info("%s has no split column: split by dataset.split_seed %d", annotations, config.split_seed)
     records = (
-        VideoRecord(
-            row.video, split, row.video, LABEL_SEPARATOR.join(row.labels), file_fingerprint(root / row.video)
-        )
+        VideoRecord(row.video, split, row.video, LABEL_SEPARATOR.join(row.labels), file_fingerprint(root / row.video))
         for row, split in zip(rows, splits, strict=True)
     )
     return Manifest.from_records(records, classes, where=str(annotations))
@@ -89,7 +87,8 @@ def stratified(labels: list[tuple[str, ...]], val: float, test: float, seed: int
     while (left > 0).any():
         rarest = int(np.argmin(np.where(left > 0, left, np.iinfo(np.int64).max)))
         for row in order[has[order, rarest] & (chosen[order] < 0)]:
-            split = max(range(3), key=lambda s: (round(wanted_of_label[rarest, s], 6), round(wanted[s], 6), -s))
+            need = [(round(float(wanted_of_label[rarest, s]), 6), round(float(wanted[s]), 6), -s) for s in range(3)]
+            split = need.index(max(need))
             chosen[row] = split
             wanted_of_label[has[row], split] -= 1
             wanted[split] -= 1

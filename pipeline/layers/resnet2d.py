@@ -73,6 +73,7 @@ def insert_temporal(
     "blockres", and `layer1.0.block.conv1.weight` in "block". The inserted module is `temporal` beside it.
 
     Args:
+        backbone: a ResNet, see `residual_stages`.
         make: builds the module that fits in front of a block with so many input channels.
         place: "blockres" puts it before the first convolution, and the shortcut keeps the block's own input;
             "block" puts it before the whole block, so that it changes the shortcut as well.

@@ -26,6 +26,8 @@ def build(statistics: ClassStatistics, *, scale: float = 1.0, class_weights: Cla
 class ScaledBCE(nn.Module):
     """Logits (N, C), many-hot targets (N, C) -> scalar."""
 
+    weights: Tensor | None
+
     def __init__(self, scale: float, weights: Tensor | None) -> None:
         super().__init__()
         self.scale = scale

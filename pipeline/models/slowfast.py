@@ -42,6 +42,7 @@ def build(
     layers start at torch's defaults, as in X-Temporal.
 
     Args:
+        num_classes: C.
         depth: 50, 101, 152 or 200.
         alpha: the slow path sees T / `alpha` frames.
         beta_inv: the fast path has 1 / `beta_inv` of the slow path's channels.

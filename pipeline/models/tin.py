@@ -31,6 +31,7 @@ def build(
     """Clip (N, 3, T, H, W) with T = `frames` -> logits (N, C).
 
     Args:
+        num_classes: C.
         backbone: a ResNet or SENet of timm.
         backbone_options: for timm, see `build_backbone`.
         frames: T. It is a size of learnt layers: checkpoints of 8 and of 16 frames do not fit each other.

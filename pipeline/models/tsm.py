@@ -28,6 +28,7 @@ def build(
     """Clip (N, 3, T, H, W) with T = `frames` -> logits (N, C).
 
     Args:
+        num_classes: C.
         backbone: a ResNet or SENet of timm.
         backbone_options: for timm, see `build_backbone`.
         frames: T.
@@ -39,5 +40,5 @@ def build(
             its checkpoints need it. X-Temporal, the report's own release, shifts every block.
     """
     network = build_backbone(backbone, **(backbone_options or {}))
-    insert_temporal(network, lambda channels: TemporalShift(frames, shift_div), place=place, every=every)
+    insert_temporal(network, lambda _: TemporalShift(frames, shift_div), place=place, every=every)
     return FrameConsensus(network, num_classes, dropout=dropout, frames=frames, partial_bn=partial_bn)

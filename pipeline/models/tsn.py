@@ -17,13 +17,14 @@ def build(
     *,
     backbone: str = "resnet50",
     backbone_options: Mapping[str, Any] | None = None,
-    frames: int = 5,
+    frames: int = 5,  # noqa: ARG001 - see below
     dropout: float = 0.5,
     partial_bn: bool = False,
 ) -> nn.Module:
     """Clip (N, 3, T, H, W) -> logits (N, C).
 
     Args:
+        num_classes: C.
         backbone: any network of timm.
         backbone_options: for timm, see `build_backbone`.
         frames: as many as the recipe draws. The network is the same for any number and takes any; the option

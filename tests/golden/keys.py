@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +15,6 @@ from tests.golden import golden_io
 HERE = Path(__file__).parent
 Rules = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
 """(pattern, replacement) of re.sub, applied one after another."""
-
 
 TORCHVISION: Rules = [(r"^fc\.", "classifier."), (r"^(?!classifier)", "backbone.")]
 X_TEMPORAL_2D: Rules = [
@@ -85,10 +85,8 @@ def rename(key: str, rules: Rules) -> str:
 def read(name: str) -> dict[str, Any]:
     """A golden file's content; arrays as tensors."""
     content = golden_io.load(HERE / f"{name}.npz")
-    return {
-        name: value if isinstance(value, dict | list) else torch.from_numpy(value)
-        for name, value in content.items()
-    }
+    arrays = {key: torch.from_numpy(value) for key, value in content.items() if isinstance(value, np.ndarray)}
+    return content | arrays
 
 
 def weights(name: str, rules: Rules, names_of: str | None = None) -> dict[str, Tensor]:

@@ -132,8 +132,8 @@ def test_the_layer_equals_the_authors_code():
     golden = keys.read("tin_temporal_deform_c64_t8")
     layer = golden_layer()
     seen = {}
-    layer.offset_net.register_forward_hook(lambda _, inputs, offsets: seen.update(offsets=offsets))
-    layer.weight_net.register_forward_hook(lambda _, inputs, raw: seen.update(weights=2 * raw.sigmoid()))
+    layer.offset_net.register_forward_hook(lambda _, __, offsets: seen.update(offsets=offsets))
+    layer.weight_net.register_forward_hook(lambda _, __, raw: seen.update(weights=2 * raw.sigmoid()))
 
     clips = layer(golden_io.make_input((16, 64, 5, 5))).unflatten(0, (2, 8))
 

@@ -35,15 +35,19 @@ def inserted(backbone: nn.Module) -> dict[str, int]:
     return {name: module.channels for name, module in backbone.named_modules() if isinstance(module, Times)}
 
 
-def test_resnet50_is_torchvisions():
-    golden = keys.read("tv_resnet50")
-    weights = keys.weights("tv_resnet50", [])
-    backbone = build_backbone("resnet50").eval()
-    weight, bias = weights.pop("fc.weight"), weights.pop("fc.bias")
+@pytest.mark.parametrize(
+    ("name", "peer", "classifier"),
+    [("resnet50", "tv_resnet50", "fc"), ("legacy_senet154", "cadene_senet154", "last_linear")],
+)
+def test_names_and_features_are_those_of_the_public_weights(name: str, peer: str, classifier: str):
+    golden = keys.read(peer)
+    weights = keys.weights(peer, [])
+    weight, bias = weights.pop(f"{classifier}.weight"), weights.pop(f"{classifier}.bias")
+    backbone = build_backbone(name).eval()
     backbone.load_state_dict(weights)
 
     with torch.inference_mode():
-        logits = backbone(golden_io.make_input((2, 3, 64, 64))) @ weight.T + bias
+        logits = backbone(golden_io.make_input(golden["meta"]["input"][0]["shape"])) @ weight.T + bias
 
     torch.testing.assert_close(logits, golden["logits"], rtol=1e-4, atol=1e-4)
 

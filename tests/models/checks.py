@@ -12,7 +12,7 @@ TINY_2D: dict[str, Any] = {
     "backbone": "resnet10t",
     "backbone_options": {"stem_width": 8, "channels": [16, 32, 48, 64]},
 }
-"""A ResNet of timm with one basic block a stage and 100 thousand parameters."""
+"""A ResNet of timm with one basic block a stage, of 125 thousand parameters."""
 TINY_SLOWFAST: dict[str, Any] = {"width": 16, "beta_inv": 4, "blocks": (1, 1, 1, 1), "block": "basic"}
 
 

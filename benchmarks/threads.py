@@ -1,0 +1,47 @@
+"""What PyTorch's waiting threads cost: one training step of the demo's TSM, threads that spin against threads that sleep.
+
+    python benchmarks/threads.py
+
+Each figure is the median of 15 steps with 2 threads in a process of its own: alone, and beside one process that keeps a
+core busy, as a worker that loads clips does.
+"""
+
+import os
+import subprocess
+import sys
+
+STEP = """
+import statistics, time, torch
+from pipeline.models import tsm
+torch.set_num_threads(2)
+net = {"stem_width": 8, "channels": [16, 32, 64, 128]}
+model = tsm.build(12, backbone="resnet10t", backbone_options=net, frames=8)
+clip, times = torch.randn(16, 3, 8, 48, 48), []
+for _ in range(18):
+    start = time.perf_counter()
+    model(clip).sum().backward()
+    times.append(time.perf_counter() - start)
+print(statistics.median(times[3:]))
+"""
+BUSY = "while True: pass"
+
+
+def step_seconds(policy: str) -> float:
+    environment = {**os.environ, "OMP_WAIT_POLICY": policy, "PYTHONPATH": os.getcwd()}
+    done = subprocess.run([sys.executable, "-c", STEP], env=environment, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def compare(label: str) -> None:
+    spin, sleep = step_seconds("ACTIVE"), step_seconds("PASSIVE")
+    print(f"{label:22} {1000 * spin:10.0f} ms {1000 * sleep:10.0f} ms {spin / sleep:8.2f}")
+
+
+if __name__ == "__main__":
+    print(f"{'machine otherwise':22} {'spinning':>13} {'sleeping':>13} {'ratio':>8}")
+    compare("idle")
+    busy = subprocess.Popen([sys.executable, "-c", BUSY])
+    try:
+        compare("one other process")
+    finally:
+        busy.kill()
