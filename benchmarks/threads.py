@@ -1,4 +1,4 @@
-"""What PyTorch's waiting threads cost: one training step of the demo's TSM, threads that spin against threads that sleep.
+"""What waiting threads cost: a training step of the demo's TSM with threads that spin and with threads that sleep.
 
     python benchmarks/threads.py
 
@@ -9,6 +9,7 @@ core busy, as a worker that loads clips does.
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 STEP = """
 import statistics, time, torch
@@ -27,7 +28,7 @@ BUSY = "while True: pass"
 
 
 def step_seconds(policy: str) -> float:
-    environment = {**os.environ, "OMP_WAIT_POLICY": policy, "PYTHONPATH": os.getcwd()}
+    environment = {**os.environ, "OMP_WAIT_POLICY": policy, "PYTHONPATH": str(Path.cwd())}
     done = subprocess.run([sys.executable, "-c", STEP], env=environment, capture_output=True, text=True, check=True)
     return float(done.stdout)
 

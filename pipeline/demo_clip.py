@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 WIDTH, HEIGHT, FRAMES, FPS = 144, 96, 90, 30  # pixels, pixels, frames, frames a second
 NOISE = 5.0  # standard deviation of the sensor noise, of 255
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating]  # float32 wherever it is large
 Random = np.random.Generator
 
 
@@ -45,18 +45,29 @@ class Thing:
 
 
 @dataclass(frozen=True)
+class Backdrop:
+    """An even grey, or stripes or checks of two greys."""
+
+    kind: str
+    dark: float  # grey, from 0 to 255
+    contrast: float
+    angle: float
+    wavelength: float  # in pixels
+
+
+@dataclass(frozen=True)
 class Scene:
     """All that one clip shows, and the seed of its sensor noise."""
 
-    background: str
-    backdrop: Array  # (T, H, W), grey from 0 to 255
-    things: tuple[Thing, ...]
+    backdrop: Backdrop
+    things: tuple[Thing, ...]  # from back to front
+    shake: Array  # of the camera in x and y, (2, T), in pixels
     noise: int
 
     @property
     def labels(self) -> list[str]:
         """The classes that the clip bears, in the order of `CLASSES`."""
-        shown = {self.background, *(word for thing in self.things for word in (thing.shape, thing.motion))}
+        shown = {self.backdrop.kind, *(word for thing in self.things for word in (thing.shape, thing.motion))}
         return [name for name in CLASSES if name in shown]
 
 
@@ -149,7 +160,7 @@ SHAPES: dict[str, Callable[[Array, Array], Array]] = {
     "star": _star,
 }
 
-BACKGROUNDS = {"plain": 0.50, "striped": 0.28, "checkered": 0.22}  # how often
+BACKDROPS = {"plain": 0.50, "striped": 0.28, "checkered": 0.22}  # how often
 CLASSES = (*MOTIONS, "striped", "checkered", "cross", "ring")  # the other words of a scene carry no label
 
 
@@ -160,11 +171,13 @@ def draw(rng: Random) -> Scene:
     motions = list(rng.choice([*MOTIONS], actors, replace=False, p=frequency / frequency.sum()))
     if rng.random() < 0.25:
         motions.insert(0, "")  # behind the actors
-    shake = rng.normal(0, 0.5, (2, FRAMES)).astype(np.float32)  # of the camera
+    shake = rng.normal(0, 0.5, (2, FRAMES)).astype(np.float32)
     lanes = rng.permutation(_lanes(rng, len(motions)))
-    background = str(rng.choice([*BACKGROUNDS], p=[*BACKGROUNDS.values()]))
-    things = tuple(_thing(rng, str(motion), float(x), shake) for motion, x in zip(motions, lanes, strict=True))
-    return Scene(background, _backdrop(rng, background, shake), things, noise=int(rng.integers(2**32)))
+    kind = str(rng.choice([*BACKDROPS], p=[*BACKDROPS.values()]))
+    things = tuple(_thing(rng, str(motion), float(x)) for motion, x in zip(motions, lanes, strict=True))
+    dark, contrast = rng.uniform(20, 50), rng.uniform(30, 45)
+    backdrop = Backdrop(kind, dark, contrast, angle=rng.uniform(0, np.pi), wavelength=rng.uniform(12, 20))
+    return Scene(backdrop, things, shake, noise=int(rng.integers(2**32)))
 
 
 def _lanes(rng: Random, things: int) -> Array:
@@ -173,46 +186,46 @@ def _lanes(rng: Random, things: int) -> Array:
     return WIDTH / 2 + spacing * (np.arange(things) - (things - 1) / 2) + rng.uniform(-jitter, jitter, things)
 
 
-def _thing(rng: Random, motion: str, x: float, shake: Array) -> Thing:
-    still, radius, y = np.ones(FRAMES, np.float32), rng.uniform(14, 20), HEIGHT / 2 + rng.uniform(-8, 8)
-    track = Track(x=still * x, y=still * y, radius=still * radius, gap=still * 0, opacity=still)
+def _thing(rng: Random, motion: str, x: float) -> Thing:
+    ones, radius, y = np.ones(FRAMES, np.float32), rng.uniform(14, 20), HEIGHT / 2 + rng.uniform(-8, 8)
+    track = Track(x=ones * x, y=ones * y, radius=ones * radius, gap=ones * 0, opacity=ones)
     if motion:
         track = MOTIONS[motion](track, rng)
-    track = replace(track, x=track.x + shake[0], y=track.y + shake[1])
     red, green, blue = colorsys.hsv_to_rgb(rng.random(), rng.uniform(0.75, 1), rng.uniform(0.85, 1))
     return Thing(str(rng.choice([*SHAPES])), motion, (255 * red, 255 * green, 255 * blue), track)
-
-
-def _backdrop(rng: Random, background: str, shake: Array) -> Array:
-    """(T, H, W): an even grey, or stripes or checks of two greys at any angle."""
-    dark, contrast = rng.uniform(20, 50), rng.uniform(30, 45)
-    angle, wave = rng.uniform(0, np.pi), 2 * np.pi / rng.uniform(12, 20)
-    if background == "plain":
-        return np.full((FRAMES, HEIGHT, WIDTH), dark, np.float32)
-    x = wave * (np.arange(WIDTH, dtype=np.float32) - shake[0, :, None, None])  # (T, 1, W)
-    y = wave * (np.arange(HEIGHT, dtype=np.float32)[:, None] - shake[1, :, None, None])  # (T, H, 1)
-    pattern = np.sin(x * math.cos(angle) + y * math.sin(angle))
-    if background == "checkered":
-        pattern *= np.sin(y * math.cos(angle) - x * math.sin(angle))
-    return dark + contrast * np.clip(0.5 + 3 * pattern, 0, 1)
 
 
 def render(scene: Scene) -> NDArray[np.uint8]:
     """The frames of a scene, (T, H, W, 3), RGB."""
     frames = np.empty((FRAMES, HEIGHT, WIDTH, 3), np.uint8)
     noise = np.random.default_rng(scene.noise).standard_normal(frames.shape[:3], dtype=np.float32)
-    layers = [(thing.colour, *_coverage(thing)) for thing in scene.things]
+    backdrop = _render_backdrop(scene.backdrop, scene.shake)
+    layers = [(thing.colour, *_coverage(thing, scene.shake)) for thing in scene.things]
     for channel in range(3):
-        image = scene.backdrop.copy()
+        image = backdrop.copy()
         for colour, window, cover in layers:
             image[window] += cover * (colour[channel] - image[window])
         frames[..., channel] = np.clip(image + NOISE * noise, 0, 255)
     return frames
 
 
-def _coverage(thing: Thing) -> tuple[tuple[slice, slice, slice], Array]:
+def _render_backdrop(backdrop: Backdrop, shake: Array) -> Array:
+    """(T, H, W), grey from 0 to 255."""
+    if backdrop.kind == "plain":
+        return np.full((FRAMES, HEIGHT, WIDTH), backdrop.dark, np.float32)
+    wave, cos, sin = 2 * np.pi / backdrop.wavelength, math.cos(backdrop.angle), math.sin(backdrop.angle)
+    x = wave * (np.arange(WIDTH, dtype=np.float32) - shake[0, :, None, None])  # (T, 1, W)
+    y = wave * (np.arange(HEIGHT, dtype=np.float32)[:, None] - shake[1, :, None, None])  # (T, H, 1)
+    pattern = np.sin(x * cos + y * sin)
+    if backdrop.kind == "checkered":
+        pattern *= np.sin(y * cos - x * sin)
+    return backdrop.dark + backdrop.contrast * np.clip(0.5 + 3 * pattern, 0, 1)
+
+
+def _coverage(thing: Thing, shake: Array) -> tuple[tuple[slice, slice, slice], Array]:
     """The part of the frames that the thing comes to, and how much of each pixel there it covers: 0 to 1."""
-    track = Track(**{name: values[:, None, None] for name, values in vars(thing.track).items()})
+    moved = replace(thing.track, x=thing.track.x + shake[0], y=thing.track.y + shake[1])
+    track = Track(**{name: values[:, None, None] for name, values in vars(moved).items()})  # each (T, 1, 1)
     reach = track.radius + track.gap / 2 + 1
     rows, columns = _span(track.y, reach, HEIGHT), _span(track.x, reach, WIDTH)
     across = np.arange(columns.start, columns.stop, dtype=np.float32) - track.x  # (T, 1, columns)

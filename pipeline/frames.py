@@ -12,6 +12,7 @@ from pathlib import Path
 
 import ffmpeg
 
+from pipeline.errors import BadInput
 from pipeline.tables import one_line
 
 FORMAT = 1
@@ -21,6 +22,7 @@ _LEVEL = re.compile(r"^(?:\[[^\]]*\] )*\[(warning|error|fatal|panic)\] (.*)", re
 _DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _VIDEO_STREAM = re.compile(r"Stream #0:\d+.*: Video: ")
 _POINTER = re.compile(r" @ 0x[0-9a-f]+")
+_WRITING = re.compile(r"\[error\] Error (?:submitting a packet to the muxer|muxing a packet)(?:: (.*))?")
 _OURS = re.compile(r"deprecated pixel format|Codec AVOption threads")  # about our call, not about the video
 _KEEP_WORDS = 400
 
@@ -71,6 +73,7 @@ def extract(video: Path, folder: Path, config: ExtractConfig, binary: str) -> Ex
 
     Raises:
         NoFrames: the file is missing, empty or no video, or decoding gave no frame or took too long.
+        BadInput: the frames cannot be written; the disk is full, say.
     """
     if not video.is_file():
         raise NoFrames("missing", f"no such file: {video.name}")
@@ -88,10 +91,19 @@ def extract(video: Path, folder: Path, config: ExtractConfig, binary: str) -> Ex
     except subprocess.TimeoutExpired as error:
         raise NoFrames("timeout", f"no end after {config.timeout_seconds:g} s (extract.timeout_seconds)") from error
     said = done.stderr.decode("utf-8", "replace").replace(str(video.resolve()), video.name)
-    frames = sum(1 for _ in folder.glob("*.jpg"))
+    unwritten = _WRITING.search(said)
+    if unwritten:  # no fault of the video
+        raise BadInput(
+            f"FFmpeg cannot write into {folder.resolve()} ({unwritten[1] or 'error'}). Free some space, or set "
+            "machine.scratch in conf/config.yaml and `make params`; then `dvc repro` goes on where it was."
+        )
+    frames, words = sum(1 for _ in folder.glob("*.jpg")), _words(said)
+    if done.returncode < 0:
+        words = f"FFmpeg was ended by signal {-done.returncode}" + (f" | {words}" if words else "")
     if frames == 0:
-        raise NoFrames(_reason(said), _words(said) or f"FFmpeg ended with code {done.returncode} and no frame")
-    return Extracted(frames, _promised_frames(said, config.fps), _words(said))
+        reason = "decode_failed" if done.returncode < 0 else _reason(said)
+        raise NoFrames(reason, words or f"FFmpeg ended with code {done.returncode} and no frame")
+    return Extracted(frames, _promised_frames(said, config.fps), words)
 
 
 def command(video: Path, config: ExtractConfig, binary: str) -> list[str]:

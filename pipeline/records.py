@@ -213,8 +213,8 @@ def _validate_labels(manifest: Manifest, where: str) -> None:
         first = table.iloc[row[column < 0][0]]
         unknown = [name for name in first["labels"].split(LABEL_SEPARATOR) if name not in manifest.classes]
         raise BadInput(
-            f"{where}, line {row[column < 0][0] + 2}: {first['video']} has the label {unknown[0]!r}, which no class list knows. "
-            "Mend the label, or add the class to the file that dataset.classes names."
+            f"{where}, line {row[column < 0][0] + 2}: {first['video']} has the label {unknown[0]!r}, "
+            "which no class list knows. Mend the label, or add the class to the file that dataset.classes names."
         )
     unlabelled = table["labels"] == ""
     _refuse(table, unlabelled & (table["split"] != "test"), where, "{video} ({split}) has no label; only test may")

@@ -81,7 +81,9 @@ def write(folder: Path, targets: np.ndarray, classes: tuple[str, ...], expected:
         columns = {"class": classes, "videos": statistics.counts, "prior": statistics.prior}
         weights = {f"weight_{name}": values for name, values in statistics.weights().items()}
         _csv(partial / CLASSES, pd.DataFrame({**columns, **weights}))
-        _csv(partial / COOCCURRENCE, pd.DataFrame(pairs, columns=list(classes)).assign(**{"class": classes}), "class")
+        table = pd.DataFrame(pairs, columns=list(classes))
+        table.insert(0, "class", list(classes), allow_duplicates=True)  # a class may itself be called so
+        _csv(partial / COOCCURRENCE, table)
         sizes = np.bincount(per_video)
         _csv(partial / LABELS_PER_VIDEO, pd.DataFrame({"labels": np.arange(len(sizes)), "videos": sizes}))
         summary = {
@@ -98,7 +100,5 @@ def write(folder: Path, targets: np.ndarray, classes: tuple[str, ...], expected:
     return statistics
 
 
-def _csv(path: Path, table: pd.DataFrame, first: str | None = None) -> None:
-    if first:
-        table = table[[first, *(name for name in table.columns if name != first)]]
+def _csv(path: Path, table: pd.DataFrame) -> None:
     work.write_text(path, table.to_csv(index=False, lineterminator="\n"))

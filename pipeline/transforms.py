@@ -48,9 +48,9 @@ class AugmentConfig:
     """Mirror half of the clips; off where left and right mean something."""
 
     def __post_init__(self) -> None:
-        if self.kind == "scale_jitter" and not self.ratios:
-            raise ValueError("scale_jitter needs ratios, e.g. [1, 0.875, 0.75, 0.66]")
-        if self.kind == "random_side" and not (len(self.sides) == 2 and self.crop <= min(self.sides)):
+        if self.kind == "scale_jitter" and not (self.ratios and all(0 < ratio <= 1 for ratio in self.ratios)):
+            raise ValueError("scale_jitter needs ratios of the short side, e.g. [1, 0.875, 0.75, 0.66]")
+        if self.kind == "random_side" and not (len(self.sides) == 2 and self.crop <= self.sides[0] <= self.sides[1]):
             raise ValueError("random_side needs sides: [shortest, longest], neither below the crop")
 
 
@@ -129,8 +129,9 @@ def needed_side(config: AugmentConfig) -> int | None:
 
 def _scale_jitter(frames: Tensor, config: AugmentConfig, rng: np.random.Generator) -> Tensor:
     height, width = frames.shape[-2:]
-    sides = [int(min(height, width) * ratio) for ratio in config.ratios]
-    sides = [config.crop if abs(side - config.crop) <= SNAP else side for side in sides]
+    short = min(height, width)
+    sides = [int(short * ratio) for ratio in config.ratios]
+    sides = [min(config.crop, short) if abs(side - config.crop) <= SNAP else side for side in sides]
     steps = range(len(sides))
     pairs = [(sides[i], sides[j]) for i in steps for j in steps if abs(i - j) <= 1]
     crop_height, crop_width = pairs[rng.integers(len(pairs))]

@@ -1,4 +1,4 @@
-"""A corpus becomes shards: the same bytes however it is made, no shard twice, nothing half-written, nobody forgotten."""
+"""A corpus becomes shards: the same bytes however made, no shard twice, nothing half-written, nobody forgotten."""
 
 import dataclasses
 import hashlib
@@ -18,7 +18,6 @@ import simplejpeg
 from pipeline import extraction, frames, ledger, records, tables
 from pipeline.errors import BadInput
 from pipeline.frames import ExtractConfig
-from pipeline.ledger import BrokenVideo
 from pipeline.machine import Machine
 from pipeline.records import Manifest, VideoRecord
 from tests.corpus import FFMPEG, ffmpeg
@@ -122,7 +121,10 @@ def neighbours(videos: Iterable[str], video: str) -> set[str]:
 def whole(store: Path) -> bool:
     """Nothing but finished shards is left in the scratch folder."""
     tars = {path.stem for path in store.glob("*.tar")}
-    return tars == {path.stem for path in store.glob("*.json")} and {p.suffix for p in store.iterdir()} <= {".tar", ".json"}
+    return tars == {path.stem for path in store.glob("*.json")} and {p.suffix for p in store.iterdir()} <= {
+        ".tar",
+        ".json",
+    }
 
 
 def test_a_shard_holds_what_ffmpeg_gave_for_its_videos(corpus: Corpus, tmp_path: Path):

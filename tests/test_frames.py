@@ -1,6 +1,5 @@
 """Our frames are those of FFmpeg's own command line, and a video that gives none says why."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -299,6 +298,30 @@ def test_the_first_part_of_a_video_gives_frames_and_a_note(clips: Path, tmp_path
     assert jpegs[:5] == all_of_it[:5]
 
 
+def test_a_full_disk_is_no_fault_of_the_video(clips: Path, tmp_path: Path):
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "000003.jpg").symlink_to("/dev/full")
+
+    with pytest.raises(BadInput, match=r"cannot write into .*frames \(No space left on device\).*machine\.scratch"):
+        frames.extract(clips / "short.mp4", tmp_path / "frames", config(fps=60), FFMPEG)
+
+
+@pytest.mark.parametrize("before", ["", "printf x > 000000.jpg; "])
+def test_an_ffmpeg_that_crashes_is_said_to_have_crashed(clips: Path, tmp_path: Path, before: str):
+    crashing = tmp_path / "ffmpeg"
+    crashing.write_text(f"#!/bin/sh\n{before}kill -SEGV $$\n")
+    crashing.chmod(0o755)
+    (tmp_path / "frames").mkdir()
+
+    if before:
+        result = frames.extract(clips / "short.mp4", tmp_path / "frames", config(), str(crashing))
+        assert result == Extracted(1, 0, "FFmpeg was ended by signal 11")
+    else:
+        with pytest.raises(NoFrames, match="FFmpeg was ended by signal 11") as error:
+            frames.extract(clips / "short.mp4", tmp_path / "frames", config(), str(crashing))
+        assert error.value.reason == "decode_failed"
+
+
 def test_a_good_video_needs_no_words(clips: Path, tmp_path: Path):
     result, _ = extract(clips / "h264.mp4", tmp_path / "frames")
 
@@ -346,7 +369,7 @@ def test_nothing_is_written_but_the_frames(clips: Path, tmp_path: Path):
     extract(clips / "short.mp4", tmp_path / "frames")
 
     assert sorted(clips.rglob("*")) == before
-    assert os.listdir(tmp_path) == ["frames"]
+    assert [path.name for path in tmp_path.iterdir()] == ["frames"]
 
 
 @pytest.mark.parametrize(

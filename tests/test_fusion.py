@@ -33,7 +33,9 @@ def write(folder, manifest, split, store, seed):
     logits = (rng.normal(size=(len(manifest), 7, 3)) + 2 * manifest.targets()[:, None]).astype(np.float16)
     scores = ViewScores(logits, GRID)
     broken = np.array([video not in store for video in manifest.videos])
-    predictions.table(manifest, broken, scores, "multiscale", {"checkpoint": str(seed)}).write(folder / f"{split}.parquet")
+    predictions.table(manifest, broken, scores, "multiscale", {"checkpoint": str(seed)}).write(
+        folder / f"{split}.parquet"
+    )
     scores.write(folder, split)
 
 
@@ -112,11 +114,11 @@ def test_an_unlabelled_test_split_is_fused_but_not_scored(corpus, tmp_path):
     folder, manifest, statistics = corpus
     bare = manifest.table.assign(labels=manifest.table["labels"].where(manifest.table["split"] != "test", ""))
     blank = Manifest(bare, manifest.classes)
-    for seed, member in enumerate("ab"):
+    for _seed, member in enumerate("ab"):
         table = PredictionTable.read(folder / "predictions" / member / "test.parquet")
-        PredictionTable(
-            table.videos, table.broken, ("",) * 3, table.classes, table.probabilities, table.meta
-        ).write(folder / "predictions" / member / "test.parquet")
+        PredictionTable(table.videos, table.broken, ("",) * 3, table.classes, table.probabilities, table.meta).write(
+            folder / "predictions" / member / "test.parquet"
+        )
     results = fusion.run(EnsembleConfig(**SETTINGS), blank, statistics, folder / "predictions", folder / "ensemble")
     assert set(results.prior) == {"val"}
     assert len((folder / "ensemble" / "submission.csv").read_text().splitlines()) == 4

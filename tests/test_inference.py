@@ -65,7 +65,7 @@ def test_the_number_of_workers_changes_no_bit(trained):
 
 
 def test_a_frame_is_decoded_once_for_all_views(trained, monkeypatch):
-    folder, (manifest, store, statistics) = trained
+    folder, (_manifest, store, _statistics) = trained
     reads = []
     original = type(store).read
     monkeypatch.setattr(type(store), "read", lambda s, v, i: reads.append((v, list(i))) or original(s, v, i))
@@ -88,7 +88,9 @@ def test_a_checkpoint_that_does_not_fit_its_architecture_is_refused(trained, tmp
     weights = dict(checkpoint.weights)
     del weights["backbone.bn1.weight"]
     Checkpoint(weights, checkpoint.recipe, checkpoint.classes, checkpoint.input).write(tmp_path / "net")
-    with pytest.raises(BadInput, match=r"does not fit pipeline/models/tsn.py.*Missing key.*dvc repro --force train@net"):
+    with pytest.raises(
+        BadInput, match=r"does not fit pipeline/models/tsn.py.*Missing key.*dvc repro --force train@net"
+    ):
         predictor(tmp_path)
 
 

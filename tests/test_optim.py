@@ -76,5 +76,3 @@ def test_one_step_of_sgd_is_the_formula():
     sgd.step()
     decayed = 3 + 0.25 * 2
     assert model.weight.item() == pytest.approx(2 - 0.1 * (decayed + 0.5 * decayed))
-
-

@@ -174,6 +174,4 @@ def test_a_wrong_setting_stops_before_work_with_one_message(done, change, messag
     assert failed.returncode != 0
     assert "Traceback" not in failed.stderr
     assert (message or "foldr") in failed.stderr + failed.stdout
-    assert not [p for p in (done / "data").rglob("*.partial")]
-
-
+    assert not list((done / "data").rglob("*.partial"))

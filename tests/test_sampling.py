@@ -161,7 +161,9 @@ def test_a_clip_follows_from_the_generator_alone(config: SamplerConfig):
 def test_a_clip_holds_frames_that_the_video_has(config: SamplerConfig):
     for frames in range(1, 70):
         rng = np.random.default_rng(frames)
-        clips = np.concatenate([sampling.testing_clips(config, frames, 3), sampling.training_clip(config, frames, rng)[None]])
+        clips = np.concatenate(
+            [sampling.testing_clips(config, frames, 3), sampling.training_clip(config, frames, rng)[None]]
+        )
         assert clips.shape == (4, 8)
         assert 0 <= clips.min() <= clips.max() < frames
 

@@ -7,7 +7,6 @@ import struct
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import lmdb
 import numpy as np
@@ -185,7 +184,10 @@ def test_a_finished_shard_is_not_packed_again(shards: Shards):
     before = {path.name: path.stat().st_ino for path in pack(frames).glob("*.lmdb")}
 
     shutil.rmtree(frames)
-    after = {path.name: path.stat().st_ino for path in pack(shards(a={"1.mp4": noise(2, 1)}, b={"2.mp4": noise(2, 3)})).glob("*.lmdb")}
+    after = {
+        path.name: path.stat().st_ino
+        for path in pack(shards(a={"1.mp4": noise(2, 1)}, b={"2.mp4": noise(2, 3)})).glob("*.lmdb")
+    }
 
     assert after["a.lmdb"] == before["a.lmdb"]
     assert after["b.lmdb"] != before["b.lmdb"]
@@ -370,8 +372,6 @@ def test_an_index_that_does_not_fit_the_tar_is_refused(shards: Shards, change: C
         pack(frames)
     assert not (frames.parent / "lmdb").exists()
     assert list((frames.parent / "scratch of lmdb").iterdir()) == []
-
-
 
 
 @pytest.mark.parametrize("keep", [0, 100, 512, 1000, 5000])

@@ -17,7 +17,8 @@ def test_a_table_is_a_line_of_names_and_a_line_a_row(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "cell", ["", " ", "a b", " outer ", "NA", "null", "nan", "1e5", "007", '"', '"a"', 'a"b', "'", "\\", "#", "ü 视", ","]
+    "cell",
+    ["", " ", "a b", " outer ", "NA", "null", "nan", "1e5", "007", '"', '"a"', 'a"b', "'", "\\", "#", "ü 视", ","],
 )
 def test_any_cell_comes_back_as_the_text_that_it_was(tmp_path: Path, cell: str):
     table = pd.DataFrame({"first": [cell, "x"], "second": ["y", cell]})

@@ -54,7 +54,9 @@ def test_a_line_of_the_csv_is_a_video_of_the_manifest(tmp_path: Path):
 
 
 def test_cells_are_tidied(tmp_path: Path):
-    manifest = read(tmp_path, "split,labels,path\n train , run ; jump ;; run,./a.mp4\nval,run,b//b.mp4\ntest,run,c.mp4\n")
+    manifest = read(
+        tmp_path, "split,labels,path\n train , run ; jump ;; run,./a.mp4\nval,run,b//b.mp4\ntest,run,c.mp4\n"
+    )
 
     assert manifest.table[["video", "split", "labels"]].to_numpy().tolist() == [
         ["a.mp4", "train", "run;jump"],
@@ -64,9 +66,9 @@ def test_cells_are_tidied(tmp_path: Path):
 
 
 def test_quotes_commas_and_other_alphabets_are_read(tmp_path: Path):
-    csv = 'path,labels,split\n"a, ""b"".mp4","to run, fast",train\ngrün/視頻.mp4,"to run, fast",val\nc.mp4,"to run, fast",test\n'
+    rows = ['"a, ""b"".mp4","to run, fast",train', 'grün/視頻.mp4,"to run, fast",val', 'c.mp4,"to run, fast",test']
 
-    manifest = read(tmp_path, csv)
+    manifest = read(tmp_path, "\n".join(["path,labels,split", *rows]))
     assert manifest.videos == ['a, "b".mp4', "grün/視頻.mp4", "c.mp4"]
     assert manifest.classes == ("to run, fast",)
 
@@ -133,7 +135,16 @@ def test_bytes_that_are_no_utf8_are_refused_with_file_and_line(tmp_path: Path):
 
 @pytest.mark.parametrize(
     "header",
-    ["", "path", "labels,split", "path;labels;split", "path,label", "path,labels,split,fps", "path,labels,labels", "a.mp4,run"],
+    [
+        "",
+        "path",
+        "labels,split",
+        "path;labels;split",
+        "path,label",
+        "path,labels,split,fps",
+        "path,labels,labels",
+        "a.mp4,run",
+    ],
 )
 def test_a_wrong_header_is_refused(tmp_path: Path, header: str):
     assert "labels.csv, line 1: the header is" in refusal(tmp_path, f"{header}\na.mp4,run,train\n")

@@ -1,0 +1,168 @@
+"""Sample mAP and friends against scikit-learn, the published code and values by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from pipeline import metrics
+from tests.golden import keys
+
+
+def random_case(
+    seed: int, rows: int = 40, columns: int = 17, values: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and targets with a positive in every row; of `values` distinct scores, so that many tie."""
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(size=(rows, columns)) if values is None else rng.integers(values, size=(rows, columns)) / values
+    targets = (rng.random((rows, columns)) < 0.2).astype(np.uint8)
+    targets[np.arange(rows), rng.integers(columns, size=rows)] = 1
+    return scores, targets
+
+
+def by_scikit_learn(scores: np.ndarray, targets: np.ndarray) -> list[float]:
+    return [average_precision_score(target, score) for score, target in zip(scores, targets, strict=True)]
+
+
+def test_average_precision_by_hand():
+    # ranks of the positives: 1 and 3, so the precisions there are 1/1 and 2/3
+    assert metrics.average_precision(np.array([[0.9, 0.5, 0.4, 0.1]]), np.array([[1, 0, 1, 0]])) == pytest.approx(5 / 6)
+
+
+def test_ties_are_one_threshold():
+    # all three pass at once, and one of them is right: whichever comes first in the array
+    for positive in range(3):
+        assert metrics.average_precision(np.zeros((1, 3)), np.eye(3)[[positive]]).tolist() == pytest.approx([1 / 3])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_equals_scikit_learn(seed: int):
+    scores, targets = random_case(seed)
+
+    assert metrics.average_precision(scores, targets) == pytest.approx(by_scikit_learn(scores, targets), abs=1e-12)
+
+
+@pytest.mark.parametrize("values", [1, 2, 3, 10])
+def test_equals_scikit_learn_where_scores_tie(values: int):
+    scores, targets = random_case(values, values=values)
+
+    assert metrics.average_precision(scores, targets) == pytest.approx(by_scikit_learn(scores, targets), abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, np.int64])
+def test_equals_scikit_learn_for_every_kind_of_number(kind: type):
+    scores, targets = random_case(0, values=20)
+    scores = (20 * scores).astype(kind)
+
+    assert metrics.average_precision(scores, targets) == pytest.approx(
+        by_scikit_learn(scores.astype(np.float64), targets), abs=1e-12
+    )
+    assert metrics.average_precision(scores, targets.astype(bool)).dtype == np.float64
+
+
+def test_a_single_class_and_a_row_of_positives_are_always_right():
+    assert metrics.average_precision(np.array([[0.3], [-2.0]]), np.ones((2, 1))).tolist() == [1, 1]
+    assert metrics.average_precision(np.array([[0.3, 0.1, 0.3]]), np.ones((1, 3))).tolist() == [1]
+
+
+def test_zero_ties_with_minus_zero():
+    assert metrics.average_precision(np.array([[0.0, -0.0]]), np.array([[0, 1]])).tolist() == [0.5]
+
+
+def test_a_monotonic_change_of_the_scores_changes_nothing():
+    scores, targets = random_case(1)
+
+    assert metrics.sample_map(scores, targets) == metrics.sample_map(1 / (1 + np.exp(-scores)), targets)
+
+
+def test_the_inputs_are_left_as_they_were():
+    scores, targets = random_case(2)
+    before = scores.copy(), targets.copy()
+    metrics.summary(scores, targets, broken=0)
+
+    assert np.array_equal(scores, before[0])
+    assert np.array_equal(targets, before[1])
+
+
+@pytest.mark.parametrize("case", ["plain", "ties"])
+def test_equals_the_published_code(case: str):
+    golden = {
+        name: np.asarray(value) for name, value in keys.read("metric_sample_map").items() if name.startswith(case)
+    }
+    scores, targets = golden[f"{case}_scores"], golden[f"{case}_labels"]
+    per_sample = golden[f"{case}_per_sample"]
+    scale = 100 if per_sample.max() > 1 else 1
+
+    assert scale * metrics.average_precision(scores, targets) == pytest.approx(per_sample, abs=1e-9)
+    assert metrics.sample_map(scores, targets) == pytest.approx(float(golden[f"{case}_mAP_sample"]), abs=1e-9)
+    assert metrics.class_map(scores, targets) == pytest.approx(float(golden[f"{case}_mAP_class_mmaction2"]), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("scores", "targets", "message"),
+    [
+        (np.zeros((2, 3)), np.ones((3, 2)), r"scores \(2, 3\) and targets \(3, 2\)"),
+        (np.zeros(3), np.ones(3), "one shape"),
+        (np.zeros((2, 2, 2)), np.ones((2, 2, 2)), "one shape"),
+        (np.array([[0.0, 1.0], [np.nan, 1.0]]), np.ones((2, 2)), "row 1 has a score that is not finite"),
+        (np.array([[0.0, np.inf], [0.0, 1.0]]), np.ones((2, 2)), "row 0 has a score that is not finite"),
+        (np.zeros((3, 2)), np.array([[1, 0], [0, 1], [0, 0]]), "row 2 has no positive"),
+    ],
+)
+def test_what_has_no_average_precision_is_an_error(scores: np.ndarray, targets: np.ndarray, message: str):
+    for figure in (metrics.average_precision, metrics.sample_map):
+        with pytest.raises(ValueError, match=message):
+            figure(scores, targets)
+
+
+def test_class_precision_turns_the_table_around():
+    scores, targets = random_case(3, rows=60, columns=6)
+
+    per_class = metrics.class_average_precision(scores, targets)
+    assert per_class == pytest.approx(
+        [average_precision_score(targets[:, c], scores[:, c]) for c in range(6)], abs=1e-12
+    )
+    assert metrics.class_map(scores, targets) == pytest.approx(100 * per_class.mean())
+
+
+def test_a_class_without_a_positive_is_left_out_of_the_mean():
+    scores = np.array([[0.9, 0.1, 0.5], [0.1, 0.8, 0.6]])
+    targets = np.array([[1, 0, 0], [1, 1, 0]])
+
+    per_class = metrics.class_average_precision(scores, targets)
+    assert per_class[:2].tolist() == [1, 1]
+    assert math.isnan(per_class[2])
+    assert metrics.class_map(scores, targets) == 100
+
+
+def test_a_hit_is_a_label_among_the_highest_scores():
+    scores = np.array([[0.5, 0.4, 0.3], [0.1, 0.2, 0.3], [0.3, 0.1, 0.2], [0.1, 0.3, 0.2]])
+    targets = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 1], [0, 1, 1]])
+
+    assert [metrics.hit_at(k, scores, targets) for k in (1, 2, 3, 5)] == [50, 75, 100, 100]
+
+
+def test_of_classes_that_tie_the_first_is_the_higher():
+    scores = np.zeros((1, 20))
+
+    assert metrics.hit_at(1, scores, np.eye(20)[[0]]) == 100
+    assert metrics.hit_at(1, scores, np.eye(20)[[1]]) == 0
+    assert metrics.hit_at(5, scores, np.eye(20)[[4]]) == 100
+    assert metrics.hit_at(5, scores, np.eye(20)[[5]]) == 0
+
+
+def test_a_summary_says_how_many_videos_it_speaks_of():
+    scores = np.array([[0.9, 0.5, 0.4], [0.9, 0.5, 0.4]])
+    targets = np.array([[1, 0, 0], [0, 1, 0]])
+
+    summary = metrics.summary(scores, targets, broken=1)
+    assert summary == {
+        "mAP": 75.0,
+        "class_mAP": 50.0,  # both videos score alike, so a class finds its one positive among two that tie
+        "hit_at_1": 50.0,
+        "hit_at_5": 100.0,
+        "n_expected": 2,
+        "n_scored": 1,
+        "n_broken": 1,
+    }
