@@ -29,7 +29,7 @@ def read(path: Path, columns: Sequence[str], stage: str, numbers: Sequence[str] 
     if not path.is_file():
         raise BadInput(f"{path} does not exist. `dvc repro {stage}` makes it.")
     content = path.read_bytes()
-    if content.count(b"\t") != content.count(b"\n") * (len(columns) - 1) or not content.endswith(b"\n"):
+    if content.count(b"\t") != content.count(b"\n") * (len(columns) - 1):
         raise BadInput(
             f"{path} is cut short, or has other columns than {', '.join(columns)}. "
             f"`dvc repro --force {stage}` makes it again."

@@ -152,6 +152,13 @@ def test_of_classes_that_tie_the_first_is_the_higher():
     assert metrics.hit_at(5, scores, np.eye(20)[[5]]) == 0
 
 
+def test_ties_among_many_classes_go_to_the_first():
+    scores = np.tile([0.0, 1.0], (1, 500))  # every other of a thousand is highest
+
+    hits = [metrics.hit_at(3, scores, np.eye(1000)[[label]]) for label in range(9)]
+    assert hits == [0, 100, 0, 100, 0, 100, 0, 0, 0]
+
+
 def test_a_summary_says_how_many_videos_it_speaks_of():
     scores = np.array([[0.9, 0.5, 0.4], [0.9, 0.5, 0.4]])
     targets = np.array([[1, 0, 0], [0, 1, 0]])

@@ -156,6 +156,8 @@ def _classes(config: DatasetConfig, rows: list[Row]) -> list[str]:
     if not path.is_file():
         raise BadInput(f"{path} does not exist. Set dataset.classes in conf/dataset/ (or null), then `make params`.")
     classes = _text(path).splitlines()
+    for number, name in enumerate(classes, start=1):
+        check_class(name, f"{path}, line {number}")
     known = set(classes)
     for row in rows:
         for label in row.labels:

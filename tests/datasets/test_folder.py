@@ -175,6 +175,12 @@ def test_a_missing_class_list_is_named_with_the_setting(tmp_path: Path):
     assert "no.txt does not exist. Set dataset.classes" in refusal(tmp_path, RIGHT, tmp_path / "no.txt")
 
 
+def test_a_class_list_with_a_wrong_name_is_refused_with_file_and_line(tmp_path: Path):
+    (tmp_path / "classes.txt").write_text("jump\n\nrun\n")
+
+    assert "classes.txt, line 2: '' cannot be a class name" in refusal(tmp_path, RIGHT, tmp_path / "classes.txt")
+
+
 def test_a_class_list_that_is_no_utf8_is_refused_by_name(tmp_path: Path):
     (tmp_path / "classes.txt").write_bytes(b"gr\xfcn\n")
 
@@ -274,6 +280,10 @@ def test_a_label_that_occurs_once_goes_to_train(seed: int):
     labels = [*many_labels(50, seed), ("once",), ("also once", "label 8")]
 
     assert stratified(labels, val=0.15, test=0.15, seed=seed)[-2:] == ["train", "train"]
+
+
+def test_where_all_splits_want_as_much_train_comes_first():
+    assert stratified([("once",)], val=1 / 3, test=1 / 3, seed=0) == ["train"]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -1,0 +1,56 @@
+"""Stages as commands, run by hand."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STAGES = sorted(file.stem for file in (ROOT / "stages").glob("*.py") if file.stem not in {"__init__", "command"})
+
+
+def run(stage: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"stages.{stage}", *arguments]
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_says_what_it_does_and_shows_a_call(stage):
+    done = run(stage, "--help")
+    assert done.returncode == 0
+    assert f"Stage `{stage}`" in done.stdout
+    assert f"python -m stages.{stage} " in done.stdout
+
+
+def test_a_missing_argument_is_named():
+    done = run("pack", "data/frames")
+    assert done.returncode == 2
+    assert "lmdb" in done.stderr
+
+
+def test_what_the_user_can_mend_is_one_message_without_a_traceback(tmp_path):
+    done = run("pack", "nowhere", "out", folder=tmp_path)
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == "error: params.yaml does not exist. Run this in the project's root; `make params` writes the file.\n"
+    )
+
+
+def test_a_manifest_that_is_not_there_names_the_stage_that_makes_it(tmp_path):
+    done = run("stats", "manifest.tsv", "classes.txt", "broken.tsv", "stats", folder=tmp_path)
+    assert done.returncode == 1
+    assert "classes.txt does not exist. `dvc repro index` makes it." in done.stderr
+    assert not (tmp_path / "stats").exists()
+
+
+def test_a_wrong_ffmpeg_is_named_before_any_work(tmp_path):
+    text = (ROOT / "params.yaml").read_text().replace("ffmpeg: null", "ffmpeg: /no/such/ffmpeg")
+    (tmp_path / "params.yaml").write_text(text)
+    done = run("demo", "demo", folder=tmp_path)
+    assert done.returncode == 1
+    assert "FFmpeg does not run" in done.stderr
+    assert "machine.ffmpeg" in done.stderr
+    assert not (tmp_path / "demo").exists()
