@@ -1,4 +1,4 @@
-"""What waiting threads cost: a training step of the demo's TSM with threads that spin and with threads that sleep.
+"""What waiting threads cost: a training step of the demo's TSM with threads that spin, doze off soon, or sleep.
 
     python benchmarks/threads.py
 
@@ -25,22 +25,23 @@ for _ in range(18):
 print(statistics.median(times[3:]))
 """
 BUSY = "while True: pass"
+SPINS = ("2000", "0", "300000")  # what the stages set, none, and GNU's own default
 
 
-def step_seconds(policy: str) -> float:
-    environment = {**os.environ, "OMP_WAIT_POLICY": policy, "PYTHONPATH": str(Path.cwd())}
+def step_seconds(spins: str) -> float:
+    environment = {**os.environ, "GOMP_SPINCOUNT": spins, "PYTHONPATH": str(Path.cwd())}
     done = subprocess.run([sys.executable, "-c", STEP], env=environment, capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
 def compare(label: str) -> None:
-    spin, sleep = step_seconds("ACTIVE"), step_seconds("PASSIVE")
-    print(f"{label:22} {1000 * spin:10.0f} ms {1000 * sleep:10.0f} ms {spin / sleep:8.2f}")
+    times = [step_seconds(spins) for spins in SPINS]
+    print(f"{label:22}" + "".join(f"{1000 * t:9.0f} ms {t / times[0]:5.2f}" for t in times))
 
 
 if __name__ == "__main__":
-    print(f"{'machine otherwise':22} {'spinning':>13} {'sleeping':>13} {'ratio':>8}")
-    compare("idle")
+    print(f"{'GOMP_SPINCOUNT':22}" + "".join(f"{spins:>12} {'ratio':>5}" for spins in SPINS))
+    compare("machine idle")
     busy = subprocess.Popen([sys.executable, "-c", BUSY])
     try:
         compare("one other process")

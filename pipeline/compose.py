@@ -28,7 +28,7 @@ def announce(params: Path, conf: Path) -> None:
     """Say in one line what params.yaml overrides, if it is not conf/ composed."""
     if not (params.is_file() and conf.is_dir()):
         return
-    differences = sorted(_differences(yaml.safe_load(params.read_text()), yaml.safe_load(text(conf))))
+    differences = sorted(_differences(yaml.safe_load(params.read_text(encoding="utf-8")), yaml.safe_load(text(conf))))
     if differences:
         shown = ", ".join(differences[:3]) + (", ..." if len(differences) > 3 else "")
         log.info("params.yaml overrides %d settings of conf/ as it stands: %s", len(differences), shown)

@@ -24,6 +24,7 @@ _VIDEO_STREAM = re.compile(r"Stream #0:\d+.*: Video: ")
 _POINTER = re.compile(r" @ 0x[0-9a-f]+")
 _WRITING = re.compile(r"\[error\] Error (?:submitting a packet to the muxer|muxing a packet)(?:: (.*))?")
 _OURS = re.compile(r"deprecated pixel format|Codec AVOption threads")  # about our call, not about the video
+_WINDING_UP = re.compile(r"Task finished|Terminating thread|Could not open encoder before|Nothing was written into")
 _KEEP_WORDS = 400
 
 
@@ -129,7 +130,7 @@ def command(video: Path, config: ExtractConfig, binary: str) -> list[str]:
             threads=1,
             **{"q:v": config.jpeg_qscale},
         )
-        .global_args("-hide_banner", "-nostdin", "-loglevel", "level+info", "-filter_threads", "1")
+        .global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info", "-filter_threads", "1")
     )
     return stream.compile(cmd=binary)
 
@@ -143,9 +144,13 @@ def _promised_frames(said: str, fps: int) -> int:
 
 
 def _words(said: str) -> str:
-    """The distinct lines that FFmpeg itself calls warnings or errors, without addresses, which differ by run."""
-    lines = dict.fromkeys(_POINTER.sub("", text) for _, text in _LEVEL.findall(said))
-    return one_line("\n".join(line for line in lines if not _OURS.search(line)))[:_KEEP_WORDS]
+    """The distinct lines that FFmpeg itself calls warnings or errors, the same in every run.
+
+    So they are sorted, since FFmpeg's threads speak in any order, and without addresses.
+    """
+    lines = {_POINTER.sub("", text) for _, text in _LEVEL.findall(said)}
+    kept = sorted(line for line in lines if not _OURS.search(line) and not _WINDING_UP.match(line))
+    return one_line("\n".join(kept))[:_KEEP_WORDS]
 
 
 def _reason(said: str) -> str:

@@ -34,8 +34,8 @@ def aside(path: Path) -> Iterator[Path]:
     If the block raises, the temporary is deleted and an existing `path` stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    remove(temporary)
+    temporary = path.with_name(f".{path.name}.partial")
+    remove(temporary)  # of a run that was killed
     try:
         yield temporary
         if path.is_dir():

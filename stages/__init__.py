@@ -3,5 +3,6 @@
 import os
 
 # PyTorch's threads spin while they wait for one another, and so take the core that the other thread, or a worker that
-# loads clips, needs to go on. Asleep they cost little where the machine is idle and save much where it is not.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# loads clips, needs to go on. To spin briefly and then sleep costs an idle machine little and saves a busy one much;
+# benchmarks/threads.py measures both. GNU's OpenMP reads this when PyTorch is imported.
+os.environ.setdefault("GOMP_SPINCOUNT", "2000")

@@ -26,4 +26,5 @@ def run(main: Callable[..., None]) -> None:
         compose.announce(Path("params.yaml"), Path("conf"))
         main(**vars(arguments))
     except BadInput as error:
-        sys.exit(f"error: {error}")
+        told = str(error).rpartition(f"{BadInput.__name__}: ")[2]  # a loader's worker wraps it in its traceback
+        sys.exit(f"error: {told.rstrip()}")

@@ -1,6 +1,7 @@
 """Our frames are those of FFmpeg's own command line, and a video that gives none says why."""
 
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -272,6 +273,29 @@ def test_the_words_for_a_broken_video_are_the_same_every_time(clips: Path, tmp_p
 
     first, again = (refusal(broken, tmp_path / name) for name in ("a", "b"))  # no address of FFmpeg's memory
     assert str(first) == str(again)
+
+
+def test_the_order_in_which_ffmpegs_threads_speak_changes_no_word(clips: Path, tmp_path: Path):
+    lines = ["[h264 @ 0x5581] [error] one", "[mov @ 0x77f0] [warning] two", "[error] three", "[info] no matter"]
+    words = []
+    for number, said in enumerate((lines, lines[::-1], lines + lines)):
+        speaking = tmp_path / f"ffmpeg{number}"
+        speaking.write_text("#!/bin/sh\ncat >&2 <<'END'\n" + "\n".join(said) + "\nEND\nexit 1\n")
+        speaking.chmod(0o755)
+        with pytest.raises(NoFrames) as error:
+            frames.extract(clips / "short.mp4", tmp_path, config(), str(speaking))
+        words.append(str(error.value))
+
+    assert words == ["one | three | two"] * 3
+
+
+def test_no_report_of_progress_comes_between_the_words(clips: Path, tmp_path: Path):
+    slow = config(short_side=1400, fps=90)  # FFmpeg reports from half a second on, and overwrites its reports
+    done = subprocess.run(
+        frames.command(clips / "h264.mp4", slow, FFMPEG), cwd=tmp_path, stderr=subprocess.PIPE, check=True
+    )
+
+    assert b"\r" not in done.stderr
 
 
 def test_a_link_is_named_by_its_own_name(clips: Path, tmp_path: Path):

@@ -89,7 +89,7 @@ def test_a_checkpoint_that_does_not_fit_its_architecture_is_refused(trained, tmp
     del weights["backbone.bn1.weight"]
     Checkpoint(weights, checkpoint.recipe, checkpoint.classes, checkpoint.input).write(tmp_path / "net")
     with pytest.raises(
-        BadInput, match=r"does not fit pipeline/models/tsn.py.*Missing key.*dvc repro --force train@net"
+        BadInput, match=r"(?s)does not fit pipeline/models/tsn.py.*Missing key.*dvc repro --force train@net"
     ):
         predictor(tmp_path)
 
