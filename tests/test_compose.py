@@ -68,7 +68,7 @@ def test_the_demo_corpus_is_generated_and_a_real_one_is_not():
 
 def test_a_full_size_model_takes_the_size_of_the_corpus():
     assert composed("dataset=folder", "model=tin_r101")["models"]["tin_r101"]["train"]["augment"]["crop"] == 224
-    assert composed("dataset=demo", "model=tin_r101")["models"]["tin_r101"]["train"]["augment"]["crop"] == 48
+    assert composed("dataset=demo", "model=tin_r101")["models"]["tin_r101"]["train"]["augment"]["crop"] == 40
 
 
 @pytest.fixture(scope="module")

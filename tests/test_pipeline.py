@@ -20,7 +20,7 @@ SMALL = (
     "machine.threads=1",
     *(f"models.{m}.train.epochs=1" for m in ("tsn_demo", "tsm_demo")),
     *(f"models.{m}.train.batch=2" for m in ("tsn_demo", "tsm_demo")),
-    *(f"models.{m}.test.sides=[48]" for m in ("tsn_demo", "tsm_demo")),
+    *(f"models.{m}.test.sides=[40]" for m in ("tsn_demo", "tsm_demo")),
 )
 ALL = ["index", "extract", "pack", "stats", "train@tsn_demo", "train@tsm_demo"]
 ALL += ["infer@tsn_demo", "infer@tsm_demo", "ensemble"]
