@@ -20,7 +20,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: install ## run the whole pipeline on the built-in corpus and print the results
+demo: install ## run the whole pipeline (in a fresh clone: on the built-in corpus) and print the results
 	dvc repro
 	@cat data/ensemble/tables.md
 

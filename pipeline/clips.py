@@ -87,8 +87,7 @@ class VideoViews(Dataset[dict[int, Tensor]]):
             for number in {view.clips for view in self.grid.views}
         }
         needed = np.unique(np.concatenate([clip.ravel() for clip in clips.values()]))
-        largest = max(view.scale.side for view in self.grid.views)
-        frames = read_frames(self.store, video, needed, largest)
+        frames = read_frames(self.store, video, needed, at_least=None)  # in full, or one view would depend on others
         at_side = {s: transforms.resize_short_side(frames, s) for s in {v.scale.side for v in self.grid.views}}
 
         def cut(view: View) -> Tensor:

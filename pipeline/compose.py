@@ -12,8 +12,14 @@ from typing import Any
 
 import yaml
 from dvc.utils.hydra import compose_and_dump
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from pipeline import work
 
 log = logging.getLogger(__name__)
+BROKEN = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+"""What a wrong override or a broken file of conf/ raises."""
 
 
 def text(conf: Path, overrides: Sequence[str] = ()) -> str:
@@ -28,7 +34,12 @@ def announce(params: Path, conf: Path) -> None:
     """Say in one line what params.yaml overrides, if it is not conf/ composed."""
     if not (params.is_file() and conf.is_dir()):
         return
-    differences = sorted(_differences(yaml.safe_load(params.read_text(encoding="utf-8")), yaml.safe_load(text(conf))))
+    try:
+        composed, ours = yaml.safe_load(text(conf)), yaml.safe_load(params.read_text(encoding="utf-8"))
+    except BROKEN as error:  # whoever reads params.yaml says what is wrong with it; conf/ is not read by a stage
+        log.info("params.yaml cannot be compared with conf/: %s", error)
+        return
+    differences = sorted(_differences(ours, composed))
     if differences:
         shown = ", ".join(differences[:3]) + (", ..." if len(differences) > 3 else "")
         log.info("params.yaml overrides %d settings of conf/ as it stands: %s", len(differences), shown)
@@ -52,4 +63,7 @@ def _differences(ours: Any, composed: Any, path: str = "") -> list[str]:
 
 
 if __name__ == "__main__":
-    Path("params.yaml").write_text(text(Path("conf"), sys.argv[1:]), encoding="utf-8")
+    try:
+        work.write_text(Path("params.yaml"), text(Path("conf"), sys.argv[1:]))
+    except BROKEN as error:
+        sys.exit(f"error: conf/ does not compose: {error}")

@@ -22,8 +22,8 @@ class EnsembleConfig:
 
     members: tuple[str, ...]
     """Models to fuse; by default every model of the set."""
-    protocol: str
-    """The protocol whose probabilities are fused: clip, dense or multiscale."""
+    protocol: Literal["clip", "dense", "multiscale"]
+    """The protocol whose probabilities are fused."""
     weights: Literal["fitted", "uniform", "given"]
     given: dict[str, float] | None
     """With weights: given, the weight of each member; they are divided by their sum."""

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 INDEX = "index.tsv"
 COLUMNS = ("video", "shard", "frames", "width", "height", "promised", "note")
+TRANSIENT = ("missing", "timeout", "crashed")
+"""Reasons that may lie with the machine and not with the video: such shards are not kept as finished."""
 SHORTFALL = 2
 """Frames fewer than the container promises before it is worth a note: rounding explains as many."""
 
@@ -92,12 +94,17 @@ def _finished(store: Path, shard: Shard) -> bool:
     if not (record.is_file() and tar.is_file()):
         return False
     try:
-        if json.loads(record.read_text(encoding="utf-8"))["sha256"] == work.file_hash(tar):
-            return True
+        made = json.loads(record.read_text(encoding="utf-8"))
     except ValueError:  # the record itself is cut short
-        pass
-    log.warning("%s (%s) is damaged and is made again", tar, shard.name)
-    return False
+        made = {"sha256": None}
+    if made["sha256"] != work.file_hash(tar):
+        log.warning("%s (%s) is damaged and is made again", tar, shard.name)
+        return False
+    present = {row["video"] for row in shard.rows if row["fingerprint"] != "missing"}
+    again = [v["video"] for v in made["videos"] if v.get("reason") in TRANSIENT and v["video"] in present]
+    if again:
+        log.info("%s is made again, since %s may have failed by chance", shard.name, ", ".join(again))
+    return not again
 
 
 def _make(

@@ -73,7 +73,7 @@ def extract(video: Path, folder: Path, config: ExtractConfig, binary: str) -> Ex
     """Write `video` as 000000.jpg, 000001.jpg, ... into `folder`, which must be empty.
 
     Raises:
-        NoFrames: the file is missing, empty or no video, or decoding gave no frame or took too long.
+        NoFrames: the file is missing, empty or no video, or decoding gave no frame, crashed or took too long.
         BadInput: the frames cannot be written; the disk is full, say.
     """
     if not video.is_file():
@@ -99,11 +99,10 @@ def extract(video: Path, folder: Path, config: ExtractConfig, binary: str) -> Ex
             "machine.scratch in conf/config.yaml and `make params`; then `dvc repro` goes on where it was."
         )
     frames, words = sum(1 for _ in folder.glob("*.jpg")), _words(said)
-    if done.returncode < 0:
-        words = f"FFmpeg was ended by signal {-done.returncode}" + (f" | {words}" if words else "")
+    if done.returncode < 0:  # frames that came before are not all, and as many as chance would have it
+        raise NoFrames("crashed", f"FFmpeg was ended by signal {-done.returncode}" + (f" | {words}" if words else ""))
     if frames == 0:
-        reason = "decode_failed" if done.returncode < 0 else _reason(said)
-        raise NoFrames(reason, words or f"FFmpeg ended with code {done.returncode} and no frame")
+        raise NoFrames(_reason(said), words or f"FFmpeg ended with code {done.returncode} and no frame")
     return Extracted(frames, _promised_frames(said, config.fps), words)
 
 

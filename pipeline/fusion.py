@@ -73,8 +73,6 @@ def run(
     Raises:
         BadInput: a member is missing or speaks of other videos, or a setting does not fit the data.
     """
-    if config.protocol not in PROTOCOLS:
-        raise BadInput(f"ensemble.protocol must be one of {', '.join(PROTOCOLS)}, not {config.protocol!r}.")
     splits = {name: Split.read(name, config.members, predictions, manifest.split(name)) for name in ("val", "test")}
     val = splits["val"]
     probabilities, targets = val.probabilities(config.protocol), val.any_table.targets()
@@ -91,8 +89,7 @@ def run(
             table = split.table(ensemble.fuse(members, weights), by_member, config.protocol)
             table.write(partial / f"{name}.parquet")
             if table.labelled:
-                uniform = np.full(len(weights), 1 / len(weights))
-                results.ensembles["uniform"][name] = split.mAP(ensemble.fuse(members, uniform))
+                results.ensembles["uniform"][name] = split.mAP(members.mean(axis=0))
                 results.ensembles["used"][name] = split.mAP(table.probabilities)
             if name == "test":
                 work.write_text(partial / "submission.csv", ensemble.submission(table, config.top))

@@ -16,7 +16,7 @@ class BrokenVideo(NamedTuple):
     split: str
     path: str
     reason: str
-    """A code: missing, empty, not_a_video, truncated, no_video_stream, decode_failed, timeout."""
+    """A code: missing, empty, not_a_video, truncated, no_video_stream, decode_failed, crashed, timeout."""
     words: str
     """What FFmpeg said, on one line."""
 

@@ -1,8 +1,8 @@
 """What describes the machine and not the experiment: workers, threads, devices, folders.
 
-No stage of dvc.yaml lists this section of params.yaml as a dependency, so moving to a larger machine keeps the
-cache. Nothing here may change a byte of an out, with one exception that DESIGN section 6 explains: `threads`, which
-is therefore written into every recipe.
+No stage of dvc.yaml lists this section of params.yaml as a dependency, so moving to a larger machine keeps the cache.
+Workers, scratch and save_seconds change no byte of any out. Threads, accelerator and FFmpeg change the last bits: they
+are recorded where they did so, the first two in a model's recipe, the third in what a frame shard is kept under.
 """
 
 import os
@@ -47,7 +47,7 @@ class Machine:
     @property
     def processes(self) -> int:
         """The number of workers, counted."""
-        return self.workers or os.cpu_count() or 1
+        return self.workers or len(os.sched_getaffinity(0))
 
     def ffmpeg_path(self) -> str:
         """The FFmpeg to call, tried once.

@@ -66,7 +66,7 @@ class Results:
 _ROWS = {
     "uniform": "uniform weights",
     "used": "weights used (on val they may have been fitted to these very videos)",
-    "cross-fitted": "cross-fitted: each fold with weights fitted on the others; the honest figure",
+    "cross-fitted": "cross-fitted: each fold with weights fitted on the others",
 }
 
 

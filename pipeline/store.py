@@ -45,7 +45,7 @@ _LARGEST = 2**32 - 1
 def pack(frames: Path, out: Path, scratch: Path) -> int:
     """Pack the tar shards in `frames` (with their index) into LMDB shards in `out`; the number of videos.
 
-    Finished shards are kept in `scratch` under the hash of their tar, and linked into `out`.
+    Finished shards are kept in `scratch` under the hash of their tar and of themselves, and linked into `out`.
 
     Raises:
         BadInput: a tar is damaged or does not hold what the index says.
@@ -55,19 +55,21 @@ def pack(frames: Path, out: Path, scratch: Path) -> int:
     for name in sorted(set(index["shard"]) - {tar.stem for tar in tars}):
         raise _bad_tar(frames / f"{name}.tar", f"it is missing, and {INDEX} lists it")
     keys = {tar.stem: work.fingerprint(FORMAT, work.file_hash(tar)) for tar in tars}
-    work.prune(scratch, keep=[f"{key}.lmdb" for key in keys.values()])
+    packed = {key: path for key in keys.values() if (path := _packed(scratch, key))}
+    work.prune(scratch, keep=[path.name for path in packed.values()])
     with tqdm(total=len(index), desc="pack", unit="video") as bar:
         for tar in tars:
             members = index[index["shard"] == tar.stem].set_index("video")
-            finished = scratch / f"{keys[tar.stem]}.lmdb"
-            if not _whole(finished):
-                with work.aside(finished) as partial:
+            key = keys[tar.stem]
+            if key not in packed:
+                with work.aside(scratch / key) as partial:
                     write_shard(partial, _videos(tar, members))
+                packed[key] = (scratch / key).rename(scratch / f"{key}-{work.file_hash(scratch / key)}.lmdb")
             bar.update(len(members))
     with work.aside(out) as partial:
         partial.mkdir()
         for name, key in keys.items():
-            work.link(scratch / f"{key}.lmdb", partial / f"{name}.lmdb")
+            work.link(packed[key], partial / f"{name}.lmdb")
         tables.write(partial / INDEX, index[list(COLUMNS)])
         tables.write(partial / SHARDS, pd.DataFrame({"shard": list(keys), "key": list(keys.values())}))
     return len(index)
@@ -184,6 +186,14 @@ _open_files: dict[tuple[int, int], lmdb.Transaction] = {}
 """What this process reads, by device and inode, until it ends. A JPEG that was handed out is memory of the file, so
 that closing it would pull the ground from under it; and LMDB opens no file twice, not even in a forked child. A child
 goes on with its parent's readers, which without a lock file are nothing but memory mapped for reading."""
+
+
+def _packed(scratch: Path, key: str) -> Path | None:
+    """The finished shard of that key, if it is there with the bytes that were written."""
+    for path in scratch.glob(f"{key}-*.lmdb"):
+        if path.stem == f"{key}-{work.file_hash(path)}":
+            return path
+    return None
 
 
 def _open(path: Path) -> lmdb.Transaction:

@@ -5,6 +5,7 @@ the augmentation (seed, epoch, video), and what the model draws itself, such as 
 was killed and resumed ends with the same bytes as one that was not.
 """
 
+import importlib.metadata
 import json
 import logging
 import math
@@ -20,11 +21,12 @@ import torch
 from dvclive import Live
 from dvclive.fabric import DVCLiveLogger
 from lightning_fabric import Fabric
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from pipeline import catalog, metrics, optim, params, work
+from pipeline import catalog, checkpoint, metrics, optim, params, work
 from pipeline.checkpoint import Checkpoint
 from pipeline.clips import ClipConfig, EpochSampler, TrainingClips, VideoViews, loader
 from pipeline.errors import BadInput
@@ -38,6 +40,8 @@ from pipeline.views import View, ViewGrid
 
 log = logging.getLogger(__name__)
 
+VERSIONS = ("torchvision", "timm", "numpy", "simplejpeg")
+"""Libraries besides PyTorch whose version a recipe records: they touch pixels or weights."""
 STARVED = 0.2
 """Share of the time spent waiting for data above which a remedy is named."""
 
@@ -112,7 +116,9 @@ def fit(
     """
     torch.set_num_threads(on.threads)
     fabric = Fabric(accelerator=on.accelerator, devices=1)
-    run = _Run(config, manifest, store, statistics, fabric, on)
+    run = _Run(config, manifest, store, statistics, fabric, on, out.name)
+    for name in (checkpoint.FILE, checkpoint.RECIPE):
+        work.remove(out / name)  # of an earlier run: beside new curves it would tell a lie
     progress = run.restore()
     curves = _curves(out, progress)
     while len(progress.history) < config.train.epochs:
@@ -144,6 +150,7 @@ class _Run:
         statistics: ClassStatistics,
         fabric: Fabric,
         on: Machine,
+        name: str,
     ) -> None:
         train, self.config, self.fabric, self.on = config.train, config, fabric, on
         torch.manual_seed(train.seed)
@@ -166,8 +173,8 @@ class _Run:
         self.steps_per_epoch = len(self.batches)
         self.total_steps = train.epochs * self.steps_per_epoch
         self.classes = manifest.classes
-        self.recipe = _recipe(config, on, manifest, store)
-        self.folder = Path(on.scratch) / "train" / work.fingerprint(self.recipe, _code())
+        self.recipe = _recipe(config, on, fabric.device.type, manifest, store)
+        self.folder = Path(on.scratch) / "train" / f"{name}-{work.fingerprint(self.recipe, _code())}"
         self.saved = time.monotonic()
 
     def epoch(self, progress: Progress) -> Iterator[float]:
@@ -193,7 +200,7 @@ class _Run:
                 progress.step += 1
                 bar.set_postfix(
                     loss=f"{loss:.3f}",
-                    mAP=f"{progress.best_map:.1f}" if progress.history else "-",
+                    mAP=f"{progress.history[-1]['val_mAP']:.1f}" if progress.history else "-",
                     clips_s=f"{waiting.count * train.batch / waiting.elapsed:.0f}",
                     waiting=f"{waiting.share:.0%}",
                 )
@@ -217,8 +224,9 @@ class _Run:
         value = float(loss.detach())
         if not math.isfinite(value):
             raise BadInput(
-                f"The loss is {value} at step {step} (epoch {step // self.steps_per_epoch + 1}). The best weights so "
-                f"far stay in {self.folder}. Lower train.optim.lr, or set train.optim.clip_norm, in conf/model/."
+                f"The loss is {value} at step {step} (epoch {step // self.steps_per_epoch + 1}). Weights of earlier "
+                f"epochs, if there were any, stay in {self.folder}. Lower train.optim.lr or "
+                "train.optim.clip_norm in conf/model/."
             )
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
@@ -245,7 +253,7 @@ class _Run:
         state = self.folder / "state.safetensors"
         if not state.is_file():
             return Progress()
-        tensors = load_file(state)
+        tensors = _read(state)
         progress = Progress(**json.loads(bytes(tensors.pop("progress").tolist())))
         weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
         self.model.module.load_state_dict(weights)
@@ -278,7 +286,7 @@ class _Run:
         """The best weights, with all that made them."""
         if progress.best_epoch < 0:
             raise BadInput("No epoch ended with finite validation scores. Lower train.optim.lr.")
-        weights = load_file(self.folder / "best.safetensors")
+        weights = _read(self.folder / "best.safetensors")
         result = {"epoch": progress.best_epoch, "val_mAP": progress.best_map}
         return Checkpoint(weights, {**self.recipe, "result": result}, self.classes, self.input)
 
@@ -324,14 +332,15 @@ def _build_loss(config: LossConfig, statistics: ClassStatistics) -> nn.Module:
         raise BadInput(f"options of loss {config.name!r}: {error}") from error
 
 
-def _recipe(config: ModelConfig, on: Machine, manifest: Manifest, store: FrameStore) -> dict[str, Any]:
+def _recipe(config: ModelConfig, on: Machine, device: str, manifest: Manifest, store: FrameStore) -> dict[str, Any]:
     """All that makes the weights, as plain values."""
     labels = work.fingerprint(manifest.table[["video", "split", "labels"]].values.tolist(), manifest.classes)
     return {
         **params.plain(config),
         "threads": on.threads,
+        "device": device,
         "data": {"frames": store.content_key(), "labels": labels},
-        "versions": {"torch": torch.__version__, "numpy": np.__version__},
+        "versions": {"torch": torch.__version__} | {name: importlib.metadata.version(name) for name in VERSIONS},
     }
 
 
@@ -343,6 +352,20 @@ def _code() -> str:
         if name.startswith("pipeline.") and module.__file__
     }
     return work.fingerprint(files)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """Tensors that this run saved.
+
+    Raises:
+        BadInput: the file is missing or damaged.
+    """
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise BadInput(
+            f"The resume state {path} cannot be read ({error}). Delete {path.parent} to start from the first step."
+        ) from error
 
 
 def _curves(out: Path, progress: Progress) -> DVCLiveLogger:

@@ -11,8 +11,8 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 FILES = sorted(file.relative_to(ROOT) for file in (ROOT / "pipeline").rglob("*.py"))
 FLOORS = [  # a module imports from the floors below its own, never from its own or above
     "errors",
-    "params compose work",
-    "machine catalog tables",
+    "params work",
+    "machine catalog tables compose",
     "records ledger",
     "demo_clip",
     "demo frames store sampling views transforms statistics metrics layers",

@@ -268,6 +268,37 @@ def test_a_longer_time_limit_makes_no_shard_anew(corpus: Corpus, decoded: list[s
     assert decoded == []
 
 
+@pytest.mark.parametrize("reason", ["timeout", "crashed", "missing"])
+def test_a_failure_that_may_be_the_machines_is_tried_again(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, decoded: list[str], reason: str
+):
+    working = frames.extract
+
+    def fails_once(video: Path, *arguments: Any) -> frames.Extracted:
+        if video.name == Path(VIDEOS[0]).name:
+            raise frames.NoFrames(reason, "for now")
+        return working(video, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(frames, "extract", fails_once)
+        corpus.extract()
+    assert [row.video for row in ledger.read(corpus.broken)] == [VIDEOS[0]]
+    decoded.clear()
+
+    corpus.extract()
+    assert sorted(decoded) == sorted(Path(v).name for v in neighbours(VIDEOS, VIDEOS[0]))
+    assert ledger.read(corpus.broken) == []
+
+
+def test_a_file_that_was_never_there_is_not_tried_again(corpus: Corpus, decoded: list[str]):
+    (corpus.root / VIDEOS[0]).unlink()
+    corpus.extract()
+    decoded.clear()
+
+    corpus.extract()
+    assert decoded == []
+
+
 def test_another_ffmpeg_or_format_is_another_key(corpus: Corpus, monkeypatch: pytest.MonkeyPatch):
     def keys(version: str) -> set[str]:
         return {shard.key for shard in extraction.plan(corpus.manifest, CONFIG, version)}

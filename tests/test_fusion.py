@@ -153,8 +153,3 @@ def test_members_that_differ_are_refused_and_nothing_is_left_behind(corpus):
     with pytest.raises(BadInput, match="'a' and 'b' differ in their videos"):
         run(corpus)
     assert not (folder / "ensemble").exists()
-
-
-def test_an_unknown_protocol_is_refused(corpus):
-    with pytest.raises(BadInput, match="ensemble.protocol must be one of clip, dense, multiscale"):
-        run(corpus, protocol="desne")

@@ -5,7 +5,7 @@ import tiny
 import torch
 from torch import nn
 
-from pipeline import inference, training, views
+from pipeline import inference, metrics, training, views
 from pipeline.checkpoint import Checkpoint
 from pipeline.clips import VideoViews
 from pipeline.errors import BadInput
@@ -45,6 +45,15 @@ def test_scores_are_those_of_the_network_on_each_view_by_itself(trained):
     np.testing.assert_allclose(scores.logits[0], alone.numpy(), atol=2e-3)
     final = grid.protocols["multiscale"]
     np.testing.assert_allclose(table.probabilities[0], torch.sigmoid(alone)[list(final)].mean(0), atol=1e-3)
+
+
+def test_protocol_clip_is_what_training_validated_with(trained):
+    """Whatever other sides are tested; only the rounding of the stored logits may differ."""
+    folder, (manifest, store, statistics) = trained
+    chosen = predictor(folder, config=ViewConfig(clips=1, sides=(32, 200), crop=32))
+    table, scores = chosen.predict(manifest.split("val").without(["val3"]), store, statistics)
+    validated = Checkpoint.read(folder / "net").recipe["result"]["val_mAP"]
+    assert metrics.sample_map(scores.probabilities("clip"), table.targets()) == pytest.approx(validated)
 
 
 def test_a_broken_video_is_answered_with_the_prior_and_keeps_its_place(trained):

@@ -171,6 +171,25 @@ def test_a_killed_process_goes_on_where_it_was(tmp_path):
     assert weights(tmp_path / "killed") == weights(whole)
 
 
+def test_a_damaged_resume_state_is_an_error_that_names_it(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Run, "validate", lambda self: (_ for _ in ()).throw(Stopped))
+        with pytest.raises(Stopped):
+            fit(tmp_path, "out", save_seconds=0)
+    (state,) = (tmp_path / "out-work").rglob("state.safetensors")
+    state.write_bytes(state.read_bytes()[:-100])
+    with pytest.raises(BadInput, match="state.safetensors cannot be read .* Delete .* to start from the first step"):
+        fit(tmp_path, "out")
+
+
+def test_weights_of_an_earlier_run_do_not_lie_beside_new_curves(tmp_path, monkeypatch):
+    out, _ = fit(tmp_path, "out")
+    monkeypatch.setattr(training._Run, "validate", lambda self: (_ for _ in ()).throw(Stopped))
+    with pytest.raises(Stopped):
+        fit(tmp_path, "out", tiny.model(lr=0.01))
+    assert not (out / FILE).exists()
+
+
 def test_another_setting_never_resumes_an_old_state(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(training._Run, "validate", lambda self: (_ for _ in ()).throw(Stopped))
