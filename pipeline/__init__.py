@@ -4,7 +4,8 @@
 
 Each noun of the domain has the file that bears its name, and a file imports only from floors below its own:
 
-    floor 0   errors, params, machine, work, catalog, records       what everything stands on
+    floor 0   errors, params, work, machine, catalog, compose,      what everything stands on
+              tables, records, ledger                               the tables that stages hand on
     floor 1   demo, demo_clip                                       the built-in corpus
               frames, store                                         video file -> JPEGs -> LMDB
               sampling, views, transforms                           which frames, which crops, which pixels
@@ -12,8 +13,9 @@ Each noun of the domain has the file that bears its name, and a file imports onl
               layers/                                               parts that models share
     floor 2   extraction, clips                                     whole corpora; samples for a model
               models/, losses/, datasets/                           open sets: one file is one member
-              optim, checkpoint, predictions                        schedules; files that people open
-    floor 3   training, inference, ensemble                         the three long jobs
+              optim, checkpoint, resume, predictions                schedules; files that are written and read
+    floor 3   training, inference, ensemble, results                the three long jobs; their figures
+    floor 4   fusion, compare                                       from prediction files to an ensemble; experiments
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.
 """

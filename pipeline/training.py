@@ -6,13 +6,11 @@ was killed and resumed ends with the same bytes as one that was not.
 """
 
 import importlib.metadata
-import json
 import logging
 import math
-import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,6 @@ import torch
 from dvclive import Live
 from dvclive.fabric import DVCLiveLogger
 from lightning_fabric import Fabric
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -33,6 +29,7 @@ from pipeline.errors import BadInput
 from pipeline.machine import Machine
 from pipeline.optim import OptimConfig, ScheduleConfig
 from pipeline.records import Manifest
+from pipeline.resume import Progress, ResumeState
 from pipeline.statistics import ClassStatistics
 from pipeline.store import FrameStore
 from pipeline.transforms import AugmentConfig, InputSpec, normalise
@@ -91,21 +88,6 @@ class ModelConfig:
             raise BadInput(f"options of model {self.arch!r}: {error}") from error
 
 
-@dataclass
-class Progress:
-    """Where a run stands: all that a resumed one needs besides tensors."""
-
-    step: int = 0
-    lr: float = 0.0
-    """Of the last step."""
-    best_map: float = -math.inf
-    best_epoch: int = -1
-    losses: list[float] = field(default_factory=list)
-    """Of the steps of the epoch so far."""
-    history: list[dict[str, float]] = field(default_factory=list)
-    """One entry a finished epoch: loss, val_mAP, lr."""
-
-
 def fit(
     config: ModelConfig, manifest: Manifest, store: FrameStore, statistics: ClassStatistics, out: Path, on: Machine
 ) -> Progress:
@@ -119,28 +101,31 @@ def fit(
     run = _Run(config, manifest, store, statistics, fabric, on, out.name)
     for name in (checkpoint.FILE, checkpoint.RECIPE):
         work.remove(out / name)  # of an earlier run: beside new curves it would tell a lie
-    progress = run.restore()
+    network, optimizer = run.model.module, run.optimizer.optimizer
+    progress = run.state.restore(network, optimizer)
+    if progress.step:
+        log.info("resuming at step %d of %d (%s)", progress.step, run.total_steps, run.state.folder)
     curves = _curves(out, progress)
     while len(progress.history) < config.train.epochs:
         for loss in run.epoch(progress):
             progress.losses.append(loss)
-            run.save_now_and_then(progress)
+            run.state.save_now_and_then(progress, network, optimizer)
         score = run.validate()
         progress.history.append({"loss": float(np.mean(progress.losses)), "val_mAP": score, "lr": progress.lr})
         progress.losses = []
         if score > progress.best_map:
             progress.best_map, progress.best_epoch = score, len(progress.history) - 1
-            run.keep_best()
+            run.state.keep_best(network)
         curves.log_metrics(progress.history[-1], step=len(progress.history))
-        run.save(progress)
+        run.state.save(progress, network, optimizer)
     curves.finalize("success")
     run.checkpoint(progress).write(out)
-    run.forget()
+    run.state.forget()
     return progress
 
 
 class _Run:
-    """One training: model, data, optimiser, and the folder that holds its resume state."""
+    """One training: model, data, optimiser, recipe and resume state."""
 
     def __init__(
         self,
@@ -174,8 +159,7 @@ class _Run:
         self.total_steps = train.epochs * self.steps_per_epoch
         self.classes = manifest.classes
         self.recipe = _recipe(config, on, fabric.device.type, manifest, store)
-        self.folder = Path(on.scratch) / "train" / f"{name}-{work.fingerprint(self.recipe, _code())}"
-        self.saved = time.monotonic()
+        self.state = ResumeState(Path(on.scratch), name, self.recipe, on.save_seconds)
 
     def epoch(self, progress: Progress) -> Iterator[float]:
         """Train the rest of the current epoch; yields the loss of each step."""
@@ -225,7 +209,7 @@ class _Run:
         if not math.isfinite(value):
             raise BadInput(
                 f"The loss is {value} at step {step} (epoch {step // self.steps_per_epoch + 1}). Weights of earlier "
-                f"epochs, if there were any, stay in {self.folder}. Lower train.optim.lr or "
+                f"epochs, if there were any, stay in {self.state.folder}. Lower train.optim.lr or "
                 "train.optim.clip_norm in conf/model/."
             )
         self.optimizer.zero_grad(set_to_none=True)
@@ -248,51 +232,13 @@ class _Run:
             return -math.inf
         return metrics.sample_map(scores, self.validation.targets())
 
-    def restore(self) -> Progress:
-        """Go on where an earlier run with the same recipe, code and data was stopped, if one was."""
-        state = self.folder / "state.safetensors"
-        if not state.is_file():
-            return Progress()
-        tensors = _read(state)
-        progress = Progress(**json.loads(bytes(tensors.pop("progress").tolist())))
-        weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
-        self.model.module.load_state_dict(weights)
-        _restore_optimizer(self.optimizer.optimizer, tensors)
-        log.info("resuming at step %d of %d (%s)", progress.step, self.total_steps, self.folder)
-        return progress
-
-    def save(self, progress: Progress) -> None:
-        """Write the resume state, all or nothing."""
-        text = json.dumps(vars(progress)).encode()
-        tensors = {f"model.{k}": v.detach().cpu().contiguous() for k, v in self.model.module.state_dict().items()}
-        tensors |= _optimizer_tensors(self.optimizer.optimizer)
-        tensors["progress"] = torch.tensor(list(text), dtype=torch.uint8)
-        with work.aside(self.folder / "state.safetensors") as partial:
-            save_file(tensors, partial)
-        self.saved = time.monotonic()
-
-    def save_now_and_then(self, progress: Progress) -> None:
-        """Write the resume state if the last is older than `machine.save_seconds`."""
-        if time.monotonic() - self.saved > self.on.save_seconds:
-            self.save(progress)
-
-    def keep_best(self) -> None:
-        """Keep the present weights as the best."""
-        weights = {k: v.detach().cpu().contiguous() for k, v in self.model.module.state_dict().items()}
-        with work.aside(self.folder / "best.safetensors") as partial:
-            save_file(weights, partial)
-
     def checkpoint(self, progress: Progress) -> Checkpoint:
         """The best weights, with all that made them."""
         if progress.best_epoch < 0:
             raise BadInput("No epoch ended with finite validation scores. Lower train.optim.lr.")
-        weights = _read(self.folder / "best.safetensors")
+        weights = self.state.best()
         result = {"epoch": progress.best_epoch, "val_mAP": progress.best_map}
         return Checkpoint(weights, {**self.recipe, "result": result}, self.classes, self.input)
-
-    def forget(self) -> None:
-        """Delete the resume state."""
-        work.remove(self.folder)
 
 
 class _Stopwatch:
@@ -344,30 +290,6 @@ def _recipe(config: ModelConfig, on: Machine, device: str, manifest: Manifest, s
     }
 
 
-def _code() -> str:
-    """A hash of the pipeline's code that this process runs: another code never resumes an old state."""
-    files = {
-        name: work.file_hash(Path(module.__file__))
-        for name, module in sorted(sys.modules.items())
-        if name.startswith("pipeline.") and module.__file__
-    }
-    return work.fingerprint(files)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """Tensors that this run saved.
-
-    Raises:
-        BadInput: the file is missing or damaged.
-    """
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise BadInput(
-            f"The resume state {path} cannot be read ({error}). Delete {path.parent} to start from the first step."
-        ) from error
-
-
 def _curves(out: Path, progress: Progress) -> DVCLiveLogger:
     """The training curves, with what earlier runs had logged."""
     live = Live(dir=str(out / "curves"), dvcyaml=False, save_dvc_exp=False)
@@ -375,17 +297,3 @@ def _curves(out: Path, progress: Progress) -> DVCLiveLogger:
     for number, row in enumerate(progress.history):
         curves.log_metrics(row, step=number + 1)  # from 1: the logger takes 0 for "no step given"
     return curves
-
-
-def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    state = optimizer.state_dict()["state"]
-    return {f"optim.{i}.{name}": t.cpu() for i, slot in state.items() for name, t in slot.items() if t is not None}
-
-
-def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    whole = optimizer.state_dict()
-    for key, tensor in tensors.items():
-        if key.startswith("optim."):
-            _, index, name = key.split(".", 2)
-            whole["state"].setdefault(int(index), {})[name] = tensor
-    optimizer.load_state_dict(whole)

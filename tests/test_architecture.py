@@ -16,7 +16,7 @@ FLOORS = [  # a module imports from the floors below its own, never from its own
     "records ledger",
     "demo_clip",
     "demo frames store sampling views transforms statistics metrics layers",
-    "extraction clips models losses datasets optim checkpoint predictions",
+    "extraction clips models losses datasets optim checkpoint resume predictions",
     "training inference ensemble results",
     "fusion compare",
 ]
