@@ -46,8 +46,10 @@ class Machine:
 
     @property
     def processes(self) -> int:
-        """The number of workers, counted."""
-        return self.workers or len(os.sched_getaffinity(0))
+        """The number of workers, counted: a core is one that this process may use, where the system tells."""
+        if self.workers:
+            return self.workers
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def ffmpeg_path(self) -> str:
         """The FFmpeg to call, tried once.

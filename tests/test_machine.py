@@ -25,10 +25,17 @@ def build(**changed: Any) -> Machine:
 
 
 def test_no_number_of_workers_means_one_a_core(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 13)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(13)))
 
     assert build(workers=0).processes == 13
     assert build(workers=3).processes == 3
+
+
+def test_cores_are_counted_where_the_system_knows_no_affinity(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr("os.cpu_count", lambda: 7)
+
+    assert build(workers=0).processes == 7
 
 
 @pytest.mark.parametrize("wrong", [{"workers": -1}, {"threads": 0}, {"save_seconds": -1}, {"accelerator": "tpu"}])
