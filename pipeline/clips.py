@@ -135,7 +135,7 @@ def loader(dataset: Dataset, workers: int, pin: bool, **options: object) -> Data
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=pin,
-        **options,  # type: ignore[arg-type]
+        **options,  # type: ignore[arg-type]  # each caller passes its own
     )
 
 

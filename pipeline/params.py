@@ -51,7 +51,7 @@ def build(cls: type[T], node: Any, where: str) -> T:
     """An instance of the dataclass `cls` from a plain mapping; `where` names its origin in messages."""
     if not isinstance(node, Mapping):
         raise BadInput(f"{where} must be a mapping of settings, not {node!r}.")
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]  # T is a dataclass here
     hints = typing.get_type_hints(cls)
     for key in node:
         if key not in fields:
@@ -101,7 +101,7 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
             raise BadInput(f"{where} must be one of {', '.join(map(repr, inner))}, not {value!r}.")
         return value
     if dataclasses.is_dataclass(kind):
-        return build(kind, value, where)  # type: ignore[arg-type]
+        return build(kind, value, where)  # type: ignore[arg-type]  # `kind` is the class, not an instance
     if origin is tuple and isinstance(value, list):
         kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
         if len(kinds) != len(value):

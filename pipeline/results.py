@@ -1,12 +1,8 @@
 """The figures of a run: metrics.json for `dvc exp show`, and the report's two tables as Markdown."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from pipeline import metrics
 from pipeline.views import PROTOCOLS
 
 
@@ -68,11 +64,6 @@ _ROWS = {
     "used": "weights used (on val they may have been fitted to these very videos)",
     "cross-fitted": "cross-fitted: each fold with weights fitted on the others",
 }
-
-
-def by_protocol(probabilities: Mapping[str, np.ndarray], targets: np.ndarray) -> dict[str, float]:
-    """mAP of each protocol's probabilities (V, C)."""
-    return {protocol: metrics.sample_map(scores, targets) for protocol, scores in probabilities.items()}
 
 
 def _figure(value: float | None) -> str:

@@ -55,11 +55,6 @@ def testing_clips(config: SamplerConfig, frames: int, clips: int) -> np.ndarray:
     return np.stack([_run(config, int(start), frames) for start in chosen])
 
 
-def raw_span(config: SamplerConfig) -> int | None:
-    """The frames of the video that a dense clip spans; None where a clip spans the whole video."""
-    return None if config.stride is None else config.stride * config.frames
-
-
 def _short(wanted: int, frames: int) -> np.ndarray:
     return np.arange(wanted) * frames // wanted
 

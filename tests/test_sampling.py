@@ -168,11 +168,6 @@ def test_a_clip_holds_frames_that_the_video_has(config: SamplerConfig):
         assert 0 <= clips.min() <= clips.max() < frames
 
 
-def test_the_span_of_a_dense_clip_is_its_frames_times_the_stride():
-    assert sampling.raw_span(dense(16, 4)) == 64
-    assert sampling.raw_span(segments(8)) is None
-
-
 @pytest.mark.parametrize(
     "wrong",
     [
