@@ -1,0 +1,54 @@
+"""Log-sum-exp pairwise loss (LSEP): a smooth ranking of the classes of a video above all others.
+
+Li, Song, Luo: "Improving Pairwise Ranking for Multi-label Image Classification", CVPR 2017, arXiv:1704.03135; here
+over all pairs, where the paper samples some. A video with logits s costs
+
+    log(1 + sum over pairs (absent i, present j) of exp(s_i - s_j)).
+
+The release of Multi-Moments in Time (moments_models) sums over the batch before the logarithm and overflows.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.statistics import ClassStatistics
+
+
+def build(_statistics: ClassStatistics, *, scale: float = 1.0) -> nn.Module:
+    """Scaled LSEP, see `LSEP`."""
+    return LSEP(scale)
+
+
+class LSEP(nn.Module):
+    """Logits (N, C), targets 0 or 1 (N, C) -> scalar: the mean over videos.
+
+    A video without a present or without an absent class has no pair: it costs log(1) = 0 and counts in the mean.
+
+    Raises:
+        ValueError: `scale` is not positive.
+    """
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        if not scale > 0:
+            raise ValueError(f"scale must be greater than 0, not {scale}")
+        self.scale = scale
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """`scale` x the mean of the N losses.
+
+        Raises:
+            ValueError: targets are not of the logits' shape, or not 0 or 1.
+        """
+        present = targets == 1
+        if targets.shape != logits.shape or not (present | (targets == 0)).all():
+            raise ValueError(
+                f"lsep ranks present classes above absent ones: for logits {tuple(logits.shape)} it needs as many "
+                "targets, each 0 or 1. For mixed targets (mixup) take the loss bce or asymmetric."
+            )
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        # The sum over pairs is a product of two sums, so nothing is larger than N x C.
+        absent = logits.masked_fill(present, -torch.inf).logsumexp(dim=1)  # (N,)
+        missing = (-logits).masked_fill(~present, -torch.inf).logsumexp(dim=1)
+        return self.scale * F.softplus(absent + missing).mean()

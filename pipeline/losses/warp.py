@@ -1,0 +1,77 @@
+"""Weighted approximate-rank pairwise loss (WARP): a hinge that weighs more the lower a present class stands.
+
+Weston, Bengio, Usunier: "WSABIE", IJCAI 2011; for many labels Gong et al.: "Deep Convolutional Ranking for Multilabel
+Image Annotation", ICLR 2014, arXiv:1312.4894. A label j of a video with logits s costs
+
+    H(r_j)  x  mean over absent i of max(0, 1 + s_i - s_j),     H(r) = 1 + 1/2 + ... + 1/r,
+
+where r_j is the rank of s_j among all classes, 1 for the highest. "Approximate" is the papers' sampled rank; here it
+is exact. The mean over absent classes, instead of their sum, is that of the release of Multi-Moments in Time
+(moments_models), whose own loss takes another class' rank and has no finite gradient.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.statistics import ClassStatistics
+
+
+def build(_statistics: ClassStatistics, *, scale: float = 1.0) -> nn.Module:
+    """Scaled WARP, see `WARP`."""
+    return WARP(scale)
+
+
+class WARP(nn.Module):
+    """Logits (N, C), targets 0 or 1 (N, C) -> scalar: the mean over the labels of the batch.
+
+    A video counts as often as it has labels: one without adds nothing, and one with all classes adds zeros. A batch
+    without any label costs 0. The rank is a constant to the gradient; a tie counts as lost, so that where all logits
+    are equal every label has the lowest rank and the strongest pull.
+
+    Raises:
+        ValueError: `scale` is not positive.
+    """
+
+    def __init__(self, scale: float) -> None:
+        super().__init__()
+        if not scale > 0:
+            raise ValueError(f"scale must be greater than 0, not {scale}")
+        self.scale = scale
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """`scale` x the mean over present classes.
+
+        Raises:
+            ValueError: targets are not of the logits' shape, or not 0 or 1.
+        """
+        present = targets == 1
+        if targets.shape != logits.shape or not (present | (targets == 0)).all():
+            raise ValueError(
+                f"warp ranks present classes above absent ones: for logits {tuple(logits.shape)} it needs as many "
+                "targets, each 0 or 1. For mixed targets (mixup) take the loss bce or asymmetric."
+            )
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        losses = _rank_weights(logits) * _hinges(logits, present) / (~present).sum(dim=1, keepdim=True).clamp(min=1)
+        return self.scale * losses.masked_fill(~present, 0).sum() / present.sum().clamp(min=1)
+
+
+def _rank_weights(logits: Tensor) -> Tensor:
+    """H(rank) of each class, (N, C)."""
+    descending = -logits.sort(dim=1, descending=True).values  # negated, for searchsorted wants it to ascend
+    ranks = torch.searchsorted(descending, -logits, right=True)  # the number of classes that score as high or higher
+    harmonic = torch.arange(1, logits.shape[1] + 1, dtype=logits.dtype, device=logits.device).reciprocal().cumsum(0)
+    return harmonic[ranks - 1]
+
+
+def _hinges(logits: Tensor, present: Tensor) -> Tensor:
+    """Sum over absent i of max(0, 1 + s_i - s_j) for each class j, (N, C).
+
+    The absent classes within reach of j are the first k in descending order, so k (1 - s_j) and a running sum of the
+    sorted logits replace the N x C x C differences. It needs O(N C log C) time and N x C memory.
+    """
+    logits = logits - logits.detach().amax(dim=1, keepdim=True)  # differences stay; sums near zero lose no digits
+    absent = logits.masked_fill(present, -torch.inf).sort(dim=1, descending=True).values
+    reach = torch.searchsorted(-absent, 1 - logits)  # k
+    sums = F.pad(absent.cumsum(dim=1), (1, 0))  # (N, C + 1): of the first k, for k = 0..C
+    return reach * (1 - logits) + sums.gather(1, reach)

@@ -1,0 +1,81 @@
+"""Weighted log-sum-exp pairwise loss (wLSEP): a ranking, label by label, that may favour rare classes.
+
+Monfort et al.: "Multi-Moments in Time", arXiv:1911.00232, and its release (moments_models). A label j of a video with
+logits s costs
+
+    w_j log(1 + sum over absent i of exp(s_i - s_j)),
+
+which is -w_j log softmax of s_j among itself and the absent classes.
+"""
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.statistics import ClassStatistics
+
+ClassWeights = Literal["none", "min_count"]
+
+
+def build(statistics: ClassStatistics, *, scale: float = 1.0, class_weights: ClassWeights = "none") -> nn.Module:
+    """Scaled wLSEP.
+
+    Args:
+        statistics: of the training split, for the class weights.
+        scale: factor of the mean.
+        class_weights: min_count is w_j = (least number of videos that a class has) / (number that class j has), as in
+            the release: the rarest class weighs 1, all others less. The average label weighs C min(counts) /
+            sum(counts), by which the loss becomes smaller.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
+    if class_weights not in get_args(ClassWeights):
+        raise ValueError(f"class_weights must be one of {', '.join(get_args(ClassWeights))}, not {class_weights!r}")
+    weights = torch.from_numpy(statistics.counts.min() / statistics.counts).float()
+    return WLSEP(scale, None if class_weights == "none" else weights)
+
+
+class WLSEP(nn.Module):
+    """Logits (N, C), targets 0 or 1 (N, C) -> scalar: the mean over the labels of the batch.
+
+    A video counts as often as it has labels: one without adds nothing, and one with all classes adds zeros. The mean
+    divides by the number of labels, not by the sum of their weights. A batch without any label costs 0.
+
+    Args:
+        scale: factor of the mean.
+        weights: w, float (C,); None is 1 for all.
+
+    Raises:
+        ValueError: `scale` is not positive.
+    """
+
+    weights: Tensor | None
+
+    def __init__(self, scale: float, weights: Tensor | None = None) -> None:
+        super().__init__()
+        if not scale > 0:
+            raise ValueError(f"scale must be greater than 0, not {scale}")
+        self.scale = scale
+        self.register_buffer("weights", weights, persistent=False)
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """`scale` x the mean over present classes.
+
+        Raises:
+            ValueError: targets are not of the logits' shape, or not 0 or 1.
+        """
+        present = targets == 1
+        if targets.shape != logits.shape or not (present | (targets == 0)).all():
+            raise ValueError(
+                f"wlsep ranks present classes above absent ones: for logits {tuple(logits.shape)} it needs as many "
+                "targets, each 0 or 1. For mixed targets (mixup) take the loss bce or asymmetric."
+            )
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        absent = logits.masked_fill(present, -torch.inf).logsumexp(dim=1, keepdim=True)  # (N, 1)
+        losses = F.softplus(absent - logits).masked_fill(~present, 0)
+        if self.weights is not None:
+            losses = self.weights * losses
+        return self.scale * losses.sum() / present.sum().clamp(min=1)
