@@ -1,55 +1,51 @@
-"""A 2D network as a video network: score every frame, average the scores.
+"""A 2D network as a video network: look at every frame, then come to a consensus.
 
 Wang et al.: "Temporal Segment Networks", ECCV 2016, arXiv:1608.00859, with the average as its segmental
 consensus.
 """
 
 from collections.abc import Sequence
+from typing import Self
 
 from torch import Tensor, nn
 
+from pipeline.layers.non_local import NonLocal
 from pipeline.layers.resnet2d import feature_width
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
-class FrameConsensus(nn.Module):
-    """Clip -> frames -> `backbone` -> dropout -> linear -> mean of the frames' logits.
+class FrameNetwork(nn.Module):
+    """Clip -> frames -> `backbone` -> dropout; `consensus`, a subclass's, turns features into logits.
 
-    The mean is of logits, before any sigmoid. The linear layer starts at N(0, 0.001) with bias 0, so that at
-    first every class of every clip scores about the same.
-
-    Shape: (N, 3, T, H, W) -> (N, `num_classes`).
+    Shape: (N, 3, T, H, W) -> (N, C).
 
     Args:
         backbone: a network of `build_backbone`.
-        frames: the T that layers within the backbone are built for; None where any T will do.
+        dropout: of the frames' features.
+        frames: the T that layers are built for; None where any T will do.
         partial_bn: keep every batch norm but the first as it was loaded: in train() it normalises with its
             stored statistics and does not update them, and its scale and shift have no gradient. So do the
             repositories of TSM and TIN; X-Temporal trains scale and shift. It is for tuning a pretrained
-            network with small batches, not for training from scratch.
+            network with small batches, not for training from scratch. The norms of non-local blocks learn
+            all the same: they start at zero, where nothing behind a frozen one would ever learn.
     """
 
     def __init__(
-        self,
-        backbone: nn.Module,
-        num_classes: int,
-        *,
-        dropout: float = 0.5,
-        frames: int | None = None,
-        partial_bn: bool = False,
+        self, backbone: nn.Module, *, dropout: float = 0.5, frames: int | None = None, partial_bn: bool = False
     ) -> None:
         super().__init__()
         self.frames = frames
         self.partial_bn = partial_bn
         self.backbone = backbone
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(feature_width(backbone), num_classes)
-        nn.init.normal_(self.classifier.weight, std=0.001)
-        nn.init.zeros_(self.classifier.bias)
         if partial_bn:
             for norm in self._frozen_norms():
                 norm.requires_grad_(False)
+
+    def consensus(self, features: Tensor) -> Tensor:
+        """Features of the frames (N, T, width) -> logits (N, C)."""
+        raise NotImplementedError
 
     def forward(self, clip: Tensor) -> Tensor:
         """Clips (N, 3, T, H, W) -> logits (N, C)."""
@@ -61,11 +57,10 @@ class FrameConsensus(nn.Module):
                 f"option `frames: {frames}`."
             )
         images = clip.transpose(1, 2).flatten(0, 1)  # (N*T, 3, H, W)
-        features = self.backbone(images)  # (N*T, width)
-        logits = self.classifier(self.dropout(features))  # (N*T, C)
-        return logits.unflatten(0, (-1, frames)).mean(dim=1)
+        features = self.dropout(self.backbone(images))  # (N*T, width)
+        return self.consensus(features.unflatten(0, (-1, frames)))
 
-    def train(self, mode: bool = True) -> "FrameConsensus":
+    def train(self, mode: bool = True) -> Self:
         """As in any module, but the batch norms that `partial_bn` freezes stay in eval mode."""
         super().train(mode)
         if self.partial_bn:
@@ -75,4 +70,40 @@ class FrameConsensus(nn.Module):
 
     def _frozen_norms(self) -> Sequence[nn.Module]:
         # Looked up anew each time: turning a network into a synchronised one replaces these modules.
-        return [module for module in self.modules() if isinstance(module, BATCH_NORMS)][1:]
+        learning = {module.bn for module in self.modules() if isinstance(module, NonLocal)}
+        norms = [module for module in self.modules() if isinstance(module, BATCH_NORMS)]
+        return [norm for norm in norms[1:] if norm not in learning]
+
+
+class FrameConsensus(FrameNetwork):
+    """Every frame is scored by a linear layer, and the mean of these logits decides.
+
+    The mean is of logits, before any sigmoid. The linear layer starts at N(0, 0.001) with bias 0, so that at
+    first every class of every clip scores about the same.
+
+    Shape: (N, 3, T, H, W) -> (N, `num_classes`).
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        num_classes: int,
+        *,
+        dropout: float = 0.5,
+        frames: int | None = None,
+        partial_bn: bool = False,
+    ) -> None:
+        super().__init__(backbone, dropout=dropout, frames=frames, partial_bn=partial_bn)
+        self.classifier = frame_linear(backbone, num_classes)
+
+    def consensus(self, features: Tensor) -> Tensor:
+        """Features of the frames (N, T, width) -> logits (N, C)."""
+        return self.classifier(features).mean(dim=1)
+
+
+def frame_linear(backbone: nn.Module, out_features: int) -> nn.Linear:
+    """The linear layer behind a frame's pooled features; its weights start at N(0, 0.001), its bias at 0."""
+    linear = nn.Linear(feature_width(backbone), out_features)
+    nn.init.normal_(linear.weight, std=0.001)
+    nn.init.zeros_(linear.bias)
+    return linear

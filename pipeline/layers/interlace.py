@@ -57,7 +57,8 @@ class TemporalInterlace(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Interlace every clip of the batch."""
         clips = x.unflatten(0, (-1, self.frames))  # (N, T, C, H, W)
-        moving, still = clips.tensor_split([self.moved], dim=2)
+        # Not tensor_split: its backward pass fills two tensors of all channels with zeros, and adds them.
+        moving, still = clips.split([self.moved, x.shape[1] - self.moved], dim=2)
 
         summary = moving.mean(dim=(3, 4)).transpose(1, 2)  # (N, moved, T)
         offsets = self.offset_net(summary)  # (N, 2)

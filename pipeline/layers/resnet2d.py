@@ -1,19 +1,24 @@
-"""2D backbones, all from timm, and the places in them where a temporal module goes.
+"""2D backbones, all from timm, and the places in them where temporal modules and non-local blocks go.
 
 timm's ResNets and SENets carry the names and shapes of the public ImageNet weights (`layer1.0.conv1.weight`).
-`insert_temporal` adds one word to the names of the layers that it wraps, see there.
+`insert_temporal` and `insert_non_local` add one word to the names of the layers that they wrap, see there.
 """
 
 import difflib
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import timm
 from torch import nn
 
+from pipeline.layers.non_local import NonLocal, append_non_local
+
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 PLACES = ("blockres", "block")
+NON_LOCAL = {"layer2": (0, 2), "layer3": (0, 2, 4)}
+"""Behind which residual blocks X-Temporal and the authors of TSM have non-local ones."""
 _OURS = ("pretrained", "checkpoint_path", "num_classes", "drop_rate")
 
 
@@ -91,3 +96,18 @@ def insert_temporal(
                 block.conv1 = nn.Sequential(OrderedDict(temporal=temporal, conv=block.conv1))
             else:
                 stage[index] = nn.Sequential(OrderedDict(temporal=temporal, block=block))
+
+
+def insert_non_local(backbone: nn.Module, frames: int) -> None:
+    """Put five non-local blocks, `NON_LOCAL`, into `backbone`, which is changed in place.
+
+    They are of the form of X-Temporal and TSM. The places are the same whatever the depth. (There, a deeper
+    ResNet than that of 50 layers loses the residual blocks that ResNet-50 does not have.)
+
+    Args:
+        backbone: a ResNet, after `insert_temporal` if that is called too. See `append_non_local` for the names.
+        frames: T.
+    """
+    channels = {info["module"]: info["num_chs"] for info in cast(Any, backbone).feature_info}
+    for stage, places in NON_LOCAL.items():
+        append_non_local(backbone, stage, places, partial(NonLocal, channels.get(stage, 0), frames=frames))

@@ -1,46 +1,92 @@
-"""3D ResNets in the manner of SlowFast: never a stride in time, and few convolutions that look along it.
+"""3D ResNets: residual blocks whose convolutions look along time or not, and may be factored.
 
-Feichtenhofer et al.: "SlowFast Networks for Video Recognition", ICCV 2019, arXiv:1812.03982, table 1. Layers
-are named as in torchvision's 2D ResNet (conv1, bn1, layer1, downsample), so that its weights can be inflated
-by name.
+One set of blocks serves several families, which differ in where kernels are longer than one frame, in
+strides along time and in the stem's pooling:
+
+    Feichtenhofer et al.: "SlowFast Networks for Video Recognition", ICCV 2019, arXiv:1812.03982, table 1
+    Hara et al.: "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and ImageNet?", CVPR 2018,
+        arXiv:1711.09577 (R3D)
+    Tran et al.: "A Closer Look at Spatiotemporal Convolutions for Action Recognition", CVPR 2018,
+        arXiv:1711.11248 (R(2+1)D)
+
+Layers are named as in torchvision's 2D ResNet (conv1, bn1, layer1, downsample), so that its weights can be
+inflated by name.
 """
 
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import Tensor, nn
 
-Norm = Callable[[int], nn.Module]
-"""Number of channels -> a normalisation layer."""
+Triple = tuple[int, int, int]
+"""Along (T, H, W)."""
+Conv = Callable[[int, int, Triple, Triple], nn.Module]
+"""Input channels, output channels, kernel, stride -> a convolution, such as `conv3d`."""
 
-BLOCKS_OF_DEPTH = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
-"""Residual blocks in each of the four stages."""
+BASIC_DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+BOTTLENECK_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
+"""Residual blocks in each of the four stages, by the number of layers."""
+
+
+def conv3d(in_channels: int, out_channels: int, kernel: Triple, stride: Triple = (1, 1, 1)) -> nn.Conv3d:
+    """A convolution without bias whose output differs in size only by `stride`."""
+    padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
+    return nn.Conv3d(in_channels, out_channels, kernel, stride, padding, bias=False)
+
+
+def factored_conv3d(in_channels: int, out_channels: int, kernel: Triple, stride: Triple = (1, 1, 1)) -> nn.Module:
+    """R(2+1)D's convolution: in space, norm, ReLU, along time, with about as many weights as `conv3d` has.
+
+    One of 1x1x1 has nothing to factor, and stays as it is.
+    """
+    if kernel == (1, 1, 1):
+        return conv3d(in_channels, out_channels, kernel, stride)
+    length, height, width = kernel
+    area = height * width
+    full = length * area * in_channels * out_channels
+    middle = full // (area * in_channels + length * out_channels)
+    return nn.Sequential(
+        OrderedDict(
+            spatial=conv3d(in_channels, middle, (1, height, width), (1, *stride[1:])),
+            bn=nn.BatchNorm3d(middle),
+            relu=nn.ReLU(inplace=True),
+            temporal=conv3d(middle, out_channels, (length, 1, 1), (stride[0], 1, 1)),
+        )
+    )
 
 
 class Bottleneck(nn.Module):
-    """Residual block kt x 1 x 1 -> 1 x 3 x 3 -> 1 x 1 x 1, which widens to 4 * `width` channels.
+    """Residual block k1 x 1 x 1 -> k2 x 3 x 3 -> 1 x 1 x 1, which widens to 4 * `width` channels.
 
-    Shape: (N, `in_channels`, T, H, W) -> (N, 4 * `width`, T, H / `stride`, W / `stride`).
+    Shape: (N, `in_channels`, T, H, W) -> (N, 4 * `width`, T, H, W), divided by `stride`.
 
     Args:
-        kernel_t: kt, the length in frames of the first convolution; odd.
-        stride: in space, taken by the second convolution.
+        kernels_t: k1 and k2, the lengths in frames of the first two convolutions; odd.
+        stride: taken by the second convolution.
+        conv: makes the three convolutions.
     """
 
     expansion = 4
 
     def __init__(
-        self, in_channels: int, width: int, *, kernel_t: int, stride: int = 1, norm: Norm = nn.BatchNorm3d
+        self,
+        in_channels: int,
+        width: int,
+        *,
+        kernels_t: tuple[int, int],
+        stride: Triple = (1, 1, 1),
+        conv: Conv = conv3d,
     ) -> None:
         super().__init__()
         out_channels = width * self.expansion
-        self.conv1 = _conv(in_channels, width, (kernel_t, 1, 1))
-        self.bn1 = norm(width)
-        self.conv2 = _conv(width, width, (1, 3, 3), stride)
-        self.bn2 = norm(width)
-        self.conv3 = _conv(width, out_channels, (1, 1, 1))
-        self.bn3 = norm(out_channels)
+        self.conv1 = conv(in_channels, width, (kernels_t[0], 1, 1), (1, 1, 1))
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = conv(width, width, (kernels_t[1], 3, 3), stride)
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = conv(width, out_channels, (1, 1, 1), (1, 1, 1))
+        self.bn3 = nn.BatchNorm3d(out_channels)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = _shortcut(in_channels, out_channels, stride, norm)
+        self.downsample = _shortcut(in_channels, out_channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the branch to the shortcut."""
@@ -51,27 +97,34 @@ class Bottleneck(nn.Module):
 
 
 class BasicBlock(nn.Module):
-    """Residual block kt x 3 x 3 -> 1 x 3 x 3, for shallow networks.
+    """Residual block k1 x 3 x 3 -> k2 x 3 x 3, for shallow networks.
 
-    Shape: (N, `in_channels`, T, H, W) -> (N, `width`, T, H / `stride`, W / `stride`).
+    Shape: (N, `in_channels`, T, H, W) -> (N, `width`, T, H, W), divided by `stride`.
 
     Args:
-        kernel_t: kt, the length in frames of the first convolution; odd.
-        stride: in space, taken by the first convolution.
+        kernels_t: k1 and k2, the lengths in frames of the two convolutions; odd.
+        stride: taken by the first convolution.
+        conv: makes the two convolutions.
     """
 
     expansion = 1
 
     def __init__(
-        self, in_channels: int, width: int, *, kernel_t: int, stride: int = 1, norm: Norm = nn.BatchNorm3d
+        self,
+        in_channels: int,
+        width: int,
+        *,
+        kernels_t: tuple[int, int],
+        stride: Triple = (1, 1, 1),
+        conv: Conv = conv3d,
     ) -> None:
         super().__init__()
-        self.conv1 = _conv(in_channels, width, (kernel_t, 3, 3), stride)
-        self.bn1 = norm(width)
-        self.conv2 = _conv(width, width, (1, 3, 3))
-        self.bn2 = norm(width)
+        self.conv1 = conv(in_channels, width, (kernels_t[0], 3, 3), stride)
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = conv(width, width, (kernels_t[1], 3, 3), (1, 1, 1))
+        self.bn2 = nn.BatchNorm3d(width)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = _shortcut(in_channels, width, stride, norm)
+        self.downsample = _shortcut(in_channels, width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Add the branch to the shortcut."""
@@ -87,18 +140,21 @@ class Pathway(nn.Module):
     """Stem and four stages: a whole network but for its head, or one of the two paths of SlowFast.
 
     Stage i = 0..3 is `width` * 2**i wide, times the block's expansion at its end, and all but the first
-    halve the map. With the stem and its pooling, height and width shrink by 32; T never changes.
+    halve height and width, as the stem's convolution does.
 
-    Shape: (N, 3, T, H, W) -> (N, `channels[-1]`, T, H / 32, W / 32).
+    Shape: (N, 3, T, H, W) -> (N, `channels[-1]`, T', H', W'), smaller by the strides.
 
     Attributes:
         channels: of the stem and of the four stages, as they come out.
 
     Args:
         width: channels of the stem.
-        kernels_t: five lengths in frames: of the stem's convolution, and of the first one in the blocks of
-            each stage.
         blocks: four numbers, the residual blocks of each stage.
+        stem_t: length in frames of the stem's convolution; odd.
+        kernels_t: for each stage, the lengths of the first two convolutions of its blocks; odd.
+        strides_t: for each stage, the stride along time of its first block.
+        pool: behind the stem; `spatial_pool()` halves height and width once more.
+        conv: makes the convolutions of stem and branches; shortcuts stay plain.
         block: "bottleneck" or "basic".
         joining: how many channels another path adds to the input of each stage.
     """
@@ -106,12 +162,15 @@ class Pathway(nn.Module):
     def __init__(
         self,
         width: int,
-        kernels_t: Sequence[int],
         blocks: Sequence[int],
         *,
+        stem_t: int,
+        kernels_t: Sequence[tuple[int, int]],
+        strides_t: Sequence[int] = (1, 1, 1, 1),
+        pool: nn.Module,
+        conv: Conv = conv3d,
         block: str = "bottleneck",
         joining: Sequence[int] = (0, 0, 0, 0),
-        norm: Norm = nn.BatchNorm3d,
     ) -> None:
         super().__init__()
         if block not in BLOCKS:
@@ -119,20 +178,22 @@ class Pathway(nn.Module):
         if len(blocks) != 4 or min(blocks) < 1:
             raise ValueError(f"blocks={blocks!r} must be four numbers, the residual blocks of each stage.")
         make = BLOCKS[block]
-        self.conv1 = _conv(3, width, (kernels_t[0], 7, 7), stride=2)
-        self.bn1 = norm(width)
+        self.conv1 = conv(3, width, (stem_t, 7, 7), (1, 2, 2))
+        self.bn1 = nn.BatchNorm3d(width)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
+        self.maxpool = pool
 
         self.channels = [width]
         for i in range(4):
             stage = nn.Sequential()
             channels = self.channels[-1] + joining[i]
             inner = width * 2**i
-            for index in range(blocks[i]):
-                stride = 2 if i > 0 and index == 0 else 1
-                stage.append(make(channels, inner, kernel_t=kernels_t[1 + i], stride=stride, norm=norm))
+            halving = 1 if i == 0 else 2
+            stride: Triple = (strides_t[i], halving, halving)
+            for _ in range(blocks[i]):
+                stage.append(make(channels, inner, kernels_t=kernels_t[i], stride=stride, conv=conv))
                 channels = inner * make.expansion
+                stride = (1, 1, 1)
             self.add_module(f"layer{1 + i}", stage)
             self.channels.append(channels)
 
@@ -142,7 +203,7 @@ class Pathway(nn.Module):
         return [self.get_submodule(f"layer{1 + i}") for i in range(4)]
 
     def stem(self, x: Tensor) -> Tensor:
-        """(N, 3, T, H, W) -> (N, `width`, T, H / 4, W / 4)."""
+        """(N, 3, T, H, W) -> (N, `width`, T', H', W')."""
         return self.maxpool(self.relu(self.bn1(self.conv1(x))))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -153,22 +214,37 @@ class Pathway(nn.Module):
         return x
 
 
-def blocks_of_depth(depth: int) -> tuple[int, ...]:
+def spatial_pool() -> nn.MaxPool3d:
+    """ResNet's max-pooling, frame by frame: it halves height and width."""
+    return nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
+
+
+def blocks_of_depth(depth: int, depths: Mapping[int, tuple[int, ...]] = BOTTLENECK_DEPTHS) -> tuple[int, ...]:
     """Residual blocks in each stage of the ResNet with so many layers."""
-    if depth not in BLOCKS_OF_DEPTH:
-        known = ", ".join(map(str, BLOCKS_OF_DEPTH))
+    if depth not in depths:
+        known = ", ".join(map(str, depths))
         raise ValueError(f"depth={depth} is none of {known}. For another network set `blocks`, four numbers.")
-    return BLOCKS_OF_DEPTH[depth]
+    return depths[depth]
 
 
-def _conv(in_channels: int, out_channels: int, kernel: tuple[int, int, int], stride: int = 1) -> nn.Conv3d:
-    """A convolution that keeps T, and divides height and width by `stride`."""
-    padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
-    return nn.Conv3d(in_channels, out_channels, kernel, (1, stride, stride), padding, bias=False)
+def he_init(network: nn.Module, *, zero_branches: bool = False) -> None:
+    """Start the convolutions at He et al.'s normal distribution (arXiv:1502.01852), by their outputs.
+
+    Args:
+        zero_branches: start the last norm of every residual branch at scale zero, so that blocks begin as
+            their shortcuts (Goyal et al., arXiv:1706.02677, section 5.1).
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif zero_branches and isinstance(module, (Bottleneck, BasicBlock)):
+            nn.init.zeros_((module.bn3 if isinstance(module, Bottleneck) else module.bn2).weight)
 
 
-def _shortcut(in_channels: int, out_channels: int, stride: int, norm: Norm) -> nn.Module:
+def _shortcut(in_channels: int, out_channels: int, stride: Triple) -> nn.Module:
     """The identity where it fits the branch, else a projection."""
-    if in_channels == out_channels and stride == 1:
+    if in_channels == out_channels and stride == (1, 1, 1):
         return nn.Identity()
-    return nn.Sequential(_conv(in_channels, out_channels, (1, 1, 1), stride), norm(out_channels))
+    return nn.Sequential(conv3d(in_channels, out_channels, (1, 1, 1), stride), nn.BatchNorm3d(out_channels))

@@ -7,17 +7,18 @@ those of X-Temporal, the report's own release. PySlowFast's 8x8 ResNet-50 is `fu
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.layers.resnet3d import Pathway, blocks_of_depth
+from pipeline.layers.resnet3d import Pathway, blocks_of_depth, spatial_pool
 from pipeline.transforms import InputSpec
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # PySlowFast has 0.45 and 0.225
 
-SLOW_KERNELS_T = (1, 1, 1, 3, 3)  # the slow path looks along time only in its last two stages
-FAST_KERNELS_T = (5, 3, 3, 3, 3)
+SLOW_KERNELS_T = ((1, 1), (1, 1), (3, 1), (3, 1))  # the slow path looks along time only in its last two stages
+FAST_KERNELS_T = ((3, 1),) * 4
 SLOW_FRAMES = ("strided", "linspace")
 
 
@@ -63,9 +64,11 @@ def build(
     if fusion_kernel % 2 == 0:
         raise ValueError(f"fusion_kernel={fusion_kernel} must be odd, or the two paths would not line up.")
     blocks = blocks_of_depth(depth) if blocks is None else blocks
-    fast = Pathway(width // beta_inv, FAST_KERNELS_T, blocks, block=block)
+    path = partial(Pathway, blocks=blocks, block=block)
+    fast = path(width // beta_inv, stem_t=5, kernels_t=FAST_KERNELS_T, pool=spatial_pool())
     feeding = fast.channels[:-1]  # after the stem and after every stage but the last
-    slow = Pathway(width, SLOW_KERNELS_T, blocks, block=block, joining=[2 * channels for channels in feeding])
+    joining = [2 * channels for channels in feeding]
+    slow = path(width, stem_t=1, kernels_t=SLOW_KERNELS_T, pool=spatial_pool(), joining=joining)
     laterals = [_lateral(channels, fusion_kernel, alpha, fusion_norm) for channels in feeding]
     classifier = nn.Linear(slow.channels[-1] + fast.channels[-1], num_classes, bias=head_bias)
     return SlowFast(slow, fast, laterals, classifier, alpha=alpha, slow_frames=slow_frames, dropout=dropout)

@@ -11,7 +11,7 @@ from torch import nn
 
 from pipeline.layers.consensus import FrameConsensus
 from pipeline.layers.interlace import TemporalInterlace
-from pipeline.layers.resnet2d import build_backbone, insert_temporal
+from pipeline.layers.resnet2d import build_backbone, insert_non_local, insert_temporal
 from pipeline.transforms import InputSpec
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of the ImageNet weights
@@ -25,6 +25,7 @@ def build(
     frames: int = 8,
     dropout: float = 0.5,
     partial_bn: bool = False,
+    non_local: bool = False,
     shift_div: int = 4,
     offset_init: float = 0.5,
 ) -> nn.Module:
@@ -36,10 +37,13 @@ def build(
         backbone_options: for timm, see `build_backbone`.
         frames: T. It is a size of learnt layers: checkpoints of 8 and of 16 frames do not fit each other.
         dropout: before the classifier.
-        partial_bn: freeze all batch norms but the first, see `FrameConsensus`.
+        partial_bn: freeze all batch norms but the first, see `FrameNetwork`.
+        non_local: five non-local blocks in the second and third stage, see `insert_non_local`.
         shift_div: 4 moves a quarter of the channels.
         offset_init: where the learnt distances start, in frames; 0.5 as published.
     """
     network = build_backbone(backbone, **(backbone_options or {}))
     insert_temporal(network, lambda channels: TemporalInterlace(channels, frames, shift_div, offset_init))
+    if non_local:
+        insert_non_local(network, frames)
     return FrameConsensus(network, num_classes, dropout=dropout, frames=frames, partial_bn=partial_bn)

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from pipeline.layers.consensus import FrameConsensus
-from pipeline.layers.resnet2d import build_backbone, insert_temporal
+from pipeline.layers.resnet2d import build_backbone, insert_non_local, insert_temporal
 from pipeline.layers.shift import TemporalShift
 from pipeline.transforms import InputSpec
 
@@ -21,6 +21,7 @@ def build(
     frames: int = 8,
     dropout: float = 0.5,
     partial_bn: bool = False,
+    non_local: bool = False,
     shift_div: int = 8,
     place: str = "blockres",
     every: int = 1,
@@ -33,7 +34,8 @@ def build(
         backbone_options: for timm, see `build_backbone`.
         frames: T.
         dropout: before the classifier.
-        partial_bn: freeze all batch norms but the first, see `FrameConsensus`.
+        partial_bn: freeze all batch norms but the first, see `FrameNetwork`.
+        non_local: five non-local blocks in the second and third stage, see `insert_non_local`.
         shift_div: 8 moves an eighth of the channels back and another forward.
         place: "blockres" (in the residual branch) or "block" (before the whole block).
         every: 2 shifts every second block of each stage, which the authors' repository does for ResNet-101:
@@ -41,4 +43,6 @@ def build(
     """
     network = build_backbone(backbone, **(backbone_options or {}))
     insert_temporal(network, lambda _: TemporalShift(frames, shift_div), place=place, every=every)
+    if non_local:
+        insert_non_local(network, frames)
     return FrameConsensus(network, num_classes, dropout=dropout, frames=frames, partial_bn=partial_bn)

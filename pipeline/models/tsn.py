@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from pipeline.layers.consensus import FrameConsensus
-from pipeline.layers.resnet2d import build_backbone
+from pipeline.layers.resnet2d import build_backbone, insert_non_local
 from pipeline.transforms import InputSpec
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of the ImageNet weights
@@ -17,9 +17,10 @@ def build(
     *,
     backbone: str = "resnet50",
     backbone_options: Mapping[str, Any] | None = None,
-    frames: int = 5,  # noqa: ARG001 - see below
+    frames: int = 5,
     dropout: float = 0.5,
     partial_bn: bool = False,
+    non_local: bool = False,
 ) -> nn.Module:
     """Clip (N, 3, T, H, W) -> logits (N, C).
 
@@ -27,10 +28,14 @@ def build(
         num_classes: C.
         backbone: any network of timm.
         backbone_options: for timm, see `build_backbone`.
-        frames: as many as the recipe draws. The network is the same for any number and takes any; the option
-            is there so that TSN, TSM and TIN are configured alike.
+        frames: T, if there are non-local blocks. Otherwise the network is the same for any number and takes
+            any; the option is there so that TSN, TSM and TIN are configured alike.
         dropout: before the classifier.
-        partial_bn: freeze all batch norms but the first, see `FrameConsensus`.
+        partial_bn: freeze all batch norms but the first, see `FrameNetwork`.
+        non_local: five non-local blocks in the second and third stage, see `insert_non_local`.
     """
     network = build_backbone(backbone, **(backbone_options or {}))
-    return FrameConsensus(network, num_classes, dropout=dropout, partial_bn=partial_bn)
+    if non_local:
+        insert_non_local(network, frames)
+    fixed = frames if non_local else None
+    return FrameConsensus(network, num_classes, dropout=dropout, frames=fixed, partial_bn=partial_bn)

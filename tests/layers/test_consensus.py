@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.layers.consensus import FrameConsensus
+from pipeline.layers.consensus import BATCH_NORMS, FrameConsensus, FrameNetwork
+from pipeline.layers.non_local import NonLocal
 
 
 class Brightness(nn.Module):
@@ -93,6 +94,29 @@ def test_partial_bn_outlives_the_change_to_synchronised_norms():
     norms = [module for module in model.modules() if isinstance(module, nn.SyncBatchNorm)]
     assert [norm.training for norm in norms] == [True, False, False]
     assert [norm.weight.requires_grad for norm in norms] == [True, False, False]
+
+
+def test_partial_bn_lets_the_norms_of_non_local_blocks_learn():
+    backbone = ThreeNorms()
+    backbone.insert(2, NonLocal(3, frames=4, pool="none"))
+    model = FrameConsensus(backbone, 2, partial_bn=True).train()
+
+    learning = [module.training for module in backbone.modules() if isinstance(module, BATCH_NORMS)]
+    assert learning == [True, False, True, False]
+    assert backbone[2].bn.weight.requires_grad
+    assert model.frames is None
+
+
+def test_a_network_of_frames_has_dropped_features_for_any_consensus():
+    class Last(FrameNetwork):
+        def consensus(self, features: Tensor) -> Tensor:
+            return features[:, -1]
+
+    last = Last(Brightness(), dropout=1.0)
+    clips = numbered_clips(clips=2, frames=5)
+
+    assert last.eval()(clips).tolist() == [[4, 14, 24], [104, 114, 124]]
+    assert not last.train()(clips).any()
 
 
 def test_without_partial_bn_all_norms_learn():

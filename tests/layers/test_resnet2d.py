@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline.layers.resnet2d import build_backbone, feature_width, insert_temporal, residual_stages
+from pipeline.layers.non_local import NonLocal
+from pipeline.layers.resnet2d import (
+    build_backbone,
+    feature_width,
+    insert_non_local,
+    insert_temporal,
+    residual_stages,
+)
 from tests.golden import golden_io, keys
 
 TINY = {"stem_width": 8, "channels": [16, 32, 48, 64]}
@@ -147,3 +154,46 @@ def test_the_residual_branch_sees_the_module():
 def test_a_place_that_does_not_exist_is_refused(options: dict[str, Any], wrong: str):
     with pytest.raises(ValueError, match=wrong):
         insert_temporal(build_backbone("resnet10t", **TINY), lambda channels: Times(1, channels), **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "blocks"), [("resnet50", [3, 4, 6, 3]), ("resnet101", [3, 4, 23, 3]), ("legacy_senet154", [3, 8, 36, 3])]
+)
+def test_non_local_blocks_are_at_five_places_and_no_residual_block_is_lost(name: str, blocks: list[int]):
+    with torch.device("meta"):
+        backbone = build_backbone(name)
+        insert_non_local(backbone, frames=8)
+
+    places = {name: module for name, module in backbone.named_modules() if isinstance(module, NonLocal)}
+    assert list(places) == [f"layer{place}.non_local" for place in ("2.0", "2.2", "3.0", "3.2", "3.4")]
+    assert [block.theta.in_channels for block in places.values()] == [512] * 2 + [1024] * 3
+    assert [len(backbone.get_submodule(f"layer{1 + i}")) for i in range(4)] == blocks
+    assert backbone(torch.empty(8, 3, 64, 64, device="meta")).shape == (8, 2048)
+
+
+def test_a_residual_block_keeps_its_temporal_module_and_its_names():
+    backbone = build_backbone("resnet10t", layers=(1, 3, 5, 1), **TINY)
+    insert_temporal(backbone, lambda channels: Times(1, channels))
+    insert_non_local(backbone, frames=2)
+
+    names = [key for key in backbone.state_dict() if key.startswith("layer2.0.")]
+    assert {name.split(".")[2] for name in names} == {"block", "non_local"}
+    assert "layer2.0.block.conv1.conv.weight" in names
+    assert "layer2.0.block.conv1.temporal" in inserted(backbone)
+    assert "layer2.1.conv1.temporal" in inserted(backbone)
+
+
+def test_a_new_non_local_block_changes_nothing():
+    backbone = build_backbone("resnet10t", layers=(1, 3, 5, 1), **TINY).eval()
+    images = golden_io.make_input((4, 3, 64, 64))
+    before = backbone(images)
+
+    insert_non_local(backbone, frames=2)
+
+    assert torch.equal(backbone.eval()(images), before)
+
+
+@pytest.mark.parametrize(("name", "blocks"), [("resnet18", 2), ("inception_resnet_v2", 0)])
+def test_a_backbone_without_the_places_of_non_local_blocks_is_refused(name: str, blocks: int):
+    with pytest.raises(ValueError, match=f"layer2, but this network has {blocks} blocks.*`non_local: false`"):
+        insert_non_local(meta_backbone(name), frames=8)

@@ -1,0 +1,137 @@
+"""What every architecture must hold to; a new one needs an entry in CASES."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from pipeline import catalog
+from tests.models import checks
+from tests.models.checks import TINY_2D, TINY_3D, TINY_DEEP, TINY_SLOWFAST, Case
+
+FIXED = r"clip has 6 frames.*built for 4.*Draw clips of 4 frames"
+CASES = {
+    "tsn": Case("tsn", TINY_2D, 3),
+    "tsm": Case("tsm", {**TINY_2D, "frames": 4}, 4, 6, FIXED),
+    "tin": Case("tin", {**TINY_2D, "frames": 4}, 4, 6, FIXED),
+    "trn": Case("trn", {**TINY_2D, "frames": 4}, 4, 6, FIXED),
+    "slowfast": Case("slowfast", TINY_SLOWFAST, 8, 6, r"6 frames.*alpha=4.*clips of 4 or 8 frames"),
+    "slow": Case("slow", TINY_3D, 4),
+    "fast": Case("fast", TINY_3D, 8),
+    "r3d": Case("r3d", TINY_3D, 8),
+    "r2plus1d": Case("r2plus1d", TINY_3D, 8),
+}
+VARIANTS = {
+    "tsn non-local": Case("tsn", {**TINY_DEEP, "frames": 4}, 4, 6, FIXED),
+    "tsm of blocks": Case("tsm", {**TINY_2D, "frames": 4, "place": "block", "every": 2}, 4, 6, FIXED),
+    "tsm non-local": Case("tsm", {**TINY_DEEP, "frames": 4}, 4, 6, FIXED),
+    "tin non-local": Case("tin", {**TINY_DEEP, "frames": 4}, 4, 6, FIXED),
+    "trn of one scale": Case("trn", {**TINY_2D, "frames": 4, "multiscale": False}, 4, 6, FIXED),
+    "slowfast of bottlenecks": Case(
+        "slowfast", TINY_SLOWFAST | {"block": "bottleneck", "fusion_norm": True, "head_bias": True}, 8
+    ),
+    "slow non-local": Case("slow", {"width": 8, "blocks": (1, 4, 6, 1), "block": "basic", "non_local": True}, 4),
+    "r3d of bottlenecks": Case("r3d", TINY_3D | {"depth": 50}, 8),
+    "r2plus1d of bottlenecks": Case("r2plus1d", TINY_3D | {"depth": 50, "max_pooling": True}, 8),
+}
+ALL = CASES | VARIANTS
+each_model = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+each_variant = pytest.mark.parametrize("case", ALL.values(), ids=ALL)
+
+
+def logits(model: nn.Module, clips: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return model(clips)
+
+
+def test_every_model_has_a_case():
+    assert sorted(CASES) == catalog.names("models")
+    assert all(case.model == name for name, case in CASES.items())
+
+
+@each_variant
+def test_every_parameter_learns(case: Case):
+    checks.assert_every_parameter_learns(case.build(), case.clips(2))
+
+
+@each_variant
+def test_it_learns_eight_clips(case: Case):
+    checks.assert_learns(case.build(dropout=0.0), case.clips(8))
+
+
+@each_variant
+def test_clips_of_a_batch_do_not_mix(case: Case):
+    checks.assert_clips_do_not_mix(case.build(), case.clips(3))
+
+
+@each_variant
+def test_weights_survive_a_file(case: Case):
+    checks.assert_weights_survive_a_file(case.build(), case.build(), case.clips(1))
+
+
+@each_variant
+def test_a_clip_of_an_impossible_length_is_refused_with_the_remedy(case: Case):
+    model = case.build().eval()
+    if case.refused is None:
+        for frames in (case.frames, 2 * case.frames, 3 * case.frames):
+            assert logits(model, checks.clips(1, frames)).shape == (1, checks.CLASSES)
+    else:
+        with pytest.raises(ValueError, match=case.remedy):
+            model(checks.clips(1, case.refused))
+
+
+@each_variant
+def test_runs_in_bfloat16_by_autocast(case: Case):
+    model = checks.settled(case.build())
+    clips = case.clips(2)
+    expected = logits(model, clips)
+
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = model(clips)
+    out.float().square().sum().backward()
+
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
+    torch.testing.assert_close(out.float(), expected, rtol=0.1, atol=0.05 * expected.abs().max().item())
+
+
+@each_variant
+def test_the_memory_format_of_clips_does_not_matter(case: Case):
+    model = checks.settled(case.build())
+    clips = case.clips(2)
+
+    torch.testing.assert_close(
+        logits(model, clips.to(memory_format=torch.channels_last_3d)), logits(model, clips), rtol=1e-4, atol=1e-4
+    )
+
+
+@each_model
+def test_the_memory_format_of_weights_does_not_matter(case: Case):
+    model = checks.settled(case.build())
+    expected = logits(model, case.clips(2))
+    flat = any(isinstance(module, nn.Conv2d) for module in model.modules())
+
+    model.to(memory_format=torch.channels_last if flat else torch.channels_last_3d)
+
+    torch.testing.assert_close(logits(model, case.clips(2)), expected, rtol=1e-4, atol=1e-4)
+
+
+@each_model
+def test_exports_for_any_batch(case: Case):
+    model = checks.settled(case.build())
+
+    with torch.no_grad():
+        exported = torch.export.export(model, (case.clips(2),), dynamic_shapes=({0: torch.export.Dim("batch")},))
+
+    for batch in (1, 3):
+        clips = case.clips(batch)
+        torch.testing.assert_close(logits(exported.module(), clips), logits(model, clips), rtol=1e-4, atol=1e-4)
+
+
+@each_model
+def test_compiles_whole(case: Case):
+    torch.compiler.reset()
+    model = checks.settled(case.build())
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    clips = case.clips(2)
+
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(clips), model(clips), rtol=1e-4, atol=1e-4)
