@@ -1,0 +1,118 @@
+"""What the names and shapes of a network's entries tell of it: its architecture, and options of conf/model."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+STAGES = ("layer1", "layer2", "layer3", "layer4")
+
+
+def is_classifier(name: str) -> bool:
+    """Whether the entry has one row a class: `classifier` is a whole component of its name."""
+    return "classifier" in name.split(".")
+
+
+def classes(tensors: Mapping[str, Tensor]) -> int | None:
+    """The number of classes; None without a classifier, or with several that do not agree."""
+    rows = {len(tensor) for name, tensor in tensors.items() if is_classifier(name) and tensor.ndim}
+    return rows.pop() if len(rows) == 1 else None
+
+
+def options(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Architecture and options of the network that has these entries, as far as they show; for messages.
+
+    Args:
+        tensors: under this project's names; on the meta device will do.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    arch = _arch(shapes)
+    found: dict[str, Any] = {"arch": arch, "blocks": _blocks(shapes)}
+    if arch == "slowfast":
+        lateral = _first(shapes, r"^laterals\.0\.conv\.weight")
+        found["width"] = _first(shapes, r"^slow\.conv1\.weight")[0]
+        found["fusion_kernel"] = lateral[2] if len(lateral) == 5 else None
+        found["fusion_norm"] = "laterals.0.bn.weight" in shapes
+        found["head_bias"] = "classifier.bias" in shapes
+    if arch == "tin":
+        found["frames"] = _first(shapes, r"offset_net\.hidden\.weight")[0]
+    if arch == "trn":
+        found["multiscale"] = any(name.startswith("relation.scales.") for name in shapes)
+        hidden, projection = (
+            _first(shapes, r"^relation\.(scales\.0\.)?hidden\.weight"),
+            _first(shapes, r"^projection\.weight"),
+        )
+        found["frames"] = hidden[1] // projection[0] if len(hidden) == 2 and projection[0] else None
+    if arch in ("tsm", "tin"):
+        found["every"] = _every(shapes)
+    if arch == "tsm":
+        found["place"] = "blockres" if any(".conv1.conv." in name for name in shapes) else "block"
+    found["non_local"] = any(".non_local." in name for name in shapes)
+    return {key: value for key, value in found.items() if value not in (None, ())}
+
+
+def describe(found: Mapping[str, Any]) -> str:
+    """`options` as one line: ``slowfast, blocks 3-4-6-3, fusion_kernel 7``."""
+    parts = [
+        str(value) if key == "arch" else f"{key} {show(value)}" for key, value in found.items() if value is not False
+    ]
+    return ", ".join(parts) or "nothing that is known here"
+
+
+def show(value: Any) -> str:
+    """An option's value as in a configuration, more or less."""
+    if isinstance(value, tuple):
+        return "-".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "none" if value is None else str(value)
+
+
+def _first(shapes: Mapping[str, tuple[int, ...]], pattern: str) -> tuple[int, ...] | tuple[None]:
+    """The shape of the first entry whose name has the pattern."""
+    return next((shape for name, shape in shapes.items() if shape and re.search(pattern, name)), (None,))
+
+
+def _arch(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
+    if any(name.startswith("laterals.") for name in shapes):
+        return "slowfast"
+    if any(name.startswith(("projection.", "relation.")) for name in shapes):
+        return "trn"
+    if any(name.endswith(".spatial.weight") for name in shapes):
+        return "r2plus1d"
+    stem = shapes.get("backbone.conv1.weight", ())
+    if len(stem) == 5:
+        within = [shape for name, shape in shapes.items() if re.search(r"layer1\.0\.(\w+\.)?conv2\.weight", name)]
+        if any(shape[2] > 1 for shape in within if len(shape) == 5):
+            return "r3d"
+        return "slow" if stem[2] == 1 else "fast"
+    if any(".temporal.offset_net." in name for name in shapes):
+        return "tin"
+    if any(re.search(r"layer\d\.\d+\.(.+\.)?conv1\.conv\.weight|\.block\.conv1\.weight", name) for name in shapes):
+        return "tsm"
+    return "tsn" if any(name.startswith("backbone.") for name in shapes) else None
+
+
+def _blocks(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    """Residual blocks of each stage; empty for what is no ResNet."""
+    found: dict[str, set[str]] = {}
+    for name in shapes:
+        if match := re.match(r"(?:slow|backbone)\.(layer\d)\.(\d+)\.", name):
+            found.setdefault(match[1], set()).add(match[2])
+    return tuple(len(found[stage]) for stage in STAGES) if all(stage in found for stage in STAGES) else ()
+
+
+def _every(shapes: Mapping[str, tuple[int, ...]]) -> int | None:
+    """Which blocks have a temporal module: 1 all, 2 every second one; None for another choice."""
+    every: set[tuple[str, int]] = set()
+    wrapped: set[tuple[str, int]] = set()
+    for name in shapes:
+        if match := re.match(r"backbone\.(layer\d)\.(\d+)\.(.*)", name):
+            block = (match[1], int(match[2]))
+            every.add(block)
+            if re.search(r"(^|\.)conv1\.conv\.|^block\.(?!conv1\.conv)", match[3]):
+                wrapped.add(block)
+    if wrapped == every:
+        return 1
+    return 2 if wrapped == {block for block in every if block[1] % 2 == 0} else None

@@ -1,0 +1,28 @@
+"""Checkpoints of this project (pipeline/checkpoint.py)."""
+
+from typing import Any
+
+from pipeline.importers import Translation
+from pipeline.transforms import InputSpec
+from pipeline.weights import Weights
+
+KEY = "pipeline"
+"""The entry of the metadata that holds recipe, class names and input."""
+SHAPELESS: dict[str, dict[str, Any]] = {"slowfast": {"alpha": 4, "slow_frames": "strided"}, "tsm": {"shift_div": 8}}
+"""Options that change what a network computes but no tensor of it, with what they are when a recipe is silent."""
+
+
+def recognises(weights: Weights) -> bool:
+    """The metadata says so."""
+    told = weights.metadata.get(KEY)
+    return isinstance(told, dict) and {"recipe", "input"} <= told.keys()
+
+
+def translate(weights: Weights) -> Translation:
+    """The tensors as they are."""
+    told: dict[str, Any] = weights.metadata[KEY]
+    spec = InputSpec(tuple(told["input"]["mean"]), tuple(told["input"]["std"]))
+    recipe = told["recipe"]
+    silent = SHAPELESS.get(recipe.get("arch", ""), {})
+    options = recipe.get("options", {})
+    return Translation(dict(weights.tensors), spec, needs={key: options.get(key, silent[key]) for key in silent})
