@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo params test check bench compare clean
+.PHONY: help install demo params test check zoo bench compare clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
@@ -35,6 +35,9 @@ check: install ## format, lint and types
 
 compare: install ## the figures of all experiments, side by side
 	python -m pipeline.compare
+
+zoo: install ## parameters, GMACs and clips of every model
+	@python -m pipeline.zoo
 
 bench: install ## the benchmarks, each prints one table
 	@for file in benchmarks/*.py; do python $$file || exit 1; done

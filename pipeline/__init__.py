@@ -5,17 +5,19 @@
 Each noun of the domain has the file that bears its name, and a file imports only from floors below its own:
 
     floor 0   errors, params, work, machine, catalog, compose,      what everything stands on
-              tables, records, ledger                               the tables that stages hand on
+              pickles, tables, records, ledger                      the tables that stages hand on
     floor 1   demo, demo_clip                                       the built-in corpus
               frames, store                                         video file -> JPEGs -> LMDB
               sampling, views, transforms                           which frames, which crops, which pixels
               statistics, metrics                                   arrays in, numbers out
               layers/                                               parts that models share
+              weights, anatomy                                      a checkpoint's tensors; what their names tell
     floor 2   extraction, clips                                     whole corpora; samples for a model
-              models/, losses/, datasets/                           open sets: one file is one member
+              models/, losses/, datasets/, importers/               open sets: one file is one member
               optim, checkpoint, resume, predictions                schedules; files that are written and read
+              pretrained, recipe                                    weights from elsewhere; what makes a model
     floor 3   training, inference, ensemble, results                the three long jobs; their figures
-    floor 4   fusion, compare                                       from prediction files to an ensemble; experiments
+    floor 4   fusion, compare, zoo, appraisal                       an ensemble from files; experiments; models
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.
 """

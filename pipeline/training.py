@@ -10,7 +10,6 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +18,21 @@ import torch
 from dvclive import Live
 from dvclive.fabric import DVCLiveLogger
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from pipeline import catalog, checkpoint, metrics, optim, params, work
+from pipeline import checkpoint, metrics, optim, params, work
 from pipeline.checkpoint import Checkpoint
-from pipeline.clips import ClipConfig, EpochSampler, TrainingClips, VideoViews, loader
+from pipeline.clips import EpochSampler, TrainingClips, VideoViews, loader
 from pipeline.errors import BadInput
 from pipeline.machine import Machine
-from pipeline.optim import OptimConfig, ScheduleConfig
+from pipeline.pretrained import load_pretrained
+from pipeline.recipe import ModelConfig
 from pipeline.records import Manifest
 from pipeline.resume import Progress, ResumeState
 from pipeline.statistics import ClassStatistics
 from pipeline.store import FrameStore
-from pipeline.transforms import AugmentConfig, InputSpec, normalise
+from pipeline.transforms import normalise
 from pipeline.views import View, ViewGrid
 
 log = logging.getLogger(__name__)
@@ -41,51 +41,6 @@ VERSIONS = ("torchvision", "timm", "numpy", "simplejpeg")
 """Libraries besides PyTorch whose version a recipe records: they touch pixels or weights."""
 STARVED = 0.2
 """Share of the time spent waiting for data above which a remedy is named."""
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """Section `models.<name>.train.loss`: a file of pipeline/losses and the options of its `build`."""
-
-    name: str
-    options: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """Section `models.<name>.train` of params.yaml."""
-
-    epochs: int
-    batch: int
-    """Videos a step, over all devices."""
-    seed: int
-    loss: LossConfig
-    optim: OptimConfig
-    schedule: ScheduleConfig
-    augment: AugmentConfig
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 1:
-            raise ValueError("epochs and batch must be at least 1")
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """What makes a model besides the corpus: sections `arch`, `options`, `clip` and `train` of `models.<name>`."""
-
-    arch: str
-    options: dict[str, Any]
-    clip: ClipConfig
-    train: TrainConfig
-
-    def build(self, classes: int) -> tuple[nn.Module, InputSpec]:
-        """A fresh model, and what its input must look like."""
-        module = catalog.find("models", self.arch)
-        params.check_keywords(module.build, self.options, f"options of model {self.arch!r}")
-        try:
-            return module.build(classes, **self.options), module.INPUT
-        except ValueError as error:
-            raise BadInput(f"options of model {self.arch!r}: {error}") from error
 
 
 def fit(
@@ -140,7 +95,13 @@ class _Run:
         train, self.config, self.fabric, self.on = config.train, config, fabric, on
         torch.manual_seed(train.seed)
         model, self.input = config.build(len(manifest.classes))
-        self.loss = _build_loss(train.loss, statistics).to(fabric.device)
+        self.recipe = _recipe(config, on, fabric.device.type, manifest, store)
+        if train.pretrained is not None:
+            start = load_pretrained(model, train.pretrained)
+            log.info("%s", start)
+            self.input = start.input or self.input
+            self.recipe["pretrained"] = {"source": start.source, "sha256": start.sha256}
+        self.loss = train.loss.build(statistics).to(fabric.device)
         self.model, self.optimizer = fabric.setup(model, optim.optimizer(model, train.optim))
 
         good = manifest.without(set(manifest.videos) - set(store.videos))
@@ -158,7 +119,6 @@ class _Run:
         self.steps_per_epoch = len(self.batches)
         self.total_steps = train.epochs * self.steps_per_epoch
         self.classes = manifest.classes
-        self.recipe = _recipe(config, on, fabric.device.type, manifest, store)
         self.state = ResumeState(Path(on.scratch), name, self.recipe, on.save_seconds)
 
     def epoch(self, progress: Progress) -> Iterator[float]:
@@ -267,15 +227,6 @@ class _Stopwatch:
             self.waited += time.monotonic() - before
             self.count += 1
             yield item
-
-
-def _build_loss(config: LossConfig, statistics: ClassStatistics) -> nn.Module:
-    module = catalog.find("losses", config.name)
-    params.check_keywords(module.build, config.options, f"options of loss {config.name!r}")
-    try:
-        return module.build(statistics, **config.options)
-    except ValueError as error:
-        raise BadInput(f"options of loss {config.name!r}: {error}") from error
 
 
 def _recipe(config: ModelConfig, on: Machine, device: str, manifest: Manifest, store: FrameStore) -> dict[str, Any]:

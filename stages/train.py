@@ -9,17 +9,16 @@ the step of its last saved state when it is started again with the same settings
 from pathlib import Path
 
 from pipeline import machine, params, training
+from pipeline.recipe import ModelConfig
 from pipeline.records import Manifest
 from pipeline.statistics import ClassStatistics
 from pipeline.store import FrameStore
-from pipeline.training import ModelConfig
 from stages.command import run
 
 
 def main(model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, out: Path) -> None:
     """Train the model that params.yaml describes under `models.<model>`."""
-    section = {key: value for key, value in params.read(f"models.{model}").items() if key != "test"}
-    config = params.build(ModelConfig, section, where=f"params.yaml: models.{model}")
+    config = ModelConfig.read(params.read(f"models.{model}"), where=f"params.yaml: models.{model}")
     corpus, statistics = Manifest.read(manifest, classes), ClassStatistics.read(stats)
     done = training.fit(config, corpus, FrameStore(lmdb), statistics, out, machine.load())
     print(f"{out}: validation sample mAP {done.best_map:.2f} after epoch {done.best_epoch + 1}")

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import simplejpeg
 
+import stages  # noqa: F401 - first: it sets how PyTorch's threads wait
 from pipeline import store, tables
 from pipeline.store import FrameStore
 from tests import corpus

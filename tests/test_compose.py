@@ -5,20 +5,21 @@ from pathlib import Path
 
 import project
 import pytest
+import torch
 import yaml
 
-from pipeline import compose, params
+from pipeline import catalog, compose, params, zoo
 from pipeline.ensemble import EnsembleConfig
 from pipeline.frames import ExtractConfig
 from pipeline.machine import Machine
+from pipeline.recipe import ModelConfig
 from pipeline.records import DatasetConfig
-from pipeline.training import ModelConfig
 from pipeline.views import ViewConfig
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
-CHOICES = sorted(file.stem for file in (CONF / "model").glob("*.yaml"))
-SETS = {name for name in CHOICES if "_global_" in (CONF / "model" / f"{name}.yaml").read_text().splitlines()[0]}
+MODELS = zoo.single_models(CONF)
+SETS = sorted({file.stem for file in (CONF / "model").glob("*.yaml")} - set(MODELS))
 DATASETS = sorted(file.stem for file in (CONF / "dataset").glob("*.yaml"))
 
 
@@ -30,21 +31,43 @@ def test_the_committed_params_are_conf_composed():
     assert (ROOT / "params.yaml").read_text() == compose.text(CONF), "run `make params` and commit params.yaml"
 
 
+def together(names: list[str]) -> str:
+    return f"model=[{','.join(names)}]"
+
+
 @pytest.mark.parametrize("dataset", DATASETS)
-@pytest.mark.parametrize("choice", CHOICES)
-def test_every_model_on_every_corpus_is_a_valid_config_that_builds(choice, dataset):
-    whole = composed(f"model={choice}", f"dataset={dataset}")
-    assert set(whole["models"]) == {choice} or choice in SETS
-    for name, section in whole["models"].items():
-        params.build(ViewConfig, section.pop("test"), where=name)
-        config = params.build(ModelConfig, section, where=name)
+def test_every_model_on_every_corpus_is_a_valid_config_that_builds(dataset):
+    sections = composed(together(MODELS), f"dataset={dataset}")["models"]
+    assert sorted(sections) == MODELS
+    for name, section in sections.items():
+        params.build(ViewConfig, section["test"], where=name)
+        config = ModelConfig.read(section, where=name)
         asked = config.options.get("frames")
         assert asked in (None, config.clip.sampler.frames), f"{name}: the network and the sampler differ in frames"
-        if choice not in SETS:
-            import torch
+        with torch.device("meta"):
+            config.build(classes=313)
 
-            with torch.device("meta"):
-                config.build(classes=313)
+
+@pytest.mark.parametrize("choice", SETS)
+def test_a_set_is_made_of_single_models(choice):
+    assert set(composed(f"model={choice}")["models"]) <= set(MODELS)
+
+
+def test_the_report_fused_its_two_tables():
+    report, image, slowfast = (composed(f"model={n}")["models"] for n in ("report", "image_based", "slowfast_based"))
+    assert list(report) == [*image, *slowfast]
+    assert (len(image), len(slowfast)) == (9, 5)
+
+
+def test_every_architecture_has_a_small_config_for_the_built_in_corpus():
+    small = composed("model=demo_all")["models"]
+    assert sorted(section["arch"] for section in small.values()) == catalog.names("models")
+
+
+def test_dvc_watches_the_checkpoint_that_a_model_starts_from():
+    given = composed("model=tin_r101", "models.tin_r101.train.pretrained=weights/k400.v1/tin.pth")
+    assert given["models"]["tin_r101"]["watch"] == "weights/k400.v1/tin.pth"
+    assert (ROOT / composed("model=tin_r101")["models"]["tin_r101"]["watch"]).is_file()
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -79,15 +102,15 @@ def workspace(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", [together(MODELS), "model=report", "model=tin_r101"])
 def test_every_model_plans(workspace, choice):
     """One train and one infer stage a model, then the ensemble.
 
     `--force`, because a dry run of DVC 3.67 hashes the outs of stages that never ran while it asks the run cache.
     """
-    project.write_params(workspace, f"model={choice}", "dataset=folder")
+    project.write_params(workspace, choice, "dataset=folder")
     done = project.dvc(workspace, "repro", "--dry", "--force")
-    models = composed(f"model={choice}")["models"]
+    models = composed(choice)["models"]
     for name in models:
         assert f"stages.train {name} " in done.stdout
         assert f"stages.infer {name} " in done.stdout

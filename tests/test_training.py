@@ -15,7 +15,7 @@ from pipeline import optim, sampling, training, transforms
 from pipeline.checkpoint import FILE, Checkpoint
 from pipeline.clips import generator, read_frames
 from pipeline.errors import BadInput
-from pipeline.training import LossConfig
+from pipeline.recipe import LossConfig
 
 
 def weights(folder: Path) -> bytes:

@@ -10,11 +10,11 @@ from pipeline import statistics, store, tables
 from pipeline.clips import ClipConfig
 from pipeline.machine import Machine
 from pipeline.optim import OptimConfig, ScheduleConfig
+from pipeline.recipe import LossConfig, ModelConfig, TrainConfig
 from pipeline.records import Manifest, VideoRecord
 from pipeline.sampling import SamplerConfig
 from pipeline.statistics import ClassStatistics
 from pipeline.store import FrameStore
-from pipeline.training import LossConfig, ModelConfig, TrainConfig
 from pipeline.transforms import AugmentConfig
 
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}

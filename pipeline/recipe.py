@@ -1,0 +1,78 @@
+"""The recipe of a model: what it is and how it is trained, as params.yaml says it under `models.<name>`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from pipeline import catalog, params
+from pipeline.clips import ClipConfig
+from pipeline.errors import BadInput
+from pipeline.optim import OptimConfig, ScheduleConfig
+from pipeline.statistics import ClassStatistics
+from pipeline.transforms import AugmentConfig, InputSpec
+
+OTHERS = ("test", "watch")
+"""Entries of `models.<name>` that make no weights: how it is tested, and what DVC watches."""
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Section `models.<name>.train.loss`: a file of pipeline/losses and the options of its `build`."""
+
+    name: str
+    options: dict[str, Any]
+
+    def build(self, statistics: ClassStatistics) -> nn.Module:
+        """A function of logits (N, C) and targets (N, C)."""
+        module = catalog.find("losses", self.name)
+        params.check_keywords(module.build, self.options, f"options of loss {self.name!r}")
+        try:
+            return module.build(statistics, **self.options)
+        except ValueError as error:
+            raise BadInput(f"options of loss {self.name!r}: {error}") from error
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Section `models.<name>.train` of params.yaml."""
+
+    epochs: int
+    batch: int
+    """Videos a step, over all devices."""
+    seed: int
+    loss: LossConfig
+    optim: OptimConfig
+    schedule: ScheduleConfig
+    augment: AugmentConfig
+    pretrained: str | None = None
+    """A checkpoint that the weights start from, see pipeline/pretrained.py; null for random ones."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1:
+            raise ValueError("epochs and batch must be at least 1")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What makes a model besides the corpus: sections `arch`, `options`, `clip` and `train` of `models.<name>`."""
+
+    arch: str
+    options: dict[str, Any]
+    clip: ClipConfig
+    train: TrainConfig
+
+    @classmethod
+    def read(cls, section: Mapping[str, Any], where: str) -> "ModelConfig":
+        """From the whole section `models.<name>`; `where` names it in messages."""
+        return params.build(cls, {key: value for key, value in section.items() if key not in OTHERS}, where)
+
+    def build(self, classes: int) -> tuple[nn.Module, InputSpec]:
+        """A fresh model, and what its input must look like."""
+        module = catalog.find("models", self.arch)
+        params.check_keywords(module.build, self.options, f"options of model {self.arch!r}")
+        try:
+            return module.build(classes, **self.options), module.INPUT
+        except ValueError as error:
+            raise BadInput(f"options of model {self.arch!r}: {error}") from error
