@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo params test check zoo bench compare clean
+.PHONY: help install demo params test nightly check zoo bench compare clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
@@ -29,6 +29,9 @@ params: install ## compose conf/ into params.yaml
 
 test: install ## all tests
 	python -m pytest
+
+nightly: install ## the tests of training, with twenty random kills instead of three
+	NIGHTLY=20 python -m pytest tests/test_training.py
 
 check: install ## format, lint and types
 	ruff format --check . && ruff check . && mypy

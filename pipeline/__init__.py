@@ -5,16 +5,18 @@
 Each noun of the domain has the file that bears its name, and a file imports only from floors below its own:
 
     floor 0   errors, params, work, machine, catalog, compose,      what everything stands on
-              pickles, tables, records, ledger                      the tables that stages hand on
+              pickles, interruption, stopwatch
+              tables, records, ledger                               the tables that stages hand on
     floor 1   demo, demo_clip                                       the built-in corpus
               frames, store                                         video file -> JPEGs -> LMDB
-              sampling, views, transforms                           which frames, which crops, which pixels
+              sampling, views, transforms, mixing                   which frames, which crops, which pixels
               statistics, metrics                                   arrays in, numbers out
               layers/                                               parts that models share
               weights, anatomy                                      a checkpoint's tensors; what their names tell
     floor 2   extraction, clips                                     whole corpora; samples for a model
               models/, losses/, datasets/, importers/               open sets: one file is one member
-              optim, checkpoint, resume, predictions                schedules; files that are written and read
+              optim, devices                                        schedules; the processes that share a training
+              checkpoint, resume, curves, predictions               files that are written and read
               pretrained, recipe                                    weights from elsewhere; what makes a model
     floor 3   training, inference, ensemble, results                the three long jobs; their figures
     floor 4   fusion, compare, zoo, appraisal                       an ensemble from files; experiments; models

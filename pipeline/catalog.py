@@ -13,7 +13,7 @@ from pipeline.errors import BadInput
 
 
 def names(kind: str) -> list[str]:
-    """The members of the open set `kind` ("models", "losses" or "datasets"), sorted."""
+    """The members of the open set `kind` ("models", "losses", "datasets" or "importers"), sorted."""
     package = importlib.import_module(f"pipeline.{kind}")
     return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
 

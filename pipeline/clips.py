@@ -5,6 +5,7 @@ of workers nor their order changes a pixel.
 """
 
 import hashlib
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -108,24 +109,41 @@ def by_size(grid: ViewGrid) -> dict[int, list[int]]:
 class EpochSampler(Sampler[list[tuple[int, int]]]):
     """Batches of (epoch, position), shuffled: the order is a function of (seed, epoch).
 
-    Set `epoch` and `first` before each pass; `first` batches are left out, so that a resumed run goes on in the middle.
+    Set `epoch` and `first` before each pass; `first` steps are left out, so that a resumed run goes on in the middle.
     A rest smaller than a batch is dropped, which is other videos in each epoch.
+
+    Of each batch this process gets the positions number `rank`, `rank` + `processes`, ..., in `parts` pieces.
+
+    Args:
+        batch: videos a step, over all processes.
+        most: largest piece; None where a process takes its whole share at once.
     """
 
-    def __init__(self, videos: int, batch: int, seed: int) -> None:
+    def __init__(
+        self, videos: int, batch: int, seed: int, *, rank: int = 0, processes: int = 1, most: int | None = None
+    ) -> None:
         self.videos, self.batch, self.seed = videos, batch, seed
+        self.rank, self.processes = rank, processes
+        largest_share = -(-batch // processes)
+        self.parts = -(-largest_share // (most or largest_share))
         self.epoch, self.first = 0, 0
 
-    def __len__(self) -> int:
+    @property
+    def steps(self) -> int:
         """Batches of a whole epoch."""
         return self.videos // self.batch
 
+    def __len__(self) -> int:
+        """Pieces of a whole epoch."""
+        return self.steps * self.parts
+
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        """The batches of the rest of the epoch."""
+        """The pieces of the rest of the epoch, `parts` a step."""
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.videos)
-        for start in range(self.first, len(self)):
-            chosen = order[start * self.batch : (start + 1) * self.batch]
-            yield [(self.epoch, int(position)) for position in chosen]
+        for step in range(self.first, self.steps):
+            chosen = order[step * self.batch : (step + 1) * self.batch][self.rank :: self.processes]
+            for piece in np.array_split(chosen, self.parts):
+                yield [(self.epoch, int(position)) for position in piece]
 
 
 def loader(dataset: Dataset, workers: int, pin: bool, **options: object) -> DataLoader:
@@ -133,10 +151,18 @@ def loader(dataset: Dataset, workers: int, pin: bool, **options: object) -> Data
     return DataLoader(
         dataset,
         num_workers=workers,
+        worker_init_fn=_leave_signals_to_the_parent,
         persistent_workers=workers > 0,
         pin_memory=pin,
         **options,  # type: ignore[arg-type]  # each caller passes its own
     )
+
+
+def _leave_signals_to_the_parent(worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal: the parent stops its workers when its state is saved."""
+    del worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def read_frames(store: FrameStore, video: str, indices: Sequence[int] | np.ndarray, at_least: int | None) -> Tensor:

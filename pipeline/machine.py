@@ -1,8 +1,9 @@
 """What describes the machine and not the experiment: workers, threads, devices, folders.
 
 No stage of dvc.yaml lists this section of params.yaml as a dependency, so moving to a larger machine keeps the cache.
-Workers, scratch and save_seconds change no byte of any out. Threads, accelerator and FFmpeg change the last bits: they
-are recorded where they did so, the first two in a model's recipe, the third in what a frame shard is kept under.
+Workers, scratch and save_seconds change no byte of any out. What else a network runs on changes the last bits, and with
+mixed precision or accumulation more: it is recorded in the model's recipe. FFmpeg is part of what a frame shard is kept
+under.
 """
 
 import os
@@ -33,6 +34,18 @@ class Machine:
     """CPU threads of PyTorch. Results are the same to the bit for the same number."""
     accelerator: Literal["auto", "cpu", "gpu"]
     """Where models run; auto takes a GPU where there is one."""
+    devices: int
+    """Devices that train a model together. 0: every GPU, or one CPU. torchrun and SLURM overrule it."""
+    precision: Literal["32", "bf16", "fp16"]
+    """Of the forward and backward pass: bf16 and fp16 are mixed precision. Weights stay float32."""
+    tf32: bool
+    """Whether a GPU may round the factors of float32 products to 10 bits, which is much quicker."""
+    clips_per_device: int | None
+    """Most clips of a forward pass in training; a larger share of the batch is accumulated. null: the whole share."""
+    channels_last: bool
+    """The memory layout of the network in training."""
+    compile: bool
+    """Train with torch.compile."""
     scratch: str
     """Folder for finished pieces and resume state. Fast and local, may be deleted between runs."""
     ffmpeg: str | None
@@ -43,6 +56,8 @@ class Machine:
     def __post_init__(self) -> None:
         if self.workers < 0 or self.threads < 1 or self.save_seconds < 0:
             raise ValueError("workers and save_seconds must not be negative, and threads must be at least 1")
+        if self.devices < 0 or (self.clips_per_device is not None and self.clips_per_device < 1):
+            raise ValueError("devices must not be negative, and clips_per_device must be at least 1, or null")
 
     @property
     def processes(self) -> int:

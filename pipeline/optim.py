@@ -1,24 +1,51 @@
-"""The optimiser, and the learning rate as a pure function of the step."""
+"""The optimiser, its parameter groups by role, and the learning rate as a pure function of the step."""
 
+import inspect
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
+from timm.optim import create_optimizer_v2, get_optimizer_class, list_optimizers
 from torch import nn
+
+from pipeline.errors import BadInput
+
+ROLES = ("weight", "bias", "norm", "classifier_weight", "classifier_bias")
+"""What a parameter is for: see `role`."""
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)  # noqa: SLF001 - the base of all batch norms
+
+
+@dataclass(frozen=True)
+class RoleConfig:
+    """What the parameters of one role have of their own: factors to the learning rate and the weight decay."""
+
+    lr: float = 1.0
+    weight_decay: float = 1.0
 
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """Section `models.<name>.train.optim` of params.yaml: SGD with momentum."""
+    """Section `models.<name>.train.optim` of params.yaml."""
 
     lr: float
     """Base learning rate, for the whole batch."""
-    momentum: float
-    nesterov: bool
     weight_decay: float
     clip_norm: float | None
     """Largest norm of the gradient of all parameters; null leaves it as it is."""
+    name: str = "sgd"
+    """Any of timm's optimisers."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Its own arguments, for sgd `momentum` and `nesterov`."""
+    roles: dict[str, RoleConfig] = field(default_factory=dict)
+    """Role -> factors; a role that is not named has 1 and 1. The repositories of TSM and TIN have biases
+    {lr: 2, weight_decay: 0}, norms {weight_decay: 0}, the classifier {lr: 5} and its bias {lr: 10, weight_decay: 0};
+    the report's public code has one group."""
+
+    def __post_init__(self) -> None:
+        unknown = set(self.roles) - set(ROLES)
+        if unknown:
+            raise ValueError(f"roles has no {min(unknown)!r}; there are {', '.join(ROLES)}")
 
 
 @dataclass(frozen=True)
@@ -62,9 +89,41 @@ def _after_warmup(base: float, schedule: ScheduleConfig, step: float, steps_per_
     return base * schedule.factor**passed
 
 
-def optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.SGD:
-    """SGD over the parameters that train; weight decay on all of them, as in the report's code."""
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return torch.optim.SGD(
-        trained, config.lr, momentum=config.momentum, nesterov=config.nesterov, weight_decay=config.weight_decay
-    )
+def optimizer(model: nn.Module, config: OptimConfig, fused: bool = False) -> torch.optim.Optimizer:
+    """The optimiser over the parameters that train, one group for each factor pair in use.
+
+    A group's `scale` is its factor to the learning rate; whoever sets the rate multiplies by it. `fused` takes one
+    kernel for all of it (on GPUs), where the optimiser has one.
+
+    Raises:
+        BadInput: timm has no such optimiser, or it has no such option.
+    """
+    if config.name not in list_optimizers():
+        raise BadInput(f"train.optim.name: timm has no optimiser {config.name!r}. There are: {list_optimizers()}.")
+    known = inspect.signature(get_optimizer_class(config.name, bind_defaults=False)).parameters
+    for option in config.options:
+        if option not in known:
+            raise BadInput(f"train.optim.options: {config.name} has no {option!r}. There are: {', '.join(known)}.")
+    groups: dict[RoleConfig, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault(config.roles.get(role(model, name), RoleConfig()), []).append(parameter)
+    given = [
+        {"params": parameters, "weight_decay": config.weight_decay * own.weight_decay, "scale": own.lr}
+        for own, parameters in groups.items()
+    ]
+    options = {"fused": True, **config.options} if fused and "fused" in known else config.options
+    return create_optimizer_v2(given, config.name, config.lr, config.weight_decay, filter_bias_and_bn=False, **options)
+
+
+def role(model: nn.Module, name: str) -> str:
+    """The role of a parameter, by its place in the network and never by its number or by parts of its name.
+
+    `classifier_weight` and `classifier_bias` belong to layers called `classifier`, which have a row for each class;
+    `norm` is the scale and shift of a normalisation; all other parameters are `weight` or `bias`.
+    """
+    path, _, last = name.rpartition(".")
+    if isinstance(model.get_submodule(path), NORMS):
+        return "norm"
+    kind = "bias" if last == "bias" else "weight"
+    return f"classifier_{kind}" if "classifier" in path.split(".") else kind

@@ -1,7 +1,7 @@
 """The recipe of a model: what it is and how it is trained, as params.yaml says it under `models.<name>`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -9,6 +9,7 @@ from torch import nn
 from pipeline import catalog, params
 from pipeline.clips import ClipConfig
 from pipeline.errors import BadInput
+from pipeline.mixing import MixConfig
 from pipeline.optim import OptimConfig, ScheduleConfig
 from pipeline.statistics import ClassStatistics
 from pipeline.transforms import AugmentConfig, InputSpec
@@ -24,10 +25,15 @@ class LossConfig:
     name: str
     options: dict[str, Any]
 
-    def build(self, statistics: ClassStatistics) -> nn.Module:
-        """A function of logits (N, C) and targets (N, C)."""
+    def build(self, statistics: ClassStatistics, mix: MixConfig) -> nn.Module:
+        """A function of logits (N, C) and targets (N, C), which `mix` may have blended."""
         module = catalog.find("losses", self.name)
         params.check_keywords(module.build, self.options, f"options of loss {self.name!r}")
+        if mix.on and not module.SOFT_TARGETS:
+            raise BadInput(
+                f"Loss {self.name!r} ranks classes, and blended labels do not say which stands above which. Switch off "
+                "train.mix, or take the loss bce or asymmetric."
+            )
         try:
             return module.build(statistics, **self.options)
         except ValueError as error:
@@ -48,10 +54,16 @@ class TrainConfig:
     augment: AugmentConfig
     pretrained: str | None = None
     """A checkpoint that the weights start from, see pipeline/pretrained.py; null for random ones."""
+    mix: MixConfig = field(default_factory=MixConfig)
+    """Blends of the clips of a batch; off by default."""
+    ema: float | None = None
+    """Decay a step of the moving average of the weights, which is then what is validated and kept; null: none."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1:
             raise ValueError("epochs and batch must be at least 1")
+        if self.ema is not None and not 0 < self.ema < 1:
+            raise ValueError("ema is a decay between 0 and 1, e.g. 0.999, or null")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from pipeline import work
 from pipeline.errors import BadInput
@@ -34,54 +34,63 @@ class Progress:
     """Of the steps of the epoch so far."""
     history: list[dict[str, float]] = field(default_factory=list)
     """One entry a finished epoch: loss, val_mAP, lr."""
+    machines: list[dict[str, Any]] = field(default_factory=list)
+    """What the run has run on: a run may be moved to other devices between two steps."""
+    scaler: dict[str, float] = field(default_factory=dict)
+    """Of the gradients, with fp16."""
 
 
 class ResumeState:
-    """The files of one training: its last state, and its best weights so far."""
+    """The files of one training: its last state, and its best weights so far.
 
-    def __init__(self, scratch: Path, name: str, recipe: dict[str, Any], every: float) -> None:
+    Every process reads them, and the one that `writes` writes them.
+    """
+
+    def __init__(self, scratch: Path, name: str, recipe: dict[str, Any], every: float, *, writes: bool = True) -> None:
         self.folder = scratch / "train" / f"{name}-{work.fingerprint(recipe, _code())}"
-        self.every = every
+        self.every, self.writes = every, writes
         self.saved = time.monotonic()
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
-        """Load the last state into model and optimiser; a fresh Progress where there is none.
+    def restore(self, weights: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> Progress:
+        """Copy the last state into `weights` (in place) and the optimiser; a fresh Progress where there is none.
 
         Raises:
-            BadInput: the state is damaged.
+            BadInput: the state is damaged, or a part of it is lost.
         """
-        state = self.folder / "state.safetensors"
-        if not state.is_file():
+        if not self.folder.is_dir():
             return Progress()
-        tensors = _read(state)
-        model.load_state_dict({k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")})
-        whole = optimizer.state_dict()
-        for key, tensor in tensors.items():
-            if key.startswith("optim."):
-                _, index, name = key.split(".", 2)
-                whole["state"].setdefault(int(index), {})[name] = tensor
-        optimizer.load_state_dict(whole)
-        return Progress(**json.loads(bytes(tensors["progress"].tolist())))
+        tensors = _read(self.folder / STATE)
+        kept = json.loads(bytes(tensors.pop("progress").tolist()))
+        with torch.no_grad():
+            for name, tensor in weights.items():
+                tensor.copy_(tensors.pop(name))
+        state = _unpack(kept["optimizer"], tensors)
+        state["state"] = {int(number): slots for number, slots in state["state"].items()}  # JSON has no such keys
+        optimizer.load_state_dict(state)
+        progress = Progress(**kept["progress"])
+        if progress.best_epoch >= 0:
+            self.best()  # now, and not after days: is it there?
+        return progress
 
-    def save(self, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    @property
+    def due(self) -> bool:
+        """Whether the last state is older than `every` seconds."""
+        return time.monotonic() - self.saved > self.every
+
+    def save(self, progress: Progress, weights: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
         """Write the state, all or nothing."""
-        tensors = {f"model.{name}": tensor for name, tensor in _weights(model).items()}
-        for index, slots in optimizer.state_dict()["state"].items():
-            tensors |= {f"optim.{index}.{name}": t.cpu() for name, t in slots.items() if t is not None}
-        tensors["progress"] = torch.tensor(list(json.dumps(vars(progress)).encode()), dtype=torch.uint8)
-        with work.aside(self.folder / "state.safetensors") as partial:
-            save_file(tensors, partial)
         self.saved = time.monotonic()
+        if not self.writes:
+            return
+        tensors = dict(weights)
+        plain = json.dumps({"progress": vars(progress), "optimizer": _pack(optimizer.state_dict(), "optim", tensors)})
+        tensors["progress"] = torch.tensor(list(plain.encode()), dtype=torch.uint8)
+        self._write(STATE, tensors)
 
-    def save_now_and_then(self, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Write the state if the last is older than `every` seconds."""
-        if time.monotonic() - self.saved > self.every:
-            self.save(progress, model, optimizer)
-
-    def keep_best(self, model: nn.Module) -> None:
-        """Keep the present weights as the best."""
-        with work.aside(self.folder / "best.safetensors") as partial:
-            save_file(_weights(model), partial)
+    def keep_best(self, weights: dict[str, Tensor]) -> None:
+        """Keep these weights as the best."""
+        if self.writes:
+            self._write(BEST, weights)
 
     def best(self) -> dict[str, Tensor]:
         """The best weights.
@@ -89,15 +98,54 @@ class ResumeState:
         Raises:
             BadInput: their file is missing or damaged.
         """
-        return _read(self.folder / "best.safetensors")
+        return _read(self.folder / BEST)
 
     def forget(self) -> None:
         """Delete everything."""
         work.remove(self.folder)
 
+    def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
+        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        try:
+            if self.folder.is_dir():
+                with work.aside(self.folder / name) as partial:
+                    save_file(tensors, partial)
+            else:  # it appears with its first file in it, so a folder without one has lost it
+                with work.aside(self.folder) as folder:
+                    folder.mkdir()
+                    save_file(tensors, folder / name)
+        except (OSError, SafetensorError) as error:
+            raise BadInput(
+                f"The resume state {self.folder / name} cannot be written ({error}). What was saved before is intact: "
+                "make room, or name another machine.scratch after moving the folder there, and start again."
+            ) from error
 
-def _weights(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+
+STATE, BEST = "state.safetensors", "best.safetensors"
+TENSOR = "tensor"
+"""Marks the name of a tensor where a nested value had the tensor itself."""
+
+
+def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """`value` as JSON can hold it; the tensors in it are added to `tensors` under names that begin with `name`."""
+    if isinstance(value, Tensor):
+        tensors[name] = value
+        return {TENSOR: name}
+    if isinstance(value, dict):
+        return {str(key): _pack(each, f"{name}.{key}", tensors) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_pack(each, f"{name}.{index}", tensors) for index, each in enumerate(value)]
+    return value
+
+
+def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """Undoes `_pack`, but that tuples have become lists."""
+    if isinstance(value, dict):
+        named = value.get(TENSOR)
+        return {key: _unpack(each, tensors) for key, each in value.items()} if named is None else tensors[named]
+    if isinstance(value, list):
+        return [_unpack(each, tensors) for each in value]
+    return value
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -105,7 +153,8 @@ def _read(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise BadInput(
-            f"The resume state {path} cannot be read ({error}). Delete {path.parent} to start from the first step."
+            f"The resume state {path} cannot be read ({error}). Put it back, or delete {path.parent} to start from the "
+            "first step."
         ) from error
 
 

@@ -1,36 +1,41 @@
-"""fit(): train one model, best weights by validation sample mAP, restartable at any step.
+"""fit(): train one model, best weights by validation sample mAP, restartable at any step, on one device or many.
 
 Everything random is a function of the seed and the step, never of a hidden state: the order of videos (seed, epoch),
-the augmentation (seed, epoch, video), and what the model draws itself, such as dropout (seed, step). So a run that
-was killed and resumed ends with the same bytes as one that was not.
+the augmentation (seed, epoch, video), and what the model draws itself, such as dropout (seed, step, process). So a run
+that was killed and resumed ends with the same bytes as one that was not.
+
+`batch` is the global number of videos a step, whatever it is made of: each process takes its share, in pieces of at
+most `machine.clips_per_device`, and the gradient is that of the mean over the whole batch.
 """
 
 import importlib.metadata
 import logging
 import math
-import time
-from collections.abc import Iterable, Iterator
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from dvclive import Live
-from dvclive.fabric import DVCLiveLogger
-from lightning_fabric import Fabric
+from lightning_fabric.utilities.rank_zero import rank_zero_only
+from timm.utils import ModelEmaV3
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline import checkpoint, metrics, optim, params, work
+from pipeline import devices, interruption, metrics, mixing, optim, params, work
 from pipeline.checkpoint import Checkpoint
 from pipeline.clips import EpochSampler, TrainingClips, VideoViews, loader
+from pipeline.curves import Curves
 from pipeline.errors import BadInput
+from pipeline.interruption import Stopped
 from pipeline.machine import Machine
 from pipeline.pretrained import load_pretrained
 from pipeline.recipe import ModelConfig
 from pipeline.records import Manifest
 from pipeline.resume import Progress, ResumeState
 from pipeline.statistics import ClassStatistics
+from pipeline.stopwatch import Stopwatch, clock
 from pipeline.store import FrameStore
 from pipeline.transforms import normalise
 from pipeline.views import View, ViewGrid
@@ -50,37 +55,36 @@ def fit(
 
     Raises:
         BadInput: an unknown option, too few videos for a batch, or a loss that is not finite.
+        Stopped: SIGTERM or SIGINT came; the state is saved, and the same call goes on from there.
     """
-    torch.set_num_threads(on.threads)
-    fabric = Fabric(accelerator=on.accelerator, devices=1)
-    run = _Run(config, manifest, store, statistics, fabric, on, out.name)
-    for name in (checkpoint.FILE, checkpoint.RECIPE):
-        work.remove(out / name)  # of an earlier run: beside new curves it would tell a lie
-    network, optimizer = run.model.module, run.optimizer.optimizer
-    progress = run.state.restore(network, optimizer)
-    if progress.step:
-        log.info("resuming at step %d of %d (%s)", progress.step, run.total_steps, run.state.folder)
-    curves = _curves(out, progress)
-    while len(progress.history) < config.train.epochs:
-        for loss in run.epoch(progress):
-            progress.losses.append(loss)
-            run.state.save_now_and_then(progress, network, optimizer)
-        score = run.validate()
-        progress.history.append({"loss": float(np.mean(progress.losses)), "val_mAP": score, "lr": progress.lr})
-        progress.losses = []
-        if score > progress.best_map:
-            progress.best_map, progress.best_epoch = score, len(progress.history) - 1
-            run.state.keep_best(network)
-        curves.log_metrics(progress.history[-1], step=len(progress.history))
-        run.state.save(progress, network, optimizer)
-    curves.finalize("success")
-    run.checkpoint(progress).write(out)
-    run.state.forget()
+    run = _Run(config, manifest, store, statistics, on, out.name)
+    progress = run.restore()
+    curves = Curves.start(out, progress.history)
+    with interruption.listen() as request:
+        while len(progress.history) < config.train.epochs:
+            for loss in run.epoch(progress, request):
+                progress.losses.append(loss)
+                if run.asked_to_stop:
+                    run.save(progress)
+                    raise Stopped(request.number or signal.SIGTERM, run.where(progress))
+                if run.state.due:
+                    run.save(progress)
+            run.save(progress)  # a kill during the validation costs no step
+            score = run.validate()
+            progress.history.append({"loss": float(np.mean(progress.losses)), "val_mAP": score, "lr": progress.lr})
+            progress.losses = []
+            if score > progress.best_map:
+                progress.best_map, progress.best_epoch = score, len(progress.history) - 1
+                run.keep_best()
+            curves.log(progress.history[-1], step=len(progress.history))
+            run.save(progress)
+    curves.end()
+    run.finish(progress, out)
     return progress
 
 
 class _Run:
-    """One training: model, data, optimiser, recipe and resume state."""
+    """One process' part of a training: model, data, optimiser, recipe and resume state."""
 
     def __init__(
         self,
@@ -88,163 +92,252 @@ class _Run:
         manifest: Manifest,
         store: FrameStore,
         statistics: ClassStatistics,
-        fabric: Fabric,
         on: Machine,
         name: str,
     ) -> None:
-        train, self.config, self.fabric, self.on = config.train, config, fabric, on
+        train, self.config, self.on = config.train, config, on
+        good = manifest.without(set(manifest.videos) - set(store.videos))
+        self.training, self.validation, self.classes = good.split("train"), good.split("val"), manifest.classes
+        if train.batch > len(self.training):
+            raise BadInput(
+                f"A batch of {train.batch} is more than the {len(self.training)} train videos. Lower train.batch."
+            )
+        self.fabric = fabric = devices.launch(on)
+        self.recipe = _recipe(config, manifest, store)
+        self._build(statistics)
+        self._load(store)
+        self.total_steps = train.epochs * self.batches.steps
+        self.state = ResumeState(Path(on.scratch), name, self.recipe, on.save_seconds, writes=fabric.is_global_zero)
+        self.asked_to_stop = False
+        self.watches: list[Stopwatch] = []
+
+    def _build(self, statistics: ClassStatistics) -> None:
+        """Network, loss, optimiser, and the average of the weights."""
+        train, fabric = self.config.train, self.fabric
         torch.manual_seed(train.seed)
-        model, self.input = config.build(len(manifest.classes))
-        self.recipe = _recipe(config, on, fabric.device.type, manifest, store)
+        network, self.input = self.config.build(len(self.classes))
         if train.pretrained is not None:
-            start = load_pretrained(model, train.pretrained)
-            log.info("%s", start)
+            start = load_pretrained(network, train.pretrained)
+            _say(str(start))
             self.input = start.input or self.input
             self.recipe["pretrained"] = {"source": start.source, "sha256": start.sha256}
-        self.loss = train.loss.build(statistics).to(fabric.device)
-        self.model, self.optimizer = fabric.setup(model, optim.optimizer(model, train.optim))
+        self.loss = train.loss.build(statistics, train.mix).to(fabric.device)
+        fused = fabric.device.type == "cuda" and self.on.precision != "fp16"  # fp16 unscales before it clips
+        optimizer = optim.optimizer(network, train.optim, fused)
+        self.network = devices.synchronised(network, fabric)
+        if self.on.channels_last:
+            devices.to_channels_last(self.network)
+        trained: Any = torch.compile(self.network) if self.on.compile else self.network
+        self.model, self.optimizer = fabric.setup(trained, optimizer)
+        self.ema = None if train.ema is None else ModelEmaV3(self.network, train.ema)
+        self.kept = self.network if self.ema is None else self.ema.module  # what is validated, and saved in the end
 
-        good = manifest.without(set(manifest.videos) - set(store.videos))
-        self.training, self.validation = good.split("train"), good.split("val")
-        clips = TrainingClips(self.training, store, config.clip.sampler, train.augment, train.seed)
-        self.batches = EpochSampler(len(clips), train.batch, train.seed)
-        if not len(self.batches):
-            raise BadInput(f"A batch of {train.batch} is more than the {len(clips)} train videos. Lower train.batch.")
-        pin = fabric.device.type == "cuda"
-        self.loader = loader(clips, on.processes, pin, batch_sampler=self.batches)
-        centre = View(1, 0, config.clip.centre, "centre")
-        views = VideoViews(self.validation.videos, store, config.clip.sampler, ViewGrid((centre,), {"clip": (0,)}))
-        self.validation_loader = loader(views, on.processes, pin, batch_size=train.batch)
+    def _load(self, store: FrameStore) -> None:
+        """The loaders of this process' share of the train and val videos."""
+        train, clip, fabric = self.config.train, self.config.clip, self.fabric
+        if train.batch < fabric.world_size:
+            raise BadInput(f"A batch of {train.batch} leaves some of {fabric.world_size} devices idle. Raise it.")
+        options: dict[str, Any] = {"pin": fabric.device.type == "cuda"}
+        workers = max(1, self.on.processes // devices.local_processes(fabric))
+        clips = TrainingClips(self.training, store, clip.sampler, train.augment, train.seed)
+        self.batches = EpochSampler(
+            len(clips), train.batch, train.seed,
+            rank=fabric.global_rank, processes=fabric.world_size, most=self.on.clips_per_device,
+        )  # fmt: skip
+        self.loader = loader(clips, workers, batch_sampler=self.batches, **options)
+        grid = ViewGrid((View(1, 0, clip.centre, "centre"),), {"clip": (0,)})
+        views = VideoViews(devices.share(self.validation.videos, fabric), store, clip.sampler, grid)
+        piece = min(train.batch // fabric.world_size, self.on.clips_per_device or train.batch)
+        self.validation_loader = loader(views, workers, batch_size=piece, **options)
 
-        self.steps_per_epoch = len(self.batches)
-        self.total_steps = train.epochs * self.steps_per_epoch
-        self.classes = manifest.classes
-        self.state = ResumeState(Path(on.scratch), name, self.recipe, on.save_seconds)
+    def restore(self) -> Progress:
+        """Go on where the last run of this recipe stopped; a fresh start where there was none."""
+        progress = self.state.restore(self._tensors(), self.optimizer.optimizer)
+        (steps,) = devices.add([progress.step], self.fabric)
+        if steps != progress.step * self.fabric.world_size:
+            raise BadInput(
+                f"The processes see different resume states under {self.state.folder}: machine.scratch must name a "
+                "folder that all nodes share."
+            )
+        self._scaler_state(progress.scaler)
+        self.first_step = progress.step
+        if progress.step:
+            _say(f"resuming at {self.where(progress)}")
+        ran_on = {
+            "device": self.fabric.device.type,
+            "devices": self.fabric.world_size,
+            **{name: getattr(self.on, name) for name in RECORDED},
+        }
+        if ran_on not in progress.machines:
+            progress.machines.append(ran_on)
+        if not progress.step:
+            self.save(progress)  # from here on, a folder without a state is a loss and not a beginning
+        return progress
 
-    def epoch(self, progress: Progress) -> Iterator[float]:
+    def epoch(self, progress: Progress, request: interruption.Request) -> Iterator[float]:
         """Train the rest of the current epoch; yields the loss of each step."""
         train, number = self.config.train, len(progress.history)
-        first = progress.step - number * self.steps_per_epoch
+        first = progress.step - number * self.batches.steps
         self.batches.epoch, self.batches.first = number, first
         self.model.train()
-        bar = tqdm(
-            total=self.steps_per_epoch,
+        self.watches.append(watch := Stopwatch())
+        title = f"epoch {number + 1}/{train.epochs}"
+        with tqdm(
+            total=self.batches.steps,
             initial=first,
-            desc=f"epoch {number + 1}/{train.epochs}",
+            desc=title,
             unit="step",
             leave=False,
-        )
-        waiting = _Stopwatch()
-        with bar:
-            for clip, targets in waiting.watch(self.loader):
+            disable=not self.fabric.is_global_zero,
+        ) as bar:
+            arriving = watch.waits(self.loader)
+            for pieces in zip(*[arriving] * self.batches.parts, strict=True):
                 progress.lr = optim.learning_rate(
-                    train.optim.lr, train.schedule, progress.step, self.steps_per_epoch, train.epochs
+                    train.optim.lr, train.schedule, progress.step, self.batches.steps, train.epochs
                 )
-                loss = self.step(clip, targets, progress.lr, progress.step)
+                loss = self.step(pieces, progress.lr, progress.step, bool(request.number))
                 progress.step += 1
+                rate = (bar.n - first + 1) / watch.elapsed
                 bar.set_postfix(
                     loss=f"{loss:.3f}",
                     mAP=f"{progress.history[-1]['val_mAP']:.1f}" if progress.history else "-",
-                    clips_s=f"{waiting.count * train.batch / waiting.elapsed:.0f}",
-                    waiting=f"{waiting.share:.0%}",
+                    lr=f"{progress.lr:.2g}",
+                    clips_s=f"{rate * train.batch:.0f}",
+                    waiting=f"{watch.share:.0%}",
+                    left=clock((self.total_steps - progress.step) / rate),
                 )
                 bar.update()
                 yield loss
-        if waiting.share > STARVED and waiting.elapsed > 10:
+        watch.stop()
+        if watch.share > STARVED and watch.elapsed > 10:
             log.warning(
                 "%.0f%% of the epoch was spent waiting for data. Raise machine.workers, put data/lmdb on a faster "
                 "disk, or extract at a smaller short side.",
-                100 * waiting.share,
+                100 * watch.share,
             )
 
-    def step(self, clip: Tensor, targets: Tensor, lr: float, step: int) -> float:
-        """One update of the weights; returns the loss before it."""
-        torch.manual_seed((self.config.train.seed << 32) + step)  # dropout: a function of (seed, step)
+    def step(self, pieces: tuple[tuple[Tensor, Tensor], ...], lr: float, step: int, stop: bool = False) -> float:
+        """One update of the weights; returns the loss of the whole batch before it."""
+        train, fabric = self.config.train, self.fabric
+        # Dropout and mixing are a function of (seed, step, process).
+        torch.manual_seed((train.seed << 32) + step * fabric.world_size + fabric.global_rank)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        clip, targets = clip.to(self.fabric.device), targets.to(self.fabric.device)
-        logits = self.model(normalise(clip, self.input))
-        loss = self.loss(logits, targets)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise BadInput(
-                f"The loss is {value} at step {step} (epoch {step // self.steps_per_epoch + 1}). Weights of earlier "
-                f"epochs, if there were any, stay in {self.state.folder}. Lower train.optim.lr or "
-                "train.optim.clip_norm in conf/model/."
-            )
+            group["lr"] = lr * group["scale"]
         self.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
+        value = torch.zeros((), device=fabric.device)
+        for number, (clip, targets) in enumerate(pieces, start=1):
+            with fabric.no_backward_sync(self.model, enabled=number < len(pieces)):
+                loss = self._loss_of(clip, targets) * (len(clip) / train.batch)
+                fabric.backward(loss * fabric.world_size)  # by which DDP divides
+            value += loss.detach()
+        total, asked = devices.add([float(value), float(stop)], fabric)
+        self.asked_to_stop = asked > 0
+        if not math.isfinite(total):
+            raise self._diverged(f"The loss is {total}", step)
+        self._update(step)
+        return total
+
+    def _loss_of(self, clip: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of clips as the loader gives them."""
+        clip = normalise(clip.to(self.fabric.device, non_blocking=True), self.input)
+        clip, targets = mixing.mix(clip, targets.to(self.fabric.device, non_blocking=True), self.config.train.mix)
+        if self.on.channels_last:
+            clip = clip.contiguous(memory_format=torch.channels_last_3d)
+        return self.loss(self.model(clip), targets)
+
+    def _update(self, step: int) -> None:
+        """Clip the gradients and move the weights, and their average."""
         if self.config.train.optim.clip_norm is not None:
-            self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.config.train.optim.clip_norm)
+            norm = self.fabric.clip_gradients(
+                self.model, self.optimizer, max_norm=self.config.train.optim.clip_norm, error_if_nonfinite=False
+            )
+            assert norm is not None
+            # The scaler of fp16 leaves out such a step and lowers its scale.
+            if self.on.precision != "fp16" and not torch.isfinite(norm):
+                raise self._diverged(f"The norm of the gradient is {float(norm)}", step)
         self.optimizer.step()
-        return value
+        if self.ema is not None:
+            self.ema.update(self.network)
 
     def validate(self) -> float:
-        """Sample mAP of the validation split under protocol `clip`, in percent."""
-        self.model.eval()
-        logits = []
-        with torch.inference_mode():
+        """Sample mAP of the validation split under protocol `clip`, in percent, each video once."""
+        self.kept.eval()
+        logits = [torch.empty(0, len(self.classes))]
+        with torch.inference_mode(), self.fabric.autocast():
             for views in self.validation_loader:
                 (clips,) = views.values()  # (N, 1, 3, T, H, W): one view, so one size
-                logits.append(self.model(normalise(clips[:, 0].to(self.fabric.device), self.input)).float().cpu())
-        scores = torch.cat(logits).numpy()
+                logits.append(self.kept(normalise(clips[:, 0].to(self.fabric.device), self.input)).float().cpu())
+        scores = devices.gather(torch.cat(logits), len(self.validation), self.fabric).numpy()
         if not np.isfinite(scores).all():
             return -math.inf
         return metrics.sample_map(scores, self.validation.targets())
 
-    def checkpoint(self, progress: Progress) -> Checkpoint:
-        """The best weights, with all that made them."""
+    def save(self, progress: Progress) -> None:
+        """Write the resume state."""
+        progress.scaler = self._scaler_state()
+        self.state.save(progress, self._tensors(), self.optimizer.optimizer)
+
+    def keep_best(self) -> None:
+        """Keep the present weights as the best."""
+        self.state.keep_best(self.kept.state_dict())
+
+    def finish(self, progress: Progress, out: Path) -> None:
+        """Write the best weights with all that made them, and delete the resume state."""
         if progress.best_epoch < 0:
             raise BadInput("No epoch ended with finite validation scores. Lower train.optim.lr.")
-        weights = self.state.best()
-        result = {"epoch": progress.best_epoch, "val_mAP": progress.best_map}
-        return Checkpoint(weights, {**self.recipe, "result": result}, self.classes, self.input)
+        if self.fabric.is_global_zero:
+            result = {"epoch": progress.best_epoch, "val_mAP": progress.best_map}
+            recipe = {**self.recipe, "machines": progress.machines, "result": result}
+            Checkpoint(self.state.best(), recipe, self.classes, self.input).write(out)
+            self.state.forget()
+        if self.watches:
+            seconds, waited = sum(w.elapsed for w in self.watches), sum(w.waited for w in self.watches)
+            steps = (progress.step - self.first_step) / seconds
+            _say(
+                f"trained {len(self.watches)} epochs in {clock(seconds)} (without validation): "
+                f"{steps * self.config.train.batch:.0f} clips/s, {waited / seconds:.0%} of it waiting for data"
+            )
+        devices.close(self.fabric)
+
+    def where(self, progress: Progress) -> str:
+        """For messages: how far the training is."""
+        return f"step {progress.step} of {self.total_steps} ({self.state.folder})"
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """The weights, and their average, under names that do not clash: what a resumed run needs."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        if self.ema is not None:
+            tensors |= {f"ema.{name}": tensor for name, tensor in self.ema.module.state_dict().items()}
+        return tensors
+
+    def _scaler_state(self, load: dict[str, float] | None = None) -> dict[str, float]:
+        """The state of the gradient scaler of fp16; nothing for other precisions."""
+        precision = self.fabric.strategy.precision
+        if load:
+            precision.load_state_dict(load)
+        return dict(precision.state_dict())
+
+    def _diverged(self, what: str, step: int) -> BadInput:
+        return BadInput(
+            f"{what} at step {step} (epoch {step // self.batches.steps + 1}). Weights of earlier epochs, if there were "
+            f"any, stay in {self.state.folder}. Lower train.optim.lr or train.optim.clip_norm in conf/model/."
+        )
 
 
-class _Stopwatch:
-    """How long a loop lasts, and how much of that it waits for its iterable."""
-
-    def __init__(self) -> None:
-        self.start = time.monotonic()
-        self.waited, self.count = 0.0, 0
-
-    @property
-    def elapsed(self) -> float:
-        return max(time.monotonic() - self.start, 1e-9)
-
-    @property
-    def share(self) -> float:
-        return self.waited / self.elapsed
-
-    def watch(self, items: Iterable[Any]) -> Iterator[Any]:
-        iterator = iter(items)
-        while True:
-            before = time.monotonic()
-            try:
-                item = next(iterator)
-            except StopIteration:
-                return
-            self.waited += time.monotonic() - before
-            self.count += 1
-            yield item
+RECORDED = ("threads", "precision", "tf32", "clips_per_device", "channels_last", "compile")
+"""Settings of the machine that change a result, if only in the last bit."""
 
 
-def _recipe(config: ModelConfig, on: Machine, device: str, manifest: Manifest, store: FrameStore) -> dict[str, Any]:
-    """All that makes the weights, as plain values."""
+@rank_zero_only
+def _say(message: str) -> None:
+    log.info("%s", message)
+
+
+def _recipe(config: ModelConfig, manifest: Manifest, store: FrameStore) -> dict[str, Any]:
+    """All that makes the weights but the machine, as plain values."""
     labels = work.fingerprint(manifest.table[["video", "split", "labels"]].values.tolist(), manifest.classes)
     return {
         **params.plain(config),
-        "threads": on.threads,
-        "device": device,
         "data": {"frames": store.content_key(), "labels": labels},
         "versions": {"torch": torch.__version__} | {name: importlib.metadata.version(name) for name in VERSIONS},
     }
-
-
-def _curves(out: Path, progress: Progress) -> DVCLiveLogger:
-    """The training curves, with what earlier runs had logged."""
-    live = Live(dir=str(out / "curves"), dvcyaml=False, save_dvc_exp=False)
-    curves = DVCLiveLogger(experiment=live)
-    for number, row in enumerate(progress.history):
-        curves.log_metrics(row, step=number + 1)  # from 1: the logger takes 0 for "no step given"
-    return curves

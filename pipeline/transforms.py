@@ -13,7 +13,9 @@ import simplejpeg
 import torch
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import RandAugment
 from torchvision.transforms.v2 import functional as F
+from torchvision.tv_tensors import Video
 
 PLACES = {"left": 0.0, "centre": 0.5, "right": 1.0}
 """Where a test crop lies on the longer side: top, centre, bottom of an upright frame."""
@@ -27,6 +29,20 @@ class InputSpec:
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class RandAugmentConfig:
+    """RandAugment (arXiv:1909.13719), as torchvision has it."""
+
+    ops: int
+    """Operations a clip."""
+    magnitude: int
+    """Of each, 0 .. 30."""
+
+    def __post_init__(self) -> None:
+        if self.ops < 1 or not 0 <= self.magnitude <= 30:
+            raise ValueError("rand_augment needs ops of at least 1 and a magnitude in 0..30")
 
 
 @dataclass(frozen=True)
@@ -46,6 +62,8 @@ class AugmentConfig:
     sides: tuple[int, ...] = ()
     flip: bool = True
     """Mirror half of the clips; off where left and right mean something."""
+    rand_augment: RandAugmentConfig | None = None
+    """The same operations on all frames of a clip, after crop and flip; null: none."""
 
     def __post_init__(self) -> None:
         if self.kind == "scale_jitter" and not (self.ratios and all(0 < ratio <= 1 for ratio in self.ratios)):
@@ -84,6 +102,8 @@ def training_crop(frames: Tensor, config: AugmentConfig, rng: np.random.Generato
     cropped = draw(frames, config, rng)
     if config.flip and rng.random() < 0.5:
         cropped = F.horizontal_flip(cropped)
+    if config.rand_augment is not None:
+        cropped = _rand_augment(cropped, config.rand_augment, rng)
     return cropped.transpose(0, 1).contiguous()
 
 
@@ -155,6 +175,13 @@ def _random_side(frames: Tensor, config: AugmentConfig, rng: np.random.Generator
     height, width = resized.shape[-2:]
     top, left = rng.integers(height - config.crop + 1), rng.integers(width - config.crop + 1)
     return _cut(resized, Box(int(top), int(left), config.crop, config.crop))
+
+
+def _rand_augment(frames: Tensor, config: RandAugmentConfig, rng: np.random.Generator) -> Tensor:
+    augment = RandAugment(config.ops, config.magnitude, interpolation=InterpolationMode.BILINEAR)
+    with torch.random.fork_rng(devices=[]):  # torchvision draws from torch's hidden state
+        torch.manual_seed(int(rng.integers(2**62)))
+        return augment(Video(frames)).as_subclass(Tensor)
 
 
 def _cut(frames: Tensor, box: Box) -> Tensor:

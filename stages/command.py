@@ -1,30 +1,43 @@
 """How every stage is run: `python -m stages.<stage> PATH ...`, by DVC or by hand."""
 
 import argparse
+import contextlib
 import inspect
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from pipeline import compose
 from pipeline.errors import BadInput
+from pipeline.interruption import Stopped
+
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
+"""What launchers call the number of a process."""
 
 
 def run(main: Callable[..., None]) -> None:
     """Call `main` with the command line's arguments, one for each of its parameters.
 
-    What the user can mend is printed as one message; anything else keeps its traceback.
+    What the user can mend is printed as one message; anything else keeps its traceback. Of several processes that
+    share a stage, only the first talks.
     """
     module = sys.modules[main.__module__]
     parser = argparse.ArgumentParser(description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for parameter in inspect.signature(main).parameters.values():
         parser.add_argument(parameter.name, type=parameter.annotation)
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    first = not any(int(os.environ.get(rank) or 0) for rank in RANKS)
+    level = logging.INFO if first else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     try:
-        compose.announce(Path("params.yaml"), Path("conf"))
-        main(**vars(arguments))
+        with contextlib.nullcontext() if first else contextlib.redirect_stdout(None):
+            compose.announce(Path("params.yaml"), Path("conf"))
+            main(**vars(arguments))
+    except Stopped as stopped:
+        logging.getLogger(__name__).info("stopped at %s; run the same command to go on", stopped)
+        sys.exit(stopped.status)
     except BadInput as error:
         told = str(error).rpartition(f"{BadInput.__name__}: ")[2]  # a loader's worker wraps it in its traceback
-        sys.exit(f"error: {told.rstrip()}")
+        sys.exit(f"error: {told.rstrip()}" if first else 1)

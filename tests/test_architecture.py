@@ -11,13 +11,13 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 FILES = sorted(file.relative_to(ROOT) for file in (ROOT / "pipeline").rglob("*.py"))
 FLOORS = [  # a module imports from the floors below its own, never from its own or above
     "errors",
-    "params work pickles",
+    "params work pickles interruption stopwatch",
     "machine catalog tables compose",
     "records ledger",
     "demo_clip",
-    "demo frames store sampling views transforms statistics metrics layers weights anatomy",
-    "extraction clips models losses datasets importers optim checkpoint resume predictions",
-    "pretrained recipe",
+    "demo frames store sampling views transforms statistics metrics mixing layers weights anatomy",
+    "extraction clips models losses datasets importers optim devices checkpoint resume predictions",
+    "pretrained recipe curves",
     "training inference ensemble results",
     "fusion compare zoo",
     "appraisal",
@@ -29,6 +29,7 @@ TALK = {  # what a stage says, never what it writes: a change of these must reru
     Path("stages/command.py"),
     Path("pipeline/__init__.py"),
     Path("pipeline/errors.py"),
+    Path("pipeline/interruption.py"),
     Path("pipeline/compose.py"),
 }
 

@@ -18,8 +18,8 @@ import simplejpeg
 from pipeline import extraction, frames, ledger, records, tables
 from pipeline.errors import BadInput
 from pipeline.frames import ExtractConfig
-from pipeline.machine import Machine
 from pipeline.records import Manifest, VideoRecord
+from tests import tiny
 from tests.corpus import FFMPEG, ffmpeg
 
 ROOT = Path(__file__).parents[1]
@@ -64,7 +64,7 @@ class Corpus:
         )
 
     def extract(self, config: ExtractConfig = CONFIG, binary: str | None = None) -> None:
-        machine = Machine(self.workers, 1, "cpu", str(self.home / "work"), binary, 60.0)
+        machine = tiny.machine(self.home / "work", workers=self.workers, ffmpeg=binary)
         extraction.extract(self.manifest, self.root, self.out, self.broken, config, machine)
 
     def shard_of(self, video: str) -> str:
@@ -513,7 +513,7 @@ def test_a_missing_ffmpeg_stops_before_any_work(corpus: Corpus, decoded: list[st
 
 def test_a_missing_root_stops_before_any_work(corpus: Corpus, decoded: list[str]):
     manifest = corpus.manifest
-    machine = Machine(1, 1, "cpu", str(corpus.home / "work"), None, 60.0)
+    machine = tiny.machine(corpus.home / "work")
 
     with pytest.raises(BadInput, match=r"nowhere is no folder. Set dataset.root"):
         extraction.extract(manifest, corpus.home / "nowhere", corpus.out, corpus.broken, CONFIG, machine)

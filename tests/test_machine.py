@@ -1,5 +1,6 @@
 """The machine section: FFmpeg is found before work starts, and a pool keeps order, bounds and errors."""
 
+import dataclasses
 import subprocess
 import threading
 import time
@@ -9,15 +10,16 @@ from typing import Any
 
 import imageio_ffmpeg
 import pytest
+import yaml
 
 from pipeline import machine, params
 from pipeline.errors import BadInput
 from pipeline.machine import Machine
+from tests import tiny
 
 
 def settings(**changed: Any) -> dict[str, Any]:
-    right = dict(workers=2, threads=1, accelerator="cpu", scratch="work", ffmpeg=None, save_seconds=60)
-    return right | changed
+    return dataclasses.asdict(tiny.machine(Path("work"), workers=2)) | changed
 
 
 def build(**changed: Any) -> Machine:
@@ -38,16 +40,25 @@ def test_cores_are_counted_where_the_system_knows_no_affinity(monkeypatch: pytes
     assert build(workers=0).processes == 7
 
 
-@pytest.mark.parametrize("wrong", [{"workers": -1}, {"threads": 0}, {"save_seconds": -1}, {"accelerator": "tpu"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"workers": -1},
+        {"threads": 0},
+        {"save_seconds": -1},
+        {"accelerator": "tpu"},
+        {"devices": -1},
+        {"clips_per_device": 0},
+        {"precision": "int8"},
+    ],
+)
 def test_settings_that_no_machine_has_are_refused(wrong: dict[str, Any]):
     with pytest.raises(BadInput, match="machine"):
         build(**wrong)
 
 
 def test_the_section_is_read_from_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    (tmp_path / "params.yaml").write_text(
-        "machine: {workers: 5, threads: 1, accelerator: cpu, scratch: work, ffmpeg: null, save_seconds: 60}"
-    )
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"machine": settings(workers=5)}))
     monkeypatch.chdir(tmp_path)
 
     assert machine.load().workers == 5

@@ -17,6 +17,12 @@ from tests.golden import keys
 # - dense in training with several starts: there the last start is never drawn
 # - dense, one clip in the test path: there it begins at frame 0, and only the val path takes the middle
 CASES = keys.read("sampling_xt_visible")["cases"]
+# The repository of TSM, from 1 as well. Left out, since our rule is another:
+# - segments, validation, no more frames than segments: there all are the first frame (its test path is as ours)
+# - segments, two clips: there the second lies at the beginning of each part
+# - dense: there the window is 64 frames whatever T, so only a T that divides 64 has the same; training and validation
+#   never draw the last start, and validation draws at random
+TSM_CASES = keys.read("sampling_tsm")["cases"]
 
 
 def segments(frames: int) -> SamplerConfig:
@@ -89,6 +95,25 @@ def test_the_centre_of_segments_is_the_published_codes(case: dict[str, Any]):
     ours = sampling.testing_clips(config_of(case), case["frames"], clips=1)
 
     assert (ours.ravel() + 1).tolist() == case["val"] == case["test"]
+
+
+@pytest.mark.parametrize("case", [case for case in TSM_CASES if not case["dense"]])
+def test_the_centre_of_segments_is_that_of_tsms_repository(case: dict[str, Any]):
+    ours = (sampling.testing_clips(segments(case["segments"]), case["frames"], clips=1).ravel() + 1).tolist()
+
+    assert ours == case["test"]
+    if case["frames"] > case["segments"]:
+        assert ours == case["val"]
+    if case["frames"] >= case["segments"]:
+        drawn = sampling.training_clip(segments(case["segments"]), case["frames"], NumbersOfTheGoldenFile())  # type: ignore[arg-type]
+        assert (drawn + 1).tolist() == case["train"]
+
+
+@pytest.mark.parametrize("case", [case for case in TSM_CASES if case["dense"] and 64 % case["segments"] == 0])
+def test_ten_dense_clips_are_those_of_tsms_repository(case: dict[str, Any]):
+    config = dense(case["segments"], 64 // case["segments"])
+
+    assert (sampling.testing_clips(config, case["frames"], clips=10).ravel() + 1).tolist() == case["test"]
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case["dense"] and case["clips"] == 1])

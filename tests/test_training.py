@@ -1,7 +1,11 @@
+import dataclasses
+import hashlib
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +15,16 @@ import tiny
 import torch
 from safetensors.torch import load_file
 
-from pipeline import optim, sampling, training, transforms
+from pipeline import catalog, interruption, optim, resume, sampling, training, transforms
 from pipeline.checkpoint import FILE, Checkpoint
 from pipeline.clips import generator, read_frames
 from pipeline.errors import BadInput
+from pipeline.mixing import MixConfig
+from pipeline.optim import OptimConfig
 from pipeline.recipe import LossConfig
+
+NIGHTLY = int(os.environ.get("NIGHTLY", "0"))
+"""How many random trials `make nightly` runs; `make test` runs three."""
 
 
 def weights(folder: Path) -> bytes:
@@ -89,7 +98,18 @@ def test_the_recipe_says_all_that_made_the_weights(tmp_path):
     recipe = json.loads((out / "recipe.json").read_text())
     assert recipe["arch"] == "tsn"
     assert recipe["train"]["optim"]["lr"] == 0.05
-    assert recipe["threads"] == 1
+    assert recipe["machines"] == [
+        {
+            "device": "cpu",
+            "devices": 1,
+            "threads": 1,
+            "precision": "32",
+            "tf32": False,
+            "clips_per_device": None,
+            "channels_last": False,
+            "compile": False,
+        }
+    ]
     assert set(recipe["data"]) == {"frames", "labels"}
     assert recipe["versions"]["torch"] == torch.__version__
 
@@ -112,7 +132,7 @@ def test_the_resume_state_is_gone_when_training_ends(tmp_path):
     assert list((tmp_path / "out-work" / "train").iterdir()) == []
 
 
-class Stopped(Exception):
+class Killed(Exception):
     pass
 
 
@@ -121,17 +141,17 @@ def test_a_run_that_stops_at_any_step_ends_with_the_same_bytes(tmp_path, monkeyp
     whole, _ = fit(tmp_path, "whole")
     original = training._Run.step
 
-    def stops(self, clip, targets, lr, step):
+    def stops(self, pieces, lr, step, stop):
         if step == at:
-            raise Stopped
-        return original(self, clip, targets, lr, step)
+            raise Killed
+        return original(self, pieces, lr, step, stop)
 
     with monkeypatch.context() as patch:
         patch.setattr(training._Run, "step", stops)
-        with pytest.raises(Stopped):
+        with pytest.raises(Killed):
             fit(tmp_path, "resumed", save_seconds=0)
     resumed_at = []
-    monkeypatch.setattr(training._Run, "step", lambda s, c, t, lr, n: resumed_at.append(n) or original(s, c, t, lr, n))
+    monkeypatch.setattr(training._Run, "step", lambda s, p, lr, n, q: resumed_at.append(n) or original(s, p, lr, n, q))
     resumed, _ = fit(tmp_path, "resumed", save_seconds=0)
     assert resumed_at[0] == at, "it went on at the step that was not taken"
     assert weights(resumed) == weights(whole)
@@ -141,59 +161,234 @@ def test_a_run_that_stops_at_any_step_ends_with_the_same_bytes(tmp_path, monkeyp
 def test_a_run_that_stops_while_it_validates_validates_again(tmp_path, monkeypatch):
     whole, _ = fit(tmp_path, "whole")
     with monkeypatch.context() as patch:
-        patch.setattr(training._Run, "validate", lambda self: (_ for _ in ()).throw(Stopped))
-        with pytest.raises(Stopped):
+        patch.setattr(training._Run, "validate", lambda self: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
             fit(tmp_path, "resumed", save_seconds=0)
     resumed, _ = fit(tmp_path, "resumed")
     assert weights(resumed) == weights(whole)
 
 
+LONG = {"model": {"epochs": 12}, "machine": {"save_seconds": 0}}
+
+
+def start(tmp_path: Path, name: str, settings: dict) -> subprocess.Popen:
+    """Training in a process of its own."""
+    tiny.corpus(tmp_path / "lmdb")
+    script = Path(__file__).parent / "train_tiny.py"
+    command = [sys.executable, str(script), str(tmp_path), name, json.dumps(settings)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+def wait_until_it_trains(tmp_path: Path, name: str, process: subprocess.Popen) -> None:
+    while not list((tmp_path / f"{name}-work" / "train").glob(f"{name}-*/state.safetensors")):
+        assert process.poll() is None, "it ended before it could be stopped"
+        time.sleep(0.002)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> bytes:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    assert start(folder, "whole", LONG).wait() == 0
+    return weights(folder / "whole")
+
+
 @pytest.mark.slow
-def test_a_killed_process_goes_on_where_it_was(tmp_path):
-    """SIGKILL after the first saved state, from outside, then a second process."""
-    whole, _ = fit(tmp_path, "whole", tiny.model(epochs=6))
-    script = (
-        "import sys, pathlib; sys.path[:0] = [sys.argv[2], sys.argv[3]]\n"
-        "import tiny; from pipeline import training\n"
-        "p = pathlib.Path(sys.argv[1])\n"
-        "training.fit(tiny.model(epochs=6), *tiny.corpus(p / 'lmdb'), p / 'killed',"
-        " tiny.machine(p / 'killed-work', save_seconds=0))\n"
-    )
-    here = Path(__file__).parent
-    command = [sys.executable, "-c", script, str(tmp_path), str(here.parent), str(here)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    while not list((tmp_path / "killed-work").rglob("state.safetensors")):
-        assert process.poll() is None, "it ended before it could be killed"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert not (tmp_path / "killed" / FILE).exists()
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
-    assert weights(tmp_path / "killed") == weights(whole)
+@pytest.mark.parametrize("trial", range(NIGHTLY or 3))
+def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, uninterrupted, trial):
+    """SIGKILL, SIGTERM and SIGINT in turn, each a random while after training has begun, with other worker counts."""
+    rng = np.random.default_rng(trial)
+    for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
+        process = start(tmp_path, "out", LONG | {"machine": {"save_seconds": 0, "workers": int(rng.integers(1, 4))}})
+        wait_until_it_trains(tmp_path, "out", process)
+        time.sleep(rng.uniform(0, 0.35))
+        process.send_signal(number)
+        process.wait()
+    assert start(tmp_path, "out", LONG).wait() == 0
+    assert weights(tmp_path / "out") == uninterrupted
+    assert not list((tmp_path / "out-work" / "train").iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_polite_signal_stops_at_the_next_step_with_all_work_saved(tmp_path, number):
+    settings = {"model": {"epochs": 10000}, "machine": {"save_seconds": 9999}}
+    process = start(tmp_path, "out", settings)
+    wait_until_it_trains(tmp_path, "out", process)
+    time.sleep(1)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == 128 + number
+    (state,) = (tmp_path / "out-work").rglob("state.safetensors")
+    progress = json.loads(bytes(load_file(state)["progress"].tolist()))["progress"]
+    assert progress["step"] > 0
+    assert len(progress["losses"]) == progress["step"] - 2 * len(progress["history"])
+
+
+def test_the_first_signal_asks_and_the_next_one_ends_at_once():
+    with interruption.listen() as request:
+        signal.raise_signal(signal.SIGINT)
+        assert request.number == signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def stopped_early(tmp_path: Path, monkeypatch) -> Path:
+    """The resume state of a run that stopped after its first epoch."""
+    original = training._Run.step
+
+    def stops(self, pieces, lr, step, stop):
+        if step == 2:
+            raise Killed
+        return original(self, pieces, lr, step, stop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Run, "step", stops)
+        with pytest.raises(Killed):
+            fit(tmp_path, "out", save_seconds=0)
+    (folder,) = (tmp_path / "out-work" / "train").iterdir()
+    return folder
+
+
+@pytest.mark.parametrize("name", ["state.safetensors", "best.safetensors"])
+def test_a_lost_resume_state_is_an_error_and_never_a_silent_restart(tmp_path, monkeypatch, name):
+    (stopped_early(tmp_path, monkeypatch) / name).unlink()
+    with pytest.raises(BadInput, match=f"{name} cannot be read .* Put it back, or delete .* to start from the first"):
+        fit(tmp_path, "out")
+
+
+def test_a_full_disk_is_an_error_that_keeps_the_last_state(tmp_path, monkeypatch):
+    state = stopped_early(tmp_path, monkeypatch) / "state.safetensors"
+    before = state.read_bytes()
+
+    def full(tensors, path):
+        Path(path).write_bytes(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resume, "save_file", full)
+        with pytest.raises(BadInput, match=r"cannot be written .*No space left.* What was saved before is intact"):
+            fit(tmp_path, "out", save_seconds=0)
+    assert state.read_bytes() == before
+    assert [path.name for path in state.parent.iterdir() if "partial" in path.name] == []
+
+
+@pytest.mark.parametrize("optimiser", ["adamw", "lamb", "madgrad"])
+def test_any_optimiser_resumes_to_the_same_bytes(tmp_path, monkeypatch, optimiser):
+    config = tiny.model(optim=OptimConfig(0.001, 0.01, None, name=optimiser))
+    whole, _ = fit(tmp_path, "whole", config)
+    original = training._Run.step
+
+    def stops(self, pieces, lr, step, stop):
+        if step == 3:
+            raise Killed
+        return original(self, pieces, lr, step, stop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Run, "step", stops)
+        with pytest.raises(Killed):
+            fit(tmp_path, "out", config, save_seconds=0)
+    resumed, _ = fit(tmp_path, "out", config)
+    assert weights(resumed) == weights(whole)
+
+
+def test_the_average_of_the_weights_is_validated_kept_and_resumed(tmp_path, monkeypatch):
+    config = tiny.model(ema=0.9)
+    whole, _ = fit(tmp_path, "whole", config)
+    plain, _ = fit(tmp_path, "plain")
+    assert (load_file(whole / FILE)["classifier.weight"] != load_file(plain / FILE)["classifier.weight"]).any()
+    original = training._Run.validate
+
+    def stops(self, seen=[]):  # noqa: B006 - counts the calls
+        seen.append(1)
+        if len(seen) == 2:
+            raise Killed
+        return original(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Run, "validate", stops)
+        with pytest.raises(Killed):
+            fit(tmp_path, "out", config)
+    resumed, _ = fit(tmp_path, "out", config)
+    assert weights(resumed) == weights(whole)
+
+
+def test_the_average_follows_its_formula(tmp_path, monkeypatch):
+    seen = []
+    original = training._Run._update
+
+    def watched(self, step):
+        original(self, step)
+        seen.append((self.network.classifier.weight.detach().clone(), self.ema.module.classifier.weight.clone()))
+
+    monkeypatch.setattr(training._Run, "_update", watched)
+    fit(tmp_path, "out", tiny.model(epochs=1, ema=0.9))
+    (_, first), (weight, second) = seen
+    torch.testing.assert_close(second, 0.9 * first + 0.1 * weight)
+
+
+def test_accumulated_pieces_have_the_gradient_of_the_whole_batch(tmp_path):
+    """With frozen batch norms, whose statistics would be those of a piece."""
+    config = tiny.model(epochs=1, batch=4)
+    for name, most in (("whole", None), ("pieces", 1), ("uneven", 3)):
+        exact = dataclasses.replace(config, options=config.options | {"dropout": 0.0, "partial_bn": True})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.nn.BatchNorm2d, "train", lambda self, mode=True: torch.nn.Module.train(self, False))
+            fit(tmp_path, name, exact, clips_per_device=most)
+    whole, pieces, uneven = (load_file(tmp_path / name / FILE) for name in ("whole", "pieces", "uneven"))
+    for name, tensor in whole.items():
+        torch.testing.assert_close(pieces[name], tensor, rtol=1e-5, atol=1e-6, msg=name)
+        torch.testing.assert_close(uneven[name], tensor, rtol=1e-5, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("settings", [{"channels_last": True}, {"precision": "bf16"}])
+def test_other_layouts_and_precisions_train_to_the_same_within_their_precision(tmp_path, settings):
+    config = tiny.model(epochs=2)
+    _, plain = fit(tmp_path, "plain", config)
+    _, other = fit(tmp_path, "other", config, **settings)
+    rel = 0.05 if "precision" in settings else 1e-4
+    assert other.history[0]["loss"] == pytest.approx(plain.history[0]["loss"], rel=rel)
+
+
+def test_a_compiled_network_trains_to_the_same(tmp_path, monkeypatch):
+    """The compiler's code generation, which takes a minute, is left out, and dropout, which draws its own numbers."""
+    original = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda network, **_: original(network, backend="aot_eager"))
+    config = tiny.model(epochs=1)
+    config.options["dropout"] = 0.0
+    _, plain = fit(tmp_path, "plain", config)
+    out, other = fit(tmp_path, "other", config, compile=True)
+    assert other.history[0]["loss"] == pytest.approx(plain.history[0]["loss"], rel=1e-4)
+    assert list(load_file(out / FILE)) == list(load_file(tmp_path / "plain" / FILE))
+
+
+def test_mixed_clips_train(tmp_path):
+    _, progress = fit(tmp_path, "out", tiny.model(epochs=2, mix=MixConfig(mixup=0.8, cutmix=1.0)))
+    assert all(np.isfinite(row["loss"]) for row in progress.history)
 
 
 def test_a_damaged_resume_state_is_an_error_that_names_it(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(training._Run, "validate", lambda self: (_ for _ in ()).throw(Stopped))
-        with pytest.raises(Stopped):
+        patch.setattr(training._Run, "validate", lambda self: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
             fit(tmp_path, "out", save_seconds=0)
     (state,) = (tmp_path / "out-work").rglob("state.safetensors")
     state.write_bytes(state.read_bytes()[:-100])
-    with pytest.raises(BadInput, match="state.safetensors cannot be read .* Delete .* to start from the first step"):
+    with pytest.raises(BadInput, match="state.safetensors cannot be read .* delete .* to start from the first step"):
         fit(tmp_path, "out")
 
 
 def test_weights_of_an_earlier_run_do_not_lie_beside_new_curves(tmp_path, monkeypatch):
     out, _ = fit(tmp_path, "out")
-    monkeypatch.setattr(training._Run, "validate", lambda self: (_ for _ in ()).throw(Stopped))
-    with pytest.raises(Stopped):
+    monkeypatch.setattr(training._Run, "validate", lambda self: (_ for _ in ()).throw(Killed))
+    with pytest.raises(Killed):
         fit(tmp_path, "out", tiny.model(lr=0.01))
     assert not (out / FILE).exists()
 
 
 def test_another_setting_never_resumes_an_old_state(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(training._Run, "validate", lambda self: (_ for _ in ()).throw(Stopped))
-        with pytest.raises(Stopped):
+        patch.setattr(training._Run, "validate", lambda self: (_ for _ in ()).throw(Killed))
+        with pytest.raises(Killed):
             fit(tmp_path, "out", tiny.model(lr=0.05))
     _, progress = fit(tmp_path, "out", tiny.model(lr=0.01))
     assert progress.step == 3 * 2
@@ -203,8 +398,9 @@ def test_another_setting_never_resumes_an_old_state(tmp_path, monkeypatch):
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_best_weights(tmp_path, monkeypatch):
     original = training._Run.step
 
-    def explodes(self, clip, targets, lr, step):
-        return original(self, clip, targets * (float("nan") if step == 3 else 1), lr, step)
+    def explodes(self, pieces, lr, step, stop):
+        factor = float("nan") if step == 3 else 1
+        return original(self, tuple((clip, targets * factor) for clip, targets in pieces), lr, step, stop)
 
     monkeypatch.setattr(training._Run, "step", explodes)
     with pytest.raises(BadInput, match=r"The loss is nan at step 3 \(epoch 2\).*Lower train.optim.lr"):
@@ -235,3 +431,38 @@ def test_a_misspelt_model_option_is_refused_before_work():
     config = tiny.model()
     with pytest.raises(BadInput, match="'framez'.*Did you mean 'frames'"):
         training.ModelConfig("tsn", {"framez": 8}, config.clip, config.train).build(3)
+
+
+@pytest.mark.parametrize("name", ["lsep", "wlsep", "warp"])
+def test_a_ranking_loss_refuses_blended_labels_before_work(tmp_path, name):
+    with pytest.raises(BadInput, match=f"'{name}' ranks classes.*Switch off train.mix"):
+        fit(tmp_path, "out", tiny.model(loss=LossConfig(name, {}), mix=MixConfig(mixup=0.8)))
+
+
+@pytest.mark.parametrize("name", catalog.names("losses"))
+def test_every_loss_learns_the_colours(tmp_path, name):
+    scale = {"bce": 10.0, "asymmetric": 40.0}.get(name, 3.0)
+    _, progress = fit(tmp_path, "out", tiny.model(epochs=12, loss=LossConfig(name, {"scale": scale})))
+    assert progress.best_map > 90
+
+
+def test_training_starts_from_a_checkpoint_whose_hash_is_in_the_recipe(tmp_path):
+    first, _ = fit(tmp_path, "first")
+    file = first / FILE
+    config = tiny.model(epochs=1, lr=1e-9, pretrained=str(file))
+    out, _ = fit(tmp_path, "second", config)
+    for name, tensor in load_file(file).items():
+        if not name.endswith(("running_mean", "running_var", "num_batches_tracked")):
+            torch.testing.assert_close(load_file(out / FILE)[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+    assert Checkpoint.read(out).recipe["pretrained"] == {
+        "source": "ours",
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
+
+
+def test_a_checkpoint_that_does_not_fit_stops_before_work(tmp_path):
+    first, _ = fit(tmp_path, "first", tiny.model(epochs=1))
+    config = tiny.model(pretrained=str(first / FILE))
+    config.options["backbone_options"] = {"stem_width": 4, "channels": [8, 8, 8, 16]}
+    with pytest.raises(BadInput, match="does not fit the model"):
+        fit(tmp_path, "second", config)

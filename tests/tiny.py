@@ -32,13 +32,16 @@ def corpus(folder: Path, train: int = 8, val: int = 4, test: int = 3) -> tuple[M
             if split == "train" or index < number - 1:
                 values.append((f"{split}{index}", store.encode(_jpegs(names, seed=len(values)), 40, 32)))
                 rows.append((f"{split}{index}", "shard-00000", FRAMES, 40, 32))
+    manifest = Manifest.from_records(records, list(COLOURS))
+    seen = manifest.split("train")
+    found = manifest, statistics.count(seen.targets(), seen.classes)
+    if (folder / store.INDEX).is_file():  # made before, perhaps for several processes that read it
+        return found[0], FrameStore(folder), found[1]
     folder.mkdir(parents=True, exist_ok=True)
     store.write_shard(folder / "shard-00000.lmdb", sorted(values))
     tables.write(folder / store.INDEX, pd.DataFrame(sorted(rows), columns=list(store.COLUMNS)))
     tables.write(folder / store.SHARDS, pd.DataFrame({"shard": ["shard-00000"], "key": ["0"]}))
-    manifest = Manifest.from_records(records, list(COLOURS))
-    seen = manifest.split("train")
-    return manifest, FrameStore(folder), statistics.count(seen.targets(), seen.classes)
+    return found[0], FrameStore(folder), found[1]
 
 
 def model(epochs: int = 3, lr: float = 0.05, **train: object) -> ModelConfig:
@@ -48,7 +51,7 @@ def model(epochs: int = 3, lr: float = 0.05, **train: object) -> ModelConfig:
         batch=3,
         seed=0,
         loss=LossConfig("bce", {"scale": 10.0}),
-        optim=OptimConfig(lr, 0.9, True, 1e-4, 20.0),
+        optim=OptimConfig(lr, 1e-4, 20.0, options={"momentum": 0.9, "nesterov": True}),
         schedule=ScheduleConfig("cosine"),
         augment=AugmentConfig("random_side", 32, sides=(32, 40)),
     )
@@ -56,8 +59,12 @@ def model(epochs: int = 3, lr: float = 0.05, **train: object) -> ModelConfig:
     return ModelConfig("tsn", SMALL_NET | {"dropout": 0.5}, clip, TrainConfig(**(settings | train)))
 
 
-def machine(scratch: Path, workers: int = 1, save_seconds: float = 60.0) -> Machine:
-    return Machine(workers, 1, "cpu", str(scratch), None, save_seconds)
+def machine(scratch: Path, **settings: object) -> Machine:
+    given = dict(
+        workers=1, threads=1, accelerator="cpu", devices=0, precision="32", tf32=False, clips_per_device=None,
+        channels_last=False, compile=False, scratch=str(scratch), ffmpeg=None, save_seconds=60.0,
+    )  # fmt: skip
+    return Machine(**given | settings)
 
 
 def _jpegs(names: list[str], seed: int) -> list[bytes]:

@@ -1,7 +1,8 @@
 """The open set of losses: pipeline/losses/<name>.py is what `loss.name: <name>` in conf/ means.
 
-A loss' file offers one thing:
+A loss' file offers two things:
 
+    SOFT_TARGETS                                  whether targets may lie between 0 and 1, as mixup makes them
     build(statistics, *, scale=1.0, <options>)    a module: logits (N, C), targets (N, C) -> scalar
 
 The keyword arguments of `build` are the options that a configuration may set. All losses compute in float32 where the

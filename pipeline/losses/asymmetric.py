@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from pipeline.statistics import ClassStatistics
 
+SOFT_TARGETS = True
+
 
 def build(
     _statistics: ClassStatistics,

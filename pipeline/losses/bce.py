@@ -14,6 +14,8 @@ from pipeline.statistics import ClassStatistics
 
 ClassWeights = Literal["none", "sqrt", "linear", "inverse_sqrt", "inverse_linear"]
 
+SOFT_TARGETS = True
+
 
 def build(
     statistics: ClassStatistics, *, scale: float = 1.0, class_weights: ClassWeights = "none", smoothing: float = 0.0

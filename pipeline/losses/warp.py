@@ -16,6 +16,8 @@ from torch.nn import functional as F
 
 from pipeline.statistics import ClassStatistics
 
+SOFT_TARGETS = False
+
 
 def build(_statistics: ClassStatistics, *, scale: float = 1.0) -> nn.Module:
     """Scaled WARP, see `WARP`."""

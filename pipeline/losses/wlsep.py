@@ -18,6 +18,8 @@ from pipeline.statistics import ClassStatistics
 
 ClassWeights = Literal["none", "min_count"]
 
+SOFT_TARGETS = False
+
 
 def build(statistics: ClassStatistics, *, scale: float = 1.0, class_weights: ClassWeights = "none") -> nn.Module:
     """Scaled wLSEP.
