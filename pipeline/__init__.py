@@ -10,7 +10,7 @@ Each noun of the domain has the file that bears its name, and a file imports onl
     floor 1   demo, demo_clip                                       the built-in corpus
               frames, store                                         video file -> JPEGs -> LMDB
               sampling, views, transforms, mixing                   which frames, which crops, which pixels
-              statistics, metrics                                   arrays in, numbers out
+              statistics, metrics, ranking                          arrays in, numbers out
               layers/                                               parts that models share
               weights, anatomy                                      a checkpoint's tensors; what their names tell
     floor 2   extraction, clips                                     whole corpora; samples for a model

@@ -26,6 +26,8 @@ def launch(on: Machine) -> Fabric:
 
     One node's processes are started here (`machine.devices`); torchrun and SLURM (`srun`) have started them already.
     """
+    if on.precision == "fp16" and (on.accelerator == "cpu" or not torch.cuda.is_available()):
+        raise BadInput("machine.precision: fp16 needs a GPU. Take 32 or bf16 in conf/config.yaml (then `make params`).")
     torch.set_num_threads(on.threads)
     torch.backends.cudnn.allow_tf32 = on.tf32
     torch.set_float32_matmul_precision("high" if on.tf32 else "highest")
@@ -39,8 +41,6 @@ def launch(on: Machine) -> Fabric:
         # Buffers need no broadcast: batch norms are synchronised, see `synchronise`.
         strategy=DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True) if several else "auto",
     )
-    if on.precision == "fp16" and fabric.device.type == "cpu":
-        raise BadInput("machine.precision: fp16 needs a GPU. Take 32 or bf16 in conf/config.yaml (then `make params`).")
     fabric.launch()
     return fabric
 

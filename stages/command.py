@@ -15,6 +15,20 @@ from pipeline.interruption import Stopped
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 """What launchers call the number of a process."""
+ARGUMENTS = {
+    "model": "its name under `models` in params.yaml",
+    "manifest": "manifest.tsv: a row a video",
+    "classes": "classes.txt: a name a line",
+    "frames": "folder of the frame shards and their index",
+    "broken": "broken.tsv: the ledger of videos without frames",
+    "lmdb": "folder of the packed frames",
+    "stats": "folder of the class statistics",
+    "weights": "folder of a trained model",
+    "predictions": "folder with a folder of predictions for each model",
+    "metrics": "the figures for `dvc exp show`, written",
+    "out": "folder that is written",
+}
+"""What the stages' arguments are; dvc.yaml has the paths."""
 
 
 def run(main: Callable[..., None]) -> None:
@@ -24,9 +38,12 @@ def run(main: Callable[..., None]) -> None:
     share a stage, only the first talks.
     """
     module = sys.modules[main.__module__]
-    parser = argparse.ArgumentParser(description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    name = f"python -m stages.{Path(str(module.__file__)).stem}"
+    parser = argparse.ArgumentParser(
+        name, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for parameter in inspect.signature(main).parameters.values():
-        parser.add_argument(parameter.name, type=parameter.annotation)
+        parser.add_argument(parameter.name, type=parameter.annotation, help=ARGUMENTS[parameter.name])
     arguments = parser.parse_args()
     first = not any(int(os.environ.get(rank) or 0) for rank in RANKS)
     level = logging.INFO if first else logging.WARNING

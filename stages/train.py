@@ -2,8 +2,12 @@
 
     python -m stages.train tsm_demo data/manifest.tsv data/classes.txt data/lmdb data/stats data/models/tsm_demo
 
-Sections arch, options, clip and train of `models.<name>` in params.yaml. A run that was killed (in any way) goes on at
-the step of its last saved state when it is started again with the same settings, code and data.
+    torchrun --nproc-per-node 8 -m stages.train ...     or srun, see docs/scaling.md; the arguments stay the same
+
+Sections arch, options, clip and train of `models.<name>` in params.yaml, and section machine, which changes no recipe.
+model.safetensors, recipe.json and curves/ appear in the last argument, the first two when training has ended. SIGTERM
+and SIGINT save and stop at the next step (exit status 143, 130). Started again with the same settings, code and data,
+a run goes on at the step of its last saved state, however it ended.
 """
 
 from pathlib import Path

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.ranking import scores_and_presence
 from pipeline.statistics import ClassStatistics
 
 SOFT_TARGETS = False
@@ -43,13 +44,7 @@ class LSEP(nn.Module):
         Raises:
             ValueError: targets are not of the logits' shape, or not 0 or 1.
         """
-        present = targets == 1
-        if targets.shape != logits.shape or not (present | (targets == 0)).all():
-            raise ValueError(
-                f"lsep ranks present classes above absent ones: for logits {tuple(logits.shape)} it needs as many "
-                "targets, each 0 or 1. For mixed targets (mixup) take the loss bce or asymmetric."
-            )
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        logits, present = scores_and_presence(logits, targets)
         # The sum over pairs is a product of two sums, so nothing is larger than N x C.
         absent = logits.masked_fill(present, -torch.inf).logsumexp(dim=1)  # (N,)
         missing = (-logits).masked_fill(~present, -torch.inf).logsumexp(dim=1)

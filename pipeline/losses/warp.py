@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.ranking import scores_and_presence
 from pipeline.statistics import ClassStatistics
 
 SOFT_TARGETS = False
@@ -47,13 +48,7 @@ class WARP(nn.Module):
         Raises:
             ValueError: targets are not of the logits' shape, or not 0 or 1.
         """
-        present = targets == 1
-        if targets.shape != logits.shape or not (present | (targets == 0)).all():
-            raise ValueError(
-                f"warp ranks present classes above absent ones: for logits {tuple(logits.shape)} it needs as many "
-                "targets, each 0 or 1. For mixed targets (mixup) take the loss bce or asymmetric."
-            )
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        logits, present = scores_and_presence(logits, targets)
         losses = _rank_weights(logits) * _hinges(logits, present) / (~present).sum(dim=1, keepdim=True).clamp(min=1)
         return self.scale * losses.masked_fill(~present, 0).sum() / present.sum().clamp(min=1)
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.ranking import scores_and_presence
 from pipeline.statistics import ClassStatistics
 
 ClassWeights = Literal["none", "min_count"]
@@ -69,13 +70,7 @@ class WLSEP(nn.Module):
         Raises:
             ValueError: targets are not of the logits' shape, or not 0 or 1.
         """
-        present = targets == 1
-        if targets.shape != logits.shape or not (present | (targets == 0)).all():
-            raise ValueError(
-                f"wlsep ranks present classes above absent ones: for logits {tuple(logits.shape)} it needs as many "
-                "targets, each 0 or 1. For mixed targets (mixup) take the loss bce or asymmetric."
-            )
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        logits, present = scores_and_presence(logits, targets)
         absent = logits.masked_fill(present, -torch.inf).logsumexp(dim=1, keepdim=True)  # (N, 1)
         losses = F.softplus(absent - logits).masked_fill(~present, 0)
         if self.weights is not None:

@@ -1,0 +1,19 @@
+"""Logits and labels as a ranking loss takes them: a class is present or absent, and nothing between."""
+
+import torch
+from torch import Tensor
+
+
+def scores_and_presence(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits (N, C) in float32 at least, and which classes are present, bool (N, C).
+
+    Raises:
+        ValueError: targets are not of the logits' shape, or not 0 or 1.
+    """
+    present = targets == 1
+    if targets.shape != logits.shape or not (present | (targets == 0)).all():
+        raise ValueError(
+            f"A ranking loss puts present classes above absent ones: for logits {tuple(logits.shape)} it needs as many "
+            "targets, each 0 or 1. For mixed targets (mixup) take the loss bce or asymmetric."
+        )
+    return logits.to(torch.promote_types(logits.dtype, torch.float32)), present
