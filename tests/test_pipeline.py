@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import corpus
@@ -99,6 +100,39 @@ def test_a_setting_touches_the_stages_that_read_it_and_no_other(done, change, st
     set_params(done, change)
     assert changed(done) == stale
     set_params(done)
+    assert changed(done) == set()
+
+
+def test_the_curves_are_metrics_and_plots(done):
+    shown = json.loads(project.dvc(done, "metrics", "show", "--json").stdout)[""]["data"]
+    for model in ("tsn_demo", "tsm_demo"):
+        assert {"loss", "lr", "step", "val"} <= set(shown[f"data/models/{model}/curves/metrics.json"]["data"])
+    plots = json.loads(project.dvc(done, "plots", "show", "--json").stdout)["data"]
+    assert "data/models/tsn_demo/curves/plots/metrics/val/mAP.tsv" in plots
+
+
+def test_a_stage_by_hand_gives_the_bytes_that_it_gives_under_dvc(done, tmp_path):
+    by_hand = tmp_path / "tsn_demo"
+    inputs = ["data/manifest.tsv", "data/classes.txt", "data/lmdb", "data/stats"]
+    project.run([sys.executable, "-m", "stages.train", "tsn_demo", *inputs, str(by_hand)], done)
+    for name in ("model.safetensors", "recipe.json", "curves/metrics.json"):
+        assert (by_hand / name).read_bytes() == (done / "data/models/tsn_demo" / name).read_bytes()
+
+
+def test_another_file_of_pretrained_weights_trains_that_model_anew(done):
+    file = done / "start.safetensors"
+    shutil.copy(done / "data/models/tsn_demo/model.safetensors", file)
+    set_params(done, "models.tsn_demo.train.pretrained=start.safetensors")
+    assert project.ran(project.dvc(done, "repro")) == ["train@tsn_demo", "infer@tsn_demo", "ensemble"]
+    assert json.loads((done / "data/models/tsn_demo/recipe.json").read_text())["pretrained"]["source"] == "ours"
+    assert changed(done) == set()
+    shutil.copy(done / "data/models/tsm_demo/model.safetensors", file)
+    assert changed(done) == {"train@tsn_demo"}
+    failed = project.run([sys.executable, "-m", "dvc", "repro"], done, check=False)
+    assert "does not fit the model" in failed.stderr + failed.stdout
+    file.unlink()
+    set_params(done)
+    project.dvc(done, "repro")
     assert changed(done) == set()
 
 

@@ -157,7 +157,7 @@ def test_the_loss_of_mixed_targets_is_the_mixture_of_the_losses(name):
 
 @every_ranking_loss
 def test_a_ranking_loss_refuses_mixed_targets(name):
-    with pytest.raises(ValueError, match=rf"puts present.*\(4, 5\).*each 0 or 1.*bce or asymmetric"):
+    with pytest.raises(ValueError, match=r"puts present.*\(4, 5\).*each 0 or 1.*bce or asymmetric"):
         build(name)(noise(), 0.7 * labels())
 
 
