@@ -66,6 +66,7 @@ def fit(
                 progress.losses.append(loss)
                 if run.asked_to_stop:
                     run.save(progress)
+                    run.fabric.barrier()  # a process that ends may take the one that writes with it
                     raise Stopped(request.number or signal.SIGTERM, run.where(progress))
                 if run.state.due:
                     run.save(progress)

@@ -106,6 +106,25 @@ def test_a_killed_process_ends_the_job_and_a_run_of_one_goes_on_from_its_state(f
     assert_same(whole.weights, killed.weights)
 
 
+@pytest.mark.slow
+def test_a_signal_to_the_first_process_saves_and_ends_all_of_them(folder):
+    settings = {"model": EXACT | {"epochs": 4000}, "machine": {"devices": 2, "save_seconds": 9999}}
+    tiny.corpus(folder / "lmdb", val=5)
+    arguments = [str(SCRIPT), str(folder), "killed", json.dumps(settings)]
+    job = subprocess.Popen([sys.executable, *arguments], stderr=subprocess.DEVNULL, start_new_session=True)
+    scratch = folder / "killed-work"
+    wait_for_best(scratch, job)
+    job.send_signal(signal.SIGTERM)
+    assert job.wait(timeout=120) != 0
+    (state,) = scratch.rglob("state.safetensors")
+    progress = json.loads(bytes(load_file(state)["progress"].tolist()))["progress"]
+    assert progress["step"] == 2 * len(progress["history"]) + len(progress["losses"]) > 0
+    deadline = time.monotonic() + 60
+    while subprocess.run(["pgrep", "-g", str(job.pid)], stdout=subprocess.DEVNULL).returncode == 0:
+        assert time.monotonic() < deadline, "a process of the job is still there"
+        time.sleep(0.1)
+
+
 def wait_for_best(scratch: Path, job: subprocess.Popen) -> None:
     """Until the first epoch is over."""
     deadline = time.monotonic() + 120
