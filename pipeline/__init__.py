@@ -10,7 +10,7 @@ Each noun of the domain has the file that bears its name, and a file imports onl
     floor 1   demo, demo_clip                                       the built-in corpus
               frames, store                                         video file -> JPEGs -> LMDB
               sampling, views, transforms, mixing                   which frames, which crops, which pixels
-              statistics, metrics, ranking                          arrays in, numbers out
+              statistics, metrics, ranking, bootstrap               arrays in, numbers out
               layers/                                               parts that models share
               weights, anatomy                                      a checkpoint's tensors; what their names tell
     floor 2   extraction, clips                                     whole corpora; samples for a model
@@ -18,8 +18,11 @@ Each noun of the domain has the file that bears its name, and a file imports onl
               optim, devices                                        schedules; the processes that share a training
               checkpoint, resume, curves, predictions               files that are written and read
               pretrained, recipe                                    weights from elsewhere; what makes a model
-    floor 3   training, inference, ensemble, results                the three long jobs; their figures
-    floor 4   fusion, compare, zoo, appraisal                       an ensemble from files; experiments; models
+    floor 3   training, inference                                   the long jobs
+              rivals, blend, variants                               the search for the ensemble's weights
+              ensemble, submission, results                         scores -> a fused table; files and figures
+    floor 4   fusion                                                from prediction files to an ensemble
+              compare, zoo, appraisal                               experiments, models, a checkpoint: what people ask
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.
 """

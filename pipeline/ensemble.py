@@ -1,19 +1,23 @@
-"""Tables + weights -> one table; and the search for the weights.
+"""What is fused, and how: the section of params.yaml, the checks of the members, and their weighted mean.
 
-The fused probability is the weighted mean of the members' probabilities. Weights are not negative and sum to one. They
-are fitted to the sample mAP of the val split itself; since that flatters, a cross-fitted figure is reported too: each
-fold is fused with weights that were fitted on the other folds.
+The mean is that of the members' probabilities, of their logits (a geometric mean, in which a sure member counts for
+more), or of their ranks (in which no member's calibration counts).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 
-from pipeline import metrics
 from pipeline.errors import BadInput
 from pipeline.predictions import PredictionTable
+
+MEANS = ("probability", "logit", "rank")
+_LOWEST, _HIGHEST = np.finfo(np.float32).tiny, np.nextafter(np.float32(1), np.float32(0))
+"""A float32 probability of 0 or 1 has no logit; these are its neighbours that have one."""
 
 
 @dataclass(frozen=True)
@@ -24,21 +28,34 @@ class EnsembleConfig:
     """Models to fuse; by default every model of the set."""
     protocol: Literal["clip", "dense", "multiscale"]
     """The protocol whose probabilities are fused."""
-    weights: Literal["fitted", "uniform", "given"]
+    weights: Literal["best", "uniform", "single", "fitted", "greedy", "per_class", "given"]
+    """How the weights are found (weights.py); best is the rule with the highest cross-fitted val figure."""
+    mean: Literal["best", "probability", "logit", "rank"]
+    """What is averaged; best is chosen like the rule, and together with it."""
     given: dict[str, float] | None
     """With weights: given, the weight of each member; they are divided by their sum."""
+    subsets: dict[str, tuple[str, ...]]
+    """Name -> patterns of members (`*` and `?`): parts of the ensemble that are also tried by themselves."""
+    starts: int
+    """Random starts of the search for fitted weights."""
+    shrinkage: float
+    """Holds the weights of each class (per_class) near those of all; in videos."""
     folds: int
-    """Folds of the cross-fitted figure."""
+    """Folds of the cross-fitted figures."""
+    resamples: int
+    """Of the bootstrap that gives the 95 % intervals."""
     seed: int
-    """Of the folds."""
+    """Of folds, starts and resamples."""
     top: int
     """Classes a video in the submission file."""
 
     def __post_init__(self) -> None:
         if not self.members or len(set(self.members)) != len(self.members):
             raise ValueError("members must name at least one model, each once")
-        if self.folds < 2 or self.top < 1:
-            raise ValueError("folds must be at least 2 and top at least 1")
+        if self.folds < 2 or self.top < 1 or self.resamples < 1:
+            raise ValueError("folds must be at least 2, top and resamples at least 1")
+        if self.starts < 0 or self.shrinkage < 0:
+            raise ValueError("starts and shrinkage must not be negative")
         if (self.weights == "given") != (self.given is not None):
             raise ValueError("given holds the weights with `weights: given`, and is null otherwise")
         if self.given is not None:
@@ -47,14 +64,21 @@ class EnsembleConfig:
             if min(self.given.values()) < 0 or sum(self.given.values()) <= 0:
                 raise ValueError("given weights must not be negative, nor all zero")
 
+    def subset(self, name: str) -> list[int]:
+        """Positions of the members that a subset's patterns match."""
+        patterns = self.subsets[name]
+        return [i for i, member in enumerate(self.members) if any(fnmatchcase(member, p) for p in patterns)]
+
 
 def check_members(tables: Mapping[str, PredictionTable]) -> None:
-    """All members must speak of the same videos, classes and labels, in the same order.
+    """All members must speak of the same videos, classes and labels, in the same order, each video once.
 
     Raises:
-        BadInput: two differ; names the member, what differs and where first.
+        BadInput: names the member, or the two that differ; what is wrong, and where first.
     """
     first, *others = tables
+    for member, table in tables.items():
+        _check_unique(member, table.videos)
     for other in others:
         for what in ("videos", "classes", "labels"):
             a, b = getattr(tables[first], what), getattr(tables[other], what)
@@ -67,94 +91,68 @@ def check_members(tables: Mapping[str, PredictionTable]) -> None:
                 )
         if not np.array_equal(tables[first].broken, tables[other].broken):
             raise BadInput(f"The members {first!r} and {other!r} differ in which videos are broken. `dvc repro`.")
+    for member, table in tables.items():
+        check_scores(member, table, table.probabilities)
 
 
-def fuse(probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted mean: (M, V, C) and (M,) -> float32 (V, C)."""
-    return np.tensordot(weights, probabilities, axes=1).astype(np.float32)
+def check_scores(member: str, table: PredictionTable, scores: np.ndarray) -> None:
+    """Refuse `scores` that are not one finite number for each video and class of the table.
 
-
-def weights_for(config: EnsembleConfig, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The weights (M,) that the config asks for; `probabilities` (M, V, C) and `targets` (V, C) of the val split."""
-    if config.weights == "given":
-        assert config.given is not None
-        given = np.array([config.given[member] for member in config.members])
-        return given / given.sum()
-    if config.weights == "uniform":
-        return _uniform(len(config.members))
-    return fit_weights(probabilities, targets)
-
-
-def fit_weights(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Weights (M,) on the simplex that maximise the sample mAP of (M, V, C) probabilities.
-
-    Coordinate ascent: weight is moved between one member and all others in steps that are halved when no move helps.
-    It starts from the uniform weights and from each single member, so that it is never worse than the best of those on
-    what it is fitted to. There is no chance in it: the same input gives the same weights.
+    Raises:
+        BadInput: names the member, and the video and class of the first bad score.
     """
-    members = len(probabilities)
-    starts = [_uniform(members), *np.eye(members)]
-    return max((_ascend(probabilities, targets, start) for start in starts), key=lambda found: found[0])[1]
+    remedy = f"`dvc repro --force infer@{member}` makes it anew."
+    wanted = (len(table.videos), len(table.classes))
+    if scores.shape != wanted:
+        raise BadInput(
+            f"The member {member!r} has scores of the shape {scores.shape} for {wanted} videos and classes. {remedy}"
+        )
+    if not np.isfinite(scores).all():
+        row, column = np.argwhere(~np.isfinite(scores))[0]
+        raise BadInput(
+            f"The member {member!r} scores {table.videos[row]!r}, class {table.classes[column]!r}, with "
+            f"{scores[row, column]}, which is no number. {remedy}"
+        )
 
 
-def cross_fit(probabilities: np.ndarray, targets: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """Fused probabilities (V, C), each video's with weights fitted on the folds that it is not in."""
-    videos = probabilities.shape[1]
-    if videos < folds:
-        raise BadInput(f"{videos} val videos cannot be cut into {folds} folds. Lower ensemble.folds.")
-    fold = np.random.default_rng(seed).permutation(videos) % folds
-    fused = np.empty(probabilities.shape[1:], dtype=np.float32)
-    for number in range(folds):
-        inside = fold == number
-        weights = fit_weights(probabilities[:, ~inside], targets[~inside])
-        fused[inside] = fuse(probabilities[:, inside], weights)
-    return fused
+def scale(probabilities: np.ndarray, mean: str) -> np.ndarray:
+    """Probabilities (..., C) on the scale on which they are averaged: float32.
+
+    Ranks are shares of the video's classes: 1 is the highest, and classes that tie share their mean rank.
+    """
+    if mean == "logit":
+        inside = np.clip(probabilities, _LOWEST, _HIGHEST)
+        return np.log(inside / (1 - inside))
+    if mean == "rank":
+        rows = probabilities.reshape(-1, probabilities.shape[-1])
+        return pd.DataFrame(rows).rank(axis=1, pct=True).to_numpy(np.float32).reshape(probabilities.shape)
+    return probabilities
 
 
-def submission(table: PredictionTable, top: int) -> str:
-    """One line a video, in manifest order: the id, then the `top` best classes with their scores."""
-    count = min(top, len(table.classes))
-    order = np.argsort(-table.probabilities, axis=1, kind="stable")[:, :count]
-    lines = ["video," + ",".join(f"class_{i},score_{i}" for i in range(1, count + 1))]
-    for video, row, scores in zip(table.videos, order, table.probabilities, strict=True):
-        cells = [f"{_quoted(table.classes[i])},{scores[i]:.6f}" for i in row]
-        lines.append(f"{_quoted(video)},{','.join(cells)}")
-    return "\n".join(lines) + "\n"
+def fuse(scores: Sequence[np.ndarray] | np.ndarray, weights: np.ndarray, mean: str) -> np.ndarray:
+    """The weighted mean of scaled scores (M, V, C), back in 0..1: float32 (V, C).
+
+    Weights are (M,), or (M, C) where every class has its own. Summed member by member: the same on any thread count.
+    """
+    fused = np.zeros(scores[0].shape)
+    for weight, member in zip(weights, scores, strict=True):
+        if np.any(weight):
+            fused += weight * member
+    if mean == "logit":
+        fused = np.exp(-np.logaddexp(0, -fused))
+    return fused.astype(np.float32)
 
 
-def _ascend(probabilities: np.ndarray, targets: np.ndarray, start: np.ndarray) -> tuple[float, np.ndarray]:
-    weights, step = start, 0.5
-    best = metrics.sample_map(fuse(probabilities, weights), targets)
-    while step > 0.01:
-        moves = [_moved(weights, member, sign * step) for member in range(len(weights)) for sign in (1, -1)]
-        scored = [(metrics.sample_map(fuse(probabilities, move), targets), i) for i, move in enumerate(moves)]
-        score, chosen = max(scored, key=lambda pair: (pair[0], -pair[1]))
-        if score > best:
-            best, weights = score, moves[chosen]
-        else:
-            step /= 2
-    return best, weights
-
-
-def _moved(weights: np.ndarray, member: int, amount: float) -> np.ndarray:
-    """Add `amount` to one weight, as far as 0..1 allow, and scale the others so that the sum stays 1."""
-    wanted = min(max(weights[member] + amount, 0.0), 1.0)
-    others = 1 - weights[member]
-    if others <= 0:  # all weight lay there: share what is taken away evenly
-        moved = np.full_like(weights, (1 - wanted) / max(1, len(weights) - 1))
-    else:
-        moved = weights * (1 - wanted) / others
-    moved[member] = wanted
-    return moved / moved.sum()
-
-
-def _uniform(members: int) -> np.ndarray:
-    return np.full(members, 1 / members)
+def _check_unique(member: str, videos: Sequence[str]) -> None:
+    seen: dict[str, int] = {}
+    for row, video in enumerate(videos):
+        if video in seen:
+            raise BadInput(
+                f"The member {member!r} has {video!r} in rows {seen[video]} and {row}. "
+                f"`dvc repro --force infer@{member}` makes it anew."
+            )
+        seen[video] = row
 
 
 def _at(values: Sequence[str], place: int) -> str:
     return values[place] if place < len(values) else "nothing"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\n') else text

@@ -1,21 +1,28 @@
 """From the members' prediction files to the ensemble's: weights, fused tables, submission, and all figures.
 
-Weights are chosen on val alone. Test labels, where there are any, are looked at once, to report the last figure.
+Everything is fitted and chosen on val alone (variants.py). Only then are test labels looked at, where there are any, to
+report the last figures.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from pipeline import ensemble, metrics, work
+from pipeline import ensemble, metrics, submission, variants, work
+from pipeline.bootstrap import intervals
 from pipeline.ensemble import EnsembleConfig
 from pipeline.errors import BadInput
 from pipeline.predictions import PredictionTable, ViewScores
 from pipeline.records import Manifest
-from pipeline.results import Results
+from pipeline.results import Results, Row
 from pipeline.statistics import ClassStatistics
+from pipeline.variants import Choice, Variant
 from pipeline.views import PROTOCOLS
+
+_BLOCK = 500
+"""Videos whose views are averaged at a time, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +58,29 @@ class Split:
 
     def probabilities(self, protocol: str) -> np.ndarray:
         """All members' probabilities under one protocol: float32 (M, V, C)."""
-        return np.stack([views.probabilities(protocol) for views in self.views.values()])
+        return np.stack([self.of_member(member, protocol) for member in self.views])
+
+    def of_member(self, member: str, protocol: str) -> np.ndarray:
+        """One member's probabilities under one protocol: float32 (V, C)."""
+        table, views = self.tables[member], self.views[member]
+        if table.meta.get("protocol") == protocol:
+            return table.probabilities  # the same to the last bit
+        blocks = [slice(start, start + _BLOCK) for start in range(0, len(views.logits), _BLOCK)]
+        parts = [ViewScores(views.logits[block], views.grid).probabilities(protocol) for block in blocks]
+        scores = np.concatenate(parts)
+        ensemble.check_scores(member, table, scores)
+        return scores
 
     def mAP(self, scores: np.ndarray) -> float:  # noqa: N802  (the metric's name)
         """Sample mAP of scores (V, C)."""
         return metrics.sample_map(scores, self.any_table.targets())
 
-    def table(self, fused: np.ndarray, weights: dict[str, float], protocol: str) -> PredictionTable:
+    def table(self, fused: np.ndarray, chosen: Variant, protocol: str) -> PredictionTable:
         """The fused table of this split."""
         one = self.any_table
         checkpoints = {member: table.meta.get("checkpoint") for member, table in self.tables.items()}
-        meta = {"model": "ensemble", "weights": weights, "protocol": protocol, "checkpoints": checkpoints}
+        meta = {"model": "ensemble", "protocol": protocol, "checkpoints": checkpoints}
+        meta |= _described(chosen, tuple(self.tables), one.classes)
         return PredictionTable(one.videos, one.broken, one.labels, one.classes, fused, meta)
 
 
@@ -74,32 +93,95 @@ def run(
         BadInput: a member is missing or speaks of other videos, or a setting does not fit the data.
     """
     splits = {name: Split.read(name, config.members, predictions, manifest.split(name)) for name in ("val", "test")}
-    val = splits["val"]
-    probabilities, targets = val.probabilities(config.protocol), val.any_table.targets()
-    weights = ensemble.weights_for(config, probabilities, targets)
-    by_member = {member: float(weight) for member, weight in zip(config.members, weights, strict=True)}
+    probabilities = {name: split.probabilities(config.protocol) for name, split in splits.items()}
+    choice = variants.compare(config, probabilities["val"], splits["val"].any_table.targets())
+    chosen = choice.chosen  # from here on nothing is fitted or chosen, and test labels may be looked at
+    fused = {name: _fused(chosen, scores) for name, scores in probabilities.items()}
+    tables = {name: split.table(fused[name], chosen, config.protocol) for name, split in splits.items()}
 
     results = _members(splits, statistics)
-    results.weights = by_member
-    results.ensembles = {"uniform": {}, "used": {}}
+    results.weights = dict(zip(config.members, _shares(chosen), strict=True))
+    results.best_member = config.members[choice.best_member]
+    results.worth = dict(zip(config.members, choice.worth, strict=True))
+    results.rows = _rows(config, choice, splits, probabilities)
+    results.left_out = [name for name in config.subsets if name not in choice.subsets]
+    results.ensembles = _ensembles(choice, splits, probabilities, fused)
     with work.aside(out) as partial:
         partial.mkdir()
-        for name, split in splits.items():
-            members = split.probabilities(config.protocol)
-            table = split.table(ensemble.fuse(members, weights), by_member, config.protocol)
+        for name, table in tables.items():
             table.write(partial / f"{name}.parquet")
-            if table.labelled:
-                results.ensembles["uniform"][name] = split.mAP(members.mean(axis=0))
-                results.ensembles["used"][name] = split.mAP(table.probabilities)
-            if name == "test":
-                work.write_text(partial / "submission.csv", ensemble.submission(table, config.top))
-        if config.weights == "fitted":
-            honest = ensemble.cross_fit(probabilities, targets, config.folds, config.seed)
-            results.ensembles["cross-fitted"] = {"val": val.mAP(honest)}
-        work.write_json(partial / "weights.json", {"weights": config.weights, "members": by_member})
-        work.write_text(partial / "tables.md", results.markdown("Results", config.weights))
-        work.write_json(partial / "figures.json", _figures(splits, partial))
+        work.write_text(partial / "submission.csv", submission.text(tables["test"], config.top))
+        test = manifest.split("test")
+        submission.check(partial / "submission.csv", test.videos, test.classes)
+        work.write_json(partial / "weights.json", _described(chosen, config.members, manifest.classes))
+        work.write_text(partial / "tables.md", results.markdown("Results", f"{chosen.rule}, of {chosen.mean}"))
+        work.write_text(partial / "variants.csv", results.variants_csv())
+        work.write_text(partial / "members.csv", results.members_csv())
+        work.write_json(partial / "figures.json", _figures(splits, tables))
     return results
+
+
+def _fused(variant: Variant, probabilities: np.ndarray) -> np.ndarray:
+    return ensemble.fuse(ensemble.scale(probabilities, variant.mean), variant.weights, variant.mean)
+
+
+def _shares(variant: Variant) -> list[float]:
+    """Each member's weight; the mean over the classes where every class has its own."""
+    return variant.weights.reshape(len(variant.weights), -1).mean(axis=1).tolist()
+
+
+def _described(variant: Variant, members: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, Any]:
+    """A variant as plain values."""
+    shares = dict(zip(members, _shares(variant), strict=True))
+    described: dict[str, Any] = {"weights": variant.rule, "mean": variant.mean, "members": shares}
+    if variant.weights.ndim > 1:
+        by_class = zip(classes, variant.weights.T.tolist(), strict=True)
+        described["classes"] = {name: dict(zip(members, found, strict=True)) for name, found in by_class}
+    return described
+
+
+def _ensembles(
+    choice: Choice, splits: dict[str, Split], probabilities: dict[str, np.ndarray], fused: dict[str, np.ndarray]
+) -> dict[str, dict[str, float]]:
+    """The rows of the report's table of ensembles, by split."""
+    chosen = choice.chosen
+    uniform = next(v for v in choice.variants if v.rule == "uniform" and v.mean == chosen.mean)
+    labelled = {name: split for name, split in splits.items() if split.any_table.labelled}
+    rows = {
+        "uniform": {name: split.mAP(_fused(uniform, probabilities[name])) for name, split in labelled.items()},
+        "used": {name: split.mAP(fused[name]) for name, split in labelled.items()},
+    }
+    if chosen.rule not in ("uniform", "given"):
+        rows["cross-fitted"] = {"val": chosen.mAP}
+    return rows
+
+
+def _rows(
+    config: EnsembleConfig, choice: Choice, splits: dict[str, Split], probabilities: dict[str, np.ndarray]
+) -> list[Row]:
+    """Every variant and subset with its figures on val and, where test is labelled, on test."""
+    everyone = list(range(len(config.members)))
+    tried = [("all", everyone, variant) for variant in choice.variants]
+    tried += [(name, members, variant) for name, (members, variant) in choice.subsets.items()]
+    best = metrics.average_precision(probabilities["val"][choice.best_member], splits["val"].any_table.targets())
+    found = {"val": np.stack([variant.crossfit for _, _, variant in tried])}
+    alone = {"val": best}
+    if splits["test"].any_table.labelled:
+        targets = splits["test"].any_table.targets()
+        scaled = {mean: ensemble.scale(probabilities["test"], mean) for mean in {v.mean for _, _, v in tried}}
+        fused = (ensemble.fuse(scaled[v.mean][members], v.weights, v.mean) for _, members, v in tried)
+        found["test"] = np.stack([metrics.average_precision(scores, targets) for scores in fused])
+        alone["test"] = metrics.average_precision(probabilities["test"][choice.best_member], targets)
+    rows = [
+        Row(members=name, weights=v.rule, mean=v.mean, used=v is choice.chosen, val_fitted=100 * float(v.fitted.mean()))
+        for name, _, v in tried
+    ]
+    for split, precision in found.items():
+        for what, values in ((split, precision), (f"{split}_gain", precision - alone[split])):
+            ends = intervals(values, config.resamples, config.seed)
+            for row, mean, (low, high) in zip(rows, values.mean(axis=1), ends, strict=True):
+                row |= {what: 100 * float(mean), f"{what}_low": 100 * float(low), f"{what}_high": 100 * float(high)}
+    return rows
 
 
 def _members(splits: dict[str, Split], statistics: ClassStatistics) -> Results:
@@ -113,18 +195,17 @@ def _members(splits: dict[str, Split], statistics: ClassStatistics) -> Results:
         if not table.labelled:
             continue
         prior[name] = split.mAP(np.tile(statistics.prior, (expected, 1)))
-        for member, views in split.views.items():
-            by = {protocol: split.mAP(views.probabilities(protocol)) for protocol in PROTOCOLS}
+        for member in split.views:
+            by = {protocol: split.mAP(split.of_member(member, protocol)) for protocol in PROTOCOLS}
             members.setdefault(member, {})[name] = by
     return Results(denominators, prior, members)
 
 
-def _figures(splits: dict[str, Split], fused: Path) -> dict[str, dict[str, dict[str, float]]]:
+def _figures(splits: dict[str, Split], fused: dict[str, PredictionTable]) -> dict[str, dict[str, dict[str, float]]]:
     """Every metric of every member's final table and of the ensemble, with the denominators."""
     figures: dict[str, dict[str, dict[str, float]]] = {}
     for name, split in splits.items():
-        tables = {**split.tables, "ensemble": PredictionTable.read(fused / f"{name}.parquet")}
-        for model, table in tables.items():
+        for model, table in {**split.tables, "ensemble": fused[name]}.items():
             if table.labelled:
                 broken = int(table.broken.sum())
                 figures.setdefault(model, {})[name] = metrics.summary(table.probabilities, table.targets(), broken)

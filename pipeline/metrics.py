@@ -18,17 +18,28 @@ def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         raise ValueError(f"scores {scores.shape} and targets {targets.shape} must be of one shape (rows, columns)")
     if not np.isfinite(scores).all():
         raise ValueError(f"row {int(np.argmin(np.isfinite(scores).all(axis=1)))} has a score that is not finite")
-    positives = (targets > 0).sum(axis=1)
-    if (positives == 0).any():
-        raise ValueError(f"row {int(np.argmin(positives))} has no positive, so its average precision is undefined")
+    positive = (targets > 0).any(axis=1)
+    if not positive.all():
+        raise ValueError(f"row {int(np.argmin(positive))} has no positive, so its average precision is undefined")
 
-    order = np.argsort(-scores, axis=1)
-    ranked = np.take_along_axis(scores, order, axis=1)
-    hits = np.take_along_axis(targets > 0, order, axis=1)
-    ends = _tie_ends(ranked)
-    found = np.take_along_axis(np.cumsum(hits, axis=1, dtype=np.int32), ends, axis=1)
-    precision = found / (ends + 1)
-    return np.einsum("rn,rn->r", precision, hits, dtype=np.float64) / positives
+    row, column = np.nonzero(targets > 0)
+    ranks = _ranks(np.sort(scores, axis=1), row, scores[row, column])
+    return precision_at_ranks(ranks, np.bincount(row))
+
+
+def precision_at_ranks(ranks: np.ndarray, positives: np.ndarray) -> np.ndarray:
+    """Average precision of each row (R,), from the rank of each of its `positives` (R,), at least one.
+
+    A rank is the number of scores in the row that are at least the positive's, its own included; `ranks` holds those of
+    the first row, then those of the second.
+    """
+    start = np.cumsum(positives) - positives
+    first = np.repeat(np.arange(len(positives)) * (ranks.max(initial=0) + 1), positives)
+    ordered = np.sort(first + ranks)  # rows stay where they are, and ascend within
+    position = np.arange(1, len(ranks) + 1)
+    position[:-1][ordered[1:] == ordered[:-1]] = len(ranks)  # positives that tie are all found with the last of them
+    found = np.minimum.accumulate(position[::-1])[::-1] - np.repeat(start, positives)
+    return np.add.reduceat(found / (ordered - first), start) / positives
 
 
 def sample_map(scores: np.ndarray, targets: np.ndarray) -> float:
@@ -69,11 +80,11 @@ def summary(scores: np.ndarray, targets: np.ndarray, broken: int) -> dict[str, f
     }
 
 
-def _tie_ends(ranked: np.ndarray) -> np.ndarray:
-    """For descending rows, the last position that has the same score: (R, N) -> int (R, N)."""
-    columns = ranked.shape[1]
-    positions = np.arange(columns)
-    last_of_tie = np.ones(ranked.shape, dtype=bool)
-    last_of_tie[:, :-1] = ranked[:, 1:] != ranked[:, :-1]
-    ends = np.where(last_of_tie, positions, columns - 1)
-    return np.minimum.accumulate(ends[:, ::-1], axis=1)[:, ::-1]
+def _ranks(ascending: np.ndarray, row: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """How many scores of each `row` (P,) of the sorted table (R, N) are at least `own` (P,): one binary search."""
+    columns = ascending.shape[1]
+    below = np.zeros(len(own), dtype=np.int64)
+    for step in 1 << np.arange(columns.bit_length())[::-1]:
+        reach = below + step
+        below += step * ((reach <= columns) & (ascending[row, np.minimum(reach, columns) - 1] < own))
+    return columns - below

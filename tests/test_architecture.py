@@ -15,12 +15,12 @@ FLOORS = [  # a module imports from the floors below its own, never from its own
     "machine catalog tables compose",
     "records ledger",
     "demo_clip",
-    "demo frames store sampling views transforms statistics metrics mixing ranking layers weights anatomy",
-    "extraction clips models losses datasets importers optim devices checkpoint resume predictions",
+    "demo frames store sampling views transforms statistics metrics bootstrap mixing ranking layers weights anatomy",
+    "extraction clips models losses datasets importers optim devices checkpoint resume predictions rivals",
     "pretrained recipe curves",
-    "training inference ensemble results",
-    "fusion compare zoo",
-    "appraisal",
+    "training inference blend ensemble submission results",
+    "variants compare zoo",
+    "fusion appraisal",
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 INSIDE = {"layers"}  # layers may build on layers

@@ -1,7 +1,3 @@
-import csv
-import io
-import itertools
-
 import numpy as np
 import pytest
 
@@ -10,7 +6,20 @@ from pipeline.ensemble import EnsembleConfig
 from pipeline.errors import BadInput
 from pipeline.predictions import PredictionTable
 
-SETTINGS = dict(members=("a", "b"), protocol="dense", weights="fitted", given=None, folds=2, seed=0, top=2)
+SETTINGS = dict(
+    members=("a", "b"),
+    protocol="dense",
+    weights="fitted",
+    mean="probability",
+    given=None,
+    subsets={},
+    starts=2,
+    shrinkage=10.0,
+    folds=2,
+    resamples=20,
+    seed=0,
+    top=2,
+)
 
 
 def config(**changes) -> EnsembleConfig:
@@ -29,90 +38,51 @@ def table(**changes) -> PredictionTable:
     return PredictionTable(**(values | changes))
 
 
-def members(seed=0, videos=40, classes=6):
-    """Two members that are right about different classes, and one that knows nothing."""
-    rng = np.random.default_rng(seed)
-    targets = (rng.random((videos, classes)) < 0.3).astype(np.uint8)
-    targets[np.arange(videos), rng.integers(classes, size=videos)] = 1
-    noise = rng.random((3, videos, classes)).astype(np.float32)
-    knows = np.array([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1], [0] * 6])
-    return 0.5 * noise + 0.5 * (knows[:, None] * targets).astype(np.float32), targets
-
-
 def test_fusing_is_the_weighted_mean():
-    probabilities = np.array([[[0.0, 1.0]], [[1.0, 0.5]]])
-    assert ensemble.fuse(probabilities, np.array([0.25, 0.75])).tolist() == [[0.75, 0.625]]
+    scores = np.array([[[0.0, 1.0]], [[1.0, 0.5]]])
+    assert ensemble.fuse(scores, np.array([0.25, 0.75]), "probability").tolist() == [[0.75, 0.625]]
 
 
-def test_fitted_weights_lie_on_the_simplex_and_ignore_the_member_that_knows_nothing():
-    weights = ensemble.fit_weights(*members())
-    assert weights.sum() == pytest.approx(1)
-    assert weights.min() >= 0
-    assert weights[2] == min(weights)
+def test_every_class_may_have_its_own_weights():
+    scores = np.array([[[0.0, 1.0]], [[1.0, 0.5]]])
+    own = np.array([[0.25, 1.0], [0.75, 0.0]])
+    assert ensemble.fuse(scores, own, "probability").tolist() == [[0.75, 1.0]]
 
 
-def test_fitted_weights_are_never_worse_than_the_best_member_or_the_uniform_mean():
-    for seed in range(5):
-        probabilities, targets = members(seed)
-        fitted = metrics.sample_map(ensemble.fuse(probabilities, ensemble.fit_weights(probabilities, targets)), targets)
-        singles = [metrics.sample_map(member, targets) for member in probabilities]
-        uniform = metrics.sample_map(probabilities.mean(axis=0), targets)
-        assert fitted >= max(*singles, uniform)
+def test_the_mean_of_logits_is_the_geometric_one_of_odds():
+    odds = np.array([[[1.0, 1 / 4]], [[16.0, 4.0]]])
+    probabilities = (odds / (1 + odds)).astype(np.float32)
+    fused = ensemble.fuse(ensemble.scale(probabilities, "logit"), np.array([0.5, 0.5]), "logit")
+    assert fused[0].tolist() == pytest.approx([4 / 5, 1 / 2])  # odds of 4 and 1
 
 
-def test_the_search_comes_close_to_an_exhaustive_one():
-    """All weights in steps of 1/20, tried one by one."""
-    probabilities, targets = members()
-    best = 0.0
-    for a, b in itertools.product(range(21), repeat=2):
-        if a + b <= 20:
-            weights = np.array([a, b, 20 - a - b]) / 20
-            best = max(best, metrics.sample_map(ensemble.fuse(probabilities, weights), targets))
-    found = metrics.sample_map(ensemble.fuse(probabilities, ensemble.fit_weights(probabilities, targets)), targets)
-    assert found > best - 0.5
+def test_certain_probabilities_have_a_logit_that_keeps_their_order():
+    sure = np.array([0.0, 1e-30, 0.5, 1 - 2**-23, 1.0], dtype=np.float32)
+    logits = ensemble.scale(sure, "logit")
+    assert np.isfinite(logits).all()
+    assert (np.diff(logits) > 0).all()
 
 
-def test_the_order_of_the_members_does_not_matter():
-    probabilities, targets = members()
-    forward, backward = (ensemble.fit_weights(p, targets) for p in (probabilities, probabilities[::-1]))
-    scores = [
-        metrics.sample_map(ensemble.fuse(p, w), targets)
-        for p, w in ((probabilities, forward), (probabilities[::-1], backward))
-    ]
-    assert scores[0] == pytest.approx(scores[1], abs=0.2)
+def test_ranks_are_shares_and_ties_share_theirs():
+    probabilities = np.array([[[0.1, 0.4, 0.2, 0.3], [0.5, 0.5, 0.9, 0.0]]], dtype=np.float32)
+    assert ensemble.scale(probabilities, "rank").tolist() == [[[0.25, 1.0, 0.5, 0.75], [0.625, 0.625, 1.0, 0.25]]]
 
 
-def test_a_cross_fitted_video_is_fused_with_weights_that_never_saw_it():
-    """Turn one video's labels over: its own fused scores must not move."""
-    probabilities, targets = members(videos=20)
-    before = ensemble.cross_fit(probabilities, targets, folds=4, seed=1)
-    changed = targets.copy()
-    changed[3] = 1 - changed[3]
-    after = ensemble.cross_fit(probabilities, changed, folds=4, seed=1)
-    np.testing.assert_array_equal(after[3], before[3])
+@pytest.mark.parametrize("mean", ensemble.MEANS)
+def test_one_member_alone_keeps_its_order_in_every_mean(mean):
+    rng = np.random.default_rng(0)
+    probabilities, targets = rng.random((1, 30, 6)).astype(np.float32), np.eye(6, dtype=np.uint8)[np.arange(30) % 6]
+    fused = ensemble.fuse(ensemble.scale(probabilities, mean), np.ones(1), mean)
+    assert fused.dtype == np.float32
+    assert fused.min() >= 0
+    assert fused.max() <= 1
+    assert metrics.sample_map(fused, targets) == metrics.sample_map(probabilities[0], targets)
 
 
-def test_each_fold_gets_the_weights_fitted_on_the_others():
-    probabilities, targets = members(videos=20)
-    fused = ensemble.cross_fit(probabilities, targets, folds=4, seed=1)
-    fold = np.random.default_rng(1).permutation(20) % 4
-    for number in range(4):
-        weights = ensemble.fit_weights(probabilities[:, fold != number], targets[fold != number])
-        expected = sum(w * p for w, p in zip(weights, probabilities[:, fold == number], strict=True))
-        np.testing.assert_allclose(fused[fold == number], expected, rtol=1e-5)
-
-
-def test_more_folds_than_videos_are_refused():
-    probabilities, targets = members(videos=3)
-    with pytest.raises(BadInput, match="3 val videos cannot be cut into 5 folds"):
-        ensemble.cross_fit(probabilities, targets, folds=5, seed=0)
-
-
-def test_given_weights_are_divided_by_their_sum():
-    probabilities, targets = members()
-    chosen = config(weights="given", given={"a": 3.0, "b": 1.0})
-    assert ensemble.weights_for(chosen, probabilities[:2], targets).tolist() == [0.75, 0.25]
-    assert ensemble.weights_for(config(weights="uniform"), probabilities[:2], targets).tolist() == [0.5, 0.5]
+def test_subsets_are_found_by_pattern_in_the_order_of_the_members():
+    names = ("tsn_r101", "slowfast_8x8", "tin_r50", "fast_32x2")
+    chosen = config(members=names, subsets={"image": ("tin_*", "ts?_*"), "video": ("slow*", "fast*"), "none": ("x",)})
+    assert [chosen.subset(name) for name in chosen.subsets] == [[0, 2], [1, 3], []]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +91,10 @@ def test_given_weights_are_divided_by_their_sum():
         (dict(members=()), "at least one model"),
         (dict(members=("a", "a")), "each once"),
         (dict(folds=1), "folds must be at least 2"),
+        (dict(top=0), "top and resamples at least 1"),
+        (dict(resamples=0), "top and resamples at least 1"),
+        (dict(starts=-1), "must not be negative"),
+        (dict(shrinkage=-0.5), "must not be negative"),
         (dict(weights="given"), "given holds the weights"),
         (dict(given={"a": 1.0, "b": 1.0}), "null otherwise"),
         (dict(weights="given", given={"a": 1.0}), r"given names \['a'\]"),
@@ -153,11 +127,24 @@ def test_members_that_differ_are_named(changes, message):
         ensemble.check_members({"a": table(), "b": table(**changes)})
 
 
-def test_the_submission_ranks_the_classes_of_each_video_in_manifest_order():
-    text = ensemble.submission(table(videos=("x, 1.mp4", "y.mp4")), top=5)
-    rows = list(csv.reader(io.StringIO(text)))
-    assert rows == [
-        ["video", "class_1", "score_1", "class_2", "score_2"],
-        ["x, 1.mp4", "run", "0.750000", "jump", "0.250000"],
-        ["y.mp4", "jump", "0.500000", "run", "0.125000"],
-    ]
+def scores_with(value: float) -> np.ndarray:
+    scores = table().probabilities.copy()
+    scores[1, 0] = value
+    return scores
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_score_that_is_no_number_is_named(value):
+    bad = table(probabilities=scores_with(value))
+    with pytest.raises(BadInput, match="'b' scores 'y.mp4', class 'jump', with (nan|inf|-inf).*infer@b"):
+        ensemble.check_members({"a": table(), "b": bad})
+
+
+def test_a_video_that_a_member_has_twice_is_named():
+    with pytest.raises(BadInput, match="'b' has 'x.mp4' in rows 0 and 1.*infer@b"):
+        ensemble.check_members({"a": table(), "b": table(videos=("x.mp4", "x.mp4"))})
+
+
+def test_scores_of_another_shape_are_named():
+    with pytest.raises(BadInput, match=r"'b' has scores of the shape \(3, 2\) for \(2, 2\) videos and classes"):
+        ensemble.check_members({"a": table(), "b": table(probabilities=np.zeros((3, 2), np.float32))})

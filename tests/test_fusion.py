@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import sklearn.metrics
 import tiny
 
-from pipeline import fusion, predictions, views
+from pipeline import fusion, predictions, variants, views
 from pipeline.ensemble import EnsembleConfig
 from pipeline.errors import BadInput
 from pipeline.predictions import PredictionTable, ViewScores
@@ -15,7 +16,20 @@ from pipeline.records import Manifest
 from pipeline.views import Scale, ViewConfig
 
 GRID = views.grid(Scale(32, 32), ViewConfig(1, (32, 36), 32)).describe()
-SETTINGS = dict(members=("a", "b"), protocol="dense", weights="fitted", given=None, folds=2, seed=0, top=2)
+SETTINGS = dict(
+    members=("a", "b"),
+    protocol="dense",
+    weights="fitted",
+    mean="probability",
+    given=None,
+    subsets={},
+    starts=2,
+    shrinkage=10.0,
+    folds=2,
+    resamples=20,
+    seed=0,
+    top=2,
+)
 
 
 @pytest.fixture
@@ -91,6 +105,8 @@ def test_the_outs_are_there_and_agree(corpus):
         "submission.csv",
         "tables.md",
         "figures.json",
+        "variants.csv",
+        "members.csv",
     }
     table = pd.read_parquet(out / "test.parquet")
     rows = list(csv.DictReader((out / "submission.csv").open()))
@@ -110,19 +126,121 @@ def test_the_same_members_give_the_same_bytes(corpus):
     assert {file.name: file.read_bytes() for file in (corpus[0] / "ensemble").iterdir()} == first
 
 
-def test_an_unlabelled_test_split_is_fused_but_not_scored(corpus, tmp_path):
-    folder, manifest, statistics = corpus
-    bare = manifest.table.assign(labels=manifest.table["labels"].where(manifest.table["split"] != "test", ""))
-    blank = Manifest(bare, manifest.classes)
-    for _seed, member in enumerate("ab"):
-        table = PredictionTable.read(folder / "predictions" / member / "test.parquet")
-        PredictionTable(table.videos, table.broken, ("",) * 3, table.classes, table.probabilities, table.meta).write(
-            folder / "predictions" / member / "test.parquet"
-        )
+def relabel(corpus, labels) -> Manifest:
+    """Give the test split other labels, in the manifest and in all prediction files."""
+    folder, manifest, _ = corpus
+    rows = manifest.table["split"] == "test"
+    bare = manifest.table.copy()
+    bare.loc[rows, "labels"] = labels
+    for member in "ab":
+        file = folder / "predictions" / member / "test.parquet"
+        dataclasses.replace(PredictionTable.read(file), labels=tuple(labels)).write(file)
+    return Manifest(bare, manifest.classes)
+
+
+def test_an_unlabelled_test_split_is_fused_but_not_scored(corpus):
+    folder, _, statistics = corpus
+    blank = relabel(corpus, [""] * 3)
     results = fusion.run(EnsembleConfig(**SETTINGS), blank, statistics, folder / "predictions", folder / "ensemble")
     assert set(results.prior) == {"val"}
     assert len((folder / "ensemble" / "submission.csv").read_text().splitlines()) == 4
     assert "nobody labelled them" in (folder / "ensemble" / "tables.md").read_text()
+    rows = pd.read_csv(folder / "ensemble" / "variants.csv")
+    assert rows["test"].isna().all(), "what is not known is empty"
+    assert rows["val"].notna().all()
+
+
+def test_test_labels_do_not_touch_what_is_chosen_or_submitted(corpus):
+    folder, _, statistics = corpus
+    everything = {"weights": "best", "mean": "best"}
+    run(corpus, **everything)
+    names = ("weights.json", "submission.csv", "val.parquet", "members.csv")
+    before = {name: (folder / "ensemble" / name).read_bytes() for name in names}
+    figures = (folder / "ensemble" / "figures.json").read_text()
+
+    turned = relabel(corpus, ["red", "blue;green", "blue"])
+    config = EnsembleConfig(**(SETTINGS | everything))
+    fusion.run(config, turned, statistics, folder / "predictions", folder / "ensemble")
+    assert {name: (folder / "ensemble" / name).read_bytes() for name in names} == before
+    assert (folder / "ensemble" / "figures.json").read_text() != figures, "the labels did change"
+
+
+def test_test_labels_are_not_read_before_everything_is_chosen(corpus, monkeypatch):
+    chosen, read = [], []
+    compare, targets = variants.compare, PredictionTable.targets
+
+    def compare_first(*arguments):
+        chosen.append(compare(*arguments))
+        return chosen[0]
+
+    def trap(table):
+        if table.videos[0].startswith("test"):
+            assert chosen, "test labels were read before the choice"
+            read.append(table)
+        return targets(table)
+
+    monkeypatch.setattr(variants, "compare", compare_first)
+    monkeypatch.setattr(PredictionTable, "targets", trap)
+    run(corpus, weights="best", mean="best")
+    assert read, "the trap was set where the labels are read"
+
+
+def test_each_variant_has_its_figures_on_test(corpus):
+    folder, manifest, _ = corpus
+    results = run(corpus, weights="best")
+    targets = manifest.split("test").targets()
+    dense = [ViewScores.read(folder / "predictions" / m, "test").probabilities("dense") for m in "ab"]
+    rows = pd.read_csv(folder / "ensemble" / "variants.csv").set_index("weights")
+    assert rows.loc["uniform", "test"] == pytest.approx(scikit_map(sum(dense) / 2, targets))
+    best = scikit_map(dense["ab".index(results.best_member)], targets)
+    assert rows.loc["single", "test"] == pytest.approx(best)
+    assert rows.loc["uniform", "test_gain"] == pytest.approx(rows.loc["uniform", "test"] - best)
+    assert (rows["test_low"] <= rows["test"]).all()
+    assert (rows["test"] <= rows["test_high"]).all()
+    assert rows["used"].sum() == 1
+
+
+@pytest.mark.parametrize("mean", ["probability", "logit", "rank"])
+@pytest.mark.parametrize("rule", ["uniform", "single", "fitted", "greedy", "per_class"])
+def test_every_rule_and_mean_writes_scores_in_0_1(corpus, rule, mean):
+    results = run(corpus, weights=rule, mean=mean)
+    table = PredictionTable.read(corpus[0] / "ensemble" / "test.parquet")
+    assert table.probabilities.min() >= 0
+    assert table.probabilities.max() <= 1
+    assert sum(results.weights.values()) == pytest.approx(1)
+    described = json.loads((corpus[0] / "ensemble" / "weights.json").read_text())
+    assert (described["weights"], described["mean"]) == (rule, mean)
+    assert ("classes" in described) == (rule == "per_class")
+    assert table.meta["members"] == results.weights
+
+
+def test_one_model_is_an_ensemble_of_its_own(corpus):
+    results = run(corpus, members=("a",), weights="best", mean="best")
+    assert results.weights == {"a": 1.0}
+    assert (corpus[0] / "ensemble" / "members.csv").read_text() == "member,weight,worth\na,1.0,\n"
+
+
+def test_subsets_that_are_not_there_are_left_out_and_said(corpus):
+    run(corpus, subsets={"image_based": ("a", "b"), "slowfast_based": ("slow*",)})
+    text = (corpus[0] / "ensemble" / "tables.md").read_text()
+    assert "no weight: image_based, slowfast_based." in text
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_views_that_are_no_numbers_are_refused_with_their_place(corpus):
+    file = corpus[0] / "predictions" / "b" / "val.views.npy"
+    logits = np.load(file)
+    logits[3, :, 1] = np.nan
+    np.save(file, logits)
+    with pytest.raises(BadInput, match="'b' scores 'val3', class 'green', with nan"):
+        run(corpus)
+    assert not (corpus[0] / "ensemble").exists()
+
+
+def test_blocks_of_videos_do_not_show(corpus, monkeypatch):
+    first = run(corpus).flat()
+    monkeypatch.setattr(fusion, "_BLOCK", 2)
+    assert run(corpus).flat() == first
 
 
 def test_a_member_without_predictions_is_named(corpus):
@@ -146,10 +264,7 @@ def test_predictions_of_another_manifest_are_refused(corpus):
 def test_members_that_differ_are_refused_and_nothing_is_left_behind(corpus):
     folder, _, _ = corpus
     table = PredictionTable.read(folder / "predictions" / "b" / "val.parquet")
-    turned = PredictionTable(
-        table.videos[::-1], table.broken, table.labels, table.classes, table.probabilities, table.meta
-    )
-    turned.write(folder / "predictions" / "b" / "val.parquet")
+    dataclasses.replace(table, videos=table.videos[::-1]).write(folder / "predictions" / "b" / "val.parquet")
     with pytest.raises(BadInput, match="'a' and 'b' differ in their videos"):
         run(corpus)
     assert not (folder / "ensemble").exists()

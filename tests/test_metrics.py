@@ -66,6 +66,23 @@ def test_a_single_class_and_a_row_of_positives_are_always_right():
     assert metrics.average_precision(np.array([[0.3, 0.1, 0.3]]), np.ones((1, 3))).tolist() == [1]
 
 
+def test_no_rows_have_no_average_precision():
+    assert metrics.average_precision(np.zeros((0, 3)), np.zeros((0, 3))).tolist() == []
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 4, 7, 8, 9, 313])
+def test_equals_scikit_learn_for_every_width_of_the_search(columns: int):
+    """The ranks come from a binary search, whose ends lie elsewhere for each width; half of the scores tie."""
+    scores, targets = random_case(columns, columns=columns, values=max(2, columns // 2))
+
+    assert metrics.average_precision(scores, targets) == pytest.approx(by_scikit_learn(scores, targets), abs=1e-12)
+
+
+def test_ranks_alone_give_the_average_precision():
+    # two rows: positives at ranks 1 and 3, and two that tie at 2, which are found together
+    assert metrics.precision_at_ranks(np.array([3, 1, 2, 2]), np.array([2, 2])).tolist() == [(1 + 2 / 3) / 2, 1.0]
+
+
 def test_zero_ties_with_minus_zero():
     assert metrics.average_precision(np.array([[0.0, -0.0]]), np.array([[0, 1]])).tolist() == [0.5]
 

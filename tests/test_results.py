@@ -44,3 +44,39 @@ def test_columns_line_up_with_the_first_to_the_left():
         "| a      | 1.00 |",
         "| longer |      |",
     ]
+
+
+def a_row(**changes) -> dict:
+    row = dict(members="all", weights="greedy", mean="logit", used=True, val_fitted=72.0)
+    for what in ("val", "val_gain"):
+        row |= {what: 71.0, f"{what}_low": 70.0, f"{what}_high": 72.5}
+    return row | changes
+
+
+def test_a_variant_is_a_row_with_its_interval_and_empty_where_nothing_is_known():
+    found = results(rows=[a_row()], best_member="tsn")
+    (line,) = (line for line in found.markdown("Results", "greedy").splitlines() if "greedy (used)" in line)
+    assert [cell.strip() for cell in line.split("|")[1:-1]] == [
+        "all",
+        "greedy (used)",
+        "logit",
+        "72.00",
+        *["71.00 (70.00 to 72.50)"] * 2,
+    ]
+    head, line, *rest = found.variants_csv().splitlines()
+    cells = dict(zip(head.split(","), line.split(","), strict=True))
+    assert rest == []
+    assert (cells["val"], cells["val_gain_high"], cells["test"], cells["test_gain_low"]) == ("71.0", "72.5", "", "")
+
+
+def test_the_worth_of_a_member_is_empty_where_it_is_not_known():
+    found = results(weights={"tsn": 0.75, "tin": 0.25}, worth={"tsn": 1.5, "tin": None})
+    assert found.members_csv() == "member,weight,worth\ntsn,0.75,1.5\ntin,0.25,\n"
+    lines = found.markdown("Results", "given").splitlines()
+    assert "| tsn    |   0.75 |  1.50 |" in lines
+    assert "| tin    |   0.25 |       |" in lines
+
+
+def test_subsets_that_are_left_out_are_named():
+    text = results(rows=[a_row()], left_out=["slowfast_based"]).markdown("Results", "fitted")
+    assert "or no weight: slowfast_based." in text

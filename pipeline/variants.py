@@ -1,0 +1,195 @@
+"""The variants of an ensemble, a rule for its weights times a kind of mean, compared on figures that do not flatter.
+
+The val split is cut into folds. A variant's cross-fitted scores of a fold come from weights that were fitted on the
+other folds, and the variant whose cross-fitted scores have the highest sample mAP is chosen. Nothing here knows the
+test split.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline import ensemble, metrics, weights
+from pipeline.ensemble import EnsembleConfig
+from pipeline.errors import BadInput
+from pipeline.rivals import Rivals
+from pipeline.blend import Evidence, Search
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to make the ensemble, and how well it does on each val video: average precision (V,), 0..1."""
+
+    rule: str
+    mean: str
+    weights: np.ndarray
+    """Fitted on all of val: (M,), or (M, C) where every class has its own."""
+    by_fold: tuple[np.ndarray, ...]
+    """Fitted on all folds but one."""
+    fitted: np.ndarray
+    """With `weights`, on the very videos that they are fitted to."""
+    crossfit: np.ndarray
+    """With `by_fold`; the same as `fitted` where nothing is fitted."""
+
+    @property
+    def mAP(self) -> float:  # noqa: N802  (the metric's name)
+        """Cross-fitted sample mAP in percent, by which variants are compared."""
+        return 100 * float(self.crossfit.mean())
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What comes of the comparison."""
+
+    variants: tuple[Variant, ...]
+    best_member: int
+    """On val."""
+    chosen: Variant
+    worth: tuple[float | None, ...]
+    """Of each member: the cross-fitted sample mAP that the chosen variant loses without it, in percent points; None
+    where nothing is left without it."""
+    subsets: dict[str, tuple[list[int], Variant]]
+    """The chosen variant made of some members only: their positions, and what comes of it."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The members on val, under one mean."""
+
+    mean: str
+    scores: tuple[np.ndarray, ...]
+    """Of each of M members float32 (V, C), on the mean's scale."""
+    targets: np.ndarray
+    fold: np.ndarray
+    """int (V,): the fold of each video."""
+    evidence: tuple[Evidence, ...]
+    """Of all videos, then of all but each fold."""
+    given: np.ndarray | None
+    """Weights (M,) of the rule `given`, which need no sum."""
+
+    def of_members(self, chosen: list[int]) -> "Trial":
+        """The same with some members only."""
+        evidence = tuple(one.of_members(chosen) for one in self.evidence)
+        given = None if self.given is None else self.given[chosen]
+        return replace(self, scores=tuple(self.scores[i] for i in chosen), evidence=evidence, given=given)
+
+    def run(self, rule: str) -> Variant:
+        """One variant."""
+        whole, *by_fold = (self.weigh(rule, evidence) for evidence in self.evidence)
+        fitted = self._precision(whole, np.full(len(self.fold), fill_value=True))
+        return Variant(rule, self.mean, whole, tuple(by_fold), fitted, self.cross_fit(by_fold))
+
+    def without(self, member: int, variant: Variant) -> float | None:
+        """Cross-fitted sample mAP in percent of a variant that must do without a member; None if nothing is left."""
+        left = [i for i in range(len(self.scores)) if i != member]
+        rest = self.of_members(left)
+        if rest.given is not None and not rest.given.any():
+            return None
+
+        def refit(evidence: Evidence, found: np.ndarray) -> np.ndarray:
+            if not found[member].any():  # it was not used, so it is not missed
+                return found[left]
+            return rest.weigh(variant.rule, evidence, near=_normalised(found[left]))
+
+        by_fold = [refit(evidence, found) for evidence, found in zip(rest.evidence[1:], variant.by_fold, strict=True)]
+        return 100 * float(rest.cross_fit(by_fold).mean())
+
+    def weigh(self, rule: str, evidence: Evidence, near: np.ndarray | None = None) -> np.ndarray:
+        """The weights of a rule, fitted to the evidence; `near` as in `weights.find`."""
+        if rule == "given":
+            assert self.given is not None
+            return self.given / self.given.sum()
+        return weights.find(rule, evidence, near)
+
+    def cross_fit(self, by_fold: Sequence[np.ndarray]) -> np.ndarray:
+        """Average precision of each video (V,), with the weights that did not see its fold."""
+        precision = np.empty(len(self.fold))
+        for number, found in enumerate(by_fold):
+            inside = self.fold == number
+            precision[inside] = self._precision(found, inside)
+        return precision
+
+    def _precision(self, found: np.ndarray, videos: np.ndarray) -> np.ndarray:
+        fused = ensemble.fuse([member[videos] for member in self.scores], found, self.mean)
+        return metrics.average_precision(fused, self.targets[videos])
+
+
+def compare(config: EnsembleConfig, probabilities: np.ndarray, targets: np.ndarray) -> Choice:
+    """Try the variants that the config asks for on val: probabilities (M, V, C), many-hot targets (V, C).
+
+    Raises:
+        BadInput: there are fewer videos than folds.
+    """
+    fold = _folds(len(targets), config)
+    asked = weights.RULES if config.weights == "best" else (config.weights,)
+    rules = tuple(dict.fromkeys(("uniform", "single", *asked)))
+    errors = _errors(probabilities, targets, fold, config.folds) if "per_class" in rules else None
+    variants: list[Variant] = []
+    chosen: Variant | None = None
+    for mean in ensemble.MEANS if config.mean == "best" else (config.mean,):
+        trial = _trial(config, mean, probabilities, targets, fold, errors)
+        tried = [trial.run(rule) for rule in rules if not (rule == "single" and variants)]  # it is the same in any mean
+        variants += tried
+        for variant in tried:
+            if variant.rule in asked and (chosen is None or variant.mAP > chosen.mAP):
+                chosen, kept = variant, trial
+    assert chosen is not None
+    singles = [metrics.sample_map(member, targets) for member in probabilities]
+    worth = _worth(kept, chosen)
+    return Choice(tuple(variants), int(np.argmax(singles)), chosen, worth, _subsets(config, kept, chosen))
+
+
+def _folds(videos: int, config: EnsembleConfig) -> np.ndarray:
+    if videos < config.folds:
+        raise BadInput(f"{videos} val videos cannot be cut into {config.folds} folds. Lower ensemble.folds.")
+    return np.random.default_rng(config.seed).permutation(videos) % config.folds
+
+
+def _errors(probabilities: np.ndarray, targets: np.ndarray, fold: np.ndarray, folds: int) -> np.ndarray:
+    """The products of errors of all videos, then of all but each fold: (1 + folds, C, M, M)."""
+    parts = np.stack([weights.errors(probabilities[:, fold == f], targets[fold == f]) for f in range(folds)])
+    others = (np.delete(parts, f, axis=0).sum(axis=0) for f in range(folds))  # a difference would hold traces of f
+    return np.stack([parts.sum(axis=0), *others])
+
+
+def _trial(
+    config: EnsembleConfig,
+    mean: str,
+    probabilities: np.ndarray,
+    targets: np.ndarray,
+    fold: np.ndarray,
+    errors: np.ndarray | None,
+) -> Trial:
+    scores = ensemble.scale(probabilities, mean)
+    rivals = Rivals.among(scores, targets)
+    views = [rivals, *(rivals.of_videos(fold != number) for number in range(config.folds))]
+    search = Search(config.seed, config.starts, config.shrinkage)
+    evidence = tuple(Evidence(view, None if errors is None else errors[i], search) for i, view in enumerate(views))
+    given = None if config.given is None else np.array([config.given[member] for member in config.members])
+    return Trial(mean, tuple(scores), targets, fold, evidence, given)
+
+
+def _worth(trial: Trial, variant: Variant) -> tuple[float | None, ...]:
+    members = len(trial.scores)
+    if members == 1:
+        return (None,)
+    left = [trial.without(member, variant) for member in range(members)]
+    return tuple(None if mAP is None else variant.mAP - mAP for mAP in left)
+
+
+def _subsets(config: EnsembleConfig, trial: Trial, variant: Variant) -> dict[str, tuple[list[int], Variant]]:
+    """The subsets with at least two members, but not all, and some weight."""
+    found = {}
+    for name in config.subsets:
+        chosen = config.subset(name)
+        part = trial.of_members(chosen)
+        if 2 <= len(chosen) < len(config.members) and (part.given is None or part.given.any()):
+            found[name] = chosen, part.run(variant.rule)
+    return found
+
+
+def _normalised(found: np.ndarray) -> np.ndarray | None:
+    """Weights (M,) or (M, C) as (M,) that sum to one; None where all are zero."""
+    shares = found.reshape(len(found), -1).mean(axis=1)
+    return shares / shares.sum() if shares.any() else None
