@@ -29,7 +29,7 @@ class EnsembleConfig:
     protocol: Literal["clip", "dense", "multiscale"]
     """The protocol whose probabilities are fused."""
     weights: Literal["best", "uniform", "single", "fitted", "greedy", "per_class", "given"]
-    """How the weights are found (weights.py); best is the rule with the highest cross-fitted val figure."""
+    """How the weights are found (blend.py); best is the rule with the highest cross-fitted val figure."""
     mean: Literal["best", "probability", "logit", "rank"]
     """What is averaged; best is chosen like the rule, and together with it."""
     given: dict[str, float] | None

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline import ensemble, metrics, weights
+from pipeline import blend, ensemble, metrics
+from pipeline.blend import Evidence, Search
 from pipeline.ensemble import EnsembleConfig
 from pipeline.errors import BadInput
 from pipeline.rivals import Rivals
-from pipeline.blend import Evidence, Search
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,11 @@ class Trial:
         return 100 * float(rest.cross_fit(by_fold).mean())
 
     def weigh(self, rule: str, evidence: Evidence, near: np.ndarray | None = None) -> np.ndarray:
-        """The weights of a rule, fitted to the evidence; `near` as in `weights.find`."""
+        """The weights of a rule, fitted to the evidence; `near` as in `blend.find`."""
         if rule == "given":
             assert self.given is not None
             return self.given / self.given.sum()
-        return weights.find(rule, evidence, near)
+        return blend.find(rule, evidence, near)
 
     def cross_fit(self, by_fold: Sequence[np.ndarray]) -> np.ndarray:
         """Average precision of each video (V,), with the weights that did not see its fold."""
@@ -122,7 +122,7 @@ def compare(config: EnsembleConfig, probabilities: np.ndarray, targets: np.ndarr
         BadInput: there are fewer videos than folds.
     """
     fold = _folds(len(targets), config)
-    asked = weights.RULES if config.weights == "best" else (config.weights,)
+    asked = blend.RULES if config.weights == "best" else (config.weights,)
     rules = tuple(dict.fromkeys(("uniform", "single", *asked)))
     errors = _errors(probabilities, targets, fold, config.folds) if "per_class" in rules else None
     variants: list[Variant] = []
@@ -148,7 +148,7 @@ def _folds(videos: int, config: EnsembleConfig) -> np.ndarray:
 
 def _errors(probabilities: np.ndarray, targets: np.ndarray, fold: np.ndarray, folds: int) -> np.ndarray:
     """The products of errors of all videos, then of all but each fold: (1 + folds, C, M, M)."""
-    parts = np.stack([weights.errors(probabilities[:, fold == f], targets[fold == f]) for f in range(folds)])
+    parts = np.stack([blend.errors(probabilities[:, fold == f], targets[fold == f]) for f in range(folds)])
     others = (np.delete(parts, f, axis=0).sum(axis=0) for f in range(folds))  # a difference would hold traces of f
     return np.stack([parts.sum(axis=0), *others])
 

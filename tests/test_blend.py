@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from pipeline import ensemble, metrics, weights
-from pipeline.rivals import Rivals
+from pipeline import blend, ensemble, metrics
 from pipeline.blend import Evidence, Search
+from pipeline.rivals import Rivals
 
 SEARCH = Search(seed=0, starts=4, shrinkage=1.0)
 
@@ -23,16 +23,16 @@ def members(seed: int = 0, videos: int = 60, classes: int = 6) -> tuple[np.ndarr
 
 
 def evidence(probabilities: np.ndarray, targets: np.ndarray, search: Search = SEARCH) -> Evidence:
-    return Evidence(Rivals.among(probabilities, targets), weights.errors(probabilities, targets), search)
+    return Evidence(Rivals.among(probabilities, targets), blend.errors(probabilities, targets), search)
 
 
 def figure(probabilities: np.ndarray, targets: np.ndarray, found: np.ndarray) -> float:
     return metrics.sample_map(ensemble.fuse(probabilities, found, "probability"), targets)
 
 
-@pytest.mark.parametrize("rule", weights.RULES)
+@pytest.mark.parametrize("rule", blend.RULES)
 def test_every_rule_gives_weights_on_the_simplex(rule):
-    found = weights.find(rule, evidence(*members()))
+    found = blend.find(rule, evidence(*members()))
     assert found.shape == ((3, 6) if rule == "per_class" else (3,))
     assert found.min() >= 0
     assert found.sum(axis=0) == pytest.approx(1)
@@ -42,14 +42,14 @@ def test_every_rule_gives_weights_on_the_simplex(rule):
 @pytest.mark.parametrize("seed", range(6))
 def test_a_search_is_never_worse_than_the_best_member_on_what_it_is_fitted_to(rule, seed):
     probabilities, targets = members(seed)
-    found = figure(probabilities, targets, weights.find(rule, evidence(probabilities, targets)))
+    found = figure(probabilities, targets, blend.find(rule, evidence(probabilities, targets)))
     assert found >= max(metrics.sample_map(member, targets) for member in probabilities)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_fitted_weights_are_never_worse_than_the_uniform_ones(seed):
     probabilities, targets = members(seed)
-    fitted = weights.find("fitted", evidence(probabilities, targets))
+    fitted = blend.find("fitted", evidence(probabilities, targets))
     assert figure(probabilities, targets, fitted) >= metrics.sample_map(probabilities.mean(axis=0), targets)
 
 
@@ -61,14 +61,14 @@ def test_fitted_weights_come_close_to_an_exhaustive_search(count, seed):
     probabilities = probabilities[:count]
     grid = [np.array(w) / 50 for w in itertools.product(range(51), repeat=count) if sum(w) == 50]
     best = max(figure(probabilities, targets, w) for w in grid)
-    fitted = weights.find("fitted", evidence(probabilities, targets))
+    fitted = blend.find("fitted", evidence(probabilities, targets))
     assert figure(probabilities, targets, fitted) > best - 0.1
 
 
 def test_the_best_member_gets_all():
     probabilities, targets = members()
     singles = [metrics.sample_map(member, targets) for member in probabilities]
-    assert weights.find("single", evidence(probabilities, targets)).argmax() == np.argmax(singles)
+    assert blend.find("single", evidence(probabilities, targets)).argmax() == np.argmax(singles)
 
 
 def test_the_greedy_rule_takes_members_again():
@@ -77,14 +77,14 @@ def test_the_greedy_rule_takes_members_again():
         [[[0.6, 0.4], [0.6, 0.4], [0.45, 0.55]], [[0.25, 0.75], [0.25, 0.75], [0.9, 0.1]]], dtype=np.float32
     )
     targets = np.array([[1, 0], [1, 0], [1, 0]])
-    found = weights.find("greedy", evidence(probabilities, targets))
+    found = blend.find("greedy", evidence(probabilities, targets))
     # margins, where negative is right: a -.2 -.2 .1, b .5 .5 -.8; 3 a + b = -.1 -.1 -.5 is the first that is all right
     assert found.tolist() == [0.75, 0.25]
 
 
 def test_each_class_leaves_the_centre_towards_the_member_that_knows_it():
     probabilities, targets = members(videos=400)
-    found = weights.per_class(weights.errors(probabilities, targets), np.full(3, 1 / 3), shrinkage=1.0)
+    found = blend.per_class(blend.errors(probabilities, targets), np.full(3, 1 / 3), shrinkage=1.0)
     assert (found[0, :3] > 1 / 2).all()
     assert (found[1, 3:] > 1 / 2).all()
 
@@ -93,9 +93,9 @@ def test_shrinkage_holds_the_classes_at_the_centre_and_the_rare_ones_more():
     probabilities, targets = members(videos=400)
     few = slice(0, 40)  # what a class with a tenth of the videos looks like
     centre = np.array([0.25, 0.25, 0.5])
-    many_errors, few_errors = (weights.errors(probabilities[:, v], targets[v]) for v in (slice(None), few))
-    assert weights.per_class(many_errors, centre, 1e9) == pytest.approx(np.tile(centre[:, None], 6), abs=1e-4)
-    moved = [np.abs(weights.per_class(e, centre, 10.0) - centre[:, None]).sum() for e in (many_errors, few_errors)]
+    many_errors, few_errors = (blend.errors(probabilities[:, v], targets[v]) for v in (slice(None), few))
+    assert blend.per_class(many_errors, centre, 1e9) == pytest.approx(np.tile(centre[:, None], 6), abs=1e-4)
+    moved = [np.abs(blend.per_class(e, centre, 10.0) - centre[:, None]).sum() for e in (many_errors, few_errors)]
     assert moved[0] > 1.5 * moved[1]
 
 
@@ -103,7 +103,7 @@ def test_the_weights_of_a_class_have_the_least_penalised_error():
     """Against every point of a grid over the simplex, by the definition."""
     probabilities, targets = members()
     centre, shrinkage = np.array([0.5, 0.3, 0.2]), 3.0
-    found = weights.per_class(weights.errors(probabilities, targets), centre, shrinkage)
+    found = blend.per_class(blend.errors(probabilities, targets), centre, shrinkage)
 
     def penalised(w: np.ndarray, c: int) -> float:
         squared = ((np.tensordot(w, probabilities[:, :, c], axes=1) - targets[:, c]) ** 2).sum()
@@ -116,31 +116,31 @@ def test_the_weights_of_a_class_have_the_least_penalised_error():
 
 def test_errors_are_products_of_what_is_wrong():
     probabilities = np.array([[[0.75, 0.5]], [[0.25, 1.0]]], dtype=np.float32)
-    found = weights.errors(probabilities, np.array([[1, 0]]))
+    found = blend.errors(probabilities, np.array([[1, 0]]))
     assert found[0].tolist() == [[0.0625, 0.1875], [0.1875, 0.5625]]  # wrong by -1/4 and -3/4
     assert found[1].tolist() == [[0.25, 0.5], [0.5, 1.0]]
 
 
-@pytest.mark.parametrize("rule", weights.RULES)
+@pytest.mark.parametrize("rule", blend.RULES)
 def test_the_same_evidence_gives_the_same_bytes(rule):
-    first, again = (weights.find(rule, evidence(*members())) for _ in range(2))
+    first, again = (blend.find(rule, evidence(*members())) for _ in range(2))
     assert first.tobytes() == again.tobytes()
 
 
-@pytest.mark.parametrize("rule", weights.RULES)
+@pytest.mark.parametrize("rule", blend.RULES)
 def test_a_single_member_gets_all(rule):
     probabilities, targets = members()
-    assert weights.find(rule, evidence(probabilities[:1], targets)).tolist() == [1.0]
+    assert blend.find(rule, evidence(probabilities[:1], targets)).tolist() == [1.0]
 
 
 def test_a_search_from_weights_nearby_is_never_worse_than_those():
     probabilities, targets = members()
     for start in ([1 / 3] * 3, [0, 0, 1.0], [0.5, 0.5, 0]):
-        found = weights.find("fitted", evidence(probabilities, targets), near=np.array(start))
+        found = blend.find("fitted", evidence(probabilities, targets), near=np.array(start))
         assert figure(probabilities, targets, found) >= figure(probabilities, targets, np.array(start))
 
 
 def test_points_are_projected_on_the_simplex():
     points = np.array([[0.2, 0.3, 0.5], [2.0, 0.0, 0.0], [1.0, 1.0, -5.0], [0.0, 0.0, 0.0]])
     expected = [[0.2, 0.3, 0.5], [1, 0, 0], [0.5, 0.5, 0], [1 / 3, 1 / 3, 1 / 3]]
-    assert weights._on_simplex(points) == pytest.approx(np.array(expected))
+    assert blend._on_simplex(points) == pytest.approx(np.array(expected))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline import ensemble, metrics, variants, weights
+from pipeline import blend, ensemble, metrics, variants
 from pipeline.ensemble import EnsembleConfig
 from pipeline.errors import BadInput
 
@@ -107,7 +107,7 @@ def test_given_weights_are_divided_by_their_sum():
     assert compare(*members(), weights="given", given=given).chosen.weights.tolist() == [0.75, 0.25, 0.0]
 
 
-@pytest.mark.parametrize("rule", weights.RULES)
+@pytest.mark.parametrize("rule", blend.RULES)
 def test_a_member_is_worth_what_is_lost_without_it(rule):
     """Members that know something are worth a lot; for uniform weights the loss is computed by hand."""
     probabilities, targets = members(videos=120)
