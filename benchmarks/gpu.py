@@ -104,9 +104,12 @@ def agreement() -> list[str]:
 
 
 if __name__ == "__main__":
-    if Path("data/lmdb").is_dir() and Path("data/stats").is_dir():
-        print(*agreement(), "", sep="\n")
     if not torch.cuda.is_available():
-        sys.exit("The rest needs a GPU.")
+        print("benchmarks/gpu.py needs a GPU, and here is none.")
+        sys.exit()
+    torch.backends.cudnn.allow_tf32 = True
+    torch.set_float32_matmul_precision("high")
     versions = f"PyTorch {torch.__version__}, torchvision {torchvision.__version__}, timm {timm.__version__}"
-    print(f"{torch.cuda.get_device_name()}, {versions}", convolution(), "", *speed(), sep="\n")
+    print(f"{torch.cuda.get_device_name()}, {versions}, TF32 on", convolution(), "", *speed(), "", sep="\n")
+    if Path("data/lmdb").is_dir() and Path("data/stats").is_dir():
+        print(*agreement(), sep="\n")

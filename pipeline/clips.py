@@ -116,7 +116,12 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 
     Args:
         batch: videos a step, over all processes.
-        most: largest piece; None where a process takes its whole share at once.
+        most: largest piece, but that all processes make as many pieces, of which none is empty; None where a process
+            takes its whole share at once.
+
+    Attributes:
+        parts: pieces a step.
+        smallest_piece: videos.
     """
 
     def __init__(
@@ -124,8 +129,9 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
     ) -> None:
         self.videos, self.batch, self.seed = videos, batch, seed
         self.rank, self.processes = rank, processes
-        largest_share = -(-batch // processes)
-        self.parts = -(-largest_share // (most or largest_share))
+        smallest, largest = batch // processes, -(-batch // processes)
+        self.parts = min(-(-largest // (most or largest)), smallest)  # a piece holds one clip at least
+        self.smallest_piece = smallest // self.parts
         self.epoch, self.first = 0, 0
 
     @property
@@ -146,23 +152,23 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
                 yield [(self.epoch, int(position)) for position in piece]
 
 
-def loader(dataset: Dataset, workers: int, pin: bool, **options: object) -> DataLoader:
-    """A DataLoader whose workers stay alive between passes; 0 workers load in the calling process."""
+def loader(dataset: Dataset, workers: int, pin: bool, *, stay: bool = True, **options: object) -> DataLoader:
+    """A DataLoader; its workers `stay` alive between passes or not, and 0 workers load in the calling process."""
     return DataLoader(
         dataset,
         num_workers=workers,
         worker_init_fn=_leave_signals_to_the_parent,
-        persistent_workers=workers > 0,
+        persistent_workers=stay and workers > 0,
         pin_memory=pin,
         **options,  # type: ignore[arg-type]  # each caller passes its own
     )
 
 
 def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal: the parent stops its workers when its state is saved."""
+    """Ctrl-C and schedulers reach every process of a job: the parent ends its workers when its state is saved."""
     del worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def read_frames(store: FrameStore, video: str, indices: Sequence[int] | np.ndarray, at_least: int | None) -> Tensor:

@@ -4,6 +4,7 @@ Every process runs the same stage. What they share out is positions (of videos, 
 together keeps the order that a single process would have had.
 """
 
+import inspect
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -13,12 +14,17 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from pipeline.errors import BadInput
 from pipeline.layers.sync_norm import synchronise
 from pipeline.machine import Machine
 
 PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+NO_BROADCAST: dict[str, Any] = {"forward_sync_buffers": False}  # batch norms are synchronised, see `synchronised`
+if "forward_sync_buffers" not in inspect.signature(DistributedDataParallel).parameters:
+    NO_BROADCAST = {"broadcast_buffers": False}  # its name before PyTorch 2.15
 
 
 def launch(on: Machine) -> Fabric:
@@ -38,8 +44,7 @@ def launch(on: Machine) -> Fabric:
         devices=devices,
         num_nodes=nodes,
         precision=PRECISION[on.precision],
-        # Buffers need no broadcast: batch norms are synchronised, see `synchronise`.
-        strategy=DDPStrategy(broadcast_buffers=False, gradient_as_bucket_view=True) if several else "auto",
+        strategy=DDPStrategy(gradient_as_bucket_view=True, **NO_BROADCAST) if several else "auto",
     )
     fabric.launch()
     return fabric

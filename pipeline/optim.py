@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
-from timm.optim import create_optimizer_v2, get_optimizer_class, list_optimizers
+from timm.optim import create_optimizer_v2, get_optimizer_class, get_optimizer_info, list_optimizers
 from torch import nn
 
 from pipeline.errors import BadInput
@@ -35,8 +35,8 @@ class OptimConfig:
     """Largest norm of the gradient of all parameters; null leaves it as it is."""
     name: str = "sgd"
     """Any of timm's optimisers."""
-    options: dict[str, Any] = field(default_factory=dict)
-    """Its own arguments, for sgd `momentum` and `nesterov`."""
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Name of an optimiser -> its own arguments, so that another name takes its own."""
     roles: dict[str, RoleConfig] = field(default_factory=dict)
     """Role -> factors; a role that is not named has 1 and 1. The repositories of TSM and TIN have biases
     {lr: 2, weight_decay: 0}, norms {weight_decay: 0}, the classifier {lr: 5} and its bias {lr: 10, weight_decay: 0};
@@ -100,8 +100,11 @@ def optimizer(model: nn.Module, config: OptimConfig, fused: bool = False) -> tor
     """
     if config.name not in list_optimizers():
         raise BadInput(f"train.optim.name: timm has no optimiser {config.name!r}. There are: {list_optimizers()}.")
+    if get_optimizer_info(config.name).second_order:
+        raise BadInput(f"train.optim.name: {config.name} needs second derivatives, which this training does not make.")
     known = inspect.signature(get_optimizer_class(config.name, bind_defaults=False)).parameters
-    for option in config.options:
+    options = config.options.get(config.name, {})
+    for option in options:
         if option not in known:
             raise BadInput(f"train.optim.options: {config.name} has no {option!r}. There are: {', '.join(known)}.")
     groups: dict[RoleConfig, list[nn.Parameter]] = {}
@@ -112,7 +115,7 @@ def optimizer(model: nn.Module, config: OptimConfig, fused: bool = False) -> tor
         {"params": parameters, "weight_decay": config.weight_decay * own.weight_decay, "scale": own.lr}
         for own, parameters in groups.items()
     ]
-    options = {"fused": True, **config.options} if fused and "fused" in known else config.options
+    options = {"fused": True, **options} if fused and "fused" in known else options
     return create_optimizer_v2(given, config.name, config.lr, config.weight_decay, filter_bias_and_bn=False, **options)
 
 

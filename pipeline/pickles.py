@@ -8,6 +8,7 @@ reading before it is looked up, so that not even its module is imported.
 
 import pickle
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,22 @@ class ArrayState:
         self.made = _from_bytes(data, dtype, shape, "F" if fortran else "C")
 
 
+class _Maker:
+    """A function that a pickle may call and cannot alter."""
+
+    __slots__ = ("__function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.__function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.__function(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        """Refuse."""
+        raise Refused("the state of a function")
+
+
 def _from_bytes(data: bytes, dtype: DtypeState, shape: tuple[int, ...], order: Any) -> np.ndarray[Any, Any]:
     raw = data.encode("latin1") if isinstance(data, str) else data  # as Python 2 wrote it
     return np.frombuffer(raw, dtype.made).reshape(shape, order=order)
@@ -116,11 +133,11 @@ ADMITTED: dict[str, Any] = {
         for core in ("core", "_core")
         for name, stand_in in {
             "multiarray._reconstruct": ArrayState,
-            "multiarray.scalar": _scalar,
-            "numeric._frombuffer": _from_bytes,
+            "multiarray.scalar": _Maker(_scalar),
+            "numeric._frombuffer": _Maker(_from_bytes),
         }.items()
     },
-    "_codecs.encode": _encode,
+    "_codecs.encode": _Maker(_encode),
     "collections.OrderedDict": OrderedDict,
     "builtins.set": set,
     "__builtin__.set": set,

@@ -20,7 +20,7 @@ from pipeline import anatomy, catalog, weights
 from pipeline.errors import BadInput
 from pipeline.importers import Translation
 from pipeline.transforms import InputSpec
-from pipeline.weights import ORIGIN, Weights
+from pipeline.weights import LIBRARIES, ORIGIN, Weights
 
 AUTO = "auto"
 COUNTER = "num_batches_tracked"
@@ -159,7 +159,7 @@ def plan(model: nn.Module, candidate: Candidate) -> tuple[Match, Report]:
 def _recognise(held: Weights, where: str) -> str:
     """The one importer that recognises these weights."""
     if ORIGIN in held.metadata:
-        return str(held.metadata[ORIGIN]["name"]).partition(":")[0]
+        return _library(held.metadata[ORIGIN], where)
     known = catalog.names("importers")
     found = [name for name in known if catalog.find("importers", name).recognises(held)]
     if len(found) == 1:
@@ -171,6 +171,16 @@ def _recognise(held: Weights, where: str) -> str:
         f"{', '.join(known)}; if it is of one of them all the same, say so with `source`. If not, write an importer, "
         f"see pipeline/importers/__init__.py."
     )
+
+
+def _library(origin: Any, where: str) -> str:
+    """The library that a file of `Weights.write` is from."""
+    name = str(origin.get("name", "")).partition(":")[0] if isinstance(origin, dict) else ""
+    if name not in LIBRARIES:
+        raise BadInput(
+            f"{where} says that it is from {origin!r}, which is none of {', '.join(LIBRARIES)}. Fetch it again."
+        )
+    return name
 
 
 def _match(
@@ -189,12 +199,14 @@ def _match(
         kept["the file does not have it, as in old programs"] = uncounted
         places = {name: origin for name, origin in places.items() if name not in uncounted}
 
-    state, inflated, misshapen = {}, [], []
+    state, inflated, misshapen, unusable = {}, [], [], []
     for name, origin in places.items():
         tensor = tensors.pop(origin, None)
         wanted = tuple(target[name].shape)
         if tensor is None:
             continue
+        if not name.endswith(COUNTER) and not (tensor.is_floating_point() and tensor.isfinite().all()):
+            unusable.append(f"{name} ({tensor.dtype})")
         if translation.image and tensor.ndim == 4 and wanted == (*tensor.shape[:2], *wanted[2:3], *tensor.shape[2:]):
             inflated.append(name)
             tensor = tensor.unsqueeze(2).expand(wanted) / wanted[2]
@@ -205,6 +217,7 @@ def _match(
         "missing from the file": tuple(name for name in places if name not in state),
         "without a place in the model": tuple(tensors),
         "of another shape than the model's": tuple(misshapen),
+        "no finite floating-point numbers": tuple(unusable),
     }
     return Match(state, kept, tuple(inflated)), {kind: found for kind, found in problems.items() if found}
 
@@ -216,7 +229,9 @@ def _replacement(target: Mapping[str, Tensor], translation: Translation) -> str 
     counts = anatomy.classes(translation.tensors), anatomy.classes(target)
     if None not in counts and counts[0] != counts[1]:
         return f"the file has {counts[0]} classes, the model {counts[1]}"
-    if translation.image and theirs != ours:
+    if translation.image and not theirs:
+        return "the file has no classifier"
+    if translation.image and None not in counts and not ours.keys() & theirs.keys():
         return "the image network's classifier is another layer"
     return None
 

@@ -20,22 +20,30 @@ OTHERS = ("test", "watch")
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Section `models.<name>.train.loss`: a file of pipeline/losses and the options of its `build`."""
+    """Section `models.<name>.train.loss` of params.yaml."""
 
     name: str
-    options: dict[str, Any]
+    """A file of pipeline/losses."""
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Name of a loss -> the options of its `build`, so that another name takes its own."""
+
+    @property
+    def over_labels(self) -> bool:
+        """Whether the loss is a mean over the labels of a batch, and not over its videos."""
+        return catalog.find("losses", self.name).MEAN_OVER == "labels"
 
     def build(self, statistics: ClassStatistics, mix: MixConfig) -> nn.Module:
         """A function of logits (N, C) and targets (N, C), which `mix` may have blended."""
         module = catalog.find("losses", self.name)
-        params.check_keywords(module.build, self.options, f"options of loss {self.name!r}")
+        options = self.options.get(self.name, {})
+        params.check_keywords(module.build, options, f"options of loss {self.name!r}")
         if mix.on and not module.SOFT_TARGETS:
             raise BadInput(
                 f"Loss {self.name!r} ranks classes, and blended labels do not say which stands above which. Switch off "
                 "train.mix, or take the loss bce or asymmetric."
             )
         try:
-            return module.build(statistics, **self.options)
+            return module.build(statistics, **options)
         except ValueError as error:
             raise BadInput(f"options of loss {self.name!r}: {error}") from error
 

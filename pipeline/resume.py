@@ -4,6 +4,7 @@ The state lies in the scratch folder under the fingerprint of the recipe, the da
 ever goes on from it; it is written aside and renamed, and deleted when training ends.
 """
 
+import glob
 import json
 import math
 import sys
@@ -47,6 +48,7 @@ class ResumeState:
     """
 
     def __init__(self, scratch: Path, name: str, recipe: dict[str, Any], every: float, *, writes: bool = True) -> None:
+        self.name = name
         self.folder = scratch / "train" / f"{name}-{work.fingerprint(recipe, _code())}"
         self.every, self.writes = every, writes
         self.saved = time.monotonic()
@@ -83,7 +85,14 @@ class ResumeState:
         if not self.writes:
             return
         tensors = dict(weights)
-        plain = json.dumps({"progress": vars(progress), "optimizer": _pack(optimizer.state_dict(), "optim", tensors)})
+        try:
+            packed = _pack(optimizer.state_dict(), "optim", tensors)
+            plain = json.dumps({"progress": vars(progress), "optimizer": packed})
+        except TypeError as error:
+            raise BadInput(
+                f"The state of {type(optimizer).__name__} cannot be saved ({error}), so training could not be resumed. "
+                "Take another train.optim.name."
+            ) from error
         tensors["progress"] = torch.tensor(list(plain.encode()), dtype=torch.uint8)
         self._write(STATE, tensors)
 
@@ -101,8 +110,16 @@ class ResumeState:
         return _read(self.folder / BEST)
 
     def forget(self) -> None:
-        """Delete everything."""
-        work.remove(self.folder)
+        """Delete everything, at once: a kill meanwhile leaves no folder that looks like a damaged state."""
+        hidden = self.folder.with_name(f".{self.folder.name}.partial")
+        work.remove(hidden)
+        self.folder.replace(hidden)
+        work.remove(hidden)
+
+    def others(self) -> list[Path]:
+        """States of the same model that belong to other settings, code or data, and are not gone on from."""
+        found = self.folder.parent.glob(f"{glob.escape(self.name)}-*")
+        return sorted(path for path in found if len(path.name) == len(self.folder.name) and path != self.folder)
 
     def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
         tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
@@ -122,8 +139,8 @@ class ResumeState:
 
 
 STATE, BEST = "state.safetensors", "best.safetensors"
-TENSOR = "tensor"
-"""Marks the name of a tensor where a nested value had the tensor itself."""
+TENSOR, TUPLE = "<tensor>", "<tuple>"
+"""Mark what JSON does not have: the name of a tensor in its place, and a list that was a tuple."""
 
 
 def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
@@ -134,15 +151,19 @@ def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, dict):
         return {str(key): _pack(each, f"{name}.{key}", tensors) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_pack(each, f"{name}.{index}", tensors) for index, each in enumerate(value)]
+        packed = [_pack(each, f"{name}.{index}", tensors) for index, each in enumerate(value)]
+        return {TUPLE: packed} if isinstance(value, tuple) else packed
     return value
 
 
 def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Undoes `_pack`, but that tuples have become lists."""
+    """Undoes `_pack`."""
     if isinstance(value, dict):
-        named = value.get(TENSOR)
-        return {key: _unpack(each, tensors) for key, each in value.items()} if named is None else tensors[named]
+        if TENSOR in value:
+            return tensors[value[TENSOR]]
+        if TUPLE in value:
+            return tuple(_unpack(each, tensors) for each in value[TUPLE])
+        return {key: _unpack(each, tensors) for key, each in value.items()}
     if isinstance(value, list):
         return [_unpack(each, tensors) for each in value]
     return value
@@ -158,11 +179,15 @@ def _read(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
+TALK = {f"pipeline.{name}" for name in ("curves", "compose", "errors", "interruption", "stopwatch")}
+"""Code that computes nothing: a change of it lets a run go on."""
+
+
 def _code() -> str:
     """A hash of the pipeline's code that this process runs: another code never resumes an old state."""
     files = {
         name: work.file_hash(Path(module.__file__))
         for name, module in sorted(sys.modules.items())
-        if name.startswith("pipeline.") and module.__file__
+        if name.startswith("pipeline.") and name not in TALK and module.__file__
     }
     return work.fingerprint(files)

@@ -103,8 +103,12 @@ class _Run:
             raise BadInput(
                 f"A batch of {train.batch} is more than the {len(self.training)} train videos. Lower train.batch."
             )
+        if not len(self.validation):
+            raise BadInput(
+                "No val video gave frames, so no epoch could be told the best. Add val videos to the corpus."
+            )
         self.fabric = fabric = devices.launch(on)
-        self.recipe = _recipe(config, manifest, store)
+        self.recipe = _recipe(config, manifest, store, statistics)
         self._build(statistics)
         self._load(store)
         self.total_steps = train.epochs * self.batches.steps
@@ -117,7 +121,9 @@ class _Run:
         train, fabric = self.config.train, self.fabric
         torch.manual_seed(train.seed)
         network, self.input = self.config.build(len(self.classes))
-        if train.pretrained is not None:
+        if train.pretrained is None:
+            _say("the weights start at random (train.pretrained names no checkpoint)")
+        else:
             start = load_pretrained(network, train.pretrained)
             _say(str(start))
             self.input = start.input or self.input
@@ -145,11 +151,15 @@ class _Run:
             len(clips), train.batch, train.seed,
             rank=fabric.global_rank, processes=fabric.world_size, most=self.on.clips_per_device,
         )  # fmt: skip
+        if train.mix.on and self.batches.smallest_piece < 2:
+            raise BadInput(
+                "train.mix blends clips of one pass, and here some have one. Raise machine.clips_per_device."
+            )
         self.loader = loader(clips, workers, batch_sampler=self.batches, **options)
         grid = ViewGrid((View(1, 0, clip.centre, "centre"),), {"clip": (0,)})
         views = VideoViews(devices.share(self.validation.videos, fabric), store, clip.sampler, grid)
         piece = min(train.batch // fabric.world_size, self.on.clips_per_device or train.batch)
-        self.validation_loader = loader(views, workers, batch_size=piece, **options)
+        self.validation_loader = loader(views, workers, stay=False, batch_size=piece, **options)
 
     def restore(self) -> Progress:
         """Go on where the last run of this recipe stopped; a fresh start where there was none."""
@@ -164,6 +174,11 @@ class _Run:
         self.first_step = progress.step
         if progress.step:
             _say(f"resuming at {self.where(progress)}")
+        elif others := self.state.others():
+            _say(
+                f"{others[0]} holds an unfinished training of this model with other settings, code, versions or data, "
+                "which does not go on: go back to what made it, or delete it."
+            )
         ran_on = {
             "device": self.fabric.device.type,
             "devices": self.fabric.world_size,
@@ -226,9 +241,9 @@ class _Run:
             group["lr"] = lr * group["scale"]
         self.optimizer.zero_grad(set_to_none=True)
         value = torch.zeros((), device=fabric.device)
-        for number, (clip, targets) in enumerate(pieces, start=1):
+        for number, ((clip, targets), share) in enumerate(zip(pieces, self._shares(pieces), strict=True), start=1):
             with fabric.no_backward_sync(self.model, enabled=number < len(pieces)):
-                loss = self._loss_of(clip, targets) * (len(clip) / train.batch)
+                loss = self._loss_of(clip, targets) * share
                 fabric.backward(loss * fabric.world_size)  # by which DDP divides
             value += loss.detach()
         total, asked = devices.add([float(value), float(stop)], fabric)
@@ -237,6 +252,14 @@ class _Run:
             raise self._diverged(f"The loss is {total}", step)
         self._update(step)
         return total
+
+    def _shares(self, pieces: tuple[tuple[Tensor, Tensor], ...]) -> list[float]:
+        """By how much each piece's loss counts in the mean over the whole batch of all processes."""
+        if not self.config.train.loss.over_labels:
+            return [len(clip) / self.config.train.batch for clip, _ in pieces]
+        labels = [float(targets.sum()) for _, targets in pieces]
+        (total,) = devices.add([sum(labels)], self.fabric)
+        return [mine / max(total, 1.0) for mine in labels]
 
     def _loss_of(self, clip: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of clips as the loader gives them."""
@@ -334,11 +357,15 @@ def _say(message: str) -> None:
     log.info("%s", message)
 
 
-def _recipe(config: ModelConfig, manifest: Manifest, store: FrameStore) -> dict[str, Any]:
+def _recipe(config: ModelConfig, manifest: Manifest, store: FrameStore, statistics: ClassStatistics) -> dict[str, Any]:
     """All that makes the weights but the machine, as plain values."""
     labels = work.fingerprint(manifest.table[["video", "split", "labels"]].values.tolist(), manifest.classes)
     return {
         **params.plain(config),
-        "data": {"frames": store.content_key(), "labels": labels},
+        "data": {
+            "frames": store.content_key(),
+            "labels": labels,
+            "statistics": work.fingerprint(statistics.counts.tolist()),
+        },
         "versions": {"torch": torch.__version__} | {name: importlib.metadata.version(name) for name in VERSIONS},
     }

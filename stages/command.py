@@ -57,4 +57,4 @@ def run(main: Callable[..., None]) -> None:
         sys.exit(stopped.status)
     except BadInput as error:
         told = str(error).rpartition(f"{BadInput.__name__}: ")[2]  # a loader's worker wraps it in its traceback
-        sys.exit(f"error: {told.rstrip()}" if first else 1)
+        sys.exit(f"error{'' if first else ' (one of several processes)'}: {told.rstrip()}")

@@ -75,7 +75,7 @@ def test_one_step_of_sgd_is_the_formula():
     """Nesterov: v = g + wd * w; w -= lr * (g + wd * w + momentum * v)."""
     model = nn.Linear(1, 1, bias=False)
     nn.init.constant_(model.weight, 2.0)
-    sgd = optimizer(model, OptimConfig(0.1, 0.25, None, options={"momentum": 0.5, "nesterov": True}))
+    sgd = optimizer(model, OptimConfig(0.1, 0.25, None, options={"sgd": {"momentum": 0.5, "nesterov": True}}))
     model(torch.tensor([[3.0]])).backward()  # gradient 3
     sgd.step()
     decayed = 3 + 0.25 * 2
@@ -124,7 +124,7 @@ def test_by_default_there_is_one_group_as_in_the_reports_code():
     ("settings", "message"),
     [
         ({"name": "sdg"}, "timm has no optimiser 'sdg'"),
-        ({"options": {"momentun": 0.9}}, "sgd has no 'momentun'.*momentum"),
+        ({"options": {"sgd": {"momentun": 0.9}}}, "sgd has no 'momentun'.*momentum"),
     ],
 )
 def test_an_unknown_optimiser_or_option_is_refused(settings, message):
@@ -141,7 +141,7 @@ def test_adamw_is_pytorchs():
     ours, theirs = nn.Linear(2, 1), nn.Linear(2, 1)
     theirs.load_state_dict(ours.state_dict())
     steps = [
-        (ours, optimizer(ours, OptimConfig(0.1, 0.01, None, name="adamw", options={"betas": [0.8, 0.9]}))),
+        (ours, optimizer(ours, OptimConfig(0.1, 0.01, None, name="adamw", options={"adamw": {"betas": [0.8, 0.9]}}))),
         (theirs, torch.optim.AdamW(theirs.parameters(), 0.1, betas=(0.8, 0.9), weight_decay=0.01)),
     ]
     for model, adamw in steps:

@@ -1,6 +1,7 @@
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import tiny
 import torch
 from safetensors.torch import load_file
 
-from pipeline import catalog, interruption, optim, resume, sampling, training, transforms
+from pipeline import catalog, interruption, optim, resume, sampling, training, transforms, work
 from pipeline.checkpoint import FILE, Checkpoint
 from pipeline.clips import generator, read_frames
 from pipeline.errors import BadInput
@@ -110,7 +111,7 @@ def test_the_recipe_says_all_that_made_the_weights(tmp_path):
             "compile": False,
         }
     ]
-    assert set(recipe["data"]) == {"frames", "labels"}
+    assert set(recipe["data"]) == {"frames", "labels", "statistics"}
     assert recipe["versions"]["torch"] == torch.__version__
 
 
@@ -136,20 +137,27 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("at", [1, 3, 4, 5])  # in the first epoch; in, at the end of, and right after the second
-def test_a_run_that_stops_at_any_step_ends_with_the_same_bytes(tmp_path, monkeypatch, at):
-    whole, _ = fit(tmp_path, "whole")
+def killed_at(number: int, tmp_path: Path, name: str, monkeypatch, config=None, **machine) -> None:
+    """Train until before step `number`."""
     original = training._Run.step
 
     def stops(self, pieces, lr, step, stop):
-        if step == at:
+        if step == number:
             raise Killed
         return original(self, pieces, lr, step, stop)
 
     with monkeypatch.context() as patch:
         patch.setattr(training._Run, "step", stops)
         with pytest.raises(Killed):
-            fit(tmp_path, "resumed", save_seconds=0)
+            fit(tmp_path, name, config, **machine)
+
+
+@pytest.mark.parametrize("at", [1, 3, 4, 5])  # in the first epoch; in, at the end of, and right after the second
+def test_a_run_that_stops_at_any_step_ends_with_the_same_bytes(tmp_path, monkeypatch, at):
+    whole, _ = fit(tmp_path, "whole")
+    original = training._Run.step
+
+    killed_at(at, tmp_path, "resumed", monkeypatch, save_seconds=0)
     resumed_at = []
     monkeypatch.setattr(training._Run, "step", lambda s, p, lr, n, q: resumed_at.append(n) or original(s, p, lr, n, q))
     resumed, _ = fit(tmp_path, "resumed", save_seconds=0)
@@ -171,12 +179,12 @@ def test_a_run_that_stops_while_it_validates_validates_again(tmp_path, monkeypat
 LONG = {"model": {"epochs": 12}, "machine": {"save_seconds": 0}}
 
 
-def start(tmp_path: Path, name: str, settings: dict) -> subprocess.Popen:
+def start(tmp_path: Path, name: str, settings: dict, **options: bool) -> subprocess.Popen:
     """Training in a process of its own."""
     tiny.corpus(tmp_path / "lmdb")
     script = Path(__file__).parent / "train_tiny.py"
     command = [sys.executable, str(script), str(tmp_path), name, json.dumps(settings)]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL, **options)
 
 
 def wait_until_it_trains(tmp_path: Path, name: str, process: subprocess.Popen) -> None:
@@ -234,17 +242,7 @@ def test_the_first_signal_asks_and_the_next_one_ends_at_once():
 
 def stopped_early(tmp_path: Path, monkeypatch) -> Path:
     """The resume state of a run that stopped after its first epoch."""
-    original = training._Run.step
-
-    def stops(self, pieces, lr, step, stop):
-        if step == 2:
-            raise Killed
-        return original(self, pieces, lr, step, stop)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training._Run, "step", stops)
-        with pytest.raises(Killed):
-            fit(tmp_path, "out", save_seconds=0)
+    killed_at(2, tmp_path, "out", monkeypatch, save_seconds=0)
     (folder,) = (tmp_path / "out-work" / "train").iterdir()
     return folder
 
@@ -276,17 +274,7 @@ def test_a_full_disk_is_an_error_that_keeps_the_last_state(tmp_path, monkeypatch
 def test_any_optimiser_resumes_to_the_same_bytes(tmp_path, monkeypatch, optimiser):
     config = tiny.model(optim=OptimConfig(0.001, 0.01, None, name=optimiser))
     whole, _ = fit(tmp_path, "whole", config)
-    original = training._Run.step
-
-    def stops(self, pieces, lr, step, stop):
-        if step == 3:
-            raise Killed
-        return original(self, pieces, lr, step, stop)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training._Run, "step", stops)
-        with pytest.raises(Killed):
-            fit(tmp_path, "out", config, save_seconds=0)
+    killed_at(3, tmp_path, "out", monkeypatch, config, save_seconds=0)
     resumed, _ = fit(tmp_path, "out", config)
     assert weights(resumed) == weights(whole)
 
@@ -326,9 +314,10 @@ def test_the_average_follows_its_formula(tmp_path, monkeypatch):
     torch.testing.assert_close(second, 0.9 * first + 0.1 * weight)
 
 
-def test_accumulated_pieces_have_the_gradient_of_the_whole_batch(tmp_path):
+@pytest.mark.parametrize("loss", catalog.names("losses"))
+def test_accumulated_pieces_have_the_gradient_of_the_whole_batch(tmp_path, loss):
     """With frozen batch norms, whose statistics would be those of a piece."""
-    config = tiny.model(epochs=1, batch=4)
+    config = tiny.model(epochs=1, batch=4, loss=LossConfig(loss, {loss: {"scale": 3.0}}))
     for name, most in (("whole", None), ("pieces", 1), ("uneven", 3)):
         exact = dataclasses.replace(config, options=config.options | {"dropout": 0.0, "partial_bn": True})
         with pytest.MonkeyPatch.context() as patch:
@@ -361,9 +350,17 @@ def test_a_compiled_network_trains_to_the_same(tmp_path, monkeypatch):
     assert list(load_file(out / FILE)) == list(load_file(tmp_path / "plain" / FILE))
 
 
-def test_mixed_clips_train(tmp_path):
-    _, progress = fit(tmp_path, "out", tiny.model(epochs=2, mix=MixConfig(mixup=0.8, cutmix=1.0)))
-    assert all(np.isfinite(row["loss"]) for row in progress.history)
+def test_mixed_clips_train_to_other_weights(tmp_path):
+    plain, _ = fit(tmp_path, "plain", tiny.model(epochs=1))
+    for mix in (MixConfig(mixup=0.8), MixConfig(cutmix=1.0)):
+        out, progress = fit(tmp_path, "mixed", tiny.model(epochs=1, mix=mix))
+        assert np.isfinite(progress.history[0]["loss"])
+        assert weights(out) != weights(plain)
+
+
+def test_mixing_is_refused_where_a_pass_has_one_clip(tmp_path):
+    with pytest.raises(BadInput, match=r"train.mix blends clips of one pass.*clips_per_device"):
+        fit(tmp_path, "out", tiny.model(mix=MixConfig(mixup=0.8)), clips_per_device=1)
 
 
 def test_a_damaged_resume_state_is_an_error_that_names_it(tmp_path, monkeypatch):
@@ -419,7 +416,7 @@ def test_a_batch_larger_than_the_corpus_is_refused(tmp_path):
     ("loss", "message"),
     [
         (LossConfig("bse", {}), "'bse'.*Did you mean 'bce'"),
-        (LossConfig("bce", {"scal": 160.0}), "'scal'.*Did you mean 'scale'"),
+        (LossConfig("bce", {"bce": {"scal": 160.0}}), "'scal'.*Did you mean 'scale'"),
     ],
 )
 def test_a_misspelt_loss_is_refused_before_work(tmp_path, loss, message):
@@ -442,7 +439,7 @@ def test_a_ranking_loss_refuses_blended_labels_before_work(tmp_path, name):
 @pytest.mark.parametrize("name", catalog.names("losses"))
 def test_every_loss_learns_the_colours(tmp_path, name):
     scale = {"bce": 10.0, "asymmetric": 40.0}.get(name, 3.0)
-    _, progress = fit(tmp_path, "out", tiny.model(epochs=12, loss=LossConfig(name, {"scale": scale})))
+    _, progress = fit(tmp_path, "out", tiny.model(epochs=12, loss=LossConfig(name, {name: {"scale": scale}})))
     assert progress.best_map > 90
 
 
@@ -466,3 +463,53 @@ def test_a_checkpoint_that_does_not_fit_stops_before_work(tmp_path):
     config.options["backbone_options"] = {"stem_width": 4, "channels": [8, 8, 8, 16]}
     with pytest.raises(BadInput, match="does not fit the model"):
         fit(tmp_path, "second", config)
+
+
+def test_a_corpus_without_val_videos_is_refused_before_work(tmp_path):
+    manifest, store, statistics = tiny.corpus(tmp_path / "lmdb", val=1)  # the last of val is broken
+    with pytest.raises(BadInput, match="No val video gave frames"):
+        training.fit(tiny.model(), manifest, store, statistics, tmp_path / "out", tiny.machine(tmp_path / "work"))
+
+
+def test_an_unfinished_training_with_other_settings_is_named(tmp_path, monkeypatch, caplog):
+    killed_at(2, tmp_path, "out", monkeypatch, save_seconds=0)
+    with caplog.at_level(logging.INFO):
+        fit(tmp_path, "out", tiny.model(lr=0.01))
+    assert "holds an unfinished training of this model with other settings" in caplog.text
+
+
+def test_a_kill_while_the_state_is_deleted_leaves_no_damaged_state(tmp_path, monkeypatch):
+    original = work.remove
+
+    def dies(path: Path) -> None:
+        if path.is_dir():
+            raise Killed
+        original(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "remove", dies)
+        with pytest.raises(Killed):
+            fit(tmp_path, "out", tiny.model(epochs=1))
+    _, progress = fit(tmp_path, "out", tiny.model(epochs=1))
+    assert progress.step == 2
+
+
+@pytest.mark.parametrize("name", ["adahessian", "adafactorbv"])
+def test_an_optimiser_that_cannot_train_or_resume_is_refused_before_work(tmp_path, name):
+    with pytest.raises(BadInput, match=r"second derivatives|cannot be saved"):
+        fit(tmp_path, "out", tiny.model(optim=OptimConfig(0.001, 0.01, None, name=name)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_job_reaches_loader_workers_and_costs_nothing(tmp_path, number):
+    """As a terminal and a scheduler send it: to every process of the group."""
+    settings = {"model": {"epochs": 10000}, "machine": {"save_seconds": 9999, "workers": 2}}
+    process = start(tmp_path, "out", settings, start_new_session=True)
+    wait_until_it_trains(tmp_path, "out", process)
+    time.sleep(1)
+    os.killpg(process.pid, number)
+    assert process.wait(timeout=60) == 128 + number
+    (state,) = (tmp_path / "out-work").rglob("state.safetensors")
+    progress = json.loads(bytes(load_file(state)["progress"].tolist()))["progress"]
+    assert progress["step"] == 2 * len(progress["history"]) + len(progress["losses"]) > 0

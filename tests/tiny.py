@@ -50,8 +50,8 @@ def model(epochs: int = 3, lr: float = 0.05, **train: object) -> ModelConfig:
         epochs=epochs,
         batch=3,
         seed=0,
-        loss=LossConfig("bce", {"scale": 10.0}),
-        optim=OptimConfig(lr, 1e-4, 20.0, options={"momentum": 0.9, "nesterov": True}),
+        loss=LossConfig("bce", {"bce": {"scale": 10.0}}),
+        optim=OptimConfig(lr, 1e-4, 20.0, options={"sgd": {"momentum": 0.9, "nesterov": True}}),
         schedule=ScheduleConfig("cosine"),
         augment=AugmentConfig("random_side", 32, sides=(32, 40)),
     )

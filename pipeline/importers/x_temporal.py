@@ -37,5 +37,5 @@ def translate(weights: Weights) -> Translation:
     if descendant_of_tsn(weights):
         return translate_tsn(weights)
     if "fast_conv1.weight" in weights.tensors:
-        return Translation(rename(weights.tensors, SLOWFAST), IMAGENET, needs={"slow_frames": "strided"})
+        return Translation(rename(weights.tensors, SLOWFAST), IMAGENET, needs={"slow_frames": "strided", "alpha": 4})
     return Translation(rename(weights.tensors, FACTORED), IMAGENET)

@@ -1,10 +1,27 @@
 """Batch norm over the batches of all processes, on a CPU too, where torch.nn.SyncBatchNorm does not run."""
 
+from typing import Any
+
 import torch
 from timm.layers import BatchNormAct2d, convert_sync_batchnorm
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn import functional as F
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes, and of its gradient too."""
+
+    @staticmethod
+    def forward(_: Any, x: Tensor) -> Tensor:
+        total = x.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_: Any, gradient: Tensor) -> Tensor:
+        total = gradient.contiguous().clone()
+        distributed.all_reduce(total)
+        return total
 
 
 class SyncNorm(nn.Module):
@@ -37,10 +54,10 @@ class SyncNorm(nn.Module):
         over = [dim for dim in range(x.ndim) if dim != 1]
         shape = [1, -1] + [1] * (x.ndim - 2)
         values = x.to(self.running_mean.dtype)  # under autocast too: sums of half-precision numbers are too coarse
-        count = all_reduce(values.new_tensor([float(x.numel() // x.shape[1])]))
-        mean = all_reduce(values.sum(over)) / count
+        count = _sum(values.new_tensor([float(x.numel() // x.shape[1])]))
+        mean = _sum(values.sum(over)) / count
         centred = values - mean.view(shape)
-        variance = all_reduce(centred.square().sum(over)) / count
+        variance = _sum(centred.square().sum(over)) / count
         self._track(mean.detach(), variance.detach() * count / (count - 1))
         normed = centred * torch.rsqrt(variance + self.eps).view(shape)
         return self.after((normed * self.weight.view(shape) + self.bias.view(shape)).to(x.dtype))
@@ -50,6 +67,10 @@ class SyncNorm(nn.Module):
         share = 1 / float(self.num_batches_tracked) if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean, share)
         self.running_var.lerp_(variance, share)
+
+
+def _sum(x: Tensor) -> Tensor:
+    return _Sum.apply(x)
 
 
 def synchronise(network: nn.Module) -> nn.Module:

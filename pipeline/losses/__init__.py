@@ -1,8 +1,9 @@
 """The open set of losses: pipeline/losses/<name>.py is what `loss.name: <name>` in conf/ means.
 
-A loss' file offers two things:
+A loss' file offers three things:
 
     SOFT_TARGETS                                  whether targets may lie between 0 and 1, as mixup makes them
+    MEAN_OVER                                     "videos" or "labels": by which of them pieces of a batch weigh
     build(statistics, *, scale=1.0, <options>)    a module: logits (N, C), targets (N, C) -> scalar
 
 The keyword arguments of `build` are the options that a configuration may set. All losses compute in float32 where the

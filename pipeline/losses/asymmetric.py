@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from pipeline.statistics import ClassStatistics
 
 SOFT_TARGETS = True
+MEAN_OVER = "videos"
 
 
 def build(

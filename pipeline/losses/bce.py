@@ -15,6 +15,7 @@ from pipeline.statistics import ClassStatistics
 ClassWeights = Literal["none", "sqrt", "linear", "inverse_sqrt", "inverse_linear"]
 
 SOFT_TARGETS = True
+MEAN_OVER = "videos"
 
 
 def build(

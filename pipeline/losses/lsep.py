@@ -16,6 +16,7 @@ from pipeline.ranking import scores_and_presence
 from pipeline.statistics import ClassStatistics
 
 SOFT_TARGETS = False
+MEAN_OVER = "videos"
 
 
 def build(_statistics: ClassStatistics, *, scale: float = 1.0) -> nn.Module:

@@ -18,6 +18,7 @@ from pipeline.ranking import scores_and_presence
 from pipeline.statistics import ClassStatistics
 
 SOFT_TARGETS = False
+MEAN_OVER = "labels"
 
 
 def build(_statistics: ClassStatistics, *, scale: float = 1.0) -> nn.Module:

@@ -20,6 +20,7 @@ from pipeline.statistics import ClassStatistics
 ClassWeights = Literal["none", "min_count"]
 
 SOFT_TARGETS = False
+MEAN_OVER = "labels"
 
 
 def build(statistics: ClassStatistics, *, scale: float = 1.0, class_weights: ClassWeights = "none") -> nn.Module:

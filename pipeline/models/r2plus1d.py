@@ -6,6 +6,7 @@ within, where the paper's has 45.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
@@ -58,4 +59,12 @@ def build(
         block="basic" if basic else "bottleneck",
     )
     he_init(pathway)
-    return ClipClassifier(pathway, pathway.channels[-1], num_classes, dropout=dropout)
+    return R2Plus1D(pathway, pathway.channels[-1], num_classes, dropout=dropout, max_pooling=max_pooling)
+
+
+class R2Plus1D(ClipClassifier):
+    """See `build`; it remembers what no tensor shows, so that a checkpoint can be held against it."""
+
+    def __init__(self, *arguments: Any, max_pooling: bool, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.max_pooling = max_pooling
