@@ -91,6 +91,8 @@ def test_a_second_run_finds_everything_up_to_date(done):
         ("models.tsn_demo.test.clips=1", {"infer@tsn_demo"}),
         ("ensemble.weights=uniform", {"ensemble"}),
         ("machine.workers=3", set()),
+        ("machine.devices=2", set()),
+        ("machine.precision=bf16", set()),
         ("machine.save_seconds=5", set()),
         ("extract.jpeg_qscale=5", {"extract"}),
         ("dataset.split_seed=5", {"index"}),

@@ -1,6 +1,8 @@
 """Which frames make a clip: by eye, by the published code, and what random draws can reach."""
 
+import math
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -59,8 +61,9 @@ def test_places_in_a_part_are_exact():
 @pytest.mark.parametrize("clips", [1, 2, 5, 10])
 def test_segments_are_the_frames_at_exact_fractions_of_the_video(parts: int, clips: int):
     for frames in range(1, 100):
+        length = Fraction(frames, parts)  # of a part; a clip takes the middle of its share of each
         expected = [
-            [(2 * clips * part + 2 * clip + 1) * frames // (2 * clips * parts) for part in range(parts)]
+            [math.floor(length * (part + (clip + Fraction(1, 2)) / clips)) for part in range(parts)]
             for clip in range(clips)
         ]
         assert sampling.testing_clips(segments(parts), frames, clips).tolist() == expected

@@ -330,10 +330,21 @@ def test_accumulated_pieces_have_the_gradient_of_the_whole_batch(tmp_path, loss)
 
 
 @pytest.mark.parametrize("settings", [{"channels_last": True}, {"precision": "bf16"}])
-def test_other_layouts_and_precisions_train_to_the_same_within_their_precision(tmp_path, settings):
+def test_other_layouts_and_precisions_train_to_the_same_within_their_precision(tmp_path, monkeypatch, settings):
     config = tiny.model(epochs=2)
     _, plain = fit(tmp_path, "plain", config)
+    seen = []
+    original = torch.nn.Conv2d.forward
+
+    def watched(self, x):
+        y = original(self, x)
+        seen.append((y.dtype, y.is_contiguous(memory_format=torch.channels_last)))
+        return y
+
+    monkeypatch.setattr(torch.nn.Conv2d, "forward", watched)
     _, other = fit(tmp_path, "other", config, **settings)
+    assert {dtype for dtype, _ in seen} == {torch.bfloat16 if "precision" in settings else torch.float32}
+    assert all(last for _, last in seen) == ("channels_last" in settings)
     rel = 0.05 if "precision" in settings else 1e-4
     assert other.history[0]["loss"] == pytest.approx(plain.history[0]["loss"], rel=rel)
 
