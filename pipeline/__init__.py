@@ -10,7 +10,9 @@ Each noun of the domain has the file that bears its name, and a file imports onl
     floor 1   demo, demo_clip                                       the built-in corpus
               frames, store                                         video file -> JPEGs -> LMDB
               sampling, views, transforms, mixing                   which frames, which crops, which pixels
-              statistics, metrics, ranking, bootstrap               arrays in, numbers out
+              statistics, metrics, ranking, bootstrap,              arrays in, numbers out
+              calibration, confusion
+              drawing                                               numbers in, SVG out
               layers/                                               parts that models share
               weights, anatomy                                      a checkpoint's tensors; what their names tell
     floor 2   extraction, clips                                     whole corpora; samples for a model
@@ -22,6 +24,7 @@ Each noun of the domain has the file that bears its name, and a file imports onl
               rivals, blend, variants                               the search for the ensemble's weights
               ensemble, submission, results                         scores -> a fused table; files and figures
     floor 4   fusion                                                from prediction files to an ensemble
+              run, classes, gallery, provenance, report, page/      from all outs to a page
               compare, zoo, appraisal                               experiments, models, a checkpoint: what people ask
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.

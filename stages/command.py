@@ -20,12 +20,15 @@ ARGUMENTS = {
     "manifest": "manifest.tsv: a row a video",
     "classes": "classes.txt: a name a line",
     "frames": "folder of the frame shards and their index",
+    "index": "the index of the frames: a row a video that gave some",
     "broken": "broken.tsv: the ledger of videos without frames",
     "lmdb": "folder of the packed frames",
     "stats": "folder of the class statistics",
     "weights": "folder of a trained model",
+    "models": "folder with a folder for each trained model",
     "predictions": "folder with a folder of predictions for each model",
-    "metrics": "the figures for `dvc exp show`, written",
+    "ensemble": "folder of the fused predictions and their figures",
+    "metrics": "the figures for `dvc exp show`",
     "out": "folder that is written",
 }
 """What the stages' arguments are; dvc.yaml has the paths."""

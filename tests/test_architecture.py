@@ -14,13 +14,14 @@ FLOORS = [  # a module imports from the floors below its own, never from its own
     "params work pickles interruption stopwatch",
     "machine catalog tables compose",
     "records ledger",
-    "demo_clip",
+    "demo_clip calibration confusion drawing provenance",
     "demo frames store sampling views transforms statistics metrics bootstrap mixing ranking layers weights anatomy",
     "extraction clips models losses datasets importers optim devices checkpoint resume predictions rivals",
-    "pretrained recipe curves",
+    "pretrained recipe curves classes gallery",
     "training inference blend ensemble submission results",
     "variants compare zoo",
-    "fusion appraisal",
+    "fusion appraisal run",
+    "report",
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}
 INSIDE = {"layers"}  # layers may build on layers

@@ -1,0 +1,165 @@
+"""Small charts as SVG text: lines, points, a heat map. Numbers in, markup out; colours and fonts are the page's.
+
+A drawing names classes (`s0`..`s7`, `grid`, `tick`), never a colour, so that one style sheet serves light and dark.
+Coordinates have one decimal: the same numbers give the same bytes.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup, escape
+
+WIDTH, HEIGHT = 440, 280
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 430, 12, 236
+HUES = 8
+"""Classes of colour; further series begin anew with another dash."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line or set of points."""
+
+    name: str
+    x: Sequence[float] | np.ndarray
+    y: Sequence[float] | np.ndarray
+    names: Sequence[str] = ()
+    """What each point is, shown when it is pointed at."""
+    strong: bool = False
+    """Drawn in ink instead of a hue."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values to coordinates."""
+
+    label: str
+    low: float
+    high: float
+    log: bool = False
+    whole: bool = False
+    """Ticks at whole numbers only."""
+
+    @classmethod
+    def over(cls, label: str, values: np.ndarray, log: bool = False, whole: bool = False) -> "Axis":
+        """An axis that holds all values and ends on round ones."""
+        low, high = float(values.min()), float(values.max())
+        if log:
+            return cls(label, max(1.0, low / 1.15), max(high, low + 1) * 1.15, log=True)
+        if low == high:
+            low, high = low - 1, high + 1
+        step = _step(low, high, whole)
+        ends = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+        return cls(label, *ends, whole=whole)
+
+    def at(self, values: Sequence[float] | np.ndarray, start: float, end: float) -> np.ndarray:
+        """Coordinates between `start` and `end`."""
+        low, high, found = self.low, self.high, np.asarray(values, dtype=np.float64)
+        if self.log:
+            low, high, found = math.log(low), math.log(high), np.log(np.maximum(found, self.low))
+        return start + (found - low) / (high - low) * (end - start)
+
+    def ticks(self) -> list[float]:
+        """Round values along the axis."""
+        if self.log:
+            decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
+            found = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
+            return [value for value in found if self.low <= value <= self.high] or [round(self.low)]
+        step = _step(self.low, self.high, self.whole)
+        return [i * step for i in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)]
+
+
+def lines(title: str, x: Axis, y: Axis, series: Sequence[Series], diagonal: bool = False) -> Markup:
+    """Lines; `diagonal` also draws where x equals y. A series may have its own number of points; one makes a dot."""
+    drawn = [_frame(x, y)]
+    if diagonal:
+        (x0, x1), (y0, y1) = x.at([x.low, x.high], _LEFT, _RIGHT), y.at([x.low, x.high], _BOTTOM, _TOP)
+        drawn.append(Markup('<path class="diagonal" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>').format(x0, y0, x1, y1))
+    for number, one in enumerate(series):
+        points = zip(x.at(one.x, _LEFT, _RIGHT), y.at(one.y, _BOTTOM, _TOP), strict=True)
+        path = "L".join(f"{across:.1f} {down:.1f}" for across, down in points)
+        kind = "fused" if one.strong else series_class(number)
+        drawn.append(Markup('<path class="line {}" d="M{}h0"><title>{}</title></path>').format(kind, path, one.name))
+    return _svg(title, WIDTH, HEIGHT, drawn)
+
+
+def points(title: str, x: Axis, y: Axis, series: Sequence[Series]) -> Markup:
+    """Points, each with its name and its y."""
+    drawn = [_frame(x, y)]
+    for number, one in enumerate(series):
+        for across, down, name, value in zip(
+            x.at(one.x, _LEFT, _RIGHT), y.at(one.y, _BOTTOM, _TOP), one.names, one.y, strict=True
+        ):
+            dot = Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="4"><title>{}: {:.1f}</title></circle>')
+            drawn.append(dot.format(series_class(number), across, down, name, value))
+    return _svg(title, WIDTH, HEIGHT, drawn)
+
+
+def heat_map(title: str, names: Sequence[str], shares: np.ndarray) -> Markup:
+    """A square of shares (N, N), 0..1, rows by columns; the largest has the full colour."""
+    cell, letter = 22, 6.4
+    left = top = 14 + letter * max(len(_short(name)) for name in names)
+    most = max(float(shares.max()), 1e-9)
+    drawn = []
+    for i, name in enumerate(names):
+        middle = (i + 0.5) * cell
+        label = Markup('<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>')
+        drawn.append(label.format(left - 6, top + middle + 4, _short(name)))
+        across = Markup('<text class="tick" transform="translate({:.1f} {:.1f}) rotate(-55)">{}</text>')
+        drawn.append(across.format(left + middle + 3, top - 6, _short(name)))
+        for j, other in enumerate(names):
+            place = Markup('<rect class="heat" x="{:.1f}" y="{:.1f}" width="{}" height="{}" fill-opacity="{:.2f}">')
+            drawn.append(place.format(left + j * cell, top + i * cell, cell - 1, cell - 1, shares[i, j] / most))
+            drawn.append(Markup("<title>{}, with {}: {:.0f} %</title></rect>").format(name, other, 100 * shares[i, j]))
+    return _svg(title, left + cell * len(names) + 50, top + cell * len(names) + 4, drawn)
+
+
+def interval(axis: Axis, mean: float, low: float, high: float) -> Markup:
+    """A dot with whiskers, for a cell of a table whose rows share the axis."""
+    start, middle, end = axis.at([low, mean, high], 6, 154)
+    mark = Markup(
+        '<svg class="interval" viewBox="0 0 160 16" role="img" aria-label="{:.2f}, {:.2f} to {:.2f}">'
+        '<path class="whisker" d="M{:.1f} 8L{:.1f} 8"/><circle cx="{:.1f}" cy="8" r="4"/></svg>'
+    )
+    return mark.format(mean, low, high, start, end, middle)
+
+
+def series_class(number: int) -> str:
+    """The classes of the series of that number: its hue, and its dash after the hues are used up."""
+    return f"s{number % HUES} dash{number // HUES % 3}"
+
+
+def _frame(x: Axis, y: Axis) -> Markup:
+    """Grid lines, ticks and labels of both axes."""
+    drawn = []
+    for value, down in zip(y.ticks(), y.at(y.ticks(), _BOTTOM, _TOP), strict=True):
+        drawn.append(Markup('<path class="grid" d="M{} {:.1f}L{} {:.1f}"/>').format(_LEFT, down, _RIGHT, down))
+        text = Markup('<text class="tick" x="{}" y="{:.1f}" text-anchor="end">{:g}</text>')
+        drawn.append(text.format(_LEFT - 6, down + 4, round(value, 6)))
+    for value, across in zip(x.ticks(), x.at(x.ticks(), _LEFT, _RIGHT), strict=True):
+        text = Markup('<text class="tick" x="{:.1f}" y="{}" text-anchor="middle">{:g}</text>')
+        drawn.append(text.format(across, _BOTTOM + 18, round(value, 6)))
+    middle = (_LEFT + _RIGHT) / 2
+    label = Markup('<text class="label" x="{:.0f}" y="{}" text-anchor="middle">{}</text>')
+    drawn.append(label.format(middle, HEIGHT - 6, x.label))
+    turned = Markup('<text class="label" transform="translate(11 {:.0f}) rotate(-90)" text-anchor="middle">{}</text>')
+    drawn.append(turned.format((_TOP + _BOTTOM) / 2, y.label))
+    return Markup("").join(drawn)
+
+
+def _svg(title: str, width: float, height: float, drawn: Sequence[Markup]) -> Markup:
+    head = Markup('<svg class="chart" viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}">')
+    return head.format(width, height, title) + Markup("").join(drawn) + Markup("</svg>")
+
+
+def _short(name: str, most: int = 16) -> Markup:
+    return escape(name if len(name) <= most else f"{name[: most - 1]}…")
+
+
+def _step(low: float, high: float, whole: bool) -> float:
+    """A round step that gives about five ticks."""
+    rough = (high - low) / 5
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= rough * (1 - 1e-9))
+    return float(math.ceil(step)) if whole else step

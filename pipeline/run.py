@@ -1,0 +1,113 @@
+"""A finished run: where its outs lie, and what is read of them more than once."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.errors import BadInput
+from pipeline.predictions import PredictionTable
+from pipeline.records import Manifest
+from pipeline.results import VARIANTS
+from pipeline.statistics import ClassStatistics
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the outs of the stages lie."""
+
+    manifest: Path
+    classes: Path
+    frames: Path
+    """The index of the frames, which names what is short of frames."""
+    broken: Path
+    lmdb: Path
+    stats: Path
+    models: Path
+    predictions: Path
+    ensemble: Path
+    metrics: Path
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the page is about, as far as more than one section needs it."""
+
+    sources: Sources
+    manifest: Manifest
+    statistics: ClassStatistics
+    split: str
+    """The split that is judged: test where it is labelled, else val."""
+    fused: PredictionTable
+    metrics: dict[str, dict[str, float]]
+    variants: pd.DataFrame
+    worth: pd.DataFrame
+    """member, weight, worth"""
+
+    @classmethod
+    def read(cls, sources: Sources) -> "Run":
+        """Read what every page needs.
+
+        Raises:
+            BadInput: a file is missing or not of this corpus.
+        """
+        manifest = Manifest.read(sources.manifest, sources.classes)
+        fused = PredictionTable.read(sources.ensemble / "test.parquet")
+        split = "test" if fused.labelled else "val"
+        if split == "val":
+            fused = PredictionTable.read(sources.ensemble / "val.parquet")
+        _check(fused, manifest.split(split), sources.ensemble / f"{split}.parquet")
+        metrics = json.loads(present(sources.metrics).read_text(encoding="utf-8"))
+        variants = pd.read_csv(present(sources.ensemble / "variants.csv"), keep_default_na=False, na_values=[""])
+        if tuple(variants.columns) != VARIANTS:
+            raise BadInput(f"{sources.ensemble / 'variants.csv'} is of another version. `dvc repro ensemble`.")
+        worth = pd.read_csv(present(sources.ensemble / "members.csv"), dtype={"member": str}, keep_default_na=False)
+        worth["worth"] = pd.to_numeric(worth["worth"])
+        return cls(sources, manifest, ClassStatistics.read(sources.stats), split, fused, metrics, variants, worth)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The models of the ensemble, in its order."""
+        return tuple(self.worth["member"])
+
+    @property
+    def checkpoints(self) -> dict[str, str]:
+        """Member -> SHA-256 of its weights, empty where its scores name none."""
+        named = self.fused.meta.get("checkpoints", {})
+        return {member: str(named.get(member) or "") for member in self.members}
+
+    @cached_property
+    def best(self) -> str:
+        """The member that is best on val, under the protocol that is fused."""
+        return max(self.members, key=lambda member: self.metrics[member][f"val_{self.fused.meta['protocol']}"])
+
+    @cached_property
+    def used(self) -> dict[str, Any]:
+        """The row of the variants that is used."""
+        return dict(self.variants[self.variants["used"].astype(bool)].iloc[0])
+
+    def table(self, member: str) -> PredictionTable:
+        """A member's predictions of the split that is judged, under its final protocol."""
+        path = self.sources.predictions / member / f"{self.split}.parquet"
+        table = PredictionTable.read(path)
+        _check(table, self.manifest.split(self.split), path)
+        return table
+
+
+def _check(table: PredictionTable, manifest: Manifest, path: Path) -> None:
+    if list(table.videos) != manifest.videos or table.classes != manifest.classes:
+        raise BadInput(f"{path} holds other videos or classes than the manifest. `dvc repro ensemble` makes it again.")
+
+
+def present(path: Path) -> Path:
+    """The path, if there is such a file.
+
+    Raises:
+        BadInput: there is not.
+    """
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist. `dvc repro` makes it.")
+    return path

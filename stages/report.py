@@ -1,0 +1,36 @@
+"""Stage `report`: all that the other stages found -> one HTML page, and the lists that it shortens as CSV.
+
+    python -m stages.report data/manifest.tsv data/classes.txt data/frames/index.tsv data/broken.tsv data/lmdb \\
+        data/stats data/models data/predictions data/ensemble data/metrics.json data/report
+
+No section of params.yaml: the files know which models they are of.
+"""
+
+from pathlib import Path
+
+from pipeline import report
+from pipeline.run import Sources
+from stages.command import run
+
+
+def main(
+    manifest: Path,
+    classes: Path,
+    index: Path,
+    broken: Path,
+    lmdb: Path,
+    stats: Path,
+    models: Path,
+    predictions: Path,
+    ensemble: Path,
+    metrics: Path,
+    out: Path,
+) -> None:
+    """Write the page."""
+    sources = Sources(manifest, classes, index, broken, lmdb, stats, models, predictions, ensemble, metrics)
+    report.write(sources, out)
+    print(f"{out / report.PAGE}: {(out / report.PAGE).stat().st_size / 1e6:.1f} MB, open it in any browser")
+
+
+if __name__ == "__main__":
+    run(main)

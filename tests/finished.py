@@ -1,0 +1,102 @@
+"""A finished run, as small or as large as a test wants it: all outs of the stages before `report`, without training."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import simplejpeg
+
+from pipeline import fusion, ledger, predictions, statistics, store, tables, views, work
+from pipeline.ensemble import EnsembleConfig
+from pipeline.ledger import BrokenVideo
+from pipeline.predictions import ViewScores
+from pipeline.records import Manifest, VideoRecord
+from pipeline.run import Sources
+from pipeline.views import Scale, ViewConfig
+
+GRID = views.grid(Scale(32, 32), ViewConfig(1, (32,), 32)).describe()
+FRAMES = 6
+SETTINGS = dict(
+    protocol="multiscale", weights="uniform", mean="probability", given=None, subsets={}, starts=1, shrinkage=10.0,
+    folds=2, resamples=20, seed=0, top=2,
+)  # fmt: skip
+
+
+def run(
+    folder: Path,
+    classes: Sequence[str] = ("blue", "green", "red"),
+    members: Sequence[str] = ("tsn", "tin"),
+    videos: int = 6,
+    prefix: str = "",
+    labelled: bool = True,
+    **ensemble: object,
+) -> Sources:
+    """Write the run; the last video of each split is broken, and the ids begin with `prefix`."""
+    manifest, broken = _manifest(classes, videos, prefix, labelled)
+    manifest.write(folder / "manifest.tsv", folder / "classes.txt")
+    ledger.write(folder / "broken.tsv", broken)
+    _frames(folder, [v for v in manifest.videos if v not in {b.video for b in broken}])
+    train = manifest.split("train").without(b.video for b in broken)
+    counted = statistics.write(folder / "stats", train.targets(), manifest.classes, len(manifest.split("train")))
+    for seed, member in enumerate(members):
+        _predictions(folder / "predictions" / member, manifest, {b.video for b in broken}, seed)
+        _model(folder / "models" / member)
+    config = EnsembleConfig(members=tuple(members), **(SETTINGS | ensemble))
+    results = fusion.run(config, manifest, counted, folder / "predictions", folder / "ensemble")
+    work.write_json(folder / "metrics.json", results.flat())
+    names = ("manifest.tsv", "classes.txt", "frames/index.tsv", "broken.tsv", "lmdb", "stats", "models")
+    return Sources(*(folder / name for name in (*names, "predictions", "ensemble", "metrics.json")))
+
+
+def _manifest(classes: Sequence[str], videos: int, prefix: str, labelled: bool) -> tuple[Manifest, list[BrokenVideo]]:
+    rng = np.random.default_rng(0)
+    records, broken = [], []
+    for split in ("train", "val", "test"):
+        count = max(videos, 2 * len(classes)) if split == "train" else videos
+        for number in range(count):
+            names = {classes[number % len(classes)], classes[int(rng.integers(len(classes)))]}
+            labels = ";".join(sorted(names)) if labelled or split != "test" else ""
+            records.append(VideoRecord(f"{prefix}{split}{number}", split, f"{split}{number}.mp4", labels, "1-x"))
+        last = records[-1]
+        broken.append(BrokenVideo(last.video, split, last.path, "truncated", "moov <atom> not found"))
+    return Manifest.from_records(records, classes), broken
+
+
+def _frames(folder: Path, seen: list[str]) -> None:
+    """Six grey frames a video in one shard; of a large corpus for some hundred videos, and the index lists these."""
+    kept = sorted(seen, key=str.encode)
+    if len(kept) > 200:
+        kept = kept[:: len(kept) // 100]
+    grey = [simplejpeg.encode_jpeg(np.full((32, 40, 3), 40 * n, np.uint8)) for n in range(FRAMES)]
+    (folder / "lmdb").mkdir(parents=True)
+    store.write_shard(folder / "lmdb" / "a.lmdb", [(video, store.encode(grey, 40, 32)) for video in kept])
+    rows = [(video, "a", FRAMES, 40, 32, FRAMES + n % 2, "") for n, video in enumerate(kept)]
+    index = pd.DataFrame(rows, columns=list(store.FRAME_COLUMNS))
+    (folder / "frames").mkdir()
+    tables.write(folder / "frames" / store.INDEX, index)
+    tables.write(folder / "lmdb" / store.INDEX, index[list(store.COLUMNS)])
+
+
+def _predictions(folder: Path, manifest: Manifest, broken: set[str], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    folder.mkdir(parents=True)
+    for name in ("val", "test"):
+        part = manifest.split(name)
+        logits = rng.normal(size=(len(part), 1, len(part.classes))) + 2 * part.targets()[:, None]
+        scores = ViewScores(np.repeat(logits, len(GRID["views"]), axis=1).astype(np.float16), GRID)
+        lost = np.array([video in broken for video in part.videos])
+        table = predictions.table(part, lost, scores, "multiscale", {"checkpoint": f"{seed}" * 64})
+        table.write(folder / f"{name}.parquet")
+        scores.write(folder, name)
+
+
+def _model(folder: Path) -> None:
+    """What the page reads of a training: the recipe and the curves."""
+    curves = folder / "curves" / "plots" / "metrics"
+    (curves / "val").mkdir(parents=True)
+    (curves / "loss.tsv").write_text("step\tloss\n1\t4.0\n2\t3.0\n3\t1.0\n")
+    (curves / "val" / "mAP.tsv").write_text("step\tmAP\n1\t40.0\n2\t55.0\n3\t60.0\n")
+    recipe = {"arch": "tsn", "train": {"epochs": 3}, "versions": {"torch": "2.0"}, "result": {"epoch": 3}}
+    (folder / "recipe.json").write_text(json.dumps(recipe))
