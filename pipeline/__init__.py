@@ -18,7 +18,7 @@ Each noun of the domain has the file that bears its name, and a file imports onl
     floor 2   extraction, clips                                     whole corpora; samples for a model
               models/, losses/, datasets/, importers/               open sets: one file is one member
               optim, devices                                        schedules; the processes that share a training
-              checkpoint, resume, curves, predictions               files that are written and read
+              checkpoint, resume, curves, predictions, blocks       files that are written and read
               pretrained, recipe                                    weights from elsewhere; what makes a model
     floor 3   training, inference                                   the long jobs
               rivals, blend, variants                               the search for the ensemble's weights
@@ -26,6 +26,7 @@ Each noun of the domain has the file that bears its name, and a file imports onl
     floor 4   fusion                                                from prediction files to an ensemble
               run, classes, gallery, provenance, report, page/      from all outs to a page
               compare, zoo, appraisal                               experiments, models, a checkpoint: what people ask
+              foreign, inspection, predict                          scores from elsewhere; a look at scores; new videos
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.
 """

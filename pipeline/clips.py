@@ -1,13 +1,14 @@
 """Samples for a model: manifest + store + sampler + transform.
 
-A training sample is a function of (seed, epoch, video) alone, and a testing sample of the video: neither the number
-of workers nor their order changes a pixel.
+A training sample is a function of (seed, epoch, video) alone, and a testing sample of the video (with random crops, of
+the seed and the view as well): neither the number of workers nor their order changes a pixel.
 """
 
 import hashlib
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,11 +16,25 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pipeline import sampling, transforms
+from pipeline.errors import BadInput
 from pipeline.records import Manifest
 from pipeline.sampling import SamplerConfig
 from pipeline.store import FrameStore
-from pipeline.transforms import AugmentConfig
-from pipeline.views import Scale, View, ViewGrid
+from pipeline.transforms import AugmentConfig, Box
+from pipeline.views import CROPS, Scale, View, ViewGrid
+
+
+class Frames(Protocol):
+    """Where the JPEGs of videos come from: a FrameStore, or the frames of new videos."""
+
+    def frames(self, video: str) -> int:
+        """The number of frames of a video."""
+
+    def read(self, video: str, indices: Sequence[int]) -> Sequence[memoryview]:
+        """The JPEGs of some frames, counted from 0, in the order asked for."""
+
+    def damaged(self, video: str, why: object) -> BadInput:
+        """The error for a JPEG that does not decode."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +81,123 @@ class TrainingClips(Dataset[tuple[Tensor, Tensor]]):
         return transforms.training_crop(frames, self.augment, rng), self.targets[position]
 
 
-class VideoViews(Dataset[dict[int, Tensor]]):
-    """All views of a video: item i is {crop side: uint8 (views of that size, 3, T, H, W)}, in the grid's order.
+@dataclass(frozen=True)
+class Look:
+    """How a model looks at a video: what a clip is, and which views there are."""
 
-    Every frame that any view needs is read and decoded once.
+    sampler: SamplerConfig
+    grid: ViewGrid
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The pixels of one view. Equal cuts of a video show the same, whatever their clips and crops are called."""
+
+    side: int
+    """Short side that the frames are resized to."""
+    rows: tuple[int, ...]
+    """The clip's frames, as positions in `SeenVideo.frames[side]`."""
+    box: Box
+
+    def of(self, frames: Mapping[int, Tensor]) -> Tensor:
+        """The view: uint8 (3, T, size, size)."""
+        top, left, bottom, right = (
+            self.box.top,
+            self.box.left,
+            self.box.top + self.box.height,
+            self.box.left + self.box.width,
+        )
+        return frames[self.side][list(self.rows), :, top:bottom, left:right].transpose(0, 1).contiguous()
+
+
+@dataclass(frozen=True)
+class SeenVideo:
+    """A decoded video, resized for every scale, and where its views lie in it.
+
+    Views overlap, so that this is many times smaller than they are: it is what loaders hand over.
     """
 
-    def __init__(self, videos: Sequence[str], store: FrameStore, sampler: SamplerConfig, grid: ViewGrid) -> None:
-        self.videos, self.store, self.sampler, self.grid = videos, store, sampler, grid
+    frames: dict[int, Tensor]
+    """Short side -> uint8 (F, 3, H, W): the frames that some view needs at this scale, in order."""
+    cuts: tuple[tuple[Cut, ...], ...]
+    """For each look, one cut a view, in the order of its grid."""
+
+    def pin_memory(self) -> "SeenVideo":
+        """Called by the loader where there is a GPU."""
+        return SeenVideo({side: frames.pin_memory() for side, frames in self.frames.items()}, self.cuts)
+
+    def to(self, device: torch.device) -> "SeenVideo":
+        """The same on a device."""
+        moved = {side: frames.to(device, non_blocking=True) for side, frames in self.frames.items()}
+        return SeenVideo(moved, self.cuts)
+
+
+def see(source: Frames, video: str, looks: Sequence[Look]) -> SeenVideo:
+    """Read a video for several models at once: every frame that any view needs is read and decoded once.
+
+    Raises:
+        BadInput: a frame does not decode.
+    """
+    count = source.frames(video)
+    indices = [_frames_of_views(look, count) for look in looks]
+    wanted: dict[int, list[np.ndarray]] = {}
+    for look, clips in zip(looks, indices, strict=True):
+        for view, clip in zip(look.grid.views, clips, strict=True):
+            wanted.setdefault(view.scale.side, []).append(clip)
+    needed = {side: np.unique(np.concatenate(clips)) for side, clips in wanted.items()}
+    every = np.unique(np.concatenate(list(needed.values())))
+    frames = read_frames(source, video, every, at_least=None)  # in full, or one view would depend on others
+    at_side = {
+        side: transforms.resize_short_side(frames[np.searchsorted(every, some)], side) for side, some in needed.items()
+    }
+
+    def cut(number: int, view: View, clip: np.ndarray, seed: int) -> Cut:
+        height, width = at_side[view.scale.side].shape[-2:]
+        rows = tuple(np.searchsorted(needed[view.scale.side], clip).tolist())
+        return Cut(view.scale.side, rows, _box(view, height, width, generator(seed, number, video)))
+
+    cuts = tuple(
+        tuple(cut(k, view, clips[k], look.grid.seed) for k, view in enumerate(look.grid.views))
+        for look, clips in zip(looks, indices, strict=True)
+    )
+    return SeenVideo(at_side, cuts)
+
+
+def _frames_of_views(look: Look, count: int) -> list[np.ndarray]:
+    """Frame indices (T,) of every view of a grid."""
+    numbers = {view.clips for view in look.grid.views}
+    clips = {number: sampling.testing_clips(look.sampler, count, number) for number in numbers}
+    return [clips[view.clips][view.clip] for view in look.grid.views]
+
+
+def _box(view: View, height: int, width: int, rng: np.random.Generator) -> Box:
+    size = view.scale.crop
+    if view.crop in CROPS["fixed"]:
+        return transforms.crop_box(height, width, size, view.crop)
+    top, left = rng.integers(height - size + 1), rng.integers(width - size + 1)
+    return Box(int(top), int(left), size, size)
+
+
+class SeenVideos(Dataset[SeenVideo]):
+    """Videos for several models: item i is `see` of (video, looks) number i."""
+
+    def __init__(self, items: Sequence[tuple[str, Sequence[Look]]], source: Frames) -> None:
+        self.items, self.source = items, source
+
+    def __len__(self) -> int:
+        """The number of videos."""
+        return len(self.items)
+
+    def __getitem__(self, position: int) -> SeenVideo:
+        """One video."""
+        return see(self.source, *self.items[position])
+
+
+class VideoViews(Dataset[dict[int, Tensor]]):
+    """All views of a video: item i is {crop side: uint8 (views of that size, 3, T, H, W)}, in the grid's order."""
+
+    def __init__(self, videos: Sequence[str], store: Frames, sampler: SamplerConfig, grid: ViewGrid) -> None:
+        self.videos, self.store, self.look = videos, store, Look(sampler, grid)
 
     def __len__(self) -> int:
         """The number of videos."""
@@ -81,28 +205,16 @@ class VideoViews(Dataset[dict[int, Tensor]]):
 
     def __getitem__(self, position: int) -> dict[int, Tensor]:
         """The views of one video."""
-        video = self.videos[position]
-        count = self.store.frames(video)
-        clips = {
-            number: sampling.testing_clips(self.sampler, count, number)
-            for number in {view.clips for view in self.grid.views}
-        }
-        needed = np.unique(np.concatenate([clip.ravel() for clip in clips.values()]))
-        frames = read_frames(self.store, video, needed, at_least=None)  # in full, or one view would depend on others
-        at_side = {s: transforms.resize_short_side(frames, s) for s in {v.scale.side for v in self.grid.views}}
-
-        def cut(view: View) -> Tensor:
-            rows = np.searchsorted(needed, clips[view.clips][view.clip])
-            return transforms.testing_crop(at_side[view.scale.side][rows], view.scale.crop, view.crop)
-
-        return {size: torch.stack([cut(self.grid.views[k]) for k in ks]) for size, ks in by_size(self.grid).items()}
+        seen = see(self.store, self.videos[position], [self.look])
+        (cuts,) = seen.cuts
+        return {size: torch.stack([cuts[k].of(seen.frames) for k in ks]) for size, ks in by_size(cuts).items()}
 
 
-def by_size(grid: ViewGrid) -> dict[int, list[int]]:
+def by_size(cuts: Sequence[Cut]) -> dict[int, list[int]]:
     """The positions of the views that share a crop size, and so a batch."""
     groups: dict[int, list[int]] = {}
-    for position, view in enumerate(grid.views):
-        groups.setdefault(view.scale.crop, []).append(position)
+    for position, cut in enumerate(cuts):
+        groups.setdefault(cut.box.width, []).append(position)
     return groups
 
 
@@ -171,7 +283,7 @@ def _leave_signals_to_the_parent(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def read_frames(store: FrameStore, video: str, indices: Sequence[int] | np.ndarray, at_least: int | None) -> Tensor:
+def read_frames(store: Frames, video: str, indices: Sequence[int] | np.ndarray, at_least: int | None) -> Tensor:
     """Some frames of a video as uint8 (T, 3, H, W).
 
     Raises:
@@ -184,7 +296,7 @@ def read_frames(store: FrameStore, video: str, indices: Sequence[int] | np.ndarr
         raise store.damaged(video, error) from error
 
 
-def generator(seed: int, epoch: int, video: str) -> np.random.Generator:
-    """The random numbers of one video in one epoch."""
+def generator(seed: int, number: int, video: str) -> np.random.Generator:
+    """The random numbers of one video in one epoch, or of one view of it."""
     name = int.from_bytes(hashlib.blake2b(video.encode(), digest_size=8).digest(), "big")
-    return np.random.default_rng([seed, epoch, name])
+    return np.random.default_rng([seed, number, name])

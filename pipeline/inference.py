@@ -1,31 +1,39 @@
-"""predict(): a trained model x the views of every video -> scores.
+"""run(): trained models x the views of every video -> scores, restartable at any video, on one device or many.
 
-A video is read and decoded once for all its views. Broken videos are not skipped: they are answered with the prior.
+A video is read and decoded once for all its views, and for several models where `infer.together` is on. Views that
+show the same frames are computed once. The forward passes of a video hold views of this video alone: so its scores are
+the same to the bit in whatever order, by however many processes and beside whichever models the videos are scored.
+Broken videos are not skipped: they are answered with the prior.
 """
 
 import logging
-from collections.abc import Mapping
+import signal
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
-from pipeline import catalog, params, predictions, views
+from pipeline import blocks, catalog, devices, interruption, params, predictions, views, work
+from pipeline.blocks import Blocks
 from pipeline.checkpoint import FILE, Checkpoint
-from pipeline.clips import ClipConfig, VideoViews, by_size, loader
+from pipeline.clips import ClipConfig, Cut, Look, SeenVideos, by_size, loader
 from pipeline.errors import BadInput
+from pipeline.interruption import Stopped
 from pipeline.machine import Machine
 from pipeline.predictions import PredictionTable, ViewScores
 from pipeline.records import Manifest
 from pipeline.statistics import ClassStatistics
+from pipeline.stopwatch import Stopwatch, clock
 from pipeline.store import FrameStore
-from pipeline.transforms import InputSpec, normalise
+from pipeline.transforms import normalise
 from pipeline.views import ViewConfig, ViewGrid
-from pipeline.work import file_hash
 
 log = logging.getLogger(__name__)
 
@@ -33,60 +41,282 @@ SPLITS = ("val", "test")
 """The splits that are predicted."""
 FINAL = views.PROTOCOLS[-1]
 """The protocol of the Parquet files."""
-FORWARD = 16
-"""Views a forward pass; the figure changes the memory needed, and scores in the last bit only."""
+PIXELS = 1 << 24
+"""Pixels of a forward pass where machine.views_per_pass is null: 16 views of 16 frames of 256 x 256, which take a
+ResNet some gigabytes."""
+
+
+@dataclass(frozen=True)
+class InferConfig:
+    """Section `infer` of params.yaml. It changes no byte of any file, so that no stage depends on it."""
+
+    together: bool
+    """Whether a stage also scores the other models of the set that are trained and have no such predictions yet."""
 
 
 class Predictor:
-    """A trained model, ready to score the views of videos."""
+    """A trained model, ready to score the views of videos.
 
-    def __init__(self, folder: Path, config: ViewConfig, on: Machine) -> None:
-        torch.set_num_threads(on.threads)
-        self.on = on
-        self.fabric = Fabric(accelerator=on.accelerator, devices=1)
+    Raises:
+        BadInput: the checkpoint is missing or damaged, or its weights do not fit its architecture.
+    """
+
+    def __init__(self, folder: Path, config: ViewConfig, fabric: Fabric, on: Machine) -> None:
+        self.fabric, self.most, self.name = fabric, on.views_per_pass, folder.name
         self.checkpoint = Checkpoint.read(folder)
         recipe = self.checkpoint.recipe
         self.clip = params.build(ClipConfig, recipe["clip"], f"{folder}: clip")
         self.grid = views.grid(self.clip.centre, config)
-        self.model = self.fabric.setup_module(_rebuild(self.checkpoint, folder)).eval()
-        self.meta = {"model": folder.name, "arch": recipe["arch"], "checkpoint": file_hash(folder / FILE)}
+        self.network = _rebuild(self.checkpoint, folder).to(fabric.device).eval()
+        gpu = fabric.device.type == "cuda"
+        device = {"device": fabric.device.type, "precision": on.precision, **({"tf32": on.tf32} if gpu else {})}
+        self.meta = {"model": self.name, "arch": recipe["arch"], "checkpoint": file_hash(folder), "machine": device}
+        self.exact = [on.threads, on.views_per_pass]  # they, too, decide on the last bits
 
-    def predict(
-        self, manifest: Manifest, store: FrameStore, statistics: ClassStatistics
-    ) -> tuple[PredictionTable, ViewScores]:
-        """Scores of every video of `manifest` (one split): the final table, and every view."""
-        if statistics.classes != self.checkpoint.classes or manifest.classes != self.checkpoint.classes:
-            raise BadInput(f"Model {self.meta['model']} was trained on other classes. `dvc repro` trains it anew.")
-        seen = [video in store for video in manifest.videos]
-        videos = [video for video, known in zip(manifest.videos, seen, strict=True) if known]
-        prior = np.log(statistics.prior) - np.log1p(-np.minimum(statistics.prior, 1 - 1e-6))
-        logits = np.empty((len(manifest), len(self.grid), len(manifest.classes)), dtype=np.float16)
-        logits[:] = prior
-        logits[np.array(seen)] = self.score(videos, store)
-        scores = ViewScores(logits, self.grid.describe())
-        return predictions.table(manifest, ~np.array(seen), scores, FINAL, self.meta), scores
+    @property
+    def look(self) -> Look:
+        """What it wants to see of a video."""
+        return Look(self.clip.sampler, self.grid)
 
-    def score(self, videos: list[str], store: FrameStore) -> np.ndarray:
-        """The logits of every view: float16 (V, K, C)."""
-        dataset = VideoViews(videos, store, self.clip.sampler, self.grid)
-        pin = self.fabric.device.type == "cuda"
-        data = loader(dataset, self.on.processes, pin, batch_size=None)
-        logits = np.empty((len(videos), len(self.grid), len(self.checkpoint.classes)), dtype=np.float16)
-        groups = by_size(self.grid)
-        with torch.inference_mode():
-            for row, clips in enumerate(tqdm(data, desc=f"infer {self.meta['model']}", unit="video")):
-                for size, positions in groups.items():
-                    logits[row, positions] = self._forward(clips[size])
-        if not np.isfinite(logits).all():
-            raise BadInput(f"Model {self.meta['model']} gives scores that are not finite. Train it anew at a lower lr.")
-        return logits
+    def check(self, classes: tuple[str, ...]) -> None:
+        """Refuse a corpus of other classes."""
+        if classes != self.checkpoint.classes:
+            raise BadInput(f"Model {self.name} was trained on other classes. `dvc repro` trains it anew.")
 
-    def _forward(self, clips: Tensor) -> np.ndarray:
-        spec: InputSpec = self.checkpoint.input
-        parts = [
-            self.model(normalise(part.to(self.fabric.device), spec)).float().cpu() for part in clips.split(FORWARD)
-        ]
-        return torch.cat(parts).numpy()
+    def score(self, frames: Mapping[int, torch.Tensor], cuts: Sequence[Cut]) -> np.ndarray:
+        """The logits of every view of a video, float16 (K, C); equal cuts are computed once."""
+        distinct = list(dict.fromkeys(cuts))
+        logits = np.empty((len(distinct), len(self.checkpoint.classes)), np.float16)
+        with torch.inference_mode(), self.fabric.autocast():
+            for size, places in by_size(distinct).items():
+                most = self.most or max(1, PIXELS // (self.clip.sampler.frames * size * size))
+                for part in (places[start : start + most] for start in range(0, len(places), most)):
+                    clips = torch.stack([distinct[place].of(frames) for place in part])
+                    logits[part] = self.network(normalise(clips, self.checkpoint.input)).float().cpu().numpy()
+        place_of = {cut: place for place, cut in enumerate(distinct)}
+        return logits[[place_of[cut] for cut in cuts]]
+
+
+@dataclass
+class Job:
+    """What one model has to do, and has done."""
+
+    predictor: Predictor
+    blocks: Blocks
+    distinct: int = 0
+    """Views that were computed,"""
+    named: int = 0
+    """of so many."""
+
+
+def run(
+    name: str, tests: Mapping[str, ViewConfig], corpus: Manifest, store: FrameStore, statistics: ClassStatistics,
+    weights: Path, out: Path, on: Machine,
+) -> ViewGrid:  # fmt: skip
+    """Score the val and test videos of a model and write its prediction files to the folder `out`.
+
+    Args:
+        tests: how models are tested. Those besides `name` are scored in the same pass of decoding, if they are trained,
+            lack predictions of these videos and views, and no other run is at them; theirs wait in the scratch folder.
+        weights: folder of the model's checkpoint; the others' lie beside it, and so do their predictions beside `out`.
+
+    Raises:
+        BadInput: the model does not fit the corpus or its checkpoint, or gives scores that are not finite.
+        Stopped: SIGTERM or SIGINT came; all scores so far are kept, and the same call goes on from there.
+    """
+    fabric = devices.launch(on)
+    manifest = _predicted(corpus)
+    videos = [video for video in manifest.videos if video in store]
+    data = [store.content_key(), videos]
+
+    def job(predictor: Predictor) -> Job:
+        predictor.check(statistics.classes)
+        predictor.check(corpus.classes)
+        folder = blocks.folder_of(
+            Path(on.scratch), predictor.name, predictor.meta, predictor.exact, predictor.grid.describe(), data,
+            blocks.code(predictor.meta["arch"]),
+        )  # fmt: skip
+        return Job(predictor, Blocks(folder, len(videos), (len(predictor.grid), len(corpus.classes))))
+
+    own = job(Predictor(weights, tests[name], fabric, on))
+    with ExitStack() as held:
+        _hold(own, held, fabric, wait=True)
+        jobs = [own]
+        for other in sorted(set(tests) - {name}):
+            companion = _companion(weights.with_name(other), out.with_name(other), tests[other], manifest, fabric, on)
+            if companion and _hold(waiting := job(companion), held, fabric, wait=False):
+                jobs.append(waiting)
+        score(jobs, videos, store, fabric, on)
+        if fabric.is_global_zero:
+            write(own, corpus, store, statistics, out)
+        fabric.barrier()
+    devices.close(fabric)
+    return own.predictor.grid
+
+
+def score(jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric: Fabric, on: Machine) -> None:
+    """Fill the blocks of every job with what they still lack, in one pass over the videos.
+
+    Raises:
+        Stopped: SIGTERM or SIGINT came.
+    """
+    todo = _unfinished(jobs)
+    fabric.barrier()  # all have looked before any writes
+    mine = [item for block in devices.share(list(todo), fabric) for item in todo[block]]
+    looks = [(videos[video], [jobs[j].predictor.look for j in who]) for video, who in mine]
+    workers = max(1, on.processes // devices.local_processes(fabric))
+    seen = loader(SeenVideos(looks, store), workers, fabric.device.type == "cuda", batch_size=None)
+    watch, done, rows = Stopwatch(), 0, _Rows(jobs)
+    total = sum(map(len, todo.values()))
+    title = f"infer {', '.join(job.predictor.name for job in jobs)}"
+    with (
+        interruption.listen() as request,
+        tqdm(total=total, desc=title, unit="video", disable=not fabric.is_global_zero) as bar,
+    ):
+        arriving = zip(mine, watch.waits(seen), strict=True)
+        while True:
+            item = next(arriving, None)
+            if item is not None:
+                (video, who), found = item
+                frames = found.to(fabric.device).frames
+                for j, cuts in zip(who, found.cuts, strict=True):
+                    rows.add(j, video, frames, cuts)
+            stop, busy = devices.add([float(bool(request.number)), float(item is not None)], fabric)
+            if stop:
+                rows.save()
+                raise Stopped(request.number or signal.SIGTERM, f"{done + busy:.0f} of {total} videos")
+            if not busy:
+                break
+            done += int(busy)
+            left = clock((total - done) * watch.elapsed / done)
+            bar.update(int(busy))
+            bar.set_postfix(waiting=f"{watch.share:.0%}", left=left)
+    fabric.barrier()  # all have written before any reads
+    if done and fabric.is_global_zero:
+        _tell(jobs, done, watch)
+
+
+def write(job: Job, corpus: Manifest, store: FrameStore, statistics: ClassStatistics, out: Path) -> None:
+    """Write the prediction files of a job whose blocks are finished, and delete the blocks."""
+    scored, predictor = job.blocks.all(), job.predictor
+    if not np.isfinite(scored).all():
+        job.blocks.forget()
+        raise BadInput(f"Model {predictor.name} gives scores that are not finite. Train it anew at a lower lr.")
+    prior = np.log(statistics.prior) - np.log1p(-np.minimum(statistics.prior, 1 - 1e-6))
+    first = 0
+    with work.aside(out) as partial:
+        partial.mkdir()
+        for split in SPLITS:
+            manifest = corpus.split(split)
+            known = np.array([video in store for video in manifest.videos])
+            logits = np.empty((len(manifest), *job.blocks.shape), np.float16)
+            logits[:] = prior
+            logits[known] = scored[first : first + known.sum()]
+            first += known.sum()
+            scores = ViewScores(logits, predictor.grid.describe())
+            predictions.table(manifest, ~known, scores, FINAL, predictor.meta).write(partial / f"{split}.parquet")
+            scores.write(partial, split)
+    job.blocks.forget()
+
+
+def describe(grid: ViewGrid) -> Mapping[str, Any]:
+    """How many views each protocol averages."""
+    return {name: len(positions) for name, positions in grid.protocols.items()}
+
+
+def file_hash(folder: Path) -> str:
+    """The hash of a model's checkpoint."""
+    return work.file_hash(folder / FILE)
+
+
+class _Rows:
+    """The scores of the block that each job is at, on their way to its file."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.jobs = jobs
+        self.block: list[int | None] = [None] * len(jobs)
+        self.rows: list[list[np.ndarray]] = [[] for _ in jobs]
+
+    def add(self, number: int, video: int, frames: Mapping[int, torch.Tensor], cuts: Sequence[Cut]) -> None:
+        """Score a video, and write its block if it was the last of it."""
+        job = self.jobs[number]
+        block = video // blocks.SIZE
+        if self.block[number] is None:
+            self.block[number], self.rows[number] = block, list(job.blocks.rows(block))
+        self.rows[number].append(job.predictor.score(frames, cuts))
+        job.distinct, job.named = job.distinct + len(set(cuts)), job.named + len(cuts)
+        if video == job.blocks.span(block)[-1]:
+            self._write(number)
+
+    def save(self) -> None:
+        """Write what there is of unfinished blocks."""
+        for number, block in enumerate(self.block):
+            if block is not None:
+                self._write(number)
+
+    def _write(self, number: int) -> None:
+        block = self.block[number]
+        assert block is not None
+        self.jobs[number].blocks.write(block, np.stack(self.rows[number]))
+        self.block[number] = None
+
+
+def _unfinished(jobs: Sequence[Job]) -> dict[int, list[tuple[int, list[int]]]]:
+    """Block -> its videos that lack scores, and the jobs that lack them."""
+    todo = {}
+    for block in range(len(jobs[0].blocks)):
+        have = [len(job.blocks.rows(block)) for job in jobs]
+        span = jobs[0].blocks.span(block)
+        items = [(v, [j for j, n in enumerate(have) if n <= v - span.start]) for v in span[min(have) :]]
+        if items:
+            todo[block] = items
+    return todo
+
+
+def _companion(
+    weights: Path, out: Path, config: ViewConfig, manifest: Manifest, fabric: Fabric, on: Machine
+) -> Predictor | None:
+    """Another model that is to be scored in the same pass; None where it cannot be, or need not."""
+    if not (weights / FILE).is_file():
+        return None
+    try:
+        predictor = Predictor(weights, config, fabric, on)
+        predictor.check(manifest.classes)
+    except BadInput as error:  # its own stage will say so again, and fail
+        log.info("without %s: %s", weights.name, error)
+        return None
+    wanted = {"checkpoint": predictor.meta["checkpoint"], "protocol": FINAL, **predictor.grid.describe()}
+    try:
+        tables = [PredictionTable.read(out / f"{split}.parquet") for split in SPLITS]
+    except BadInput:  # there are none yet
+        return predictor
+    same = [video for table in tables for video in table.videos] == manifest.videos
+    return None if same and all(wanted.items() <= table.meta.items() for table in tables) else predictor
+
+
+def _hold(job: Job, held: ExitStack, fabric: Fabric, *, wait: bool) -> bool:
+    """Keep other runs from a job's blocks; false where one is at them. The first process asks for all."""
+    got = fabric.is_global_zero and held.enter_context(blocks.hold(job.blocks.folder, wait=wait))
+    (holders,) = devices.add([float(got)], fabric)
+    return holders > 0
+
+
+def _predicted(corpus: Manifest) -> Manifest:
+    """The videos of all splits that are predicted, split by split."""
+    table = corpus.table.set_index("split", drop=False)
+    return Manifest(table.loc[list(SPLITS)].reset_index(drop=True), corpus.classes)
+
+
+def _tell(jobs: Sequence[Job], videos: int, watch: Stopwatch) -> None:
+    log.info(
+        "scored %d videos in %s: %.1f videos/s, %.0f%% of it waiting for data",
+        videos, clock(watch.elapsed), videos / watch.elapsed, 100 * watch.share,
+    )  # fmt: skip
+    for job in jobs:
+        if job.named:
+            views_each = len(job.predictor.grid)
+            mean = views_each * job.distinct / job.named
+            log.info("%s: %.1f of the %d views of a video are distinct", job.predictor.name, mean, views_each)
 
 
 def _rebuild(checkpoint: Checkpoint, folder: Path) -> nn.Module:
@@ -101,8 +331,3 @@ def _rebuild(checkpoint: Checkpoint, folder: Path) -> nn.Module:
             f"`dvc repro --force train@{folder.name}` trains it anew."
         ) from error
     return model
-
-
-def describe(grid: ViewGrid) -> Mapping[str, Any]:
-    """How many views each protocol averages."""
-    return {name: len(positions) for name, positions in grid.protocols.items()}

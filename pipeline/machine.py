@@ -52,12 +52,16 @@ class Machine:
     """Path of another FFmpeg; null takes the pinned one of imageio-ffmpeg."""
     save_seconds: float
     """How often training writes its resume state, besides every end of an epoch."""
+    views_per_pass: int | None = None
+    """Most views of a forward pass in testing. null: as many as make some 17 million pixels."""
 
     def __post_init__(self) -> None:
         if self.workers < 0 or self.threads < 1 or self.save_seconds < 0:
             raise ValueError("workers and save_seconds must not be negative, and threads must be at least 1")
-        if self.devices < 0 or (self.clips_per_device is not None and self.clips_per_device < 1):
-            raise ValueError("devices must not be negative, and clips_per_device must be at least 1, or null")
+        if self.devices < 0 or any(
+            most is not None and most < 1 for most in (self.clips_per_device, self.views_per_pass)
+        ):
+            raise ValueError("devices must not be negative; clips_per_device and views_per_pass at least 1, or null")
 
     @property
     def processes(self) -> int:

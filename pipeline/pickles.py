@@ -8,7 +8,7 @@ reading before it is looked up, so that not even its module is imported.
 
 import pickle
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,10 @@ class Refused(pickle.UnpicklingError):
     """The pickle wants a name that is not admitted."""
 
 
-def load_arrays(path: Path) -> Any:
+def load_arrays(path: Path, also: Mapping[str, Any] | None = None) -> Any:
     """What the pickle at `path` holds: numbers, text, lists, tuples, sets, dicts and NumPy arrays of these.
+
+    `also` names further globals, and what a pickle gets for them.
 
     Text that Python 2 wrote, as in the files of Caffe2, is read as latin-1. Arrays may be read-only.
 
@@ -43,7 +45,9 @@ def load_arrays(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            return plain(_Unpickler(file, encoding="latin1").load())
+            reader = _Unpickler(file, encoding="latin1")
+            reader.admitted = ADMITTED | dict(also or {})
+            return plain(reader.load())
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
     except Refused as error:
@@ -147,9 +151,11 @@ ADMITTED: dict[str, Any] = {
 
 
 class _Unpickler(pickle.Unpickler):
+    admitted = ADMITTED
+
     def find_class(self, module: str, name: str) -> Any:
         """What stands for a name in the pickle; never an import."""
         try:
-            return ADMITTED[f"{module}.{name}"]
+            return self.admitted[f"{module}.{name}"]
         except KeyError:
             raise Refused(f"{module}.{name}") from None

@@ -6,10 +6,13 @@
 
 The probability of a protocol is the mean over its views of the sigmoid of the STORED logits, so the Parquet file can be
 recomputed from the other two to the last bit. A broken video holds the class prior in every view.
+
+`python -m pipeline.predictions --help` lists the commands that look into these files.
 """
 
 import json
-from collections.abc import Mapping
+import runpy
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,8 @@ from pipeline.records import LABEL_SEPARATOR, RESERVED, Manifest
 
 OK, BROKEN = "ok", "broken"
 _META = b"prediction"
+_CHUNK = 1 << 23
+"""Logits that are averaged at a time: 64 MiB as float64."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +77,23 @@ class PredictionTable:
         """Read what `write` wrote.
 
         Raises:
-            BadInput: the file is missing, no Parquet file, or lacks the fixed columns.
+            BadInput: the file is missing, no Parquet file, or lacks the fixed columns; a video or class stands there
+                twice, or a score is not finite (names the row, counted from 1).
         """
         if not path.is_file():
             raise BadInput(f"{path} does not exist. `dvc repro` makes it.")
         try:
-            table = pq.read_table(path)
+            table = pq.ParquetFile(path).read()  # `read_table` cannot say which column stands there twice
         except (pa.ArrowInvalid, OSError) as error:
             raise BadInput(f"{path} is no readable Parquet file ({error}). `dvc repro` makes it again.") from error
         if tuple(table.column_names[:3]) != RESERVED:
             raise BadInput(f"{path} has the columns {table.column_names[:3]} first, not {list(RESERVED)}.")
         classes = tuple(table.column_names[3:])
-        scores = np.stack([table[name].to_numpy() for name in classes], axis=1).astype(np.float32)
-        video, status, labels = (table[name].to_pylist() for name in RESERVED)
+        video, status, labels = (column.to_pylist() for column in table.columns[:3])
+        if (twice := repeated(table.column_names)) is not None:
+            raise BadInput(f"{path} has two columns {table.column_names[twice]!r} (number {twice + 1} repeats one).")
+        scores = np.stack([column.to_numpy() for column in table.columns[3:]], axis=1).astype(np.float32)
+        check_rows(video, classes, scores, lambda row: f"{path}, row {row + 1}")
         meta = json.loads((table.schema.metadata or {}).get(_META, b"{}"))
         return cls(tuple(video), np.array(status) == BROKEN, tuple(labels), classes, scores, meta)
 
@@ -102,8 +111,23 @@ class ViewScores:
         """The mean over the protocol's views of the sigmoid: float32 (V, C)."""
         if protocol not in self.grid["protocols"]:
             raise BadInput(f"There is no protocol {protocol!r}, only {', '.join(self.grid['protocols'])}.")
-        views = self.logits[:, self.grid["protocols"][protocol]].astype(np.float64)
-        return np.exp(-np.logaddexp(0, -views)).mean(axis=1).astype(np.float32)  # a sigmoid that cannot overflow
+        return self.mean_of(self.grid["protocols"][protocol])
+
+    def mean_of(self, views: Sequence[int]) -> np.ndarray:
+        """The mean over some views, by their positions, of the sigmoid: float32 (V, C).
+
+        A few videos at a time, in float64: the logits may lie on disk and be larger than memory.
+        """
+        videos, _, classes = self.logits.shape
+        mean = np.empty((videos, classes), np.float32)
+        step = max(1, _CHUNK // (len(views) * classes))
+        for start in range(0, videos, step):
+            logits = self.logits[start : start + step][:, list(views)].astype(np.float64)
+            np.negative(logits, out=logits)
+            np.logaddexp(0, logits, out=logits)  # a sigmoid that cannot overflow
+            np.negative(logits, out=logits)
+            mean[start : start + step] = np.exp(logits, out=logits).mean(axis=1)
+        return mean
 
     def write(self, folder: Path, split: str) -> None:
         """Write `<split>.views.npy` and the JSON that names its axes."""
@@ -139,3 +163,27 @@ def table(
     described = {**meta, "protocol": protocol, **scores.grid}
     probabilities = scores.probabilities(protocol)
     return PredictionTable(tuple(manifest.videos), broken, labels, manifest.classes, probabilities, described)
+
+
+def repeated(names: Sequence[str]) -> int | None:
+    """The position of the first name that stands there a second time; None where there is none."""
+    if len(set(names)) == len(names):
+        return None
+    return next(i for i, name in enumerate(names) if name in names[:i])
+
+
+def check_rows(videos: Sequence[str], classes: Sequence[str], scores: np.ndarray, place: Callable[[int], str]) -> None:
+    """Refuse a video that stands there twice and scores (V, C) that are not finite; `place` names a row."""
+    if (twice := repeated(videos)) is not None:
+        raise BadInput(f"{place(twice)}: the video {videos[twice]!r} stands there a second time. Keep one.")
+    finite = np.isfinite(scores)
+    if not finite.all():
+        row, column = np.argwhere(~finite)[0]
+        raise BadInput(
+            f"{place(row)} (video {videos[row]!r}): the score of {classes[column]!r} is {scores[row, column]}. "
+            "Scores must be finite numbers; make the file again."
+        )
+
+
+if __name__ == "__main__":
+    runpy.run_module("pipeline.inspection", run_name="__main__")  # the commands stand on a floor above

@@ -9,12 +9,12 @@ is computed once and any protocol can be recomputed from the stored scores:
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 PROTOCOLS = ("clip", "dense", "multiscale")
 """From the cheapest to the final one, which the prediction tables hold."""
-CROPS = ("left", "centre", "right")
-"""Along the longer side: top, centre, bottom for an upright video."""
+CROPS = {"fixed": ("left", "centre", "right"), "random": ("random 1", "random 2", "random 3")}
+"""Along the longer side (top, centre, bottom for an upright video); or anywhere, drawn for each view by itself."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,10 @@ class ViewConfig:
     """Short sides in pixels, one a scale; the first is that of `dense`."""
     crop: int | None
     """Side of the square crop at every scale; null takes the whole short side."""
+    crops: Literal["fixed", "random"] = "fixed"
+    """Of the dense protocols: left, centre and right; or three random ones, as the report had it."""
+    seed: int = 0
+    """Of random crops, which are a function of (seed, video, view)."""
 
     def __post_init__(self) -> None:
         if self.clips < 1 or not self.sides:
@@ -58,10 +62,12 @@ class View:
 
 @dataclass(frozen=True)
 class ViewGrid:
-    """All views of a video, without repetition, and for each protocol the positions of its views."""
+    """All views of a video, each named once, and for each protocol the positions of its views."""
 
     views: tuple[View, ...]
     protocols: dict[str, tuple[int, ...]]
+    seed: int = 0
+    """Of random crops."""
 
     def __len__(self) -> int:
         """K, the number of views."""
@@ -69,9 +75,11 @@ class ViewGrid:
 
     def describe(self) -> dict[str, Any]:
         """The grid as plain values, for the files that hold its scores."""
+        drawn = any(view.crop in CROPS["random"] for view in self.views)
         return {
             "views": [asdict(view) for view in self.views],
             "protocols": {name: list(positions) for name, positions in self.protocols.items()},
+            **({"seed": self.seed} if drawn else {}),
         }
 
 
@@ -80,13 +88,17 @@ def grid(centre: Scale, config: ViewConfig) -> ViewGrid:
     scales = [Scale(side, config.crop or side) for side in config.sides]
     wanted = {
         "clip": [View(1, 0, centre, "centre")],
-        "dense": _every(scales[:1], config.clips),
-        "multiscale": _every(scales, config.clips),
+        "dense": _every(scales[:1], config),
+        "multiscale": _every(scales, config),
     }
     views = list(dict.fromkeys(view for protocol in wanted.values() for view in protocol))
     position = {view: number for number, view in enumerate(views)}
-    return ViewGrid(tuple(views), {name: tuple(position[v] for v in chosen) for name, chosen in wanted.items()})
+    protocols = {name: tuple(position[view] for view in chosen) for name, chosen in wanted.items()}
+    return ViewGrid(tuple(views), protocols, config.seed)
 
 
-def _every(scales: list[Scale], clips: int) -> list[View]:
-    return [View(clips, clip, scale, crop) for scale in scales for clip in range(clips) for crop in CROPS]
+def _every(scales: list[Scale], config: ViewConfig) -> list[View]:
+    places = CROPS[config.crops]
+    return [
+        View(config.clips, clip, scale, place) for scale in scales for clip in range(config.clips) for place in places
+    ]

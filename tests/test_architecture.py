@@ -16,11 +16,11 @@ FLOORS = [  # a module imports from the floors below its own, never from its own
     "records ledger",
     "demo_clip calibration confusion drawing provenance",
     "demo frames store sampling views transforms statistics metrics bootstrap mixing ranking layers weights anatomy",
-    "extraction clips models losses datasets importers optim devices checkpoint resume predictions rivals",
+    "extraction clips models losses datasets importers optim devices checkpoint resume predictions rivals blocks",
     "pretrained recipe curves classes gallery",
     "training inference blend ensemble submission results",
-    "variants compare zoo",
-    "fusion appraisal run",
+    "variants compare zoo foreign predict",
+    "fusion appraisal run inspection",
     "report",
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,12 +11,12 @@ import torch
 from torch import Tensor
 
 from pipeline import clips, params, sampling, store, transforms, views
-from pipeline.clips import ClipConfig, EpochSampler, TrainingClips, VideoViews
+from pipeline.clips import ClipConfig, Cut, EpochSampler, Look, TrainingClips, VideoViews
 from pipeline.errors import BadInput
 from pipeline.records import Manifest, VideoRecord
 from pipeline.sampling import SamplerConfig
 from pipeline.store import FrameStore
-from pipeline.transforms import AugmentConfig
+from pipeline.transforms import AugmentConfig, Box
 from pipeline.views import Scale, View, ViewConfig, ViewGrid
 
 Packed = Callable[[dict[str, list[bytes]]], FrameStore]
@@ -207,7 +208,8 @@ def test_views_are_what_each_would_be_by_itself(packed: Packed, sampler: Sampler
     for position, video in enumerate(["b.mp4", "a.mp4"]):
         found = dataset[position]
         assert {size: len(batch) for size, batch in found.items()} == {24: 1, 40: 6, 32: 6}
-        for size, positions in clips.by_size(grid).items():
+        for size in (24, 40, 32):
+            positions = [k for k, view in enumerate(grid.views) if view.scale.crop == size]
             for clip, number in zip(found[size], positions, strict=True):
                 expected = view_by_itself(read, video, sampler, grid.views[number])
                 assert clip.dtype == torch.uint8
@@ -244,10 +246,82 @@ def test_every_frame_is_decoded_once_for_all_views(packed: Packed, monkeypatch: 
 
 
 def test_views_share_a_batch_with_those_of_their_size():
-    large, small = Scale(64, 48), Scale(48, 48)
-    grid = ViewGrid((View(1, 0, large, "centre"), View(1, 0, Scale(64, 64), "left"), View(1, 0, small, "left")), {})
+    cuts = [Cut(side, (0,), Box(0, 0, size, size)) for side, size in ((64, 48), (64, 64), (48, 48))]
 
-    assert clips.by_size(grid) == {48: [0, 2], 64: [1]}
+    assert clips.by_size(cuts) == {48: [0, 2], 64: [1]}
+
+
+def cuts_of(read: FrameStore, video: str, sampler: SamplerConfig, config: ViewConfig) -> tuple[ViewGrid, list[Cut]]:
+    grid = views.grid(Scale(32, 32), config)
+    seen = clips.see(read, video, [Look(sampler, grid)])
+    return grid, list(seen.cuts[0])
+
+
+@pytest.mark.parametrize(
+    ("frames", "window", "starts"),
+    [
+        (90, SamplerConfig("dense", 44, 2), 3),
+        (90, SamplerConfig("dense", 32, 2), 10),
+        (60, SamplerConfig("dense", 32, 2), 1),
+    ],
+)
+def test_views_with_the_same_frames_and_crop_are_equal_cuts(
+    packed: Packed, frames: int, window: SamplerConfig, starts: int
+):
+    """A window of 88 frames has the starts 0, 1 and 2 in a video of 90, however many clips are asked for."""
+    read = packed({"a.mp4": grey(*range(frames), size=24)})
+    grid, cuts = cuts_of(read, "a.mp4", window, ViewConfig(clips=10, sides=(24,), crop=None))
+    seen = clips.see(read, "a.mp4", [Look(window, grid)])
+
+    dense = [cuts[k] for k in grid.protocols["dense"]]
+    assert len(set(dense)) == starts  # of square frames all three crops are the same
+    by_name = {grid.views[k]: cuts[k].of(seen.frames) for k in grid.protocols["dense"]}
+    for one, pixels in by_name.items():
+        for other, others in by_name.items():
+            same = cuts[grid.views.index(one)] == cuts[grid.views.index(other)]
+            assert same == torch.equal(pixels, others)
+
+
+def test_of_a_square_video_all_whole_crops_are_one(packed: Packed):
+    read = packed({"a.mp4": noise(6, 0, 40, 40), "b.mp4": noise(6, 0, 40, 44)})
+    config = ViewConfig(clips=1, sides=(40,), crop=None)
+
+    assert len(set(cuts_of(read, "a.mp4", SEGMENTS, config)[1][1:])) == 1
+    assert len(set(cuts_of(read, "b.mp4", SEGMENTS, config)[1][1:])) == 3
+
+
+def test_random_crops_lie_anywhere_and_are_drawn_for_each_view_by_itself(packed: Packed):
+    read = packed({f"{name}.mp4": noise(6, 0, 40, 60) for name in "ab"})
+    config = ViewConfig(clips=10, sides=(40,), crop=30, crops="random")
+
+    grid, cuts = cuts_of(read, "a.mp4", SEGMENTS, config)
+    drawn = [(cuts[k].box.top, cuts[k].box.left) for k in grid.protocols["dense"]]
+    assert len(set(drawn)) > 20
+    assert {min(top for top, _ in drawn), max(top for top, _ in drawn)} <= {*range(4), *range(7, 11)}
+    assert all(0 <= top <= 10 and 0 <= left <= 30 for top, left in drawn)
+    assert max(left for _, left in drawn) - min(left for _, left in drawn) > 20
+    assert cuts[0].box == Box(0, 14, 32, 32) or cuts[0].box.top == 0, "the centre view is not drawn"
+
+    def boxes(video: str, **changes) -> list[Box]:
+        return [cut.box for cut in cuts_of(read, video, SEGMENTS, replace(config, **changes))[1][1:]]
+
+    assert boxes("a.mp4") == boxes("a.mp4") == [cut.box for cut in cuts[1:]]
+    assert boxes("a.mp4") != boxes("b.mp4")
+    assert boxes("a.mp4") != boxes("a.mp4", seed=1)
+    assert boxes("a.mp4", sides=(40, 50))[:30] == boxes("a.mp4"), "another scale does not move the crops of the first"
+
+
+def test_several_models_see_what_each_would_see_alone(packed: Packed):
+    read = packed({"a.mp4": noise(20, 0)})
+    looks = [
+        Look(SEGMENTS, views.grid(Scale(32, 24), ViewConfig(2, (40, 32), None))),
+        Look(SamplerConfig("dense", 4, 2), views.grid(Scale(40, 40), ViewConfig(3, (32,), 16))),
+    ]
+    together = clips.see(read, "a.mp4", looks)
+    for look, cuts in zip(looks, together.cuts, strict=True):
+        alone = clips.see(read, "a.mp4", [look])
+        for cut, own in zip(cuts, alone.cuts[0], strict=True):
+            assert torch.equal(cut.of(together.frames), own.of(alone.frames))
 
 
 def test_any_number_of_workers_gives_the_same_views(packed: Packed):

@@ -49,6 +49,7 @@ def test_cores_are_counted_where_the_system_knows_no_affinity(monkeypatch: pytes
         {"accelerator": "tpu"},
         {"devices": -1},
         {"clips_per_device": 0},
+        {"views_per_pass": 0},
         {"precision": "int8"},
     ],
 )

@@ -1,7 +1,10 @@
 import json
+import tracemalloc
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline import predictions
@@ -139,3 +142,49 @@ def test_the_parquet_can_be_recomputed_from_the_views(tmp_path):
     view_scores().write(tmp_path, "val")
     again = ViewScores.read(tmp_path, "val").probabilities(made.meta["protocol"])
     np.testing.assert_array_equal(PredictionTable.read(tmp_path / "val.parquet").probabilities, again)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(videos=("a.mp4", "a.mp4")), r"val.parquet, row 2: the video 'a.mp4' stands there a second time"),
+        (
+            dict(probabilities=np.array([[0.5, 0.5], [0.5, np.nan]], np.float32)),
+            r"val.parquet, row 2 \(video 'b.mp4'\): the score of 'run' is nan",
+        ),
+        (dict(probabilities=np.array([[np.inf, 0.5], [0.5, 0.5]], np.float32)), r"row 1 .*score of 'jump' is inf"),
+    ],
+)
+def test_a_table_that_cannot_be_right_is_refused_with_its_row(tmp_path, changes, message):
+    table(**changes).write(tmp_path / "val.parquet")
+    with pytest.raises(BadInput, match=message):
+        PredictionTable.read(tmp_path / "val.parquet")
+
+
+def test_a_class_that_stands_there_twice_is_refused(tmp_path):
+    columns = [pa.array([text]) for text in ("a.mp4", "ok", "run")] + [pa.array([0.5])] * 2
+    pq.write_table(pa.Table.from_arrays(columns, ["video", "status", "labels", "run", "run"]), tmp_path / "val.parquet")
+    with pytest.raises(BadInput, match=r"two columns 'run' \(number 5"):
+        PredictionTable.read(tmp_path / "val.parquet")
+
+
+@pytest.mark.parametrize(("videos", "classes"), [(7, 5), (1, 1), (3, 1), (1, 4)])
+@pytest.mark.parametrize("chunk", [1, 40, 1 << 23])
+def test_the_mean_is_the_same_to_the_bit_however_few_videos_are_taken_at_a_time(monkeypatch, videos, classes, chunk):
+    logits = np.random.default_rng(0).normal(0, 5, (videos, 20, classes)).astype(np.float16)
+    chosen = [3, 1, *range(4, 20)]
+    expected = np.exp(-np.logaddexp(0, -logits[:, chosen].astype(np.float64))).mean(axis=1).astype(np.float32)
+    monkeypatch.setattr(predictions, "_CHUNK", chunk)
+    np.testing.assert_array_equal(ViewScores(logits, GRID).mean_of(chosen), expected)
+
+
+def test_a_large_array_of_views_is_averaged_in_little_memory(tmp_path):
+    """400 MB on disk, of which 3.2 GB would be needed as float64 at once."""
+    logits = np.lib.format.open_memmap(tmp_path / "a.npy", "w+", np.float16, (2000, 93, 1075))
+    scores = ViewScores(logits, {"views": [], "protocols": {"all": list(range(93))}})
+    tracemalloc.start()
+    mean = scores.probabilities("all")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (mean == 0.5).all()
+    assert peak < 400e6

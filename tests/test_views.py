@@ -71,7 +71,7 @@ def test_no_view_is_looked_at_twice_and_none_in_vain(clips: int, sides: tuple[in
         assert len(set(chosen)) == len(chosen)
     dense = [made.views[position] for position in made.protocols["dense"]]
     assert {view.scale.side for view in dense} == {sides[0]}
-    assert {(view.clip, view.crop) for view in dense} == {(c, place) for c in range(clips) for place in views.CROPS}
+    assert {(view.clip, view.crop) for view in dense} == {(c, p) for c in range(clips) for p in views.CROPS["fixed"]}
 
 
 def test_a_crop_is_as_large_as_asked_for_or_as_the_short_side():
@@ -89,6 +89,14 @@ def test_a_grid_is_described_in_values_that_json_holds():
     assert described["protocols"] == {"clip": [0], "dense": [1, 2, 3], "multiscale": [1, 2, 3]}
 
 
+def test_random_crops_have_names_and_a_seed_of_their_own():
+    made = grid(CENTRE, ViewConfig(2, (128,), 112, crops="random", seed=7))
+
+    assert [view.crop for view in made.views] == ["centre"] + ["random 1", "random 2", "random 3"] * 2
+    assert made.describe()["seed"] == 7
+    assert "seed" not in grid(CENTRE, ViewConfig(2, (128,), 112, seed=7)).describe()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -96,8 +104,9 @@ def test_a_grid_is_described_in_values_that_json_holds():
         {"clips": 1, "sides": [], "crop": None},
         {"clips": 1, "sides": [128, 100], "crop": 112},
         {"clips": 1, "sides": [0], "crop": None},
+        {"clips": 1, "sides": [128], "crop": None, "crops": "five"},
     ],
 )
 def test_settings_that_make_no_view_are_refused(wrong: dict[str, Any]):
-    with pytest.raises(BadInput, match=r"^models\.tsm\.test: "):
+    with pytest.raises(BadInput, match=r"^models\.tsm\.test(: |\.crops must be one of 'fixed', 'random')"):
         params.build(ViewConfig, wrong, where="models.tsm.test")

@@ -1,0 +1,222 @@
+"""What is in a video? New video files -> FFmpeg -> the views of the training data -> classes.
+
+    python -m pipeline.predict VIDEO ... --model tsm_r50
+    python -m pipeline.predict clips/ 'more/**/*.webm' --model ensemble --top 3 --json
+
+VIDEO is a file, a folder (the videos anywhere in it) or a pattern. The frames are extracted as sections `extract` of
+params.yaml says, and the views are those of `models.<name>.test`, so that a video of the corpus gets the scores of the
+prediction files. A file that gives no frame is reported on stderr, with the reason that the ledger would have.
+
+Ends with 0 where every file was answered, 1 where some were broken, 2 where the command or a setting is wrong.
+"""
+
+import argparse
+import glob
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import clips, devices, ensemble, frames, machine, params
+from pipeline.errors import BadInput
+from pipeline.frames import ExtractConfig, NoFrames
+from pipeline.inference import FINAL, Predictor
+from pipeline.ledger import BrokenVideo
+from pipeline.machine import Machine
+from pipeline.predictions import PredictionTable, ViewScores
+from pipeline.results import text_table
+from pipeline.tables import one_line
+from pipeline.views import ViewConfig
+from pipeline.work import temporary_folder
+
+DATA = Path("data")
+ENSEMBLE = "ensemble"
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".3gp", ".ogv", ".ts", ".mts"),
+    *(".m2ts", ".vob", ".asf", ".y4m"),
+)
+"""What counts as a video in a folder; a file that is named itself is always tried."""
+NONE_BROKEN, SOME_BROKEN, WRONG = 0, 1, 2
+
+
+class NewVideos:
+    """Frames of videos that are in no store, as `clips.see` reads them."""
+
+    def __init__(self) -> None:
+        self.jpegs: dict[str, list[memoryview]] = {}
+
+    def frames(self, video: str) -> int:
+        """The number of frames of a video."""
+        return len(self.jpegs[video])
+
+    def read(self, video: str, indices: Sequence[int]) -> list[memoryview]:
+        """The JPEGs of some frames."""
+        return [self.jpegs[video][index] for index in indices]
+
+    def damaged(self, video: str, why: object) -> BadInput:
+        """FFmpeg wrote a JPEG that does not decode."""
+        return BadInput(f"The frames of {video} do not decode ({why}). machine.ffmpeg may name another FFmpeg.")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model and its share of the answer."""
+
+    predictor: Predictor
+    protocol: str
+    weight: float
+
+
+class Scorer:
+    """One model, or the weighted members of the ensemble.
+
+    Args:
+        name: a folder of `data`/models, or "ensemble".
+
+    Raises:
+        BadInput: there is no such model, or its members were trained on other classes.
+    """
+
+    def __init__(self, name: str, data: Path, on: Machine) -> None:
+        weights, protocol = {name: 1.0}, FINAL
+        if name == ENSEMBLE:
+            weights, protocol = _ensemble(data / ENSEMBLE)
+        elif not (data / "models" / name).is_dir():
+            known = sorted(folder.name for folder in (data / "models").glob("*/"))
+            raise BadInput(f"There is no model {name!r}, only {', '.join([*known, ENSEMBLE])}.")
+        fabric = devices.launch(replace(on, devices=1))
+        self.members: list[Member] = []
+        for member, weight in weights.items():
+            config = params.load(f"models.{member}.test", ViewConfig)
+            predictor = Predictor(data / "models" / member, config, fabric, on)
+            predictor.check((self.members[0].predictor if self.members else predictor).checkpoint.classes)
+            self.members.append(Member(predictor, protocol, weight))
+        self.device = fabric.device
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, in the order of the scores."""
+        return self.members[0].predictor.checkpoint.classes
+
+    def score(self, source: clips.Frames, video: str) -> np.ndarray:
+        """The probability of every class, float32 (C,)."""
+        seen = clips.see(source, video, [member.predictor.look for member in self.members]).to(self.device)
+        probabilities = []
+        for member, cuts in zip(self.members, seen.cuts, strict=True):
+            logits = member.predictor.score(seen.frames, cuts)[None]
+            probabilities.append(ViewScores(logits, member.predictor.grid.describe()).probabilities(member.protocol))
+        return ensemble.fuse(np.stack(probabilities), np.array([member.weight for member in self.members]))[0]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m pipeline.predict", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("videos", nargs="+", metavar="VIDEO")
+    made.add_argument("--model", required=True, metavar="NAME", help=f"a folder of data/models, or {ENSEMBLE}")
+    made.add_argument("--top", type=int, default=5, help="classes a video (default: %(default)s)")
+    made.add_argument("--json", action="store_true", help="one line of JSON a video, with the scores of all classes")
+    made.add_argument("--data", type=Path, default=DATA, help="folder of the results (default: %(default)s)")
+    return made
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; the exit code."""
+    args = parser().parse_args(arguments)
+    try:
+        files = found(args.videos)
+        on, config = machine.load(), params.load("extract", ExtractConfig)
+        scorer = Scorer(args.model, args.data, on)
+        broken = 0
+        for file, answer in answers(files, scorer, config, on):
+            if isinstance(answer, BrokenVideo):
+                broken += 1
+                print(f"broken: {answer.path}: {answer.reason}: {answer.words}", file=sys.stderr)
+            else:
+                print(
+                    as_json(file, answer, scorer) if args.json else as_table(file, answer, scorer, args.top), flush=True
+                )
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        return WRONG
+    return SOME_BROKEN if broken else NONE_BROKEN
+
+
+def found(named: Sequence[str]) -> list[Path]:
+    """The files that are meant, each once, in the order of their naming; a folder's and a pattern's sorted.
+
+    Raises:
+        BadInput: a folder holds no video, or no file fits a pattern.
+    """
+    files: list[Path] = []
+    for name in named:
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(f for f in path.rglob("*") if f.is_file() and f.suffix.lower() in SUFFIXES)
+        elif glob.has_magic(name) and not path.exists():
+            inside = sorted(Path(f) for f in glob.glob(name, recursive=True) if Path(f).is_file())  # noqa: PTH207 - an absolute pattern, too
+        else:
+            inside = [path]
+        if not inside:
+            raise BadInput(f"{name}: no video there.")
+        files += inside
+    return list(dict.fromkeys(files))
+
+
+def answers(
+    files: Sequence[Path], scorer: Scorer, config: ExtractConfig, on: Machine
+) -> Iterator[tuple[Path, np.ndarray | BrokenVideo]]:
+    """For each file, in order, the probability of every class, or why there is none."""
+    binary = on.ffmpeg_path()
+    scratch = machine.scratch_folder(on, "predict")
+
+    def extracted(file: Path) -> list[memoryview] | BrokenVideo:
+        with temporary_folder(scratch) as folder:
+            try:
+                frames.extract(file, folder, config, binary)
+            except NoFrames as broken:
+                return BrokenVideo(str(file), "", str(file), broken.reason, one_line(str(broken)))
+            return [memoryview(jpeg.read_bytes()) for jpeg in sorted(folder.glob("*.jpg"))]
+
+    for file, jpegs in zip(files, machine.parallel(extracted, files, on.processes), strict=True):
+        if isinstance(jpegs, BrokenVideo):
+            yield file, jpegs
+            continue
+        source = NewVideos()
+        source.jpegs[str(file)] = jpegs
+        yield file, scorer.score(source, str(file))
+
+
+def as_table(file: Path, probabilities: np.ndarray, scorer: Scorer, top: int) -> str:
+    """The top classes, for a person."""
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    rows = [[scorer.classes[c], f"{probabilities[c]:.4f}"] for c in order]
+    return "\n".join([*text_table([str(file), "score"], rows), ""])
+
+
+def as_json(file: Path, probabilities: np.ndarray, scorer: Scorer) -> str:
+    """All classes, best first, for a program."""
+    order = np.argsort(-probabilities, kind="stable")
+    scores: dict[str, Any] = {scorer.classes[c]: float(probabilities[c]) for c in order}
+    return json.dumps({"video": str(file), "scores": scores}, ensure_ascii=False)
+
+
+def _ensemble(folder: Path) -> tuple[dict[str, float], str]:
+    """The weights of the members that have any, and the protocol that they are fused under."""
+    path = folder / "weights.json"
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist. `dvc repro ensemble` makes it.")
+    weights = json.loads(path.read_text(encoding="utf-8"))["members"]
+    protocol = PredictionTable.read(folder / "val.parquet").meta["protocol"]
+    return {name: weight for name, weight in weights.items() if weight > 0}, protocol
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    sys.exit(main())

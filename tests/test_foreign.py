@@ -1,0 +1,187 @@
+"""Scores of other programs: made into prediction files, or refused with the line."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from pipeline import foreign, fusion, inspection, ledger, predictions, statistics
+from pipeline.ensemble import EnsembleConfig
+from pipeline.errors import BadInput
+from pipeline.ledger import BrokenVideo
+from pipeline.predictions import PredictionTable, ViewScores
+from pipeline.records import Manifest, VideoRecord
+
+CLASSES = ["jump", "run"]
+SCORES = {"v1": [0.25, 0.75], "v2": [0.9, 0.2], "t1": [0.0, 1.0], "t2": [0.5, 0.125]}
+HOSTILE = b"cos\nsystem\n(S'true'\ntR."
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Two videos of every split, and a third test video that is broken."""
+    split = {"r": "train", "v": "val", "t": "test"}
+    names = ["r1", "r2", *SCORES, "t3"]
+    rows = [VideoRecord(n, split[n[0]], n, "jump" if n[1] == "2" else "run;jump", "1-x") for n in names]
+    manifest = Manifest.from_records(rows, CLASSES)
+    folder = tmp_path / "data"
+    manifest.write(folder / "manifest.tsv", folder / "classes.txt")
+    statistics.write(folder / "stats", manifest.split("train").targets(), manifest.classes, expected=2)
+    ledger.write(folder / "broken.tsv", [BrokenVideo("t3", "test", "t3", "empty", "0 bytes")])
+    return folder
+
+
+def frame(**changes) -> pd.DataFrame:
+    rows = {**SCORES, **changes}
+    table = pd.DataFrame([[v, *s] for v, s in rows.items() if s is not None], columns=["video", *CLASSES])
+    return table
+
+
+def run(data, *files, **options) -> str:
+    arguments = ["import-scores", *map(str, files), "--as", "theirs", "--data", str(data)]
+    for key, value in options.items():
+        arguments += [f"--{key}", str(value)]
+    return foreign.run(inspection.parser().parse_args(arguments))
+
+
+def read(data, split) -> PredictionTable:
+    return PredictionTable.read(data / "predictions/theirs" / f"{split}.parquet")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_becomes_prediction_files(data, tmp_path, kind):
+    table = frame().iloc[::-1]  # rows may come in any order
+    path = tmp_path / f"scores.{kind}"
+    table.to_csv(path, index=False) if kind == "csv" else table.to_parquet(path)
+    assert "ensemble.members" in run(data, path)
+    val, test = read(data, "val"), read(data, "test")
+    assert (val.videos, val.labels) == (("v1", "v2"), ("run;jump", "jump"))
+    np.testing.assert_allclose(val.probabilities, [SCORES["v1"], SCORES["v2"]], atol=5e-4)
+    np.testing.assert_allclose(test.probabilities[:2], [SCORES["t1"], SCORES["t2"]], atol=5e-4)
+    assert test.broken.tolist() == [False, False, True]
+    np.testing.assert_allclose(test.probabilities[2], [1, 0.5], atol=1e-3)  # the share of the train videos
+    views = ViewScores.read(data / "predictions/theirs", "test")
+    assert views.logits.shape == (3, 1, 2)
+    for protocol in ("clip", "dense", "multiscale"):
+        np.testing.assert_array_equal(views.probabilities(protocol), test.probabilities)
+
+
+def test_a_file_a_split_will_do(data, tmp_path):
+    frame().iloc[:2].to_csv(tmp_path / "val.csv", index=False)
+    frame().iloc[2:].to_csv(tmp_path / "test.csv", index=False)
+    run(data, tmp_path / "val.csv", tmp_path / "test.csv")
+    assert read(data, "test").videos == ("t1", "t2", "t3")
+
+
+def test_logits_are_taken_as_they_are(data, tmp_path):
+    frame(v1=[-3.0, 8.0]).to_csv(tmp_path / "a.csv", index=False)
+    run(data, tmp_path / "a.csv", values="logits")
+    assert ViewScores.read(data / "predictions/theirs", "val").logits[0, 0].tolist() == [-3, 8]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (frame(v9=[0, 0]), r"a.csv, line 6: the video 'v9' is not in the manifest"),
+        (frame(r1=[0, 0]), r"a.csv, line 6: the video 'r1' is a train video"),
+        (frame(t1=None), r"a.csv: 1 of 5 videos are missing: t1"),
+        (frame(v2=[0.5, float("nan")]), r"a.csv, line 3 \(video 'v2'\): the score of 'run' is nan"),
+        (frame(v2=[0.5, "much"]), r"a.csv, line 3: 'much' is no score of 'run'"),
+        (pd.concat([frame(), frame().iloc[1:2]]), r"a.csv, line 6: the video 'v2' stands there a second time"),
+        (frame()[["video", "run", "jump"]], r"another order.*position 1 \('run' instead of 'jump'\)"),
+        (frame().rename(columns={"run": "walk"}), r"missing run; unknown walk"),
+        (frame().assign(swim=0.5), r"its 3 classes are not the 2.*unknown swim"),
+        (frame(v1=[0.5, 1.5]), r"a.csv, line 2: probabilities from 0.5 to 1.5.*--values logits"),
+        (frame().rename(columns={"video": "id"}), r"no column 'video'; name that of the ids with --id. It has id"),
+        (frame().set_axis(["video", "run", "run"], axis=1), r"line 1: the column 'run' stands there twice"),
+    ],
+)
+def test_what_cannot_be_right_is_refused_with_its_line(data, tmp_path, table, message):
+    table.to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(BadInput, match=message):
+        run(data, tmp_path / "a.csv")
+    assert not (data / "predictions").exists()
+
+
+def test_a_video_in_two_files_is_refused(data, tmp_path):
+    frame().to_csv(tmp_path / "a.csv", index=False)
+    frame().iloc[:1].to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(BadInput, match=r"b.csv, line 2: the video 'v1' stood in .*a.csv, line 2"):
+        run(data, tmp_path / "a.csv", tmp_path / "b.csv")
+
+
+def test_a_model_of_this_project_is_not_overwritten(data, tmp_path):
+    frame().to_csv(tmp_path / "a.csv", index=False)
+    run(data, tmp_path / "a.csv")
+    run(data, tmp_path / "a.csv")  # its own files may be made again
+    scores = ViewScores(np.zeros((2, 1, 2), np.float16), {"views": [{"clip": 0}], "protocols": {"clip": [0]}})
+    scores.write(data / "predictions/theirs", "val")
+    with pytest.raises(BadInput, match="predictions of a model of this project"):
+        run(data, tmp_path / "a.csv")
+
+
+def pickled(tmp_path, content) -> dict:
+    """A result pickle, and the lists that name its rows and columns."""
+    (tmp_path / "a.pkl").write_bytes(content if isinstance(content, bytes) else pickle.dumps(content))
+    (tmp_path / "ids.txt").write_text("".join(f"{v}\n" for v in SCORES))
+    (tmp_path / "names.txt").write_text("jump\nrun\n")
+    return {"ids": tmp_path / "ids.txt", "names": tmp_path / "names.txt"}
+
+
+VALUES = np.array(list(SCORES.values()), np.float32)
+LAYOUTS = {
+    "mmaction2 0.x": list(VALUES),
+    "mmaction2 1.0": [{"pred_scores": {"item": torch.tensor(v)}, "gt_label": 1} for v in VALUES],
+    "mmaction2 1.2": [{"sample_idx": 0, "pred_score": torch.tensor(v), "gt_label": torch.tensor([1])} for v in VALUES],
+    "PySlowFast": [torch.tensor(VALUES), torch.ones(4, 2)],
+    "PySlowFast, NumPy": [VALUES, np.ones((4, 2))],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_result_pickles_are_read(data, tmp_path, layout):
+    run(data, tmp_path / "a.pkl", **pickled(tmp_path, LAYOUTS[layout]))
+    np.testing.assert_allclose(read(data, "val").probabilities, VALUES[:2], atol=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (HOSTILE, "asks for `os.system`"),
+        ([VALUES[0]], "holds scores of 1 videos and 2 classes, .* names 4 videos"),
+        ([{"gt_label": 1}] * 4, "sample 0 has no pred_score, only gt_label"),
+        (VALUES[None], r"shape \(1, 4, 2\)"),
+        ([VALUES[0], VALUES[0][:1]], "no list of score vectors of one length"),
+    ],
+)
+def test_other_pickles_are_refused(data, tmp_path, content, message):
+    names = pickled(tmp_path, content)
+    with pytest.raises(BadInput, match=message):
+        run(data, tmp_path / "a.pkl", **names)
+
+
+def test_a_pickle_needs_names(data, tmp_path):
+    pickled(tmp_path, [VALUES, VALUES])
+    with pytest.raises(BadInput, match="Give --ids .* and --names"):
+        run(data, tmp_path / "a.pkl")
+
+
+def test_imported_scores_are_a_member_of_an_ensemble(data, tmp_path):
+    frame().to_csv(tmp_path / "a.csv", index=False)
+    run(data, tmp_path / "a.csv")
+    manifest, found = Manifest.read(data / "manifest.tsv", data / "classes.txt"), {}
+    for split in ("val", "test"):
+        some = manifest.split(split)
+        found[split] = ViewScores(np.zeros((len(some), 1, 2), np.float16), foreign.GRID)
+        broken = np.array([video == "t3" for video in some.videos])
+        predictions.table(some, broken, found[split], "multiscale", {}).write(
+            data / f"predictions/ours/{split}.parquet"
+        )
+        found[split].write(data / "predictions/ours", split)
+    config = EnsembleConfig(("ours", "theirs"), "multiscale", "given", {"ours": 1.0, "theirs": 3.0}, 2, 0, 2)
+    counted = statistics.ClassStatistics.read(data / "stats")
+    fusion.run(config, manifest, counted, data / "predictions", data / "ensemble")
+    fused = PredictionTable.read(data / "ensemble/val.parquet")
+    np.testing.assert_allclose(fused.probabilities, 0.25 * 0.5 + 0.75 * VALUES[:2], atol=5e-4)
