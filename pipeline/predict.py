@@ -68,8 +68,18 @@ class Member:
     """A model and its share of the answer."""
 
     predictor: Predictor
+    weight: float | list[float]
+    """Of all classes, or of each."""
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How the answers of members become one."""
+
+    weights: dict[str, float | list[float]]
+    """Of each member that has any: of all classes, or of each."""
+    mean: str
     protocol: str
-    weight: float
 
 
 class Scorer:
@@ -83,19 +93,19 @@ class Scorer:
     """
 
     def __init__(self, name: str, data: Path, on: Machine) -> None:
-        weights, protocol = {name: 1.0}, FINAL
+        self.fusion = Fusion({name: 1.0}, "probability", FINAL)
         if name == ENSEMBLE:
-            weights, protocol = _ensemble(data / ENSEMBLE)
+            self.fusion = _ensemble(data / ENSEMBLE)
         elif not (data / "models" / name).is_dir():
             known = sorted(folder.name for folder in (data / "models").glob("*/"))
             raise BadInput(f"There is no model {name!r}, only {', '.join([*known, ENSEMBLE])}.")
         fabric = devices.launch(replace(on, devices=1))
         self.members: list[Member] = []
-        for member, weight in weights.items():
+        for member, weight in self.fusion.weights.items():
             config = params.load(f"models.{member}.test", ViewConfig)
             predictor = Predictor(data / "models" / member, config, fabric, on)
             predictor.check((self.members[0].predictor if self.members else predictor).checkpoint.classes)
-            self.members.append(Member(predictor, protocol, weight))
+            self.members.append(Member(predictor, weight))
         self.device = fabric.device
 
     @property
@@ -109,8 +119,10 @@ class Scorer:
         probabilities = []
         for member, cuts in zip(self.members, seen.cuts, strict=True):
             logits = member.predictor.score(seen.frames, cuts)[None]
-            probabilities.append(ViewScores(logits, member.predictor.grid.describe()).probabilities(member.protocol))
-        return ensemble.fuse(np.stack(probabilities), np.array([member.weight for member in self.members]))[0]
+            views = ViewScores(logits, member.predictor.grid.describe())
+            probabilities.append(views.probabilities(self.fusion.protocol))
+        scores = ensemble.scale(np.stack(probabilities), self.fusion.mean)
+        return ensemble.fuse(scores, np.array([member.weight for member in self.members]), self.fusion.mean)[0]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -207,14 +219,17 @@ def as_json(file: Path, probabilities: np.ndarray, scorer: Scorer) -> str:
     return json.dumps({"video": str(file), "scores": scores}, ensure_ascii=False)
 
 
-def _ensemble(folder: Path) -> tuple[dict[str, float], str]:
-    """The weights of the members that have any, and the protocol that they are fused under."""
+def _ensemble(folder: Path) -> Fusion:
+    """What stage `ensemble` chose."""
     path = folder / "weights.json"
     if not path.is_file():
         raise BadInput(f"{path} does not exist. `dvc repro ensemble` makes it.")
-    weights = json.loads(path.read_text(encoding="utf-8"))["members"]
-    protocol = PredictionTable.read(folder / "val.parquet").meta["protocol"]
-    return {name: weight for name, weight in weights.items() if weight > 0}, protocol
+    chosen = json.loads(path.read_text(encoding="utf-8"))
+    table = PredictionTable.read(folder / "val.parquet")
+    weights = {name: weight for name, weight in chosen["members"].items() if weight > 0}
+    if "classes" in chosen:
+        weights = {name: [chosen["classes"][c][name] for c in table.classes] for name in weights}
+    return Fusion(weights, chosen["mean"], table.meta["protocol"])
 
 
 if __name__ == "__main__":

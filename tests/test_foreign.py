@@ -180,7 +180,10 @@ def test_imported_scores_are_a_member_of_an_ensemble(data, tmp_path):
             data / f"predictions/ours/{split}.parquet"
         )
         found[split].write(data / "predictions/ours", split)
-    config = EnsembleConfig(("ours", "theirs"), "multiscale", "given", {"ours": 1.0, "theirs": 3.0}, 2, 0, 2)
+    config = EnsembleConfig(
+        members=("ours", "theirs"), protocol="multiscale", weights="given", mean="probability",
+        given={"ours": 1.0, "theirs": 3.0}, subsets={}, starts=0, shrinkage=0.0, folds=2, resamples=10, seed=0, top=2,
+    )  # fmt: skip
     counted = statistics.ClassStatistics.read(data / "stats")
     fusion.run(config, manifest, counted, data / "predictions", data / "ensemble")
     fused = PredictionTable.read(data / "ensemble/val.parquet")

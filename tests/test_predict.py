@@ -45,7 +45,7 @@ def project(tmp_path_factory, clips) -> Path:
     fused = (0.25 * tables[0].probabilities + 0.75 * tables[1].probabilities).astype(np.float32)
     meta = {"model": "ensemble", "protocol": "multiscale"}
     PredictionTable(one.videos, one.broken, one.labels, one.classes, fused, meta).write(data / "ensemble/val.parquet")
-    weights = {"weights": "given", "members": {"net": 0.25, "gone": 0.0, "other": 0.75}}
+    weights = {"weights": "given", "mean": "probability", "members": {"net": 0.25, "gone": 0.0, "other": 0.75}}
     (data / "ensemble/weights.json").write_text(json.dumps(weights))
     params = {"extract": vars(EXTRACT), "machine": vars(on), "models": {n: {"test": TEST} for n in ("net", "other")}}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
