@@ -232,12 +232,13 @@ def test_a_polite_signal_stops_at_the_next_step_with_all_work_saved(tmp_path, nu
 
 
 def test_the_first_signal_asks_and_the_next_one_ends_at_once():
+    before = signal.getsignal(signal.SIGINT)
     with interruption.listen() as request:
         signal.raise_signal(signal.SIGINT)
         assert request.number == signal.SIGINT
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def stopped_early(tmp_path: Path, monkeypatch) -> Path:
