@@ -64,7 +64,7 @@ def drawn_boxes(frames: Tensor, config: AugmentConfig, monkeypatch: pytest.Monke
 
 
 def test_the_places_of_a_crop_are_those_that_views_name():
-    assert tuple(transforms.PLACES) == views.CROPS
+    assert tuple(transforms.PLACES) == views.CROPS["fixed"]
 
 
 def test_frames_are_decoded_as_pillow_decodes_them():
