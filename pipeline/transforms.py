@@ -115,12 +115,6 @@ def resize_short_side(frames: Tensor, side: int) -> Tensor:
     return _resize(frames, size)
 
 
-def testing_crop(resized: Tensor, size: int, place: str) -> Tensor:
-    """Cut a square out of resized frames: (T, 3, H, W) -> (3, T, size, size)."""
-    box = crop_box(resized.shape[-2], resized.shape[-1], size, place)
-    return _cut(resized, box).transpose(0, 1).contiguous()
-
-
 def crop_box(height: int, width: int, size: int, place: str) -> Box:
     """The left, centre or right square of a frame (top, centre or bottom where it is upright).
 

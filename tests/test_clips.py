@@ -193,7 +193,8 @@ def view_by_itself(read: FrameStore, video: str, sampler: SamplerConfig, view: V
     short = min(height, width)
     size = [height * view.scale.side // short, width * view.scale.side // short]
     resized = torch.nn.functional.interpolate(chosen.float(), size, mode="bilinear", antialias=True)
-    return transforms.testing_crop(resized, view.scale.crop, view.crop)
+    box = transforms.crop_box(*resized.shape[-2:], view.scale.crop, view.crop)
+    return resized[:, :, box.top : box.top + box.height, box.left : box.left + box.width].transpose(0, 1)
 
 
 @pytest.mark.parametrize("sampler", [SEGMENTS, SamplerConfig("dense", 4, 2), SamplerConfig("dense", 4, 5)])
