@@ -9,7 +9,7 @@ Each noun of the domain has the file that bears its name, and a file imports onl
               tables, records, ledger                               the tables that stages hand on
     floor 1   demo, demo_clip                                       the built-in corpus
               frames, store                                         video file -> JPEGs -> LMDB
-              sampling, views, transforms, mixing                   which frames, which crops, which pixels
+              sampling, views, transforms, mixing, loader           which frames, crops, pixels, batches
               statistics, metrics, ranking, bootstrap,              arrays in, numbers out
               calibration, confusion
               drawing                                               numbers in, SVG out

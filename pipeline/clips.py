@@ -5,15 +5,14 @@ the seed and the view as well): neither the number of workers nor their order ch
 """
 
 import hashlib
-import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from pipeline import sampling, transforms
 from pipeline.errors import BadInput
@@ -216,71 +215,6 @@ def by_size(cuts: Sequence[Cut]) -> dict[int, list[int]]:
     for position, cut in enumerate(cuts):
         groups.setdefault(cut.box.width, []).append(position)
     return groups
-
-
-class EpochSampler(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, position), shuffled: the order is a function of (seed, epoch).
-
-    Set `epoch` and `first` before each pass; `first` steps are left out, so that a resumed run goes on in the middle.
-    A rest smaller than a batch is dropped, which is other videos in each epoch.
-
-    Of each batch this process gets the positions number `rank`, `rank` + `processes`, ..., in `parts` pieces.
-
-    Args:
-        batch: videos a step, over all processes.
-        most: largest piece, but that all processes make as many pieces, of which none is empty; None where a process
-            takes its whole share at once.
-
-    Attributes:
-        parts: pieces a step.
-        smallest_piece: videos.
-    """
-
-    def __init__(
-        self, videos: int, batch: int, seed: int, *, rank: int = 0, processes: int = 1, most: int | None = None
-    ) -> None:
-        self.videos, self.batch, self.seed = videos, batch, seed
-        self.rank, self.processes = rank, processes
-        smallest, largest = batch // processes, -(-batch // processes)
-        self.parts = min(-(-largest // (most or largest)), smallest)  # a piece holds one clip at least
-        self.smallest_piece = smallest // self.parts
-        self.epoch, self.first = 0, 0
-
-    @property
-    def steps(self) -> int:
-        """Batches of a whole epoch."""
-        return self.videos // self.batch
-
-    def __len__(self) -> int:
-        """Pieces of a whole epoch."""
-        return self.steps * self.parts
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        """The pieces of the rest of the epoch, `parts` a step."""
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.videos)
-        for step in range(self.first, self.steps):
-            chosen = order[step * self.batch : (step + 1) * self.batch][self.rank :: self.processes]
-            for piece in np.array_split(chosen, self.parts):
-                yield [(self.epoch, int(position)) for position in piece]
-
-
-def loader(dataset: Dataset, workers: int, pin: bool, *, stay: bool = True, **options: object) -> DataLoader:
-    """A DataLoader; its workers `stay` alive between passes or not, and 0 workers load in the calling process."""
-    return DataLoader(
-        dataset,
-        num_workers=workers,
-        worker_init_fn=_leave_signals_to_the_parent,
-        persistent_workers=stay and workers > 0,
-        pin_memory=pin,
-        **options,  # type: ignore[arg-type]  # each caller passes its own
-    )
-
-
-def _leave_signals_to_the_parent(worker: int) -> None:
-    """Ctrl-C and schedulers reach every process of a job: the parent ends its workers when its state is saved."""
-    del worker
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def read_frames(store: Frames, video: str, indices: Sequence[int] | np.ndarray, at_least: int | None) -> Tensor:

@@ -23,9 +23,10 @@ from tqdm import tqdm
 from pipeline import blocks, catalog, devices, interruption, params, predictions, views, work
 from pipeline.blocks import Blocks
 from pipeline.checkpoint import FILE, Checkpoint
-from pipeline.clips import ClipConfig, Cut, Look, SeenVideos, by_size, loader
+from pipeline.clips import ClipConfig, Cut, Look, SeenVideos, by_size
 from pipeline.errors import BadInput
 from pipeline.interruption import Stopped
+from pipeline.loader import loader
 from pipeline.machine import Machine
 from pipeline.predictions import PredictionTable, ViewScores
 from pipeline.records import Manifest

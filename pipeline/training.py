@@ -25,10 +25,11 @@ from tqdm import tqdm
 
 from pipeline import devices, interruption, metrics, mixing, optim, params, work
 from pipeline.checkpoint import Checkpoint
-from pipeline.clips import EpochSampler, TrainingClips, VideoViews, loader
+from pipeline.clips import TrainingClips, VideoViews
 from pipeline.curves import Curves
 from pipeline.errors import BadInput
 from pipeline.interruption import Stopped
+from pipeline.loader import EpochSampler, loader
 from pipeline.machine import Machine
 from pipeline.pretrained import load_pretrained
 from pipeline.recipe import ModelConfig

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from pipeline import clips, params, sampling, store, transforms, views
-from pipeline.clips import ClipConfig, Cut, EpochSampler, Look, TrainingClips, VideoViews
+from pipeline.clips import ClipConfig, Cut, Look, TrainingClips, VideoViews
 from pipeline.errors import BadInput
+from pipeline.loader import EpochSampler, loader
 from pipeline.records import Manifest, VideoRecord
 from pipeline.sampling import SamplerConfig
 from pipeline.store import FrameStore
@@ -53,7 +54,7 @@ def epoch_of(dataset: TrainingClips, epoch: int, workers: int = 0, first: int = 
     """The batches of an epoch as training gets them."""
     sampler = EpochSampler(len(dataset), batch=4, seed=7)
     sampler.epoch, sampler.first = epoch, first
-    return [tuple(batch) for batch in clips.loader(dataset, workers, pin=False, batch_sampler=sampler)]
+    return [tuple(batch) for batch in loader(dataset, workers, pin=False, batch_sampler=sampler)]
 
 
 def assert_same(one: list[tuple[Tensor, Tensor]], other: list[tuple[Tensor, Tensor]]) -> None:
@@ -63,55 +64,10 @@ def assert_same(one: list[tuple[Tensor, Tensor]], other: list[tuple[Tensor, Tens
         assert torch.equal(labels, other_labels)
 
 
-def order(videos: int, batch: int, seed: int, epoch: int, first: int = 0) -> list[list[int]]:
-    sampler = EpochSampler(videos, batch, seed)
-    sampler.epoch, sampler.first = epoch, first
-    batches = list(sampler)
-    assert {made for chosen in batches for made, _ in chosen} <= {epoch}
-    return [[position for _, position in chosen] for chosen in batches]
-
-
-def flat(batches: list[list[int]]) -> list[int]:
-    return [position for batch in batches for position in batch]
-
-
-def test_every_video_comes_once_an_epoch():
-    batches = order(videos=12, batch=4, seed=0, epoch=0)
-
-    assert [len(batch) for batch in batches] == [4, 4, 4]
-    assert sorted(flat(batches)) == list(range(12))
-
-
-def test_the_order_is_shuffled_by_seed_and_epoch_alone():
-    def shuffled(seed: int, epoch: int) -> list[int]:
-        return flat(order(videos=50, batch=5, seed=seed, epoch=epoch))
-
-    assert shuffled(0, 0) == shuffled(0, 0) != list(range(50))
-    assert len({tuple(shuffled(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
-
-
-def test_a_rest_smaller_than_a_batch_is_dropped_and_is_another_one_every_epoch():
-    left_out = []
-    for epoch in range(20):
-        batches = order(videos=11, batch=4, seed=0, epoch=epoch)
-        assert [len(batch) for batch in batches] == [4, 4]
-        left_out.extend({*range(11)} - {*flat(batches)})
-
-    assert set(left_out) == {*range(11)}
-    assert len(EpochSampler(11, batch=4, seed=0)) == 2
-
-
-def test_an_epoch_goes_on_in_the_middle():
-    whole = order(videos=20, batch=4, seed=0, epoch=3)
-
-    assert order(videos=20, batch=4, seed=0, epoch=3, first=2) == whole[2:]
-    assert order(videos=20, batch=4, seed=0, epoch=3, first=5) == []
-
-
 def test_one_loader_gives_every_epoch_its_own_order(packed: Packed):
     dataset = training_clips(packed)
     sampler = EpochSampler(len(dataset), batch=4, seed=7)
-    batches = clips.loader(dataset, 0, pin=False, batch_sampler=sampler)
+    batches = loader(dataset, 0, pin=False, batch_sampler=sampler)
 
     for epoch in (0, 1):
         sampler.epoch = epoch
@@ -330,7 +286,7 @@ def test_any_number_of_workers_gives_the_same_views(packed: Packed):
     grid = views.grid(Scale(32, 24), ViewConfig(clips=1, sides=(32,), crop=None))
     dataset = VideoViews(read.videos, read, SEGMENTS, grid)
 
-    alone, by_two = (list(clips.loader(dataset, workers, pin=False, batch_size=None)) for workers in (0, 2))
+    alone, by_two = (list(loader(dataset, workers, pin=False, batch_size=None)) for workers in (0, 2))
     assert len(alone) == len(by_two) == 5
     for one, other in zip(alone, by_two, strict=True):
         assert one.keys() == other.keys()
