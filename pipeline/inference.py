@@ -9,7 +9,7 @@ Broken videos are not skipped: they are answered with the prior.
 import logging
 import signal
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -172,9 +172,10 @@ def score(jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric:
     title = f"infer {', '.join(job.predictor.name for job in jobs)}"
     with (
         interruption.listen() as request,
+        closing(watch.waits(seen)) as arrivals,  # its workers leave here, whatever happens
         tqdm(total=total, desc=title, unit="video", disable=not fabric.is_global_zero) as bar,
     ):
-        arriving = zip(mine, watch.waits(seen), strict=True)
+        arriving = zip(mine, arrivals, strict=True)
         while True:
             item = next(arriving, None)
             if item is not None:

@@ -55,7 +55,7 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
                 yield [(self.epoch, int(position)) for position in piece]
 
 
-def loader(dataset: Dataset, workers: int, pin: bool, *, stay: bool = True, **options: object) -> DataLoader:
+def loader(dataset: Dataset, workers: int, pin: bool, *, stay: bool = False, **options: object) -> DataLoader:
     """A DataLoader; its workers `stay` alive between passes or not, and 0 workers load in the calling process."""
     return DataLoader(
         dataset,

@@ -1,7 +1,7 @@
 """How long a loop lasts, and how much of that it waits for its data."""
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ class Stopwatch:
         """The part of the time so far that was spent waiting, 0..1."""
         return self.waited / self.elapsed
 
-    def waits(self, items: Iterable[T]) -> Iterator[T]:
+    def waits(self, items: Iterable[T]) -> Generator[T, None, None]:
         """The items; the time until each comes counts as waiting."""
         iterator = iter(items)
         while True:

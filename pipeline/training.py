@@ -156,11 +156,11 @@ class _Run:
             raise BadInput(
                 "train.mix blends clips of one pass, and here some have one. Raise machine.clips_per_device."
             )
-        self.loader = loader(clips, workers, batch_sampler=self.batches, **options)
+        self.loader = loader(clips, workers, stay=True, batch_sampler=self.batches, **options)
         grid = ViewGrid((View(1, 0, clip.centre, "centre"),), {"clip": (0,)})
         views = VideoViews(devices.share(self.validation.videos, fabric), store, clip.sampler, grid)
         piece = min(train.batch // fabric.world_size, self.on.clips_per_device or train.batch)
-        self.validation_loader = loader(views, workers, stay=False, batch_size=piece, **options)
+        self.validation_loader = loader(views, workers, batch_size=piece, **options)
 
     def restore(self) -> Progress:
         """Go on where the last run of this recipe stopped; a fresh start where there was none."""

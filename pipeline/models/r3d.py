@@ -20,7 +20,6 @@ def build(
     num_classes: int,
     *,
     depth: int = 18,
-    frames: int = 16,  # noqa: ARG001 - see below
     dropout: float = 0.5,
     width: int = 64,
     blocks: Sequence[int] | None = None,
@@ -30,7 +29,6 @@ def build(
     Args:
         num_classes: C.
         depth: 18 or 34, of basic blocks; 50, 101, 152 or 200, of bottlenecks.
-        frames: as many as the recipe draws. The network is the same for any number and takes any.
         dropout: before the classifier.
         width: channels of the stem.
         blocks: residual blocks in each of the four stages, instead of those that `depth` stands for.
