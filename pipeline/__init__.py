@@ -10,7 +10,7 @@ Each noun of the domain has the file that bears its name, and a file imports onl
     floor 1   demo, demo_clip                                       the built-in corpus
               frames, store                                         video file -> JPEGs -> LMDB
               sampling, views, transforms, mixing, loader           which frames, crops, pixels, batches
-              statistics, metrics, ranking, bootstrap,              arrays in, numbers out
+              statistics, metrics, ranking, means, bootstrap,       arrays in, numbers out
               calibration, confusion
               drawing                                               numbers in, SVG out
               layers/                                               parts that models share

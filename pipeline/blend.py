@@ -10,12 +10,13 @@ Weights are not negative and sum to one: an array (M,), or (M, C) where every cl
 that of the seed, and no linear algebra that rounds differently on more threads: the same evidence gives the same bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from pipeline import means, metrics
 from pipeline.rivals import Rivals
 
 RULES = ("uniform", "single", "fitted", "greedy", "per_class")
@@ -34,6 +35,8 @@ GAIN = 5e-3
 """Percent points of sample mAP below which a move is not worth the time."""
 ROUNDS = 16
 """Members that the greedy rule adds; the best prefix counts."""
+DISTANCES = (0.25, 0.5, 1.0)
+"""How far each class may go to its own weights; the distance with the best sample mAP counts."""
 _DESCENTS = 150
 
 
@@ -50,57 +53,101 @@ class Search:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What weights are fitted to: labelled videos as M members see them."""
+    """What weights are fitted to: labelled videos as M members see them, under one mean."""
 
-    rivals: Rivals
+    mean: str
+    scores: tuple[np.ndarray, ...]
+    """Of each member float32 (V, C), on the mean's scale."""
+    targets: np.ndarray
+    """Many-hot (V, C), with a positive in every row."""
     errors: np.ndarray | None
     """float64 (C, M, M): of each class, the products of two members' errors, summed over the videos. Only the rule
     `per_class` asks for them."""
     search: Search
+    compare: Callable[[], Rivals]
+    """Makes the rivals, for the rules that search."""
+
+    @classmethod
+    def of(
+        cls, mean: str, scores: Sequence[np.ndarray], targets: np.ndarray, errors: np.ndarray | None, search: Search
+    ) -> "Evidence":
+        """What the members' scaled scores say."""
+        own = tuple(scores)
+        return cls(mean, own, targets, errors, search, lambda: Rivals.among(own, targets, means.LEVEL[mean]))
+
+    def of_videos(self, chosen: np.ndarray, errors: np.ndarray | None) -> "Evidence":
+        """What is seen of some videos, a mask (V,), whose `errors` these are."""
+        scores = tuple(member[chosen] for member in self.scores)
+        targets = self.targets[chosen]
+        return replace(
+            self, scores=scores, targets=targets, errors=errors, compare=lambda: self.rivals.of_videos(chosen)
+        )
 
     def of_members(self, chosen: Sequence[int]) -> "Evidence":
         """What some members see."""
         errors = None if self.errors is None else self.errors[:, chosen][:, :, chosen]
-        return replace(self, rivals=self.rivals.of_members(chosen), errors=errors)
+        scores = tuple(self.scores[i] for i in chosen)
+        return replace(self, scores=scores, errors=errors, compare=lambda: self.rivals.of_members(chosen))
+
+    @cached_property
+    def rivals(self) -> Rivals:
+        """The classes on which the members disagree."""
+        return self.compare()
+
+    @cached_property
+    def single(self) -> np.ndarray:
+        """All weight on the member that is best by itself."""
+        own = [metrics.sample_map(member, self.targets) for member in self.scores]
+        return np.eye(len(own))[int(np.argmax(own))]
+
+    @property
+    def uniform(self) -> np.ndarray:
+        """The same weight for all."""
+        return np.full(len(self.scores), 1 / len(self.scores))
 
     @cached_property
     def fitted(self) -> np.ndarray:
         """The fitted weights (M,), of which `per_class` starts too."""
-        return fit(self.rivals, self.search)
+        return fit(self)
+
+    def fuse(self, weights: np.ndarray) -> np.ndarray:
+        """The fused scores (V, C)."""
+        return means.fuse(self.scores, weights, self.mean)
+
+    def best_of(self, candidates: Sequence[np.ndarray]) -> np.ndarray:
+        """The first of the best candidates, by what they come to when they are fused."""
+        found = [metrics.sample_map(self.fuse(weights), self.targets) for weights in candidates]
+        return candidates[int(np.argmax(found))]
 
 
 def find(rule: str, evidence: Evidence, near: np.ndarray | None = None) -> np.ndarray:
-    """The weights of a rule.
+    """The weights of a rule. What a rule searches for is never worse than the best member on these videos.
 
-    With `near` (M,) the rules that search (fitted, greedy, per_class) do so from these weights alone, as `fitted` does.
+    With `near` (M,) the rules `fitted` and `per_class` search from these weights alone, as `fit` does.
     """
-    members = len(evidence.rivals.margins)
-    if rule == "uniform" or members == 1:
-        return np.full(members, 1 / members)
+    if rule == "uniform" or len(evidence.scores) == 1:
+        return evidence.uniform
     if rule == "single":
-        return _plain(evidence.rivals)[1]
-    if rule == "greedy" and near is None:
-        return greedy(evidence.rivals)
-    fitted = evidence.fitted if near is None else fit(evidence.rivals, evidence.search, near)
-    if rule != "per_class":
-        return fitted
-    assert evidence.errors is not None
-    return per_class(evidence.errors, fitted, evidence.search.shrinkage)
+        return evidence.single
+    if rule == "greedy":
+        return evidence.best_of([evidence.single, greedy(evidence.rivals)])
+    fitted = evidence.fitted if near is None else fit(evidence, near)
+    return fitted if rule == "fitted" else apart(evidence, fitted)
 
 
-def fit(rivals: Rivals, search: Search, near: np.ndarray | None = None) -> np.ndarray:
+def fit(evidence: Evidence, near: np.ndarray | None = None) -> np.ndarray:
     """Weights (M,) on the simplex that maximise the sample mAP: coordinate ascent, from coarse to fine.
 
     It starts from the uniform weights, the best member and random weights, or else from `near` (M,) alone. On the
     videos that it is fitted to it is never worse than the uniform weights and the best member, or `near`.
     """
+    rivals, search = evidence.rivals, evidence.search
     rng = np.random.default_rng(search.seed)
     few = rivals.of_videos(rng.permutation(len(rivals.positives)) < COARSE)
-    known = _plain(rivals) if near is None else [near]
+    known = [evidence.uniform, evidence.single] if near is None else [near]
     drawn = rng.dirichlet(np.ones(len(rivals.margins)), size=search.starts if near is None else 0)
     coarse = sorted((ascend(few, start, STEPS[: FINE + 1]) for start in [*known, *drawn]), key=lambda found: -found[0])
-    candidates = [*known, *(refine(rivals, weights) for _, weights in coarse[:POLISHED])]
-    return candidates[_best(rivals, candidates)]
+    return evidence.best_of([*known, *(refine(rivals, weights) for _, weights in coarse[:POLISHED])])
 
 
 def ascend(rivals: Rivals, start: np.ndarray, steps: Sequence[float]) -> tuple[float, np.ndarray]:
@@ -110,15 +157,15 @@ def ascend(rivals: Rivals, start: np.ndarray, steps: Sequence[float]) -> tuple[f
     makes every move that gains; the share is halved when a sweep gains nothing.
     """
     weights, fused = start, rivals.fuse(start)
-    best = rivals.sample_map(fused >= 0)
+    best = rivals.sample_map(fused)
     for step in steps:
         gained = True
         while gained:
             gained = False
             for member, margins in enumerate(rivals.margins):
-                towards = margins - fused
+                towards, bar = margins - fused, -(fused + np.float32(rivals.level))
                 for share in _shares(weights[member], step):
-                    score = rivals.sample_map(np.float32(share) * towards >= -fused)
+                    score = rivals.sample_map_where(np.float32(share) * towards >= bar)
                     if score > best + GAIN:
                         weights = (1 - share) * weights
                         weights[member] = max(0.0, weights[member] + share)
@@ -149,7 +196,8 @@ def greedy(rivals: Rivals) -> np.ndarray:
     total = np.zeros_like(rivals.margins[0])
     best, chosen = -1.0, times
     for _ in range(ROUNDS):
-        scores = [rivals.sample_map(margins >= -total) for margins in rivals.margins]
+        bar = -(total + np.float32(rivals.level))
+        scores = [rivals.sample_map_where(margins >= bar) for margins in rivals.margins]
         member = int(np.argmax(scores))
         total += rivals.margins[member]
         times[member] += 1
@@ -168,29 +216,31 @@ def errors(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return products
 
 
+def apart(evidence: Evidence, centre: np.ndarray) -> np.ndarray:
+    """Weights (M, C) on the way from the `centre` (M,) to those that each class has by itself (`per_class`).
+
+    The squared errors that those minimise are not the sample mAP, and may even lead away from it. How far to go is
+    decided by the sample mAP, so on these videos the result is never worse than the centre.
+    """
+    assert evidence.errors is not None
+    start = np.repeat(centre[:, None], len(evidence.errors), axis=1)
+    way = per_class(evidence.errors, centre, evidence.search.shrinkage) - start
+    return evidence.best_of([start, *(start + distance * way for distance in DISTANCES)])
+
+
 def per_class(errors: np.ndarray, centre: np.ndarray, shrinkage: float) -> np.ndarray:
     """Weights (M, C): each class' on the simplex, where w'Ew + shrinkage * |w - centre|^2 / 2 is least.
 
-    With weights that sum to one, w'Ew is the squared error of the class' fused probability, which grows with its
+    With weights that sum to one, w'Ew is the squared error of the class' mean probability, which grows with its
     videos: a class that is seldom seen stays near the `centre` (M,). Found by projected gradient descent.
     """
-    rate = 1 / (2 * np.trace(errors, axis1=1, axis2=2) + shrinkage)[:, None]  # 1 / a bound of the curvature
+    bound = 2 * np.trace(errors, axis1=1, axis2=2) + shrinkage  # of the curvature
+    rate = 1 / np.maximum(bound, np.finfo(bound.dtype).tiny)[:, None]
     weights = np.tile(centre, (len(errors), 1))
     for _ in range(_DESCENTS):
         gradient = 2 * np.einsum("cmn,cn->cm", errors, weights) + shrinkage * (weights - centre)
         weights = _on_simplex(weights - rate * gradient)
     return weights.T
-
-
-def _plain(rivals: Rivals) -> list[np.ndarray]:
-    """The uniform weights, and all weight on the best member."""
-    singles = np.eye(len(rivals.margins))
-    return [np.full(len(singles), 1 / len(singles)), singles[_best(rivals, singles)]]
-
-
-def _best(rivals: Rivals, candidates: Sequence[np.ndarray] | np.ndarray) -> int:
-    """The first of the best candidates (M,)."""
-    return int(np.argmax([rivals.sample_map(rivals.fuse(weights) >= 0) for weights in candidates]))
 
 
 def _shares(weight: float, step: float) -> list[float]:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import torch
 
 from pipeline import ledger, pickles, predictions, work
+from pipeline.ensemble import TAKEN
 from pipeline.errors import BadInput
 from pipeline.inference import FINAL, SPLITS
 from pipeline.predictions import ViewScores
@@ -70,6 +71,8 @@ def run(args: argparse.Namespace) -> str:
     """Do what the command line asks for; what to say in the end."""
     if Path(args.name).name != args.name or args.name.startswith("."):
         raise BadInput(f"--as {args.name!r}: a member's name is that of one folder.")
+    if args.name in TAKEN:
+        raise BadInput(f"--as {args.name!r}: metrics.json has other figures under that name. Take another.")
     corpus = Manifest.read(args.data / "manifest.tsv", args.data / "classes.txt")
     statistics = ClassStatistics.read(args.data / "stats")
     broken = {row.video for row in ledger.read(args.data / "broken.tsv")}

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import ensemble, metrics, submission, variants, work
+from pipeline import ensemble, means, metrics, submission, variants, work
 from pipeline.bootstrap import intervals
 from pipeline.ensemble import EnsembleConfig
 from pipeline.errors import BadInput
@@ -122,7 +122,7 @@ def run(
 
 
 def _fused(variant: Variant, probabilities: np.ndarray) -> np.ndarray:
-    return ensemble.fuse(ensemble.scale(probabilities, variant.mean), variant.weights, variant.mean)
+    return means.fuse(means.scale(probabilities, variant.mean), variant.weights, variant.mean)
 
 
 def _shares(variant: Variant) -> list[float]:
@@ -168,8 +168,8 @@ def _rows(
     alone = {"val": best}
     if splits["test"].any_table.labelled:
         targets = splits["test"].any_table.targets()
-        scaled = {mean: ensemble.scale(probabilities["test"], mean) for mean in {v.mean for _, _, v in tried}}
-        fused = (ensemble.fuse(scaled[v.mean][members], v.weights, v.mean) for _, members, v in tried)
+        scaled = {mean: means.scale(probabilities["test"], mean) for mean in {v.mean for _, _, v in tried}}
+        fused = (means.fuse(scaled[v.mean][members], v.weights, v.mean) for _, members, v in tried)
         found["test"] = np.stack([metrics.average_precision(scores, targets) for scores in fused])
         alone["test"] = metrics.average_precision(probabilities["test"][choice.best_member], targets)
     rows = [

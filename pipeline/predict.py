@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import clips, devices, ensemble, frames, machine, params
+from pipeline import clips, devices, frames, machine, means, params
 from pipeline.errors import BadInput
 from pipeline.frames import ExtractConfig, NoFrames
 from pipeline.inference import FINAL, Predictor
@@ -121,8 +121,8 @@ class Scorer:
             logits = member.predictor.score(seen.frames, cuts)[None]
             views = ViewScores(logits, member.predictor.grid.describe())
             probabilities.append(views.probabilities(self.fusion.protocol))
-        scores = ensemble.scale(np.stack(probabilities), self.fusion.mean)
-        return ensemble.fuse(scores, np.array([member.weight for member in self.members]), self.fusion.mean)[0]
+        scores = means.scale(np.stack(probabilities), self.fusion.mean)
+        return means.fuse(scores, np.array([member.weight for member in self.members]), self.fusion.mean)[0]
 
 
 def parser() -> argparse.ArgumentParser:

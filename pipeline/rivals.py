@@ -5,6 +5,9 @@ With weights on the simplex most of that is known beforehand: a class that every
 above it, and one that every member puts below stays below. What is left are the positive's rivals, the classes on which
 members disagree. Each is kept as its margin over the positive in every member's scores; it counts where the weighted
 mean of its margins is not negative.
+
+A mean of ranks is level with the positive much more often than chance would have it, and rounding must not decide
+then: a rival counts from a `level` below.
 """
 
 import functools
@@ -31,22 +34,24 @@ class Rivals:
     """int64 (N,): classes that are at least level with the positive under any weights, itself included."""
     positives: np.ndarray
     """int64 (V,): of each video, at least one."""
+    level: float
+    """Margins of the weighted mean that are no lower than minus this count as level."""
 
     @classmethod
-    def among(cls, scores: np.ndarray, targets: np.ndarray) -> "Rivals":
+    def among(cls, scores: Sequence[np.ndarray] | np.ndarray, targets: np.ndarray, level: float = 0.0) -> "Rivals":
         """Of the members' finite scores (M, V, C), for many-hot targets (V, C) with a positive in every row."""
         video, label = np.nonzero(targets > 0)
         step = max(1, _BLOCK // targets.shape[1])
         blocks = [slice(start, start + step) for start in range(0, len(video), step)]
         margins, counts, certain = zip(*(_compare(scores, video[b], label[b]) for b in blocks), strict=True)
         by_member = tuple(np.concatenate(parts) for parts in zip(*margins, strict=True))
-        return cls(by_member, np.concatenate(counts), np.concatenate(certain), np.bincount(video))
+        return cls(by_member, np.concatenate(counts), np.concatenate(certain), np.bincount(video), level)
 
     def of_videos(self, chosen: np.ndarray) -> "Rivals":
         """Those of some videos: a mask (V,)."""
         kept = np.repeat(chosen, self.positives)
         margins = self._only(np.repeat(kept, self.counts))
-        return Rivals(margins, self.counts[kept], self.certain[kept], self.positives[chosen])
+        return Rivals(margins, self.counts[kept], self.certain[kept], self.positives[chosen], self.level)
 
     def of_members(self, chosen: Sequence[int]) -> "Rivals":
         """Those of some members, in the order given: what all members agree on, these do."""
@@ -59,9 +64,9 @@ class Rivals:
         """
         fused = self.fuse(weights)
         spread = functools.reduce(np.maximum, self.margins) - functools.reduce(np.minimum, self.margins)
-        turning = np.abs(fused) <= radius * spread
+        turning = np.abs(fused) <= radius * spread + self.level
         certain = self.certain + self._count(~turning & (fused >= 0))
-        return Rivals(self._only(turning), self._count(turning), certain, self.positives)
+        return Rivals(self._only(turning), self._count(turning), certain, self.positives, self.level)
 
     def fuse(self, weights: np.ndarray) -> np.ndarray:
         """Margins (P,) of the mean with `weights` (M,); summed member by member, so that no thread count shows."""
@@ -71,12 +76,19 @@ class Rivals:
                 fused += weight * margins
         return fused
 
-    def sample_map(self, above: np.ndarray) -> float:
-        """Sample mAP in percent of a mean that puts these rivals at least level with their positives: bool (P,)."""
-        return 100 * float(self.average_precision(above).mean())
+    def average_precision(self, fused: np.ndarray) -> np.ndarray:
+        """Average precision of each video (V,), 0..1, from the margins (P,) of a mean."""
+        return self._precision(fused >= -self.level)
 
-    def average_precision(self, above: np.ndarray) -> np.ndarray:
-        """Average precision of each video (V,), 0..1, likewise."""
+    def sample_map(self, fused: np.ndarray) -> float:
+        """Sample mAP in percent, likewise."""
+        return 100 * float(self.average_precision(fused).mean())
+
+    def sample_map_where(self, above: np.ndarray) -> float:
+        """Sample mAP in percent of a mean that puts these rivals at least level with their positives: bool (P,)."""
+        return 100 * float(self._precision(above).mean())
+
+    def _precision(self, above: np.ndarray) -> np.ndarray:
         return metrics.precision_at_ranks(self.certain + self._count(above), self.positives)
 
     def _only(self, chosen: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -94,11 +106,11 @@ class Rivals:
 
 
 def _compare(
-    scores: np.ndarray, video: np.ndarray, label: np.ndarray
+    scores: Sequence[np.ndarray] | np.ndarray, video: np.ndarray, label: np.ndarray
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """Margins, counts and certain of some positives."""
-    above = np.zeros((len(video), scores.shape[2]), dtype=np.uint32)
-    own = scores[:, video, label][:, :, None]
+    above = np.zeros((len(video), scores[0].shape[1]), dtype=np.uint32)
+    own = [member[video, label][:, None] for member in scores]
     for member, bar in zip(scores, own, strict=True):
         above += member[video] >= bar
     rival = (above > 0) & (above < len(scores))

@@ -1,20 +1,26 @@
-"""The variants of an ensemble, a rule for its weights times a kind of mean, compared on figures that do not flatter.
+"""The variants of an ensemble, a rule for its weights times a mean, compared on videos that the weights never saw.
 
 The val split is cut into folds. A variant's cross-fitted scores of a fold come from weights that were fitted on the
 other folds, and the variant whose cross-fitted scores have the highest sample mAP is chosen. Nothing here knows the
-test split.
+test split. What is left of flattery: of several figures the highest is taken, and every member's epoch was picked on
+the whole val split.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-from pipeline import blend, ensemble, metrics
+from pipeline import blend, means, metrics
 from pipeline.blend import Evidence, Search
 from pipeline.ensemble import EnsembleConfig
 from pipeline.errors import BadInput
-from pipeline.rivals import Rivals
+
+T = TypeVar("T")
+_THREADS = 2
+"""Parts of the videos that are searched at once; more would go beyond 4 GB where members hardly agree."""
 
 
 @dataclass(frozen=True)
@@ -57,42 +63,42 @@ class Choice:
 class Trial:
     """The members on val, under one mean."""
 
-    mean: str
-    scores: tuple[np.ndarray, ...]
-    """Of each of M members float32 (V, C), on the mean's scale."""
-    targets: np.ndarray
+    evidence: Evidence
+    """Of all videos."""
+    errors: np.ndarray | None
+    """(1 + folds, C, M, M): the products of errors of all videos, then of all but each fold; for `per_class`."""
     fold: np.ndarray
     """int (V,): the fold of each video."""
-    evidence: tuple[Evidence, ...]
-    """Of all videos, then of all but each fold."""
     given: np.ndarray | None
     """Weights (M,) of the rule `given`, which need no sum."""
 
     def of_members(self, chosen: list[int]) -> "Trial":
         """The same with some members only."""
-        evidence = tuple(one.of_members(chosen) for one in self.evidence)
+        errors = None if self.errors is None else self.errors[:, :, chosen][:, :, :, chosen]
         given = None if self.given is None else self.given[chosen]
-        return replace(self, scores=tuple(self.scores[i] for i in chosen), evidence=evidence, given=given)
+        return Trial(self.evidence.of_members(chosen), errors, self.fold, given)
 
-    def run(self, rule: str) -> Variant:
-        """One variant."""
-        whole, *by_fold = (self.weigh(rule, evidence) for evidence in self.evidence)
-        fitted = self._precision(whole, np.full(len(self.fold), fill_value=True))
-        return Variant(rule, self.mean, whole, tuple(by_fold), fitted, self.cross_fit(by_fold))
+    def run(self, rules: Sequence[str]) -> list[Variant]:
+        """A variant of each rule."""
+        if not set(rules) <= {"uniform", "single", "given"}:
+            _ = self.evidence.rivals  # once, before the threads ask for them
+        whole, *by_fold = self.of_parts(lambda evidence, _: [self.weigh(rule, evidence) for rule in rules])
+        return [self._variant(rule, whole[i], [found[i] for found in by_fold]) for i, rule in enumerate(rules)]
 
     def without(self, member: int, variant: Variant) -> float | None:
         """Cross-fitted sample mAP in percent of a variant that must do without a member; None if nothing is left."""
-        left = [i for i in range(len(self.scores)) if i != member]
+        left = [i for i in range(len(self.evidence.scores)) if i != member]
         rest = self.of_members(left)
         if rest.given is not None and not rest.given.any():
             return None
 
-        def refit(evidence: Evidence, found: np.ndarray) -> np.ndarray:
+        def refit(evidence: Evidence, number: int) -> np.ndarray:
+            found = variant.by_fold[number]
             if not found[member].any():  # it was not used, so it is not missed
                 return found[left]
             return rest.weigh(variant.rule, evidence, near=_normalised(found[left]))
 
-        by_fold = [refit(evidence, found) for evidence, found in zip(rest.evidence[1:], variant.by_fold, strict=True)]
+        by_fold = rest.of_parts(refit, whole=False)
         return 100 * float(rest.cross_fit(by_fold).mean())
 
     def weigh(self, rule: str, evidence: Evidence, near: np.ndarray | None = None) -> np.ndarray:
@@ -102,17 +108,33 @@ class Trial:
             return self.given / self.given.sum()
         return blend.find(rule, evidence, near)
 
+    def of_parts(self, work: Callable[[Evidence, int], T], *, whole: bool = True) -> list[T]:
+        """What `work` makes of the evidence of all videos (number -1), and of all but each fold; two at a time.
+
+        A fold's evidence is large, and made when its turn comes.
+        """
+
+        def make(number: int) -> T:
+            if number < 0:
+                return work(self.evidence, number)
+            errors = None if self.errors is None else self.errors[1 + number]
+            return work(self.evidence.of_videos(self.fold != number, errors), number)
+
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return list(pool.map(make, range(-1 if whole else 0, self.fold.max() + 1)))
+
+    def _variant(self, rule: str, whole: np.ndarray, by_fold: list[np.ndarray]) -> Variant:
+        fitted = metrics.average_precision(self.evidence.fuse(whole), self.evidence.targets)
+        return Variant(rule, self.evidence.mean, whole, tuple(by_fold), fitted, self.cross_fit(by_fold))
+
     def cross_fit(self, by_fold: Sequence[np.ndarray]) -> np.ndarray:
         """Average precision of each video (V,), with the weights that did not see its fold."""
         precision = np.empty(len(self.fold))
         for number, found in enumerate(by_fold):
             inside = self.fold == number
-            precision[inside] = self._precision(found, inside)
+            part = self.evidence.of_videos(inside, None)
+            precision[inside] = metrics.average_precision(part.fuse(found), part.targets)
         return precision
-
-    def _precision(self, found: np.ndarray, videos: np.ndarray) -> np.ndarray:
-        fused = ensemble.fuse([member[videos] for member in self.scores], found, self.mean)
-        return metrics.average_precision(fused, self.targets[videos])
 
 
 def compare(config: EnsembleConfig, probabilities: np.ndarray, targets: np.ndarray) -> Choice:
@@ -127,17 +149,18 @@ def compare(config: EnsembleConfig, probabilities: np.ndarray, targets: np.ndarr
     errors = _errors(probabilities, targets, fold, config.folds) if "per_class" in rules else None
     variants: list[Variant] = []
     chosen: Variant | None = None
-    for mean in ensemble.MEANS if config.mean == "best" else (config.mean,):
-        trial = _trial(config, mean, probabilities, targets, fold, errors)
-        tried = [trial.run(rule) for rule in rules if not (rule == "single" and variants)]  # it is the same in any mean
+    for mean in means.MEANS if config.mean == "best" else (config.mean,):
+        new = [rule for rule in rules if not (rule == "single" and variants)]  # it is the same in any mean
+        tried = _trial(config, mean, probabilities, targets, fold, errors).run(new)
         variants += tried
         for variant in tried:
             if variant.rule in asked and (chosen is None or variant.mAP > chosen.mAP):
-                chosen, kept = variant, trial
+                chosen = variant
     assert chosen is not None
     singles = [metrics.sample_map(member, targets) for member in probabilities]
-    worth = _worth(kept, chosen)
-    return Choice(tuple(variants), int(np.argmax(singles)), chosen, worth, _subsets(config, kept, chosen))
+    again = _trial(config, chosen.mean, probabilities, targets, fold, errors)  # one at a time is in memory
+    worth, subsets = _worth(again, chosen), _subsets(config, again, chosen)
+    return Choice(tuple(variants), int(np.argmax(singles)), chosen, worth, subsets)
 
 
 def _folds(videos: int, config: EnsembleConfig) -> np.ndarray:
@@ -161,17 +184,15 @@ def _trial(
     fold: np.ndarray,
     errors: np.ndarray | None,
 ) -> Trial:
-    scores = ensemble.scale(probabilities, mean)
-    rivals = Rivals.among(scores, targets)
-    views = [rivals, *(rivals.of_videos(fold != number) for number in range(config.folds))]
     search = Search(config.seed, config.starts, config.shrinkage)
-    evidence = tuple(Evidence(view, None if errors is None else errors[i], search) for i, view in enumerate(views))
+    scores = means.scale(probabilities, mean)
+    evidence = Evidence.of(mean, scores, targets, None if errors is None else errors[0], search)
     given = None if config.given is None else np.array([config.given[member] for member in config.members])
-    return Trial(mean, tuple(scores), targets, fold, evidence, given)
+    return Trial(evidence, errors, fold, given)
 
 
 def _worth(trial: Trial, variant: Variant) -> tuple[float | None, ...]:
-    members = len(trial.scores)
+    members = len(trial.evidence.scores)
     if members == 1:
         return (None,)
     left = [trial.without(member, variant) for member in range(members)]
@@ -185,7 +206,7 @@ def _subsets(config: EnsembleConfig, trial: Trial, variant: Variant) -> dict[str
         chosen = config.subset(name)
         part = trial.of_members(chosen)
         if 2 <= len(chosen) < len(config.members) and (part.given is None or part.given.any()):
-            found[name] = chosen, part.run(variant.rule)
+            found[name] = chosen, *part.run([variant.rule])
     return found
 
 

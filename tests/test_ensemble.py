@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline import ensemble, metrics
+from pipeline import ensemble
 from pipeline.ensemble import EnsembleConfig
 from pipeline.errors import BadInput
 from pipeline.predictions import PredictionTable
@@ -38,47 +38,6 @@ def table(**changes) -> PredictionTable:
     return PredictionTable(**(values | changes))
 
 
-def test_fusing_is_the_weighted_mean():
-    scores = np.array([[[0.0, 1.0]], [[1.0, 0.5]]])
-    assert ensemble.fuse(scores, np.array([0.25, 0.75]), "probability").tolist() == [[0.75, 0.625]]
-
-
-def test_every_class_may_have_its_own_weights():
-    scores = np.array([[[0.0, 1.0]], [[1.0, 0.5]]])
-    own = np.array([[0.25, 1.0], [0.75, 0.0]])
-    assert ensemble.fuse(scores, own, "probability").tolist() == [[0.75, 1.0]]
-
-
-def test_the_mean_of_logits_is_the_geometric_one_of_odds():
-    odds = np.array([[[1.0, 1 / 4]], [[16.0, 4.0]]])
-    probabilities = (odds / (1 + odds)).astype(np.float32)
-    fused = ensemble.fuse(ensemble.scale(probabilities, "logit"), np.array([0.5, 0.5]), "logit")
-    assert fused[0].tolist() == pytest.approx([4 / 5, 1 / 2])  # odds of 4 and 1
-
-
-def test_certain_probabilities_have_a_logit_that_keeps_their_order():
-    sure = np.array([0.0, 1e-30, 0.5, 1 - 2**-23, 1.0], dtype=np.float32)
-    logits = ensemble.scale(sure, "logit")
-    assert np.isfinite(logits).all()
-    assert (np.diff(logits) > 0).all()
-
-
-def test_ranks_are_shares_and_ties_share_theirs():
-    probabilities = np.array([[[0.1, 0.4, 0.2, 0.3], [0.5, 0.5, 0.9, 0.0]]], dtype=np.float32)
-    assert ensemble.scale(probabilities, "rank").tolist() == [[[0.25, 1.0, 0.5, 0.75], [0.625, 0.625, 1.0, 0.25]]]
-
-
-@pytest.mark.parametrize("mean", ensemble.MEANS)
-def test_one_member_alone_keeps_its_order_in_every_mean(mean):
-    rng = np.random.default_rng(0)
-    probabilities, targets = rng.random((1, 30, 6)).astype(np.float32), np.eye(6, dtype=np.uint8)[np.arange(30) % 6]
-    fused = ensemble.fuse(ensemble.scale(probabilities, mean), np.ones(1), mean)
-    assert fused.dtype == np.float32
-    assert fused.min() >= 0
-    assert fused.max() <= 1
-    assert metrics.sample_map(fused, targets) == metrics.sample_map(probabilities[0], targets)
-
-
 def test_subsets_are_found_by_pattern_in_the_order_of_the_members():
     names = ("tsn_r101", "slowfast_8x8", "tin_r50", "fast_32x2")
     chosen = config(members=names, subsets={"image": ("tin_*", "ts?_*"), "video": ("slow*", "fast*"), "none": ("x",)})
@@ -93,12 +52,18 @@ def test_subsets_are_found_by_pattern_in_the_order_of_the_members():
         (dict(folds=1), "folds must be at least 2"),
         (dict(top=0), "top and resamples at least 1"),
         (dict(resamples=0), "top and resamples at least 1"),
-        (dict(starts=-1), "must not be negative"),
-        (dict(shrinkage=-0.5), "must not be negative"),
+        (dict(starts=-1), "finite and not negative"),
+        (dict(shrinkage=-0.5), "finite and not negative"),
+        (dict(shrinkage=float("nan")), "finite and not negative"),
+        (dict(members=("a", "prior")), "'prior' needs another name"),
+        (dict(members=("ensemble",)), "'ensemble' needs another name"),
+        (dict(subsets={"all": ("a",)}), "cannot be called 'all'"),
         (dict(weights="given"), "given holds the weights"),
         (dict(given={"a": 1.0, "b": 1.0}), "null otherwise"),
         (dict(weights="given", given={"a": 1.0}), r"given names \['a'\]"),
-        (dict(weights="given", given={"a": -1.0, "b": 2.0}), "must not be negative"),
+        (dict(weights="given", given={"a": -1.0, "b": 2.0}), "not negative"),
+        (dict(weights="given", given={"a": float("inf"), "b": 2.0}), "must be finite"),
+        (dict(weights="given", given={"a": float("nan"), "b": 2.0}), "must be finite"),
         (dict(weights="given", given={"a": 0.0, "b": 0.0}), "nor all zero"),
     ],
 )
@@ -127,24 +92,14 @@ def test_members_that_differ_are_named(changes, message):
         ensemble.check_members({"a": table(), "b": table(**changes)})
 
 
-def scores_with(value: float) -> np.ndarray:
-    scores = table().probabilities.copy()
-    scores[1, 0] = value
-    return scores
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_score_that_is_no_number_is_named(value):
-    bad = table(probabilities=scores_with(value))
+    scores = table().probabilities.copy()
+    scores[1, 0] = value
     with pytest.raises(BadInput, match="'b' scores 'y.mp4', class 'jump', with (nan|inf|-inf).*infer@b"):
-        ensemble.check_members({"a": table(), "b": bad})
-
-
-def test_a_video_that_a_member_has_twice_is_named():
-    with pytest.raises(BadInput, match="'b' has 'x.mp4' in rows 0 and 1.*infer@b"):
-        ensemble.check_members({"a": table(), "b": table(videos=("x.mp4", "x.mp4"))})
+        ensemble.check_scores("b", table(), scores)
 
 
 def test_scores_of_another_shape_are_named():
     with pytest.raises(BadInput, match=r"'b' has scores of the shape \(3, 2\) for \(2, 2\) videos and classes"):
-        ensemble.check_members({"a": table(), "b": table(probabilities=np.zeros((3, 2), np.float32))})
+        ensemble.check_scores("b", table(), np.zeros((3, 2), np.float32))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline import blend, ensemble, metrics, variants
+from pipeline import blend, means, metrics, variants
 from pipeline.ensemble import EnsembleConfig
 from pipeline.errors import BadInput
 
@@ -42,7 +42,7 @@ def folds(videos: int) -> np.ndarray:
     return np.random.default_rng(SETTINGS["seed"]).permutation(videos) % SETTINGS["folds"]
 
 
-@pytest.mark.parametrize("mean", ensemble.MEANS)
+@pytest.mark.parametrize("mean", means.MEANS)
 def test_no_weight_knows_the_labels_of_its_own_fold(mean):
     """Poison one fold, where the ignorant member now knows all: what was fitted without it stays, to the bit."""
     probabilities, targets = members()
@@ -128,7 +128,8 @@ def test_the_worth_is_close_to_that_of_a_whole_new_search_without_the_member(rul
     assert choice.chosen.weights.reshape(3, -1).mean(axis=1)[0] > 0.5
     anew = compare(probabilities[1:], targets, weights=rule, mean="probability").chosen
     assert choice.worth[0] > 10
-    assert choice.worth[0] == pytest.approx(choice.chosen.mAP - anew.mAP, abs=0.25)
+    near = 1e-9 if rule == "greedy" else 0.25  # the greedy rule is run anew, the others go on from what is left
+    assert choice.worth[0] == pytest.approx(choice.chosen.mAP - anew.mAP, abs=near)
 
 
 def test_what_nothing_is_left_without_has_no_worth():
@@ -142,7 +143,7 @@ def test_what_nothing_is_left_without_has_no_worth():
 
 def test_a_subset_is_an_ensemble_of_its_members_alone():
     probabilities, targets = members()
-    subsets = {"ends": ("a", "c"), "one": ("b",), "all": ("*",), "nobody": ("x*",)}
+    subsets = {"ends": ("a", "c"), "one": ("b",), "everyone": ("*",), "nobody": ("x*",)}
     choice = compare(probabilities, targets, weights="fitted", mean="logit", subsets=subsets)
     assert set(choice.subsets) == {"ends"}
     positions, variant = choice.subsets["ends"]
