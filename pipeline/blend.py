@@ -60,8 +60,12 @@ class Evidence:
     """Of each member float32 (V, C), on the mean's scale."""
     targets: np.ndarray
     """Many-hot (V, C), with a positive in every row."""
+    alone: np.ndarray
+    """(M, V): each member's average precision by itself."""
+    videos: np.ndarray
+    """(N,): positions of the videos that count."""
     errors: np.ndarray | None
-    """float64 (C, M, M): of each class, the products of two members' errors, summed over the videos. Only the rule
+    """float64 (C, M, M): of each class, the products of two members' errors, summed over these videos. Only the rule
     `per_class` asks for them."""
     search: Search
     compare: Callable[[], Rivals]
@@ -69,36 +73,44 @@ class Evidence:
 
     @classmethod
     def of(
-        cls, mean: str, scores: Sequence[np.ndarray], targets: np.ndarray, errors: np.ndarray | None, search: Search
+        cls,
+        mean: str,
+        scores: Sequence[np.ndarray] | np.ndarray,
+        targets: np.ndarray,
+        errors: np.ndarray | None,
+        search: Search,
     ) -> "Evidence":
         """What the members' scaled scores say."""
         own = tuple(scores)
-        return cls(mean, own, targets, errors, search, lambda: Rivals.among(own, targets, means.LEVEL[mean]))
+        alone = np.stack([metrics.average_precision(member, targets) for member in own])
+        everything = np.arange(len(targets))
+
+        def compare() -> Rivals:
+            return Rivals.among(own, targets, means.LEVEL[mean])
+
+        return cls(mean, own, targets, alone, everything, errors, search, compare)
 
     def of_videos(self, chosen: np.ndarray, errors: np.ndarray | None) -> "Evidence":
-        """What is seen of some videos, a mask (V,), whose `errors` these are."""
-        scores = tuple(member[chosen] for member in self.scores)
-        targets = self.targets[chosen]
-        return replace(
-            self, scores=scores, targets=targets, errors=errors, compare=lambda: self.rivals.of_videos(chosen)
-        )
+        """What is seen of some of all videos, a mask (V,), whose `errors` these are."""
+        assert len(self.videos) == len(self.targets)
+        videos = np.flatnonzero(chosen)
+        return replace(self, videos=videos, errors=errors, compare=lambda: self.rivals.of_videos(chosen))
 
     def of_members(self, chosen: Sequence[int]) -> "Evidence":
         """What some members see."""
+        scores, alone = tuple(self.scores[i] for i in chosen), self.alone[chosen]
         errors = None if self.errors is None else self.errors[:, chosen][:, :, chosen]
-        scores = tuple(self.scores[i] for i in chosen)
-        return replace(self, scores=scores, errors=errors, compare=lambda: self.rivals.of_members(chosen))
+        return replace(self, scores=scores, alone=alone, errors=errors, compare=lambda: self.rivals.of_members(chosen))
 
     @cached_property
     def rivals(self) -> Rivals:
         """The classes on which the members disagree."""
         return self.compare()
 
-    @cached_property
+    @property
     def single(self) -> np.ndarray:
         """All weight on the member that is best by itself."""
-        own = [metrics.sample_map(member, self.targets) for member in self.scores]
-        return np.eye(len(own))[int(np.argmax(own))]
+        return np.eye(len(self.scores))[int(np.argmax(self.alone[:, self.videos].mean(axis=1)))]
 
     @property
     def uniform(self) -> np.ndarray:
@@ -110,14 +122,14 @@ class Evidence:
         """The fitted weights (M,), of which `per_class` starts too."""
         return fit(self)
 
-    def fuse(self, weights: np.ndarray) -> np.ndarray:
-        """The fused scores (V, C)."""
-        return means.fuse(self.scores, weights, self.mean)
+    def precision(self, weights: np.ndarray) -> np.ndarray:
+        """Average precision (N,), 0..1, of the weighted mean."""
+        fused = means.fuse(self.scores, weights, self.mean, self.videos)
+        return metrics.average_precision(fused, self.targets[self.videos])
 
     def best_of(self, candidates: Sequence[np.ndarray]) -> np.ndarray:
         """The first of the best candidates, by what they come to when they are fused."""
-        found = [metrics.sample_map(self.fuse(weights), self.targets) for weights in candidates]
-        return candidates[int(np.argmax(found))]
+        return candidates[int(np.argmax([self.precision(weights).mean() for weights in candidates]))]
 
 
 def find(rule: str, evidence: Evidence, near: np.ndarray | None = None) -> np.ndarray:

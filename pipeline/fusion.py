@@ -4,7 +4,7 @@ Everything is fitted and chosen on val alone (variants.py). Only then are test l
 report the last figures.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +75,16 @@ class Split:
         """Sample mAP of scores (V, C)."""
         return metrics.sample_map(scores, self.any_table.targets())
 
-    def table(self, fused: np.ndarray, chosen: Variant, protocol: str) -> PredictionTable:
+    def prior(self, statistics: ClassStatistics) -> float:
+        """Sample mAP of the class prior as every video's answer."""
+        return self.mAP(np.tile(statistics.prior, (len(self.any_table.videos), 1)))
+
+    def table(self, fused: np.ndarray, chosen: Variant, config: EnsembleConfig) -> PredictionTable:
         """The fused table of this split."""
         one = self.any_table
         checkpoints = {member: table.meta.get("checkpoint") for member, table in self.tables.items()}
-        meta = {"model": "ensemble", "protocol": protocol, "checkpoints": checkpoints}
-        meta |= _described(chosen, tuple(self.tables), one.classes)
+        meta = {"model": "ensemble", "protocol": config.protocol, "checkpoints": checkpoints}
+        meta |= _described(chosen, config.members, one.classes) | {"settings": asdict(config)}
         return PredictionTable(one.videos, one.broken, one.labels, one.classes, fused, meta)
 
 
@@ -97,15 +101,21 @@ def run(
     choice = variants.compare(config, probabilities["val"], splits["val"].any_table.targets())
     chosen = choice.chosen  # from here on nothing is fitted or chosen, and test labels may be looked at
     fused = {name: _fused(chosen, scores) for name, scores in probabilities.items()}
-    tables = {name: split.table(fused[name], chosen, config.protocol) for name, split in splits.items()}
+    tables = {name: split.table(fused[name], chosen, config) for name, split in splits.items()}
 
-    results = _members(splits, statistics)
-    results.weights = dict(zip(config.members, _shares(chosen), strict=True))
-    results.best_member = config.members[choice.best_member]
-    results.worth = dict(zip(config.members, choice.worth, strict=True))
-    results.rows = _rows(config, choice, splits, probabilities)
-    results.left_out = [name for name in config.subsets if name not in choice.subsets]
-    results.ensembles = _ensembles(choice, splits, probabilities, fused)
+    results = Results(
+        denominators={name: _denominators(split) for name, split in splits.items()},
+        prior={name: split.prior(statistics) for name, split in splits.items() if split.any_table.labelled},
+        members={member: _protocols(member, splits) for member in config.members},
+        ensembles=_ensembles(choice, splits, probabilities, fused),
+        kind=f"{chosen.rule}, of {chosen.mean}",
+        picked="best" in (config.weights, config.mean),
+        weights=dict(zip(config.members, _shares(chosen), strict=True)),
+        best_member=config.members[choice.best_member],
+        worth=dict(zip(config.members, choice.worth, strict=True)),
+        rows=_rows(config, choice, splits, probabilities),
+        left_out=[name for name in config.subsets if name not in choice.subsets],
+    )
     with work.aside(out) as partial:
         partial.mkdir()
         for name, table in tables.items():
@@ -114,7 +124,7 @@ def run(
         test = manifest.split("test")
         submission.check(partial / "submission.csv", test.videos, test.classes)
         work.write_json(partial / "weights.json", _described(chosen, config.members, manifest.classes))
-        work.write_text(partial / "tables.md", results.markdown("Results", f"{chosen.rule}, of {chosen.mean}"))
+        work.write_text(partial / "tables.md", results.markdown("Results"))
         work.write_text(partial / "variants.csv", results.variants_csv())
         work.write_text(partial / "members.csv", results.members_csv())
         work.write_json(partial / "figures.json", _figures(splits, tables))
@@ -184,21 +194,15 @@ def _rows(
     return rows
 
 
-def _members(splits: dict[str, Split], statistics: ClassStatistics) -> Results:
-    """Denominators, the prior, and every member under every protocol."""
-    denominators, prior = {}, {}
-    members: dict[str, dict[str, dict[str, float]]] = {}
-    for name, split in splits.items():
-        table = split.any_table
-        expected, broken = len(table.videos), int(table.broken.sum())
-        denominators[name] = {"n_expected": expected, "n_scored": expected - broken, "n_broken": broken}
-        if not table.labelled:
-            continue
-        prior[name] = split.mAP(np.tile(statistics.prior, (expected, 1)))
-        for member in split.views:
-            by = {protocol: split.mAP(split.of_member(member, protocol)) for protocol in PROTOCOLS}
-            members.setdefault(member, {})[name] = by
-    return Results(denominators, prior, members)
+def _denominators(split: Split) -> dict[str, int]:
+    expected, broken = len(split.any_table.videos), int(split.any_table.broken.sum())
+    return {"n_expected": expected, "n_scored": expected - broken, "n_broken": broken}
+
+
+def _protocols(member: str, splits: dict[str, Split]) -> dict[str, dict[str, float]]:
+    """Split -> protocol -> sample mAP of a member, where there are labels."""
+    labelled = {name: split for name, split in splits.items() if split.any_table.labelled}
+    return {name: {p: split.mAP(split.of_member(member, p)) for p in PROTOCOLS} for name, split in labelled.items()}
 
 
 def _figures(splits: dict[str, Split], fused: dict[str, PredictionTable]) -> dict[str, dict[str, dict[str, float]]]:

@@ -34,21 +34,24 @@ def scale(probabilities: np.ndarray, mean: str) -> np.ndarray:
     return probabilities
 
 
-def fuse(scores: Sequence[np.ndarray] | np.ndarray, weights: np.ndarray, mean: str) -> np.ndarray:
-    """The weighted mean of scaled scores (M, V, C), in 0..1: float32 (V, C).
+def fuse(
+    scores: Sequence[np.ndarray] | np.ndarray, weights: np.ndarray, mean: str, videos: np.ndarray | None = None
+) -> np.ndarray:
+    """The weighted mean of scaled scores (M, V, C), in 0..1: float32 (V, C), or of the rows that `videos` (N,) names.
 
     The mean of ranks is a share of the C classes. Weights are (M,), or (M, C) where every class has its own. Summed
     member by member in float64: the same on any thread count, and what ties stays tied.
     """
-    videos, classes = scores[0].shape
-    fused = np.empty((videos, classes), np.float32)
-    for first in range(0, videos, _ROWS):
-        rows = slice(first, first + _ROWS)
-        total = np.zeros(fused[rows].shape)
+    classes = scores[0].shape[1]
+    chosen = np.arange(len(scores[0])) if videos is None else videos
+    fused = np.empty((len(chosen), classes), np.float32)
+    for first in range(0, len(chosen), _ROWS):
+        rows = chosen[first : first + _ROWS]
+        total = np.zeros((len(rows), classes))
         for weight, member in zip(weights, scores, strict=True):
             if np.any(weight):
                 total += weight * member[rows]
         if mean == "logit":
             total = np.exp(-np.logaddexp(0, -total))
-        fused[rows] = total / classes if mean == "rank" else total
+        fused[first : first + _ROWS] = total / classes if mean == "rank" else total
     return fused

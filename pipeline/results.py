@@ -4,7 +4,7 @@ A figure that is not known is an empty cell, never a zero.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -20,26 +20,30 @@ VARIANTS = ("members", "weights", "mean", "used", "val_fitted", *(f"{what}{end}"
 ends of the 95 % bootstrap interval over videos."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Results:
     """Sample mAP in percent, by split ("val", and "test" where it is labelled)."""
 
     denominators: dict[str, dict[str, int]]
     """n_expected, n_scored and n_broken of each split."""
     prior: dict[str, float]
-    members: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    members: dict[str, dict[str, dict[str, float]]]
     """member -> split -> protocol -> mAP."""
-    ensembles: dict[str, dict[str, float]] = field(default_factory=dict)
+    ensembles: dict[str, dict[str, float]]
     """row of the table -> split -> mAP."""
-    weights: dict[str, float] = field(default_factory=dict)
+    kind: str
+    """The rule and the mean of the ensemble that is used."""
+    picked: bool
+    """Whether that was picked among several, by their cross-fitted figures."""
+    weights: dict[str, float]
     """Of each member in the ensemble that is used."""
-    best_member: str = ""
+    best_member: str
     """On val, under the protocol that is fused."""
-    worth: dict[str, float | None] = field(default_factory=dict)
+    worth: dict[str, float | None]
     """Cross-fitted val mAP that the ensemble loses without the member; None where that is not known."""
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Row]
     """The variants that were compared, and the subsets."""
-    left_out: list[str] = field(default_factory=list)
+    left_out: list[str]
     """Subsets that say nothing here: all members, fewer than two, or no weight."""
 
     def flat(self) -> dict[str, Any]:
@@ -55,9 +59,9 @@ class Results:
         shown["videos"] = {f"{split}_{n}": v for split, counts in self.denominators.items() for n, v in counts.items()}
         return shown
 
-    def markdown(self, title: str, kind: str) -> str:
+    def markdown(self, title: str) -> str:
         """All tables: models by protocol, ensembles, the variants that were compared, what each member is worth."""
-        parts = [self._head(title), self._models(), self._ensembles(kind), self._variants(), self._worth()]
+        parts = [self._head(title), self._models(), self._ensembles(), self._variants(), self._worth()]
         return "\n".join(line for part in parts for line in part)
 
     def variants_csv(self) -> str:
@@ -87,16 +91,14 @@ class Results:
         rows += [[name, *(_figure(by[s][p]) for s in splits for p in PROTOCOLS)] for name, by in self.members.items()]
         return ["", "## Models", "", *text_table(head, rows)]
 
-    def _ensembles(self, kind: str) -> list[str]:
+    def _ensembles(self) -> list[str]:
         splits = list(self.prior)
         rows = [[_ROWS[row], *(_figure(by.get(s)) for s in splits)] for row, by in self.ensembles.items()]
         share = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())
         table = text_table(["ensemble", *splits], rows)
-        return ["", "## Ensembles", "", *table, "", f"Weights used ({kind}): {share}.", ""]
+        return ["", "## Ensembles", "", *table, "", f"Weights used ({self.kind}): {share}.", ""]
 
     def _variants(self) -> list[str]:
-        if not self.rows:
-            return []
         tested = "test" in self.prior
         head = ["members", "weights", "mean", "val fitted", "val cross-fitted", "gain"]
         head += ["test", "gain on test"] if tested else []
@@ -111,19 +113,20 @@ class Results:
             ]
             for row in self.rows
         ]
-        lines = ["## Variants", ""]
-        lines += [
+        lines = [
+            "## Variants",
+            "",
             f"With 95 % bootstrap intervals over videos. The gain is over {self.best_member}, the best member on val.",
-            "What is used was chosen on the cross-fitted figures; of several the highest flatters a little.",
+            "Cross-fitted figures still flatter a little: each member's epoch was picked on the whole val split.",
         ]
+        if self.picked:
+            lines.append("What is used has the highest of them, and of several the highest flatters once more.")
         if self.left_out:
             names = ", ".join(self.left_out)
             lines.append(f"Subsets left out, as they hold all members, fewer than two, or no weight: {names}.")
         return [*lines, "", *text_table(head, rows), ""]
 
     def _worth(self) -> list[str]:
-        if not self.worth:
-            return []
         rows = [[name, _figure(self.weights[name]), _figure(value)] for name, value in self.worth.items()]
         lines = ["## Members", "", "Worth: the cross-fitted val mAP that is lost when the member is left out.", ""]
         return [*lines, *text_table(["member", "weight", "worth"], rows), ""]

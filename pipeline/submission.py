@@ -2,11 +2,13 @@
 
     python -m pipeline.submission data/ensemble/submission.csv data/manifest.tsv data/classes.txt     checks one
 
-A video that gave no frame is answered like any other: its members hold the class prior, and so does their mean.
+A video that gave no frame is answered like any other: its members hold the class prior, and the ensemble their mean.
 """
 
+import argparse
 import csv
 import io
+import re
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,6 +19,10 @@ import numpy as np
 from pipeline.errors import BadInput
 from pipeline.predictions import PredictionTable
 from pipeline.records import Manifest
+
+_DECIMAL = re.compile(r"[0-9]*\.?[0-9]+(e-?[0-9]+)?", re.ASCII)
+_SHOWN = 80
+"""Characters of a cell in a message."""
 
 
 def text(table: PredictionTable, top: int) -> str:
@@ -41,31 +47,48 @@ def check(file: Path, videos: Sequence[str], classes: Sequence[str]) -> None:
     """
     if not file.is_file():
         raise BadInput(f"{file} does not exist. `dvc repro ensemble` makes it.")
-    head, *rows = [*csv.reader(io.StringIO(file.read_text(encoding="utf-8")))] or [[]]
+    (_, head), *rows = _lines(file) or [(1, [])]
     count, known = len(head) // 2, set(classes)
     if not 1 <= count <= len(known) or head != _header(count):
         raise BadInput(f"{file}, line 1: the header must be video,class_1,score_1 and so on, at most one pair a class.")
-    for number, (row, video) in enumerate(zip(rows, videos, strict=False), start=2):
-        _check_row(row, video, known, count, where=f"{file}, line {number}")
+    for (line, row), video in zip(rows, videos, strict=False):
+        _check_row(row, video, known, count, where=f"{file}, line {line}")
     if len(rows) != len(videos):
         raise BadInput(f"{file} answers {len(rows)} videos, and the test split has {len(videos)}.")
 
 
+def _lines(file: Path) -> list[tuple[int, list[str]]]:
+    """The rows, each with the number of its last line."""
+    try:
+        reader = csv.reader(io.StringIO(file.read_text(encoding="utf-8"), newline=""), strict=True)
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{file} is not UTF-8: {error}.") from error
+    try:
+        return [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise BadInput(f"{file}, line {reader.line_num}: {error}.") from error
+
+
 def _check_row(row: Sequence[str], video: str, classes: set[str], count: int, where: str) -> None:
     if not row or row[0] != video:
-        raise BadInput(f"{where}: the video is {row[0] if row else ''!r}; in manifest order it must be {video!r}.")
+        raise BadInput(
+            f"{where}: the video is {_quoted(row[0] if row else '')}; in manifest order it must be {video!r}."
+        )
     names = row[1::2]
     if len(row) != 1 + 2 * count or len(set(names)) != count:
         raise BadInput(f"{where}: {video} must have {count} different classes, each followed by its score.")
     for name in names:
         if name not in classes:
-            raise BadInput(f"{where}: {video} has the class {name!r}, which the class list does not know.")
-    try:
-        scores = [float(cell) for cell in row[2::2]]
-    except ValueError as error:
-        raise BadInput(f"{where}: {video} has a score that is no number ({error}).") from error
-    if not np.isfinite(scores).all() or any(a < b for a, b in pairwise(scores)):
-        raise BadInput(f"{where}: the scores of {video} must be finite and descend: {', '.join(row[2::2])}.")
+            raise BadInput(f"{where}: {video} has the class {_quoted(name)}, which the class list does not know.")
+    for cell in row[2::2]:
+        if not _DECIMAL.fullmatch(cell) or float(cell) > 1:
+            raise BadInput(f"{where}: {video} has the score {_quoted(cell)}, which is no decimal number in 0..1.")
+    if any(float(a) < float(b) for a, b in pairwise(row[2::2])):
+        raise BadInput(f"{where}: the scores of {video} must descend: {', '.join(row[2::2])}.")
+
+
+def _quoted(cell: str) -> str:
+    return repr(cell if len(cell) <= _SHOWN else f"{cell[:_SHOWN]}...")
 
 
 def _header(count: int) -> list[str]:
@@ -73,12 +96,16 @@ def _header(count: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
-        sys.exit("usage: python -m pipeline.submission SUBMISSION MANIFEST CLASSES")
-    submitted, manifest, names = map(Path, sys.argv[1:])
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.submission", description="Check a file for the challenge."
+    )
+    parser.add_argument("submission", type=Path, help="data/ensemble/submission.csv, or another one")
+    parser.add_argument("manifest", type=Path, help="data/manifest.tsv")
+    parser.add_argument("classes", type=Path, help="data/classes.txt")
+    args = parser.parse_args()
     try:
-        test = Manifest.read(manifest, names).split("test")
-        check(submitted, test.videos, test.classes)
+        test = Manifest.read(args.manifest, args.classes).split("test")
+        check(args.submission, test.videos, test.classes)
     except BadInput as error:
         sys.exit(f"error: {error}")
-    print(f"{submitted}: {len(test)} videos, in order, each with its ranked classes")
+    print(f"{args.submission}: {len(test)} videos, in order, each with its ranked classes")

@@ -124,7 +124,7 @@ class Trial:
             return list(pool.map(make, range(-1 if whole else 0, self.fold.max() + 1)))
 
     def _variant(self, rule: str, whole: np.ndarray, by_fold: list[np.ndarray]) -> Variant:
-        fitted = metrics.average_precision(self.evidence.fuse(whole), self.evidence.targets)
+        fitted = self.evidence.precision(whole)
         return Variant(rule, self.evidence.mean, whole, tuple(by_fold), fitted, self.cross_fit(by_fold))
 
     def cross_fit(self, by_fold: Sequence[np.ndarray]) -> np.ndarray:
@@ -132,8 +132,7 @@ class Trial:
         precision = np.empty(len(self.fold))
         for number, found in enumerate(by_fold):
             inside = self.fold == number
-            part = self.evidence.of_videos(inside, None)
-            precision[inside] = metrics.average_precision(part.fuse(found), part.targets)
+            precision[inside] = self.evidence.of_videos(inside, None).precision(found)
         return precision
 
 
@@ -206,7 +205,8 @@ def _subsets(config: EnsembleConfig, trial: Trial, variant: Variant) -> dict[str
         chosen = config.subset(name)
         part = trial.of_members(chosen)
         if 2 <= len(chosen) < len(config.members) and (part.given is None or part.given.any()):
-            found[name] = chosen, *part.run([variant.rule])
+            (made,) = part.run([variant.rule])
+            found[name] = chosen, made
     return found
 
 

@@ -7,7 +7,13 @@ def results(**changes) -> Results:
         prior={"val": 40.0},
         members={"tsn": {"val": {"clip": 60.0, "dense": 61.5, "multiscale": 62.25}}},
         ensembles={"uniform": {"val": 70.0}, "used": {"val": 72.0}, "cross-fitted": {"val": 71.0}},
+        kind="fitted, of logit",
+        picked=False,
         weights={"tsn": 1.0},
+        best_member="tsn",
+        worth={"tsn": None},
+        rows=[],
+        left_out=[],
     )
     return Results(**(values | changes))
 
@@ -22,17 +28,17 @@ def test_the_flat_form_has_two_levels_and_short_names():
 
 
 def test_the_tables_show_the_prior_each_member_by_protocol_and_the_ensembles():
-    lines = results().markdown("Results", "fitted").splitlines()
+    lines = results().markdown("Results").splitlines()
     assert "| class prior |    40.00 |     40.00 |          40.00 |" in lines
     assert "| tsn         |    60.00 |     61.50 |          62.25 |" in lines
     assert any(line.startswith("| cross-fitted") and line.endswith("| 71.00 |") for line in lines)
     assert "* val: 10 videos, 1 of them broken and answered with the class prior" in lines
-    assert "Weights used (fitted): tsn 1.00." in lines
+    assert "Weights used (fitted, of logit): tsn 1.00." in lines
 
 
 def test_a_split_without_labels_has_a_denominator_and_no_figure():
     counts = {"n_expected": 3, "n_scored": 3, "n_broken": 0}
-    text = results(denominators={"val": counts, "test": counts}).markdown("Results", "given")
+    text = results(denominators={"val": counts, "test": counts}).markdown("Results")
     assert "* test: 3 videos, 0 of them broken and answered with the class prior; nobody labelled them" in text
     assert "test clip" not in text
 
@@ -54,8 +60,8 @@ def a_row(**changes) -> dict:
 
 
 def test_a_variant_is_a_row_with_its_interval_and_empty_where_nothing_is_known():
-    found = results(rows=[a_row()], best_member="tsn")
-    (line,) = (line for line in found.markdown("Results", "greedy").splitlines() if "greedy (used)" in line)
+    found = results(rows=[a_row()])
+    (line,) = (line for line in found.markdown("Results").splitlines() if "greedy (used)" in line)
     assert [cell.strip() for cell in line.split("|")[1:-1]] == [
         "all",
         "greedy (used)",
@@ -72,11 +78,17 @@ def test_a_variant_is_a_row_with_its_interval_and_empty_where_nothing_is_known()
 def test_the_worth_of_a_member_is_empty_where_it_is_not_known():
     found = results(weights={"tsn": 0.75, "tin": 0.25}, worth={"tsn": 1.5, "tin": None})
     assert found.members_csv() == "member,weight,worth\ntsn,0.75,1.5\ntin,0.25,\n"
-    lines = found.markdown("Results", "given").splitlines()
+    lines = found.markdown("Results").splitlines()
     assert "| tsn    |   0.75 |  1.50 |" in lines
     assert "| tin    |   0.25 |       |" in lines
 
 
 def test_subsets_that_are_left_out_are_named():
-    text = results(rows=[a_row()], left_out=["slowfast_based"]).markdown("Results", "fitted")
+    text = results(rows=[a_row()], left_out=["slowfast_based"]).markdown("Results")
     assert "or no weight: slowfast_based." in text
+
+
+def test_only_what_was_picked_among_several_is_said_to_flatter_for_that():
+    said = "of several the highest flatters"
+    assert said in results(picked=True).markdown("Results")
+    assert said not in results().markdown("Results")

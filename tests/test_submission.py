@@ -43,9 +43,15 @@ def test_what_is_written_passes_the_check(tmp_path, top):
         ("run", "fly", "line 2: x, 1.mp4 has the class 'fly'"),
         ("run", "jump", "line 2: x, 1.mp4 must have 2 different classes"),
         (",jump,0.250000", "", "line 2: x, 1.mp4 must have 2 different classes"),
-        ("0.750000", "high", "line 2: x, 1.mp4 has a score that is no number"),
-        ("0.750000", "nan", "line 2: the scores of x, 1.mp4 must be finite and descend"),
-        ("0.750000", "0.1", "line 2: the scores of x, 1.mp4 must be finite and descend: 0.1, 0.25"),
+        ("0.750000", "high", "line 2: x, 1.mp4 has the score 'high', which is no decimal number in 0..1"),
+        ("0.750000", "nan", "line 2: x, 1.mp4 has the score 'nan'"),
+        ("0.750000", "1_0", "line 2: x, 1.mp4 has the score '1_0'"),
+        ("0.750000", "17.5", "line 2: x, 1.mp4 has the score '17.5'"),
+        ("0.250000", "-0.5", "line 2: x, 1.mp4 has the score '-0.5'"),
+        ("0.750000", "0.1", "line 2: the scores of x, 1.mp4 must descend: 0.1, 0.25"),
+        ("run", "r" * 200_000, "line 2: field larger than field limit"),
+        ("run", "r" * 200, f"line 2: x, 1.mp4 has the class '{'r' * 80}...', which"),
+        ("sit; down", '"sit', "line 3: unexpected end of data"),
         ('"y"".mp4",sit; down,0.625000,jump,0.500000\n', "", "answers 1 videos, and the test split has 2"),
     ],
 )
@@ -69,6 +75,19 @@ def test_an_empty_file_has_no_header(tmp_path):
     (tmp_path / "submission.csv").write_text("")
     with pytest.raises(BadInput, match="line 1: the header"):
         submission.check(tmp_path / "submission.csv", VIDEOS, CLASSES)
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path):
+    (tmp_path / "submission.csv").write_bytes("vidéo".encode("latin-1"))
+    with pytest.raises(BadInput, match="is not UTF-8"):
+        submission.check(tmp_path / "submission.csv", VIDEOS, CLASSES)
+
+
+def test_a_line_is_counted_as_an_editor_counts_it(tmp_path):
+    file = tmp_path / "submission.csv"
+    file.write_text(submission.text(table(), top=2).replace("x, 1.mp4", "x,\n1.mp4").replace("sit; down", "fly"))
+    with pytest.raises(BadInput, match="line 4: .* has the class 'fly'"):
+        submission.check(file, ("x,\n1.mp4", VIDEOS[1]), CLASSES)
 
 
 def test_a_file_that_is_not_there_names_the_stage_that_makes_it(tmp_path):
