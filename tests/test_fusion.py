@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import sklearn.metrics
 import tiny
+from scipy.stats import rankdata
 
 from pipeline import fusion, predictions, variants, views
 from pipeline.ensemble import EnsembleConfig
@@ -41,10 +42,10 @@ def corpus(tmp_path):
     return tmp_path, manifest, statistics
 
 
-def write(folder, manifest, split, store, seed):
+def write(folder, manifest, split, store, seed, knows=2.0, loud=1.0):
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    logits = (rng.normal(size=(len(manifest), 7, 3)) + 2 * manifest.targets()[:, None]).astype(np.float16)
+    logits = (loud * (rng.normal(size=(len(manifest), 7, 3)) + knows * manifest.targets()[:, None])).astype(np.float16)
     scores = ViewScores(logits, GRID)
     broken = np.array([video not in store for video in manifest.videos])
     predictions.table(manifest, broken, scores, "multiscale", {"checkpoint": str(seed)}).write(
@@ -198,6 +199,62 @@ def test_each_variant_has_its_figures_on_test(corpus):
     assert (rows["test_low"] <= rows["test"]).all()
     assert (rows["test"] <= rows["test_high"]).all()
     assert rows["used"].sum() == 1
+
+
+@pytest.fixture
+def unequal(tmp_path):
+    """The second of three members is the best on val, and the first on test."""
+    manifest, store, statistics = tiny.corpus(tmp_path / "lmdb", val=12)
+    for seed, (member, knows) in enumerate({"a": (0, 9), "b": (9, 1), "c": (1, 1)}.items()):
+        for split, much in zip(("val", "test"), knows, strict=True):
+            write(tmp_path / "predictions" / member, manifest.split(split), split, store, seed, much)
+    return tmp_path, manifest, statistics
+
+
+def test_gains_are_over_the_member_that_is_best_on_val_video_by_video(unequal):
+    folder, manifest, _ = unequal
+    results = run(unequal, members=("a", "b", "c"), weights="uniform")
+    assert results.best_member == "b"
+    rows = pd.read_csv(folder / "ensemble" / "variants.csv").set_index("weights")
+    ends = [f"{split}_gain{end}" for split in ("val", "test") for end in ("", "_low", "_high")]
+    assert rows.loc["single", ends].tolist() == [0] * 6, "a pair of the same scores has no spread"
+    for split in ("val", "test"):
+        dense = [ViewScores.read(folder / "predictions" / m, split).probabilities("dense") for m in "abc"]
+        targets = manifest.split(split).targets()
+        gain = scikit_map(sum(dense) / 3, targets) - scikit_map(dense[1], targets)
+        assert rows.loc["uniform", f"{split}_gain"] == pytest.approx(gain)
+    assert rows.loc["single", "test"] < scikit_map(dense[0], targets), "not that which is best on test"
+
+
+def test_a_subset_is_fused_from_its_own_members(unequal):
+    folder, manifest, _ = unequal
+    run(unequal, members=("a", "b", "c"), weights="uniform", subsets={"last": ("b", "c")})
+    rows = pd.read_csv(folder / "ensemble" / "variants.csv").set_index("members")
+    for split in ("val", "test"):
+        dense = [ViewScores.read(folder / "predictions" / m, split).probabilities("dense") for m in "bc"]
+        assert rows.loc["last", split] == pytest.approx(scikit_map(sum(dense) / 2, manifest.split(split).targets()))
+
+
+def test_uniform_weights_are_shown_with_the_mean_that_is_used(unequal):
+    """One member knows all and hardly says so, and the other two are loud: ranks serve best."""
+    folder, manifest, _ = unequal
+    _, store, _ = tiny.corpus(folder / "again", val=12)
+    for seed, (member, loud) in enumerate({"a": 0.05, "b": 5, "c": 5}.items()):
+        for split in ("val", "test"):
+            knows = 9 if member == "a" else 0
+            write(folder / "predictions" / member, manifest.split(split), split, store, seed, knows, loud)
+    results = run(unequal, members=("a", "b", "c"), weights="uniform", mean="best")
+    assert results.kind == "uniform, of rank"
+    dense = [ViewScores.read(folder / "predictions" / m, "val").probabilities("dense") for m in "abc"]
+    ranks, targets = sum(rankdata(member, axis=1) for member in dense), manifest.split("val").targets()
+    assert results.ensembles["uniform"]["val"] == pytest.approx(scikit_map(ranks, targets))
+    assert scikit_map(ranks, targets) > scikit_map(sum(dense), targets) + 0.1
+
+
+def test_the_fused_tables_say_which_settings_made_them(corpus):
+    run(corpus, starts=3)
+    settings = PredictionTable.read(corpus[0] / "ensemble" / "val.parquet").meta["settings"]
+    assert settings == SETTINGS | {"starts": 3, "members": ["a", "b"]}
 
 
 @pytest.mark.parametrize("mean", ["probability", "logit", "rank"])
