@@ -133,6 +133,13 @@ def test_each_class_leaves_the_centre_towards_the_member_that_knows_it():
     assert (found[1, 3:] > 1 / 2).all()
 
 
+def test_classes_that_are_held_fast_stay_at_the_fitted_weights():
+    seen = evidence(*members(videos=400), search=Search(seed=0, starts=4, shrinkage=1e12))
+    fitted = blend.find("fitted", seen)
+    assert np.abs(fitted - 1 / 3).max() > 0.1
+    assert blend.find("per_class", seen) == pytest.approx(np.tile(fitted[:, None], 6), abs=1e-6)
+
+
 def test_shrinkage_holds_the_classes_at_the_centre_and_the_rare_ones_more():
     probabilities, targets = members(videos=400)
     few = slice(0, 40)  # what a class with a tenth of the videos looks like
