@@ -1,5 +1,6 @@
 """What made a run: recipes, versions and hashes, as the checkpoints and prediction files tell them."""
 
+import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from typing import Any
 
 from pipeline import work
 
+TOOLS = ("dvc", "imageio-ffmpeg", "numpy")
+"""Packages that no recipe records, and which the rest of a run stands on."""
 _RECIPE = "recipe.json"
 
 
@@ -22,9 +25,17 @@ class Origin:
     """Empty where the member was not trained here."""
 
     @property
-    def text(self) -> str:
-        """The whole recipe."""
-        return json.dumps(self.recipe, indent=2, ensure_ascii=False)
+    def device(self) -> str:
+        """What it was trained on, one after the other; empty where that is not known."""
+        on = [(machine["device"], machine["devices"]) for machine in self.recipe.get("machines", [])]
+        named = (kind if count == 1 else f"{count} \N{MULTIPLICATION SIGN} {kind}" for kind, count in on)
+        return ", ".join(dict.fromkeys(named))
+
+    @property
+    def epoch(self) -> int | None:
+        """The epoch that was kept, counted from 1 as the curves do; None where that is not known."""
+        found = self.of("result", "epoch")
+        return None if found is None else found + 1
 
     def of(self, *path: str) -> Any:
         """A value of the recipe by its path, or None."""
@@ -59,6 +70,11 @@ class Provenance:
     def data(self) -> dict[str, list[str]]:
         """Part of the training data -> its hashes, more than one where the members differ."""
         return self._gathered("data")
+
+    @property
+    def tools(self) -> dict[str, str]:
+        """Package -> the version that is installed now, while the page is written."""
+        return {name: importlib.metadata.version(name) for name in TOOLS}
 
     def _gathered(self, section: str) -> dict[str, list[str]]:
         found: dict[str, set[str]] = {}

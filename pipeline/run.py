@@ -1,7 +1,7 @@
 """A finished run: where its outs lie, and what is read of them more than once."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,13 @@ from typing import Any
 import pandas as pd
 
 from pipeline.errors import BadInput
-from pipeline.predictions import PredictionTable
+from pipeline.predictions import PredictionTable, ViewScores
 from pipeline.records import Manifest
 from pipeline.results import VARIANTS
 from pipeline.statistics import ClassStatistics
+
+_NOT_FITTED = ("uniform", "given")
+"""Kinds of weights that no video had a say in."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +92,44 @@ class Run:
         """The row of the variants that is used."""
         return dict(self.variants[self.variants["used"].astype(bool)].iloc[0])
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The section `ensemble` that the run was made with, as plain values."""
+        return dict(self.fused.meta.get("settings", {}))
+
+    @property
+    def chosen(self) -> bool:
+        """Whether the kind of weights or of mean was chosen, on the cross-fitted figures."""
+        return "best" in (self.settings.get("weights"), self.settings.get("mean"))
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the ensemble was fitted to, or chosen on, the very videos that it is judged by."""
+        return self.split == "val" and (self.chosen or self.used["weights"] not in _NOT_FITTED)
+
+    @property
+    def ranked(self) -> bool:
+        """Whether the ensemble's scores are shares of ranks, which order classes and are no probabilities."""
+        return self.fused.meta["mean"] == "rank"
+
     def table(self, member: str) -> PredictionTable:
-        """A member's predictions of the split that is judged, under its final protocol."""
-        path = self.sources.predictions / member / f"{self.split}.parquet"
-        table = PredictionTable.read(path)
-        _check(table, self.manifest.split(self.split), path)
-        return table
+        """A member's predictions of the split that is judged, under the protocol that is fused.
+
+        Raises:
+            BadInput: a file is missing or not of this corpus.
+        """
+        folder, protocol = self.sources.predictions / member, self.fused.meta["protocol"]
+        table = PredictionTable.read(folder / f"{self.split}.parquet")
+        _check(table, self.manifest.split(self.split), folder / f"{self.split}.parquet")
+        if table.meta.get("protocol") == protocol:
+            return table
+        scores = ViewScores.read(folder, self.split).probabilities(protocol)
+        if scores.shape != table.probabilities.shape:
+            raise BadInput(
+                f"{folder}/{self.split}.views.npy holds {scores.shape} videos and classes, {self.split}.parquet "
+                f"{table.probabilities.shape}. `dvc repro infer@{member}` makes both again."
+            )
+        return replace(table, probabilities=scores, meta={**table.meta, "protocol": protocol})
 
 
 def _check(table: PredictionTable, manifest: Manifest, path: Path) -> None:
