@@ -2,7 +2,8 @@
 
 Everything is read from the stages' outs and nothing is computed from videos, so that the page is made in seconds. It
 judges on test where test is labelled, else on val, and says so. Long lists are cut, and say that too; beside the page
-lie the whole lists as CSV, which `dvc plots show` draws. Same inputs, same bytes: no clock, no path, fixed decimals.
+lie the whole lists as CSV, which `dvc plots show` draws. Same inputs and packages, same bytes: no clock, no path, fixed
+decimals.
 """
 
 import json
@@ -43,8 +44,9 @@ def write(sources: Sources, out: Path) -> None:
     run = Run.read(sources)
     precision = classes.precision(run.statistics, run.fused, run.table(run.best))
     reliability = {member: _reliability(run.table(member)) for member in run.members}
-    reliability["ensemble"] = _reliability(run.fused)
-    confusions = confusion.confusions(run.fused.probabilities, run.fused.targets())
+    if not run.ranked:
+        reliability["ensemble"] = _reliability(run.fused)
+    confused = confusion_table(run.fused)
     sections = {
         "headline": headline(run),
         "models": models(run),
@@ -52,8 +54,8 @@ def write(sources: Sources, out: Path) -> None:
         "members": members(run),
         "curves": curves(run),
         "classes": class_section(precision),
-        "calibration": calibration_section(reliability, run.fused.meta["mean"]),
-        "confused": confused(run, confusions),
+        "calibration": calibration_section(reliability),
+        "confused": confused.head(CAPS["pairs"]).to_dict("records"),
         "together": together(sources.stats),
         "gallery": exhibits(run),
         "corpus": corpus(run),
@@ -64,10 +66,9 @@ def write(sources: Sources, out: Path) -> None:
         partial.mkdir()
         work.write_text(partial / PAGE, render(run, sections))
         _csv(partial / "classes.csv", precision)
-        for name, one in reliability.items():
-            columns = {"predicted": one.predicted, "observed": one.observed, "forecasts": one.forecasts}
-            _csv(partial / "reliability" / f"{name}.csv", pd.DataFrame(columns))
-        _csv(partial / "confusions.csv", _confusion_table(run, confusions, confusions.size))
+        for name in (*run.members, "ensemble"):
+            _csv(partial / "reliability" / f"{name}.csv", _bins(reliability.get(name)))
+        _csv(partial / "confusions.csv", confused)
 
 
 def render(run: Run, sections: dict[str, Any]) -> str:
@@ -79,7 +80,7 @@ def render(run: Run, sections: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure": figure, "signed": signed}
+    environment.filters |= {"figure": figure, "signed": signed, "plain": plain}
     environment.globals |= {"caps": CAPS, "series_class": drawing.series_class, "protocols": PROTOCOLS}
     style = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
     return environment.get_template("index.html").render(run=run, style=style, **sections)
@@ -95,6 +96,11 @@ def signed(value: float | None) -> str:
     return figure(value) if value is None or math.isnan(value) else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
 
 
+def plain(values: dict[str, Any]) -> str:
+    """Settings, one a line."""
+    return json.dumps(values, indent=2, ensure_ascii=False)
+
+
 def headline(run: Run) -> dict[str, Any]:
     """The figures that one asks for first, with their intervals."""
     figures = json.loads(present(run.sources.ensemble / "figures.json").read_text(encoding="utf-8"))
@@ -102,8 +108,15 @@ def headline(run: Run) -> dict[str, Any]:
         "used": run.used,
         "figures": figures["ensemble"][run.split],
         "broken": int(run.fused.broken.sum()),
-        "gained": run.used[f"{run.split}_gain_low"] > 0,
+        "verdict": verdict(run.used[f"{run.split}_gain_low"], run.used[f"{run.split}_gain_high"]),
     }
+
+
+def verdict(low: float, high: float) -> str:
+    """What an interval says of a gain, where it does not say that there is one; of a point nothing may be chance."""
+    if high < 0:
+        return "a loss"
+    return "may be chance" if low <= 0 and low < high else ""
 
 
 def models(run: Run) -> dict[str, Any]:
@@ -126,7 +139,12 @@ def variants(run: Run) -> dict[str, Any]:
         {**row, "drawn": drawing.interval(axis, row["val"], row["val_low"], row["val_high"])}
         for row in table.to_dict("records")
     ]
-    return {"rows": rows, "axis": axis, "tested": bool(table["test"].notna().any())}
+    return {
+        "rows": rows,
+        "axis": axis,
+        "tested": bool(table["test"].notna().any()),
+        "left_out": [name for name in run.settings.get("subsets", {}) if name not in set(table["members"])],
+    }
 
 
 def members(run: Run) -> list[dict[str, Any]]:
@@ -155,7 +173,7 @@ def curves(run: Run) -> dict[str, Any]:
         "mAP": _curve("Val mAP by epoch", "val mAP, percent", maps),
         "loss": _curve("Training loss by epoch", "loss, percent of epoch 1", losses),
     }
-    return {"names": [one.name for one in maps], **drawn}
+    return {"names": [one.name for one in maps], "broken": run.metrics["videos"]["val_n_broken"], **drawn}
 
 
 def _curve(title: str, label: str, series: list[Series]) -> str:
@@ -183,8 +201,8 @@ def class_section(precision: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def calibration_section(reliability: dict[str, Reliability], mean: str) -> dict[str, Any]:
-    """Reliability diagram of the ensemble and of every member."""
+def calibration_section(reliability: dict[str, Reliability]) -> dict[str, Any]:
+    """Reliability diagram of every member, and of the ensemble where its scores are probabilities."""
     unit = Axis("predicted, percent", 0, 100), Axis("observed, percent", 0, 100)
     series = [
         Series(name, 100 * one.predicted, 100 * one.observed, strong=name == "ensemble")
@@ -193,14 +211,23 @@ def calibration_section(reliability: dict[str, Reliability], mean: str) -> dict[
     return {
         "chart": drawing.lines("Observed share by predicted probability", *unit, series, diagonal=True),
         "rows": list(reliability.items()),
-        "bins": reliability["ensemble"],
-        "ranks": mean == "rank",
+        "bins": _bins(reliability.get("ensemble")).to_dict("records"),
     }
 
 
-def confused(run: Run, confusions: np.ndarray) -> list[dict[str, Any]]:
-    """The pairs of classes that are confused most."""
-    return _confusion_table(run, confusions, CAPS["pairs"]).to_dict("records")
+def confusion_table(table: PredictionTable) -> pd.DataFrame:
+    """The pairs of classes that are confused, the most frequent first: label, instead, times, percent.
+
+    Percent is the share of the label's videos that they are. Broken videos, which no model has seen, stay out.
+    """
+    scores, targets = table.probabilities[~table.broken], table.targets()[~table.broken]
+    bearing = targets.sum(axis=0)
+    found = confusion.confusions(scores, targets)
+    rows = [
+        (table.classes[label], table.classes[other], round(times, 2), round(100 * times / bearing[label], 2))
+        for label, other, times in confusion.pairs(found, found.size)
+    ]
+    return pd.DataFrame(rows, columns=["label", "instead", "times", "percent"])
 
 
 def together(stats: Path) -> dict[str, Any]:
@@ -218,7 +245,7 @@ def exhibits(run: Run) -> dict[str, Any]:
     """The gallery."""
     store = FrameStore(run.sources.lmdb)
     best, worst = gallery.best_and_worst(run.fused, store, CAPS["exhibits"], CAPS["answers"])
-    return {"best": best, "worst": worst, "reasons": {b.video: b.reason for b in ledger.read(run.sources.broken)}}
+    return {"best": best, "worst": worst}
 
 
 def corpus(run: Run) -> dict[str, Any]:
@@ -264,18 +291,14 @@ def broken(path: Path) -> dict[str, Any]:
     return {"rows": rows, "splits": SPLITS, "shown": found[: CAPS["broken"]], "all": len(found)}
 
 
-def _confusion_table(run: Run, confusions: np.ndarray, most: int) -> pd.DataFrame:
-    """The pairs by name, with the share of the label's videos that they are, in percent."""
-    bearing = run.fused.targets().sum(axis=0)
-    rows = [
-        (run.fused.classes[label], run.fused.classes[other], round(times, 2), round(100 * times / bearing[label], 2))
-        for label, other, times in confusion.pairs(confusions, most)
-    ]
-    return pd.DataFrame(rows, columns=["label", "instead", "times", "percent"])
-
-
 def _reliability(table: PredictionTable) -> Reliability:
     return calibration.reliability(table.probabilities, table.targets())
+
+
+def _bins(found: Reliability | None) -> pd.DataFrame:
+    """A row a bin: predicted, observed, forecasts; none where the scores are no probabilities."""
+    columns = ["predicted", "observed", "forecasts"]
+    return pd.DataFrame({name: getattr(found, name) if found else [] for name in columns})
 
 
 def _csv(path: Path, table: pd.DataFrame) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,15 @@ import simplejpeg
 from pipeline import fusion, ledger, predictions, statistics, store, tables, views, work
 from pipeline.ensemble import EnsembleConfig
 from pipeline.ledger import BrokenVideo
-from pipeline.predictions import ViewScores
+from pipeline.predictions import PredictionTable, ViewScores
 from pipeline.records import Manifest, VideoRecord
 from pipeline.run import Sources
 from pipeline.views import Scale, ViewConfig
 
-GRID = views.grid(Scale(32, 32), ViewConfig(1, (32,), 32)).describe()
+GRID = views.grid(Scale(32, 32), ViewConfig(1, (32, 40), 32)).describe()
 FRAMES = 6
+SIGNAL = (0.6, 2.5, 1.2)
+"""What a label adds to its logit in the first member, the second, the third and so on from the first again."""
 SETTINGS = dict(
     protocol="multiscale", weights="uniform", mean="probability", given=None, subsets={}, starts=1, shrinkage=10.0,
     folds=2, resamples=20, seed=0, top=2,
@@ -33,18 +36,25 @@ def run(
     labelled: bool = True,
     **ensemble: object,
 ) -> Sources:
-    """Write the run; the last video of each split is broken, and the ids begin with `prefix`."""
+    """Write the run; the last video of each split is broken, and the ids begin with `prefix`.
+
+    The members are of unequal strength (`SIGNAL`), and the second is the best; no two views of one are alike.
+    """
     manifest, broken = _manifest(classes, videos, prefix, labelled)
     manifest.write(folder / "manifest.tsv", folder / "classes.txt")
     ledger.write(folder / "broken.tsv", broken)
     _frames(folder, [v for v in manifest.videos if v not in {b.video for b in broken}])
     train = manifest.split("train").without(b.video for b in broken)
     counted = statistics.write(folder / "stats", train.targets(), manifest.classes, len(manifest.split("train")))
-    for seed, member in enumerate(members):
-        _predictions(folder / "predictions" / member, manifest, {b.video for b in broken}, seed)
-        _model(folder / "models" / member)
+    for number, member in enumerate(members):
+        _predictions(folder / "predictions" / member, manifest, {b.video for b in broken}, number, counted.prior)
+        _model(folder / "models" / member, number)
     config = EnsembleConfig(members=tuple(members), **(SETTINGS | ensemble))
     results = fusion.run(config, manifest, counted, folder / "predictions", folder / "ensemble")
+    for split in ("val", "test"):
+        fused = PredictionTable.read(folder / "ensemble" / f"{split}.parquet")
+        named = replace(fused, meta={**fused.meta, "settings": asdict(config)})
+        named.write(folder / "ensemble" / f"{split}.parquet")
     work.write_json(folder / "metrics.json", results.flat())
     names = ("manifest.tsv", "classes.txt", "frames/index.tsv", "broken.tsv", "lmdb", "stats", "models")
     return Sources(*(folder / name for name in (*names, "predictions", "ensemble", "metrics.json")))
@@ -79,24 +89,39 @@ def _frames(folder: Path, seen: list[str]) -> None:
     tables.write(folder / "lmdb" / store.INDEX, index[list(store.COLUMNS)])
 
 
-def _predictions(folder: Path, manifest: Manifest, broken: set[str], seed: int) -> None:
-    rng = np.random.default_rng(seed)
+def _predictions(folder: Path, manifest: Manifest, broken: set[str], number: int, prior: np.ndarray) -> None:
+    rng = np.random.default_rng(number)
     folder.mkdir(parents=True)
     for name in ("val", "test"):
         part = manifest.split(name)
-        logits = rng.normal(size=(len(part), 1, len(part.classes))) + 2 * part.targets()[:, None]
-        scores = ViewScores(np.repeat(logits, len(GRID["views"]), axis=1).astype(np.float16), GRID)
         lost = np.array([video in broken for video in part.videos])
-        table = predictions.table(part, lost, scores, "multiscale", {"checkpoint": f"{seed}" * 64})
+        targets = part.targets()[:, None].astype(np.float64)
+        noise = rng.normal(size=(len(part), 1 + len(GRID["views"]), len(part.classes)))
+        logits = noise[:, :1] + noise[:, 1:] + SIGNAL[number % len(SIGNAL)] * targets - 1
+        logits[lost] = np.log(prior / (1.001 - prior))
+        scores = ViewScores(logits.astype(np.float16), GRID)
+        table = predictions.table(part, lost, scores, "multiscale", {"checkpoint": f"{number % 10}" * 64})
         table.write(folder / f"{name}.parquet")
         scores.write(folder, name)
 
 
-def _model(folder: Path) -> None:
-    """What the page reads of a training: the recipe and the curves."""
+def _model(folder: Path, number: int) -> None:
+    """What the page reads of a training: the curves and the recipe, as training.py writes them."""
     curves = folder / "curves" / "plots" / "metrics"
     (curves / "val").mkdir(parents=True)
     (curves / "loss.tsv").write_text("step\tloss\n1\t4.0\n2\t3.0\n3\t1.0\n")
-    (curves / "val" / "mAP.tsv").write_text("step\tmAP\n1\t40.0\n2\t55.0\n3\t60.0\n")
-    recipe = {"arch": "tsn", "train": {"epochs": 3}, "versions": {"torch": "2.0"}, "result": {"epoch": 3}}
+    (curves / "val" / "mAP.tsv").write_text("step\tmAP\n1\t40.0\n2\t60.0\n3\t55.0\n")
+    machine = dict(device="cuda", devices=8, threads=2, precision="bf16", tf32=True, clips_per_device=None)
+    machines = [{**machine, "devices": 1 + number}, {**machine, "device": "cpu", "devices": 1}]
+    optim = {"lr": 0.01 * (1 + number), "weight_decay": 1e-4, "name": "sgd"}
+    recipe = {
+        "arch": ("tsn", "tin", "slowfast")[number % 3],
+        "options": {"dropout": 0.5},
+        "clip": {"side": 40, "crop": 40},
+        "train": {"epochs": 3, "batch": 16 + number, "seed": number, "loss": {"name": "bce"}, "optim": optim},
+        "data": {"frames": "f" * 64, "labels": "1" * 32},
+        "versions": {"torch": "2.0"},
+        "machines": machines[: 1 + number % 2],
+        "result": {"epoch": 1, "val_mAP": 60.0},
+    }
     (folder / "recipe.json").write_text(json.dumps(recipe))

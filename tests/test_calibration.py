@@ -15,6 +15,12 @@ def test_four_forecasts_that_can_be_checked_by_hand():
     assert found.brier == pytest.approx((0.01 + 0.81 + 0.04 + 0.16) / 4)
 
 
+def test_a_bin_counts_for_as_much_as_it_has_forecasts():
+    found = reliability(np.array([[0.1, 0.1, 0.1, 0.7]]), np.array([[0, 0, 1, 1]]), bins=2)
+    assert found.forecasts.tolist() == [3, 1]
+    assert found.error == pytest.approx((3 * abs(0.1 - 1 / 3) + 1 * 0.3) / 4)
+
+
 def test_it_is_scikit_learns():
     rng = np.random.default_rng(0)
     scores = rng.random((50, 7)).astype(np.float32) ** 2
