@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ import simplejpeg
 from pipeline import fusion, ledger, predictions, statistics, store, tables, views, work
 from pipeline.ensemble import EnsembleConfig
 from pipeline.ledger import BrokenVideo
-from pipeline.predictions import PredictionTable, ViewScores
+from pipeline.predictions import ViewScores
 from pipeline.records import Manifest, VideoRecord
 from pipeline.run import Sources
 from pipeline.views import Scale, ViewConfig
@@ -51,10 +50,6 @@ def run(
         _model(folder / "models" / member, number)
     config = EnsembleConfig(members=tuple(members), **(SETTINGS | ensemble))
     results = fusion.run(config, manifest, counted, folder / "predictions", folder / "ensemble")
-    for split in ("val", "test"):
-        fused = PredictionTable.read(folder / "ensemble" / f"{split}.parquet")
-        named = replace(fused, meta={**fused.meta, "settings": asdict(config)})
-        named.write(folder / "ensemble" / f"{split}.parquet")
     work.write_json(folder / "metrics.json", results.flat())
     names = ("manifest.tsv", "classes.txt", "frames/index.tsv", "broken.tsv", "lmdb", "stats", "models")
     return Sources(*(folder / name for name in (*names, "predictions", "ensemble", "metrics.json")))
