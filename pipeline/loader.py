@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -56,8 +57,11 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 
 
 def loader(dataset: Dataset, workers: int, pin: bool, *, stay: bool = False, **options: object) -> DataLoader:
-    """A DataLoader; its workers `stay` alive between passes or not, and 0 workers load in the calling process."""
-    return DataLoader(
+    """A DataLoader; its workers `stay` alive between passes or not, and 0 workers load in the calling process.
+
+    Ctrl-C and schedulers reach every process of a job: workers load on until their parent has saved and ends them.
+    """
+    return _Loader(
         dataset,
         num_workers=workers,
         worker_init_fn=_obey_the_parent_only,
@@ -67,15 +71,20 @@ def loader(dataset: Dataset, workers: int, pin: bool, *, stay: bool = False, **o
     )
 
 
-def _obey_the_parent_only(worker: int) -> None:
-    """Ctrl-C and schedulers reach every process of a job: a worker loads on until its parent has saved and ends it.
+class _Loader(DataLoader):
+    """Its workers, with any thread that a library starts in them, are born deaf to SIGTERM and SIGINT."""
 
-    To ignore SIGTERM from everyone will not do: at the end of a process, `multiprocessing` sends it to the workers that
-    are left, and waits for them without limit.
-    """
+    def __iter__(self) -> Any:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        try:
+            return super().__iter__()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _obey_the_parent_only(worker: int) -> None:
+    """Listen for the parent's SIGTERM: as its process ends, `multiprocessing` sends one, and waits without limit."""
     del worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=_end_when_the_parent_says, daemon=True).start()
 
 

@@ -85,6 +85,7 @@ def test_workers_load_on_after_a_signal_to_all_and_leave_with_their_parent(job):
     first, second, *workers = job.stdout.readline().split()
     assert (first, second, len(workers)) == ("0", "1", 2)
     for pid in workers:
+        assert (hearing(pid, signal.SIGINT), hearing(pid, signal.SIGTERM)) == (0, 1)  # one waits for the parent's
         for number in (signal.SIGTERM, signal.SIGINT):
             os.kill(int(pid), number)
     time.sleep(0.2)
@@ -95,6 +96,13 @@ def test_workers_load_on_after_a_signal_to_all_and_leave_with_their_parent(job):
     job.stdin.close()
     assert job.wait(timeout=30) == 0
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+def hearing(pid: str, number: signal.Signals) -> int:
+    """How many threads of a process do not block a signal. A library may start some before any of our code runs."""
+    states = [(task / "status").read_text().splitlines() for task in Path(f"/proc/{pid}/task").iterdir()]
+    blocked = [int(line.split()[1], 16) for lines in states for line in lines if line.startswith("SigBlk")]
+    return sum(1 - (mask >> (number - 1) & 1) for mask in blocked)
 
 
 def test_workers_leave_when_their_parent_is_killed(job):
