@@ -24,8 +24,8 @@ demo: install ## run the whole pipeline (in a fresh clone: on the built-in corpu
 	dvc repro
 	@cat data/ensemble/tables.md
 
-params: install ## compose conf/ into params.yaml
-	python -m pipeline.compose
+params: install ## compose conf/ into params.yaml, and check every setting
+	python -m pipeline.settings
 
 test: install ## all tests
 	python -m pytest
@@ -45,5 +45,5 @@ zoo: install ## parameters, GMACs and clips of every model
 bench: install ## the benchmarks, each prints one table
 	@for file in benchmarks/*.py; do python $$file || exit 1; done
 
-clean: ## delete outs, scratch and environment, keep DVC's cache
-	rm -rf $(VENV) data work
+clean: ## delete outs (imported scores too), scratch and environment; keep DVC's cache
+	git clean -fdxq -- $(VENV) data work

@@ -25,7 +25,7 @@ Each noun of the domain has the file that bears its name, and a file imports onl
               ensemble, submission, results                         scores -> a fused table; files and figures
     floor 4   fusion                                                from prediction files to an ensemble
               run, classes, gallery, provenance, report, page/      from all outs to a page
-              compare, zoo, appraisal                               experiments, models, a checkpoint: what people ask
+              compare, zoo, appraisal, settings                     experiments, models, a checkpoint, conf/
               foreign, inspection, predict                          scores from elsewhere; a look at scores; new videos
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.

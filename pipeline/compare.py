@@ -1,6 +1,6 @@
 """The figures of all experiments side by side: `dvc exp show`, turned so that it fits a terminal.
 
-python -m pipeline.compare        a row a figure, a column an experiment; the first is the commit that they start from
+python -m pipeline.compare        a row a figure, a column an experiment; first data/ as it is now, and the commit
 """
 
 import json
@@ -17,8 +17,7 @@ METRICS = "data/metrics.json"
 def columns(shown: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, float]]]:
     """(name, figures) of every commit and experiment that `dvc exp show --json` lists and that has figures."""
     for commit in shown:
-        if commit["rev"] != "workspace":
-            yield from _figures(commit["name"] or commit["rev"][:7], commit)
+        yield from _figures(commit.get("name") or commit["rev"][:9], commit)
         for experiment in commit.get("experiments") or []:
             yield from _figures(experiment["name"] or experiment["revs"][0]["rev"][:7], experiment["revs"][0])
 

@@ -1,10 +1,9 @@
-"""conf/ -> params.yaml. `python -m pipeline.compose` (`make params`) writes it; `dvc exp run` does so by itself.
+"""conf/ -> the text of params.yaml. `make params` writes it (settings.py); `dvc exp run` does so by itself.
 
 `dvc repro` reads the committed params.yaml and never looks at conf/, so a stage that starts says where the two differ.
 """
 
 import logging
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,6 @@ import yaml
 from dvc.utils.hydra import compose_and_dump
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
-
-from pipeline import work
 
 log = logging.getLogger(__name__)
 BROKEN = (HydraException, OmegaConfBaseException, yaml.YAMLError)
@@ -39,10 +36,10 @@ def announce(params: Path, conf: Path) -> None:
     except BROKEN as error:  # whoever reads params.yaml says what is wrong with it; conf/ is not read by a stage
         log.info("params.yaml cannot be compared with conf/: %s", error)
         return
-    differences = sorted(_differences(ours, composed))
+    differences = sorted(_differences(ours, composed), key=lambda found: (found[0] in "+-", found))
     if differences:
         shown = ", ".join(differences[:3]) + (", ..." if len(differences) > 3 else "")
-        log.info("params.yaml overrides %d settings of conf/ as it stands: %s", len(differences), shown)
+        log.info("params.yaml differs from conf/ as it stands in %d of its settings: %s", len(differences), shown)
 
 
 def _differences(ours: Any, composed: Any, path: str = "") -> list[str]:
@@ -60,10 +57,3 @@ def _differences(ours: Any, composed: Any, path: str = "") -> list[str]:
         else:
             found += _differences(ours[key], composed[key], where)
     return found
-
-
-if __name__ == "__main__":
-    try:
-        work.write_text(Path("params.yaml"), text(Path("conf"), sys.argv[1:]))
-    except BROKEN as error:
-        sys.exit(f"error: conf/ does not compose: {error}")

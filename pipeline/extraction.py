@@ -23,7 +23,7 @@ from pipeline.errors import BadInput
 from pipeline.frames import ExtractConfig
 from pipeline.ledger import BrokenVideo
 from pipeline.machine import Machine
-from pipeline.records import SPLITS, Manifest
+from pipeline.records import MISSING, SPLITS, Manifest
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def _finished(store: Path, shard: Shard) -> bool:
     if made["sha256"] != work.file_hash(tar):
         log.warning("%s (%s) is damaged and is made again", tar, shard.name)
         return False
-    present = {row["video"] for row in shard.rows if row["fingerprint"] != "missing"}
+    present = {row["video"] for row in shard.rows if row["fingerprint"] != MISSING}
     again = [v["video"] for v in made["videos"] if v.get("reason") in TRANSIENT and v["video"] in present]
     if again:
         log.info("%s is made again, since %s may have failed by chance", shard.name, ", ".join(again))

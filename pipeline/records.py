@@ -19,6 +19,8 @@ from pipeline.errors import BadInput
 
 SPLITS = ("train", "val", "test")
 LABEL_SEPARATOR = ";"
+MISSING = "missing"
+"""The fingerprint of a file that is not there."""
 LONGEST_ID = 500
 """Bytes of UTF-8; LMDB keys end at 511."""
 RESERVED = ("video", "status", "labels")
@@ -65,7 +67,7 @@ class VideoRecord(NamedTuple):
     labels: str
     """Class names joined by ";"; may be empty in the test split."""
     fingerprint: str
-    """Changes when the video file changes; "missing" where there is no file."""
+    """Changes when the video file changes; `MISSING` where there is no file."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ def check_class(name: str, where: str) -> None:
 def file_fingerprint(path: Path, block: int = 1 << 16) -> str:
     """Size and a hash of the first and last `block` bytes: cheap for any size of file, changed by any re-encoding."""
     if not path.is_file():
-        return "missing"
+        return MISSING
     size = path.stat().st_size
     with path.open("rb") as file:
         digest = hashlib.blake2b(file.read(block), digest_size=12)

@@ -5,6 +5,7 @@ convolutions, linear layers and matrix products, as torch's flop counter sees th
 """
 
 import argparse
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline import compose
+from pipeline.errors import BadInput
 from pipeline.recipe import ModelConfig
 from pipeline.results import text_table
 
@@ -24,7 +26,10 @@ HEAD = ["config", "arch", "parameters", "GMACs", "frames", "crop", "raw frames"]
 def configs(conf: Path, names: Iterable[str] | None = None) -> dict[str, ModelConfig]:
     """The models of conf/model by name, at full size: all of them, or those in `names`."""
     names = single_models(conf) if names is None else names
-    composed = yaml.safe_load(compose.text(conf, [f"model=[{','.join(names)}]", "dataset=folder"]))
+    try:
+        composed = yaml.safe_load(compose.text(conf, [f"model=[{','.join(names)}]", "dataset=folder"]))
+    except compose.BROKEN as error:
+        raise BadInput(f"{conf} does not compose: {error}") from error
     return {name: ModelConfig.read(section, f"models.{name}") for name, section in composed["models"].items()}
 
 
@@ -61,4 +66,7 @@ def table(conf: Path, names: Sequence[str] | None = None) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="*", help="configs of conf/model; without any, all of them")
-    print(table(CONF, parser.parse_args().name or None))
+    try:
+        print(table(CONF, parser.parse_args().name or None))
+    except BadInput as error:
+        sys.exit(f"error: {error}")

@@ -20,7 +20,7 @@ FLOORS = [  # a module imports from the floors below its own, never from its own
     "pretrained recipe curves classes gallery",
     "training inference blend ensemble submission results",
     "variants compare zoo foreign predict",
-    "fusion appraisal run inspection",
+    "fusion appraisal run inspection settings",
     "report",
 ]
 FLOOR = {name: number for number, names in enumerate(FLOORS) for name in names.split()}

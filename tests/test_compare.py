@@ -22,12 +22,12 @@ SHOWN = [
 
 def test_a_column_is_an_experiment_and_a_row_a_figure():
     assert compare.table(SHOWN).splitlines() == [
-        "| mAP, percent |  main | odd-name |",
-        "|--------------|------:|---------:|",
-        "| ensemble val | 90.50 |    70.12 |",
-        "| tsn val_clip | 80.00 |          |",
+        "| mAP, percent | workspace |  main | odd-name |",
+        "|--------------|----------:|------:|---------:|",
+        "| ensemble val |      1.00 | 90.50 |    70.12 |",
+        "| tsn val_clip |           | 80.00 |          |",
     ]
 
 
 def test_experiments_without_figures_are_left_out():
-    assert [name for name, _ in compare.columns(SHOWN)] == ["main", "odd-name"]
+    assert [name for name, _ in compare.columns(SHOWN)] == ["workspace", "main", "odd-name"]

@@ -121,11 +121,13 @@ def test_every_model_plans(workspace, choice):
 
 def test_a_stage_says_what_params_override(tmp_path, caplog):
     file = tmp_path / "params.yaml"
-    file.write_text(compose.text(CONF, ["models.tin_demo.train.optim.lr=0.25"]))
+    file.write_text(compose.text(CONF, ["model=tin_demo", "models.tin_demo.train.optim.lr=0.25"]))
     with caplog.at_level(logging.INFO):
         compose.announce(file, CONF)
-    assert "models.tin_demo.train.optim.lr=0.25" in caplog.text
-    assert len(caplog.records) == 1
+    (said,) = caplog.messages
+    assert "settings: " in said
+    assert said.partition("settings: ")[2].startswith("ensemble.members="), "values first, then what is missing"
+    assert said.index("models.tin_demo.train.optim.lr=0.25") < said.index("-models.")
 
 
 def test_a_stage_says_nothing_when_params_are_conf_composed(tmp_path, caplog):

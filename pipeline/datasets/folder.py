@@ -17,6 +17,7 @@ import numpy as np
 from pipeline.errors import BadInput
 from pipeline.records import (
     LABEL_SEPARATOR,
+    MISSING,
     SPLITS,
     DatasetConfig,
     Manifest,
@@ -58,10 +59,21 @@ def read(config: DatasetConfig) -> Manifest:
     if not any(splits):
         splits = stratified([row.labels for row in rows], config.val_share, config.test_share, config.split_seed)
         log.info("%s has no split column: split by dataset.split_seed %d", annotations, config.split_seed)
-    records = (
+        if lacking := [split for split in SPLITS if split not in splits]:
+            raise BadInput(
+                f"{annotations}: {len(rows)} videos of {len(classes)} classes cannot be split so that {lacking[0]} has "
+                f"one. Labels are separated by {LABEL_SEPARATOR!r} ({rows[0].where} has {rows[0].labels}); or add a "
+                "split column."
+            )
+    records = [
         VideoRecord(row.video, split, row.video, LABEL_SEPARATOR.join(row.labels), file_fingerprint(root / row.video))
         for row, split in zip(rows, splits, strict=True)
-    )
+    ]
+    missing = [root / record.path for record in records if record.fingerprint == MISSING]
+    if missing:  # they go to the ledger
+        log.warning(
+            "%d of %d files are missing, e.g. %s: is dataset.root right?", len(missing), len(records), missing[0]
+        )
     return Manifest.from_records(records, classes, where=str(annotations))
 
 

@@ -53,6 +53,20 @@ def test_a_line_of_the_csv_is_a_video_of_the_manifest(tmp_path: Path):
     assert manifest.classes == ("jump", "run")
 
 
+def test_files_that_are_not_there_are_counted_and_the_first_is_named_in_full(tmp_path: Path, caplog):
+    (tmp_path / "a.mp4").write_bytes(b"video")
+    read(tmp_path, RIGHT)
+    (said,) = caplog.messages
+    assert said.startswith(f"2 of 3 files are missing, e.g. {tmp_path / 'b.mp4'}")
+
+
+def test_labels_that_commas_separate_are_not_blamed_on_a_split_column(tmp_path: Path):
+    told = refusal(tmp_path, 'path,labels\na.mp4,"run,jump"\nb.mp4,"run,fly"\n')
+    assert "2 videos of 2 classes cannot be split so that val has one" in told
+    assert "separated by ';' (" in told
+    assert "labels.csv, line 2 has ('run,jump',)" in told
+
+
 def test_cells_are_tidied(tmp_path: Path):
     manifest = read(
         tmp_path, "split,labels,path\n train , run ; jump ;; run,./a.mp4\nval,run,b//b.mp4\ntest,run,c.mp4\n"
