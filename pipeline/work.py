@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import BadInput
+
 
 def fingerprint(*parts: Any) -> str:
     """A hash of plain values (whatever JSON can hold), the same on every machine: 32 hexadecimal digits."""
@@ -32,12 +34,18 @@ def aside(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` that becomes `path` (a file or a folder) when the block ends well.
 
     If the block raises, the temporary is deleted and an existing `path` stays as it was.
+
+    Raises:
+        BadInput: a file would take the place of a folder, or a folder that of a file; both stay as they were.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
     remove(temporary)  # of a run that was killed
     try:
         yield temporary
+        if path.exists() and path.is_dir() != temporary.is_dir():
+            there, made = ("folder", "file") if path.is_dir() else ("file", "folder")
+            raise BadInput(f"{path} is a {there}, and a {made} would take its place. Name another, or delete it first.")
         if path.is_dir():
             shutil.rmtree(path)
         temporary.replace(path)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline import work
+from pipeline.errors import BadInput
 
 ROOT = Path(__file__).parents[1]
 
@@ -65,6 +66,30 @@ def test_a_folder_whose_making_fails_leaves_the_old_one(tmp_path: Path):
         interrupted()
 
     assert names(tmp_path / "out") == ["old"]
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("old")
+
+    with pytest.raises(BadInput, match="out is a folder, and a file would take its place"):
+        work.write_text(tmp_path / "out", "new")
+
+    assert (tmp_path / "out" / "old").read_text() == "old"
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_folder_never_takes_the_place_of_a_file(tmp_path: Path):
+    (tmp_path / "out").write_text("old")
+
+    with (
+        pytest.raises(BadInput, match="out is a file, and a folder would take its place"),
+        work.aside(tmp_path / "out") as partial,
+    ):
+        partial.mkdir()
+
+    assert (tmp_path / "out").read_text() == "old"
     assert names(tmp_path) == ["out"]
 
 
