@@ -110,11 +110,8 @@ class ResumeState:
         return _read(self.folder / BEST)
 
     def forget(self) -> None:
-        """Delete everything, at once: a kill meanwhile leaves no folder that looks like a damaged state."""
-        hidden = self.folder.with_name(f".{self.folder.name}.partial")
-        work.remove(hidden)
-        self.folder.replace(hidden)
-        work.remove(hidden)
+        """Delete everything, at once: half of it would look like a damaged state."""
+        work.remove_at_once(self.folder)
 
     def others(self) -> list[Path]:
         """States of the same model that belong to other settings, code or data, and are not gone on from."""

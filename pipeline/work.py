@@ -88,6 +88,14 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def remove_at_once(folder: Path) -> None:
+    """Delete a folder: a kill meanwhile leaves no part of it under its name."""
+    hidden = folder.with_name(f".{folder.name}.partial")
+    remove(hidden)
+    folder.replace(hidden)
+    remove(hidden)
+
+
 @contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
     """A folder inside `parent` that is gone when the block ends."""

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import torch
 from torch import nn
 
 from pipeline import blocks, clips, devices, inference, metrics, training, views
-from pipeline.checkpoint import Checkpoint
+from pipeline.checkpoint import FILE, Checkpoint
 from pipeline.clips import VideoViews
 from pipeline.errors import BadInput
 from pipeline.inference import Predictor
@@ -323,22 +324,81 @@ def test_a_model_whose_predictions_are_there_is_not_scored_again(trained, tmp_pa
     assert seen == {"net", "other"}, "other views are another matter"
 
 
+def folder_of(trained, tmp_path, monkeypatch, name: str, **machine) -> Path:
+    """Where the blocks of a run of `infer` lie, which scores nothing."""
+    with monkeypatch.context() as patch:
+        kill_after(patch, 0, Killed())
+        with pytest.raises(Killed):
+            infer(trained, tmp_path / "out", name, {name: BOTH[name]}, **machine)
+    (folder,) = (tmp_path / "work/infer").glob(f"{name}-*")
+    return folder
+
+
+def scored_models(monkeypatch) -> list[str]:
+    """The model of every video that is scored from now on."""
+    seen = []
+    original = Predictor.score
+    monkeypatch.setattr(Predictor, "score", lambda self, *a: seen.append(self.name) or original(self, *a))
+    return seen
+
+
 def test_a_model_that_another_run_is_at_is_left_to_it(trained, tmp_path, monkeypatch):
-    held = []
-    original = blocks.hold
+    seen = scored_models(monkeypatch)
+    with blocks.hold(folder_of(trained, tmp_path, monkeypatch, "other")):
+        infer(trained, tmp_path / "out", "net", BOTH)
+    assert set(seen) == {"net"}
 
-    def hold(folder, *, wait):
-        held.append((folder.name.split("-")[0], wait))
-        return original(folder, wait=wait)
 
-    monkeypatch.setattr(blocks, "hold", hold)
-    seen = set()
-    score = Predictor.score
-    monkeypatch.setattr(Predictor, "score", lambda self, *a: seen.add(self.name) or score(self, *a))
-    monkeypatch.setattr(blocks, "_locked", lambda descriptor: held[-1][0] != "other")
+def test_a_run_waits_for_another_that_is_at_its_model(trained, whole, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    folder, scored = folder_of(trained, tmp_path, monkeypatch, "net"), scored_models(monkeypatch)
+    pauses = []
+    with ExitStack() as other:
+        assert other.enter_context(blocks.hold(folder))
+
+        def pause(seconds):
+            pauses.append((seconds, len(scored)))
+            if len(pauses) == 3:
+                other.close()
+
+        monkeypatch.setattr(inference.time, "sleep", pause)
+        assert_same_files(whole, infer(trained, tmp_path / "out"))
+    assert pauses == [(inference.PAUSE, 0)] * 3
+    assert caplog.text.count("waiting for another run") == 1
+
+
+def test_a_model_that_is_done_before_its_lock_is_had_is_not_scored_twice(trained, tmp_path, monkeypatch):
+    """The other model's own stage ends while this one waits for nothing more than its lock."""
+    original, seen = inference._hold, scored_models(monkeypatch)
+
+    def late(job, held, fabric, *, wait):
+        if job.predictor.name == "other":
+            with monkeypatch.context() as patch:
+                patch.setattr(inference, "_hold", original)
+                infer(trained, tmp_path / "out", "other", {"other": BOTH["other"]})
+            seen.clear()
+        return original(job, held, fabric, wait=wait)
+
+    monkeypatch.setattr(inference, "_hold", late)
     infer(trained, tmp_path / "out", "net", BOTH)
-    assert held == [("net", True), ("other", False)]
-    assert seen == {"net"}
+    assert set(seen) == {"net"}
+    assert not any((tmp_path / "work/infer").iterdir())
+
+
+@pytest.mark.parametrize("other", ["weights", "videos"])
+def test_predictions_of_other_weights_or_videos_are_made_anew(trained, tmp_path, monkeypatch, other):
+    models, corpus = trained
+    infer(trained, tmp_path / "out", "other", {"other": BOTH["other"]})
+    manifest = corpus[0]
+    if other == "weights":
+        shutil.copytree(models, tmp_path / "models")
+        shutil.copy(models / "net" / FILE, tmp_path / "models" / "other" / FILE)
+        models = tmp_path / "models"
+    else:  # as many
+        manifest = Manifest(manifest.table.iloc[::-1].reset_index(drop=True), manifest.classes)
+    seen = scored_models(monkeypatch)
+    infer((models, corpus), tmp_path / "out", "net", BOTH, corpus=manifest)
+    assert seen.count("other") == 38
 
 
 def test_a_broken_companion_does_not_stop_the_stage(trained, whole, tmp_path, caplog):
