@@ -431,6 +431,39 @@ def test_two_processes_write_the_files_of_one(trained, whole, tmp_path, launcher
     assert_same_files(whole, tmp_path / "out/net")
 
 
+def two_processes(folder: str | Path, out: Path, *names: str, **machine) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(SCRIPT), str(folder), str(out), json.dumps({"devices": 2} | machine), *names]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slow
+def test_nodes_that_do_not_share_the_scratch_folder_are_refused(trained, tmp_path):
+    scratch = tmp_path / "work-{rank}"
+    done = two_processes(trained[0].parent, tmp_path / "out", scratch=str(scratch))
+    assert done.returncode
+    assert "machine.scratch must name a folder that all nodes share" in done.stderr
+
+    (folder,) = (tmp_path / "work-0/infer").glob("net-*")  # a lock was left on both, and blocks on one
+    other = tmp_path / "work-1/infer" / folder.name
+    shutil.copytree(folder, other)
+    np.save(other / "000000.npy", np.zeros((16, 13, 3), np.float16))
+    done = two_processes(trained[0].parent, tmp_path / "out", scratch=str(scratch))
+    assert done.returncode
+    assert "machine.scratch must name a folder that all nodes share" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_companion_that_one_process_does_not_see_is_left_out_by_all(trained, whole, tmp_path):
+    for rank in (0, 1):
+        shutil.copytree(trained[0].parent, tmp_path / f"node-{rank}")
+    shutil.rmtree(tmp_path / "node-1/models/other")
+    done = two_processes(tmp_path / "node-{rank}", tmp_path / "out", "net", "other")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert_same_files(whole, tmp_path / "out/net")
+    assert not any((tmp_path / "work/infer").iterdir())
+
+
 def test_other_classes_than_those_of_the_model_are_refused(trained, tmp_path):
     models, (manifest, store, statistics) = trained
     others = ClassStatistics(("x", "y", "z"), statistics.counts, statistics.videos)
