@@ -8,7 +8,6 @@ from them. One run at a time writes them, which a lock sees to; its processes ea
 import fcntl
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +15,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-import pipeline
 from pipeline import work
 from pipeline.errors import BadInput
 
@@ -122,18 +120,6 @@ def hold(folder: Path) -> Iterator[bool]:
 def is_held(folder: Path) -> bool:
     """Whether this process sees the lock that the first one holds."""
     return (folder / LOCK).is_file()
-
-
-def code(arch: str) -> dict[str, str]:
-    """The hashes of the code that this process runs for a model of architecture `arch`.
-
-    They do not depend on which other models it runs: all layers count, and of the models this one.
-    """
-    root = Path(pipeline.__file__).parent
-    loaded = [root / f"{name.partition('.')[2]}.py" for name in sys.modules if name.startswith("pipeline.")]
-    files = {file for file in loaded if file.is_file()}  # of folders, none
-    files |= {*root.glob("layers/*.py"), root / "models" / f"{arch}.py"}
-    return {file.relative_to(root).as_posix(): work.file_hash(file) for file in sorted(files)}
 
 
 def folder_of(scratch: Path, model: str, *parts: Any) -> Path:

@@ -22,7 +22,7 @@ from lightning_fabric import Fabric
 from torch import nn
 from tqdm import tqdm
 
-from pipeline import blocks, catalog, devices, interruption, params, predictions, views, work
+from pipeline import blocks, catalog, code, devices, interruption, params, predictions, views, work
 from pipeline.blocks import Blocks
 from pipeline.checkpoint import FILE, Checkpoint
 from pipeline.clips import ClipConfig, Cut, Look, SeenVideos, by_size
@@ -141,7 +141,7 @@ def run(
         predictor.check(corpus.classes)
         folder = blocks.folder_of(
             Path(on.scratch), predictor.name, predictor.meta, predictor.exact, predictor.grid.describe(), data,
-            blocks.code(predictor.meta["arch"]),
+            code.files(predictor.meta["arch"]), code.versions(),
         )  # fmt: skip
         return Job(predictor, Blocks(folder, len(videos), (len(predictor.grid), len(corpus.classes))))
 

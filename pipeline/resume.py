@@ -7,7 +7,6 @@ ever goes on from it; it is written aside and renamed, and deleted when training
 import glob
 import json
 import math
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pipeline import work
+from pipeline import code, work
 from pipeline.errors import BadInput
 
 
@@ -49,7 +48,7 @@ class ResumeState:
 
     def __init__(self, scratch: Path, name: str, recipe: dict[str, Any], every: float, *, writes: bool = True) -> None:
         self.name = name
-        self.folder = scratch / "train" / f"{name}-{work.fingerprint(recipe, _code())}"
+        self.folder = scratch / "train" / f"{name}-{work.fingerprint(recipe, code.files(recipe['arch']))}"
         self.every, self.writes = every, writes
         self.saved = time.monotonic()
 
@@ -174,17 +173,3 @@ def _read(path: Path) -> dict[str, Tensor]:
             f"The resume state {path} cannot be read ({error}). Put it back, or delete {path.parent} to start from the "
             "first step."
         ) from error
-
-
-TALK = {f"pipeline.{name}" for name in ("curves", "compose", "errors", "interruption", "stopwatch")}
-"""Code that computes nothing: a change of it lets a run go on."""
-
-
-def _code() -> str:
-    """A hash of the pipeline's code that this process runs: another code never resumes an old state."""
-    files = {
-        name: work.file_hash(Path(module.__file__))
-        for name, module in sorted(sys.modules.items())
-        if name.startswith("pipeline.") and name not in TALK and module.__file__
-    }
-    return work.fingerprint(files)

@@ -8,7 +8,6 @@ that was killed and resumed ends with the same bytes as one that was not.
 most `machine.clips_per_device`, and the gradient is that of the mean over the whole batch.
 """
 
-import importlib.metadata
 import logging
 import math
 import signal
@@ -23,7 +22,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline import devices, interruption, metrics, mixing, optim, params, work
+from pipeline import code, devices, interruption, metrics, mixing, optim, params, work
 from pipeline.checkpoint import Checkpoint
 from pipeline.clips import TrainingClips, VideoViews
 from pipeline.curves import Curves
@@ -43,8 +42,6 @@ from pipeline.views import View, ViewGrid
 
 log = logging.getLogger(__name__)
 
-VERSIONS = ("torchvision", "timm", "numpy", "simplejpeg")
-"""Libraries besides PyTorch whose version a recipe records: they touch pixels or weights."""
 STARVED = 0.2
 """Share of the time spent waiting for data above which a remedy is named."""
 
@@ -368,5 +365,5 @@ def _recipe(config: ModelConfig, manifest: Manifest, store: FrameStore, statisti
             "labels": labels,
             "statistics": work.fingerprint(statistics.counts.tolist()),
         },
-        "versions": {"torch": torch.__version__} | {name: importlib.metadata.version(name) for name in VERSIONS},
+        "versions": code.versions(),
     }

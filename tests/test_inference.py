@@ -17,7 +17,7 @@ import tiny
 import torch
 from torch import nn
 
-from pipeline import blocks, clips, devices, inference, metrics, training, views
+from pipeline import blocks, clips, code, devices, inference, metrics, training, views
 from pipeline.checkpoint import FILE, Checkpoint
 from pipeline.clips import VideoViews
 from pipeline.errors import BadInput
@@ -208,6 +208,14 @@ def kill_after(monkeypatch, videos: int, how: Exception | int) -> None:
     monkeypatch.setattr(Predictor, "score", score)
 
 
+def scored_models(monkeypatch) -> list[str]:
+    """The model of every video that is scored from now on."""
+    seen = []
+    original = Predictor.score
+    monkeypatch.setattr(Predictor, "score", lambda self, *a: seen.append(self.name) or original(self, *a))
+    return seen
+
+
 @pytest.mark.parametrize("videos", [0, 15, 16, 32, 37])
 def test_a_run_that_was_killed_goes_on_with_the_same_bytes(trained, whole, tmp_path, monkeypatch, videos):
     with monkeypatch.context() as patch:
@@ -251,25 +259,32 @@ def test_a_damaged_block_is_made_again(trained, whole, tmp_path, monkeypatch, ca
     assert "is damaged" in caplog.text
 
 
-@pytest.mark.parametrize("change", ["views", "weights", "code", "precision"])
+MACHINES = {"precision": "bf16", "threads": 2, "views_per_pass": 5}
+
+
+@pytest.mark.parametrize("change", ["views", "weights", "code", "versions", "videos", "frames", *MACHINES])
 def test_another_run_never_goes_on_from_the_blocks_of_this_one(trained, tmp_path, monkeypatch, change):
     with monkeypatch.context() as patch:
         kill_after(patch, 20, Killed())
         with pytest.raises(Killed):
             infer(trained, tmp_path / "out")
     kwargs = {}
-    if change == "views":
+    if change in MACHINES:
+        kwargs[change] = MACHINES[change]
+    elif change == "views":
         kwargs["tests"] = {"net": ViewConfig(clips=2, sides=(36, 32), crop=32)}
     elif change == "weights":
         shutil.copytree(trained[0] / "other", tmp_path / "models" / "net")
         trained = tmp_path / "models", trained[1]
-    elif change == "code":
-        monkeypatch.setattr(blocks, "code", lambda arch: {"inference.py": "another"})
+    elif change == "videos":
+        manifest = trained[1][0]
+        kwargs["corpus"] = Manifest(manifest.table.iloc[::-1].reset_index(drop=True), manifest.classes)
+    elif change == "frames":
+        monkeypatch.setattr(type(trained[1][1]), "content_key", lambda self: "others")
     else:
-        kwargs["precision"] = "bf16"
-    scored = []
-    original = Predictor.score
-    monkeypatch.setattr(Predictor, "score", lambda *a: scored.append(1) or original(*a))
+        changed = {"code": "files", "versions": "versions"}[change]
+        monkeypatch.setattr(code, changed, lambda *_: {"inference.py": "another", "torch": "another"})
+    scored = scored_models(monkeypatch)
     infer(trained, tmp_path / "out", **kwargs)
     assert len(scored) == 38
 
@@ -332,14 +347,6 @@ def folder_of(trained, tmp_path, monkeypatch, name: str, **machine) -> Path:
             infer(trained, tmp_path / "out", name, {name: BOTH[name]}, **machine)
     (folder,) = (tmp_path / "work/infer").glob(f"{name}-*")
     return folder
-
-
-def scored_models(monkeypatch) -> list[str]:
-    """The model of every video that is scored from now on."""
-    seen = []
-    original = Predictor.score
-    monkeypatch.setattr(Predictor, "score", lambda self, *a: seen.append(self.name) or original(self, *a))
-    return seen
 
 
 def test_a_model_that_another_run_is_at_is_left_to_it(trained, tmp_path, monkeypatch):
