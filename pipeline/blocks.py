@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -35,6 +35,11 @@ class Blocks:
 
     def __init__(self, folder: Path, videos: int, shape: tuple[int, int]) -> None:
         self.folder, self.videos, self.shape = folder, videos, shape
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a block to go on from."""
+        return any(self.folder.glob("*.npy"))
 
     def __len__(self) -> int:
         """The number of blocks."""
@@ -120,11 +125,6 @@ def hold(folder: Path) -> Iterator[bool]:
 def is_held(folder: Path) -> bool:
     """Whether this process sees the lock that the first one holds."""
     return (folder / LOCK).is_file()
-
-
-def folder_of(scratch: Path, model: str, *parts: Any) -> Path:
-    """The folder of a model's blocks; `parts` are plain values."""
-    return scratch / "infer" / f"{model}-{work.fingerprint(*parts)}"
 
 
 def _locked(file: BinaryIO) -> bool:

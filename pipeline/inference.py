@@ -139,15 +139,21 @@ def run(
         predictor = Predictor(weights, config, fabric, on)
         predictor.check(statistics.classes)
         predictor.check(corpus.classes)
-        folder = blocks.folder_of(
-            Path(on.scratch), predictor.name, predictor.meta, predictor.exact, predictor.grid.describe(), data,
-            code.files(predictor.meta["arch"]), code.versions(),
+        folder = work.folder_of(
+            Path(on.scratch) / "infer", predictor.name, predictor.meta, predictor.exact, predictor.grid.describe(),
+            data, code.files(predictor.meta["arch"]), code.versions(),
         )  # fmt: skip
         return Job(predictor, Blocks(folder, len(videos), (len(predictor.grid), len(corpus.classes))))
 
     own = job(weights, tests[name])
     if not _agree(own.blocks.folder.name, fabric):
         raise BadInput(f"The processes see different code, frames or weights of {name}. Give all nodes the same.")
+    if not own.blocks.begun and (others := work.others(own.blocks.folder)):
+        log.info(
+            "%s holds unfinished scores of this model with other views, weights, code, versions or data, which do not "
+            "go on: go back to what made them, or delete it.",
+            others[0],
+        )
     with ExitStack() as held:
         _hold(own, held, fabric, wait=True)
         jobs = [own]

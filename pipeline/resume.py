@@ -4,7 +4,6 @@ The state lies in the scratch folder under the fingerprint of the recipe, the da
 ever goes on from it; it is written aside and renamed, and deleted when training ends.
 """
 
-import glob
 import json
 import math
 import time
@@ -47,8 +46,7 @@ class ResumeState:
     """
 
     def __init__(self, scratch: Path, name: str, recipe: dict[str, Any], every: float, *, writes: bool = True) -> None:
-        self.name = name
-        self.folder = scratch / "train" / f"{name}-{work.fingerprint(recipe, code.files(recipe['arch']))}"
+        self.folder = work.folder_of(scratch / "train", name, recipe, code.files(recipe["arch"]))
         self.every, self.writes = every, writes
         self.saved = time.monotonic()
 
@@ -111,11 +109,6 @@ class ResumeState:
     def forget(self) -> None:
         """Delete everything, at once: half of it would look like a damaged state."""
         work.remove_at_once(self.folder)
-
-    def others(self) -> list[Path]:
-        """States of the same model that belong to other settings, code or data, and are not gone on from."""
-        found = self.folder.parent.glob(f"{glob.escape(self.name)}-*")
-        return sorted(path for path in found if len(path.name) == len(self.folder.name) and path != self.folder)
 
     def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
         tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}

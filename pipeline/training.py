@@ -172,7 +172,7 @@ class _Run:
         self.first_step = progress.step
         if progress.step:
             _say(f"resuming at {self.where(progress)}")
-        elif others := self.state.others():
+        elif others := work.others(self.state.folder):
             _say(
                 f"{others[0]} holds an unfinished training of this model with other settings, code, versions or data, "
                 "which does not go on: go back to what made it, or delete it."

@@ -4,6 +4,7 @@ A piece of work is kept in the scratch folder under the fingerprint of all that 
 killed finds its finished pieces again; a stage whose input changed does not find them, because the name differs.
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -27,6 +28,18 @@ def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_of(parent: Path, name: str, *parts: Any) -> Path:
+    """Where unfinished work of this name lies that is made from `parts`."""
+    return parent / f"{name}-{fingerprint(*parts)}"
+
+
+def others(folder: Path) -> list[Path]:
+    """The folders that differ from one of `folder_of` in the fingerprint alone: nothing goes on from them."""
+    length = len(fingerprint())
+    found = folder.parent.glob(glob.escape(folder.name[:-length]) + "?" * length)
+    return sorted(set(found) - {folder})
 
 
 @contextmanager

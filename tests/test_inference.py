@@ -263,7 +263,7 @@ MACHINES = {"precision": "bf16", "threads": 2, "views_per_pass": 5}
 
 
 @pytest.mark.parametrize("change", ["views", "weights", "code", "versions", "videos", "frames", *MACHINES])
-def test_another_run_never_goes_on_from_the_blocks_of_this_one(trained, tmp_path, monkeypatch, change):
+def test_another_run_never_goes_on_from_the_blocks_of_this_one(trained, tmp_path, monkeypatch, caplog, change):
     with monkeypatch.context() as patch:
         kill_after(patch, 20, Killed())
         with pytest.raises(Killed):
@@ -284,9 +284,12 @@ def test_another_run_never_goes_on_from_the_blocks_of_this_one(trained, tmp_path
     else:
         changed = {"code": "files", "versions": "versions"}[change]
         monkeypatch.setattr(code, changed, lambda *_: {"inference.py": "another", "torch": "another"})
+    (old,) = (tmp_path / "work/infer").iterdir()
     scored = scored_models(monkeypatch)
+    caplog.set_level("INFO")
     infer(trained, tmp_path / "out", **kwargs)
     assert len(scored) == 38
+    assert f"{old} holds unfinished scores of this model with other" in caplog.text
 
 
 def test_mixed_precision_is_used_where_the_machine_says_so(trained):

@@ -117,6 +117,16 @@ def test_the_order_of_keys_does_not_change_a_fingerprint():
     assert work.fingerprint({"a": 1, "b": {"c": 2, "d": 3}}) == work.fingerprint({"b": {"d": 3, "c": 2}, "a": 1})
 
 
+def test_other_work_of_the_same_name_is_found_and_of_another_is_not(tmp_path: Path):
+    own = work.folder_of(tmp_path, "net[1]", 1)
+    assert own == tmp_path / f"net[1]-{hashlib.sha256(b'[1]').hexdigest()[:32]}"
+    twins = [work.folder_of(tmp_path, "net[1]", number) for number in (2, 3)]
+    for folder in [own, *twins, *(work.folder_of(tmp_path, name, 1) for name in ("net1", "net[1]-b", "n", "net[1"))]:
+        folder.mkdir()
+    (tmp_path / f".{own.name}.partial").mkdir()
+    assert work.others(own) == sorted(twins)
+
+
 @pytest.mark.parametrize("other", [[1, 3], [2, 1], [1, 2, None], ["1", 2], [[1, 2]], [1, 2.5], []])
 def test_another_value_gives_another_fingerprint(other: list[Any]):
     assert work.fingerprint(*other) != work.fingerprint(1, 2)
@@ -184,6 +194,22 @@ def test_removing_a_link_to_a_folder_spares_the_folder(tmp_path: Path):
 
     assert names(tmp_path) == ["folder"]
     assert names(tmp_path / "folder") == ["file"]
+
+
+def test_a_folder_is_removed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = tmp_path / "work"
+    for killed in (True, False):
+        folder.mkdir()
+        (folder / "file").touch()
+        with monkeypatch.context() as patch:
+            if killed:
+                patch.setattr(work.shutil, "rmtree", lambda path: interrupted())
+                with pytest.raises(KeyboardInterrupt):
+                    work.remove_at_once(folder)
+                assert not folder.exists()
+            else:
+                work.remove_at_once(folder)
+    assert names(tmp_path) == [], "what the killed one has left is gone, too"
 
 
 def test_a_temporary_folder_is_gone_after_a_failure(tmp_path: Path):
