@@ -89,17 +89,30 @@ class Predictor:
             raise BadInput(f"Model {self.name} was trained on other classes. `dvc repro` trains it anew.")
 
     def score(self, frames: Mapping[int, torch.Tensor], cuts: Sequence[Cut]) -> np.ndarray:
-        """The logits of every view of a video, float16 (K, C); equal cuts are computed once."""
+        """The logits of every view of a video, float16 (K, C); equal cuts are computed once.
+
+        Raises:
+            BadInput: a pass does not fit into the device's memory.
+        """
         distinct = list(dict.fromkeys(cuts))
         logits = np.empty((len(distinct), len(self.checkpoint.classes)), np.float16)
         with torch.inference_mode(), self.fabric.autocast():
             for size, places in by_size(distinct).items():
                 most = self.most or max(1, PIXELS // (self.clip.sampler.frames * size * size))
                 for part in (places[start : start + most] for start in range(0, len(places), most)):
-                    clips = torch.stack([distinct[place].of(frames) for place in part])
-                    logits[part] = self.network(normalise(clips, self.checkpoint.input)).float().cpu().numpy()
+                    logits[part] = self._forward([distinct[place] for place in part], frames)
         place_of = {cut: place for place, cut in enumerate(distinct)}
         return logits[[place_of[cut] for cut in cuts]]
+
+    def _forward(self, cuts: Sequence[Cut], frames: Mapping[int, torch.Tensor]) -> np.ndarray:
+        try:
+            clips = torch.stack([cut.of(frames) for cut in cuts])
+            return self.network(normalise(clips, self.checkpoint.input)).float().cpu().numpy()
+        except torch.OutOfMemoryError as error:
+            raise BadInput(
+                f"Model {self.name}: a pass of {len(cuts)} views does not fit into the memory of the device. Set a "
+                f"smaller machine.views_per_pass in conf/config.yaml (then `make params`). {error}"
+            ) from error
 
 
 @dataclass
@@ -210,8 +223,8 @@ def score(jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric:
                 break
             done += int(busy)
             left = clock((total - done) * watch.elapsed / done)
+            bar.set_postfix(waiting=f"{watch.share:.0%}", left=left, refresh=False)  # `update` does, now and then
             bar.update(int(busy))
-            bar.set_postfix(waiting=f"{watch.share:.0%}", left=left)
     fabric.barrier()  # all have written before any reads
     if done and fabric.is_global_zero:
         _tell(jobs, done, watch)
@@ -242,15 +255,31 @@ def file_hash(folder: Path) -> str:
 
 
 class _Rows:
-    """The scores of the block that each job is at, on their way to its file."""
+    """The scores of the block that each job is at, on their way to its file.
+
+    The first job is the stage's own. Another that fails is left to its own stage; no collective waits for it.
+    """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.jobs = jobs
+        self.failed: set[int] = set()
         self.block: list[int | None] = [None] * len(jobs)
         self.rows: list[list[np.ndarray]] = [[] for _ in jobs]
 
     def add(self, number: int, video: int, frames: Mapping[int, torch.Tensor], cuts: Sequence[Cut]) -> None:
         """Score a video, and write its block if it was the last of it."""
+        if number in self.failed:
+            return
+        try:
+            self._add(number, video, frames, cuts)
+        except Exception as error:
+            if number == 0:
+                raise
+            log.warning("without %s, which fails: %s", self.jobs[number].predictor.name, error)
+            self.failed.add(number)
+            self.block[number] = None
+
+    def _add(self, number: int, video: int, frames: Mapping[int, torch.Tensor], cuts: Sequence[Cut]) -> None:
         job = self.jobs[number]
         block = video // blocks.SIZE
         if self.block[number] is None:
@@ -299,7 +328,7 @@ def _companion(job: Callable[[Path, ViewConfig], Job], weights: Path, config: Vi
     made = None
     try:
         made = job(weights, config)
-    except BadInput as error:  # its own stage will say so again, and fail
+    except (BadInput, torch.OutOfMemoryError) as error:  # its own stage will say so again, and fail
         log.info("without %s: %s", weights.name, error)
     return made if _agree(made and made.blocks.folder.name, fabric) else None
 

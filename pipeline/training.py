@@ -219,6 +219,7 @@ class _Run:
                     clips_s=f"{rate * train.batch:.0f}",
                     waiting=f"{watch.share:.0%}",
                     left=clock((self.total_steps - progress.step) / rate),
+                    refresh=False,  # `update` does, now and then
                 )
                 bar.update()
                 yield loss

@@ -421,6 +421,50 @@ def test_a_broken_companion_does_not_stop_the_stage(trained, whole, tmp_path, ca
     assert "without other:" in caplog.text
 
 
+def test_a_companion_that_fails_while_it_scores_does_not_stop_the_stage(trained, whole, tmp_path, monkeypatch, caplog):
+    original, seen = Predictor.score, []
+
+    def score(self, *arguments):
+        seen.append(self.name)
+        if seen.count("other") == 20 and self.name == "other":
+            raise RuntimeError("no such kernel")
+        return original(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Predictor, "score", score)
+        assert_same_files(whole, infer(trained, tmp_path / "out", "net", BOTH))
+    assert (seen.count("net"), seen.count("other")) == (38, 20)
+    assert "without other, which fails: no such kernel" in caplog.text
+
+    alone = infer(trained, tmp_path / "alone" / "out", "other", {"other": BOTH["other"]})
+    seen = scored_models(monkeypatch)
+    assert_same_files(alone, infer(trained, tmp_path / "out", "other", {"other": BOTH["other"]}))
+    assert len(seen) == 38 - 16, "its finished block is kept, and no other"
+
+
+def test_the_own_model_that_fails_ends_the_stage(trained, tmp_path, monkeypatch):
+    kill_after(monkeypatch, 2, RuntimeError("no such kernel"))
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        infer(trained, tmp_path / "out", "net", {"net": VIEWS})
+
+
+def test_a_pass_that_does_not_fit_names_the_setting(trained, monkeypatch):
+    chosen = predictor(trained, views_per_pass=5)
+
+    def full(module, inputs):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    chosen.network.register_forward_pre_hook(full)
+    with pytest.raises(BadInput, match=r"Model net: a pass of 5 views .*machine.views_per_pass.*allocate 2 GiB"):
+        scores_of(chosen, trained[1][1], "val0")
+
+
+def test_the_progress_bar_is_not_drawn_for_every_video(trained, tmp_path, monkeypatch):
+    drawn = tiny.bars_drawn(monkeypatch, inference)
+    infer(trained, tmp_path / "out")
+    assert 0 < len(drawn) < 5
+
+
 def launched(processes: int, *arguments: str) -> list[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

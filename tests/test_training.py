@@ -133,6 +133,12 @@ def test_the_resume_state_is_gone_when_training_ends(tmp_path):
     assert list((tmp_path / "out-work" / "train").iterdir()) == []
 
 
+def test_the_progress_bar_is_not_drawn_at_every_step(tmp_path, monkeypatch):
+    drawn = tiny.bars_drawn(monkeypatch, training)
+    fit(tmp_path, "out", tiny.model(epochs=1, batch=1))
+    assert 0 < len(drawn) < 8, "there are 8 steps"
+
+
 class Killed(Exception):
     pass
 
