@@ -3,6 +3,7 @@
 import fcntl
 import os
 import signal
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +93,14 @@ def test_forgetting_leaves_nothing(tmp_path):
     with blocks.hold(found.folder):
         found.forget()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_scores_take_the_memory_of_a_block(tmp_path):
+    found = Blocks(tmp_path / "net-0", videos=160, shape=(100, 1000))
+    for number in range(len(found)):
+        found.write(number, np.full((16, 100, 1000), number, np.float16))
+    tracemalloc.start()
+    assert [int(scores[0, 0]) for scores in found.scores()] == [number for number in range(10) for _ in range(16)]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3 * 16 * 100 * 1000 * 2, "of ten blocks"
