@@ -1,8 +1,8 @@
 """Finished scores of a model, block of videos by block, until the stage that they are for has them all.
 
 They lie in the scratch folder under the fingerprint of all that they are made from, so that a run that was killed goes
-on after its last finished block, a polite end loses nothing, and no other checkpoint, view, video or code ever goes on
-from them. One run at a time writes them, which a lock sees to; its processes each write blocks of their own.
+on after its last finished block, a polite end loses nothing, and no other checkpoint, view, video, code or version ever
+goes on from them. One run at a time writes them, which a lock sees to; its processes each write blocks of their own.
 """
 
 import fcntl
