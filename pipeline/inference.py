@@ -8,9 +8,11 @@ Broken videos are not skipped: they are answered with the prior.
 
 import logging
 import signal
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from lightning_fabric import Fabric
 from torch import nn
 from tqdm import tqdm
 
-from pipeline import blocks, catalog, devices, interruption, params, predictions, views, work
+from pipeline import blocks, catalog, code, devices, interruption, params, predictions, views, work
 from pipeline.blocks import Blocks
 from pipeline.checkpoint import FILE, Checkpoint
 from pipeline.clips import ClipConfig, Cut, Look, SeenVideos, by_size
@@ -28,7 +30,7 @@ from pipeline.errors import BadInput
 from pipeline.interruption import Stopped
 from pipeline.loader import loader
 from pipeline.machine import Machine
-from pipeline.predictions import PredictionTable, ViewScores
+from pipeline.predictions import PredictionTable
 from pipeline.records import Manifest
 from pipeline.statistics import ClassStatistics
 from pipeline.stopwatch import Stopwatch, clock
@@ -45,6 +47,8 @@ FINAL = views.PROTOCOLS[-1]
 PIXELS = 1 << 24
 """Pixels of a forward pass where machine.views_per_pass is null: 16 views of 16 frames of 256 x 256, which take a
 ResNet some gigabytes."""
+PAUSE = 1.0
+"""Seconds between two looks at whether another run has finished."""
 
 
 @dataclass(frozen=True)
@@ -85,17 +89,30 @@ class Predictor:
             raise BadInput(f"Model {self.name} was trained on other classes. `dvc repro` trains it anew.")
 
     def score(self, frames: Mapping[int, torch.Tensor], cuts: Sequence[Cut]) -> np.ndarray:
-        """The logits of every view of a video, float16 (K, C); equal cuts are computed once."""
+        """The logits of every view of a video, float16 (K, C); equal cuts are computed once.
+
+        Raises:
+            BadInput: a pass does not fit into the device's memory.
+        """
         distinct = list(dict.fromkeys(cuts))
         logits = np.empty((len(distinct), len(self.checkpoint.classes)), np.float16)
         with torch.inference_mode(), self.fabric.autocast():
             for size, places in by_size(distinct).items():
                 most = self.most or max(1, PIXELS // (self.clip.sampler.frames * size * size))
                 for part in (places[start : start + most] for start in range(0, len(places), most)):
-                    clips = torch.stack([distinct[place].of(frames) for place in part])
-                    logits[part] = self.network(normalise(clips, self.checkpoint.input)).float().cpu().numpy()
+                    logits[part] = self._forward([distinct[place] for place in part], frames)
         place_of = {cut: place for place, cut in enumerate(distinct)}
         return logits[[place_of[cut] for cut in cuts]]
+
+    def _forward(self, cuts: Sequence[Cut], frames: Mapping[int, torch.Tensor]) -> np.ndarray:
+        try:
+            clips = torch.stack([cut.of(frames) for cut in cuts])
+            return self.network(normalise(clips, self.checkpoint.input)).float().cpu().numpy()
+        except torch.OutOfMemoryError as error:
+            raise BadInput(
+                f"Model {self.name}: a pass of {len(cuts)} views does not fit into the memory of the device. Set a "
+                f"smaller machine.views_per_pass in conf/config.yaml (then `make params`). {error}"
+            ) from error
 
 
 @dataclass
@@ -122,7 +139,8 @@ def run(
         weights: folder of the model's checkpoint; the others' lie beside it, and so do their predictions beside `out`.
 
     Raises:
-        BadInput: the model does not fit the corpus or its checkpoint, or gives scores that are not finite.
+        BadInput: the model does not fit the corpus or its checkpoint, or gives scores that are not finite; or the
+            processes do not share one scratch folder.
         Stopped: SIGTERM or SIGINT came; all scores so far are kept, and the same call goes on from there.
     """
     fabric = devices.launch(on)
@@ -130,23 +148,36 @@ def run(
     videos = [video for video in manifest.videos if video in store]
     data = [store.content_key(), videos]
 
-    def job(predictor: Predictor) -> Job:
+    def job(weights: Path, config: ViewConfig) -> Job:
+        predictor = Predictor(weights, config, fabric, on)
         predictor.check(statistics.classes)
         predictor.check(corpus.classes)
-        folder = blocks.folder_of(
-            Path(on.scratch), predictor.name, predictor.meta, predictor.exact, predictor.grid.describe(), data,
-            blocks.code(predictor.meta["arch"]),
+        folder = work.folder_of(
+            Path(on.scratch) / "infer", predictor.name, predictor.meta, predictor.exact, predictor.grid.describe(),
+            data, code.files(predictor.meta["arch"]), code.versions(),
         )  # fmt: skip
         return Job(predictor, Blocks(folder, len(videos), (len(predictor.grid), len(corpus.classes))))
 
-    own = job(Predictor(weights, tests[name], fabric, on))
+    own = job(weights, tests[name])
+    if not _agree(own.blocks.folder.name, fabric):
+        raise BadInput(f"The processes see different code, frames or weights of {name}. Give all nodes the same.")
+    if not own.blocks.begun and (others := work.others(own.blocks.folder)):
+        log.info(
+            "%s holds unfinished scores of this model with other views, weights, code, versions or data, which do not "
+            "go on: go back to what made them, or delete it.",
+            others[0],
+        )
     with ExitStack() as held:
         _hold(own, held, fabric, wait=True)
         jobs = [own]
         for other in sorted(set(tests) - {name}):
-            companion = _companion(weights.with_name(other), out.with_name(other), tests[other], manifest, fabric, on)
-            if companion and _hold(waiting := job(companion), held, fabric, wait=False):
-                jobs.append(waiting)
+            companion = _companion(job, weights.with_name(other), tests[other], fabric)
+            if not companion or not _hold(companion, held, fabric, wait=False):
+                continue
+            if not _is_done(companion, out.with_name(other), manifest, fabric):
+                jobs.append(companion)
+            elif fabric.is_global_zero:
+                companion.blocks.forget()
         score(jobs, videos, store, fabric, on)
         if fabric.is_global_zero:
             write(own, corpus, store, statistics, out)
@@ -162,7 +193,8 @@ def score(jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric:
         Stopped: SIGTERM or SIGINT came.
     """
     todo = _unfinished(jobs)
-    fabric.barrier()  # all have looked before any writes
+    if not _agree(list(todo.items()), fabric):  # which takes until all have looked: none writes before
+        raise _unshared(jobs[0])
     mine = [item for block in devices.share(list(todo), fabric) for item in todo[block]]
     looks = [(videos[video], [jobs[j].predictor.look for j in who]) for video, who in mine]
     workers = max(1, on.processes // devices.local_processes(fabric))
@@ -191,8 +223,8 @@ def score(jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric:
                 break
             done += int(busy)
             left = clock((total - done) * watch.elapsed / done)
+            bar.set_postfix(waiting=f"{watch.share:.0%}", left=left, refresh=False)  # `update` does, now and then
             bar.update(int(busy))
-            bar.set_postfix(waiting=f"{watch.share:.0%}", left=left)
     fabric.barrier()  # all have written before any reads
     if done and fabric.is_global_zero:
         _tell(jobs, done, watch)
@@ -200,24 +232,15 @@ def score(jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric:
 
 def write(job: Job, corpus: Manifest, store: FrameStore, statistics: ClassStatistics, out: Path) -> None:
     """Write the prediction files of a job whose blocks are finished, and delete the blocks."""
-    scored, predictor = job.blocks.all(), job.predictor
-    if not np.isfinite(scored).all():
-        job.blocks.forget()
-        raise BadInput(f"Model {predictor.name} gives scores that are not finite. Train it anew at a lower lr.")
-    prior = np.log(statistics.prior) - np.log1p(-np.minimum(statistics.prior, 1 - 1e-6))
-    first = 0
+    scored, predictor = _finite(job), job.predictor
     with work.aside(out) as partial:
         partial.mkdir()
         for split in SPLITS:
-            manifest = corpus.split(split)
-            known = np.array([video in store for video in manifest.videos])
-            logits = np.empty((len(manifest), *job.blocks.shape), np.float16)
-            logits[:] = prior
-            logits[known] = scored[first : first + known.sum()]
-            first += known.sum()
-            scores = ViewScores(logits, predictor.grid.describe())
-            predictions.table(manifest, ~known, scores, FINAL, predictor.meta).write(partial / f"{split}.parquet")
-            scores.write(partial, split)
+            broken = np.array([video not in store for video in corpus.split(split).videos], bool)
+            predictions.write_split(
+                partial, split, corpus, broken, islice(scored, int((~broken).sum())), statistics.prior,
+                predictor.grid.describe(), FINAL, predictor.meta,
+            )  # fmt: skip
     job.blocks.forget()
 
 
@@ -232,15 +255,31 @@ def file_hash(folder: Path) -> str:
 
 
 class _Rows:
-    """The scores of the block that each job is at, on their way to its file."""
+    """The scores of the block that each job is at, on their way to its file.
+
+    The first job is the stage's own. Another that fails is left to its own stage; no collective waits for it.
+    """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self.jobs = jobs
+        self.failed: set[int] = set()
         self.block: list[int | None] = [None] * len(jobs)
         self.rows: list[list[np.ndarray]] = [[] for _ in jobs]
 
     def add(self, number: int, video: int, frames: Mapping[int, torch.Tensor], cuts: Sequence[Cut]) -> None:
         """Score a video, and write its block if it was the last of it."""
+        if number in self.failed:
+            return
+        try:
+            self._add(number, video, frames, cuts)
+        except Exception as error:
+            if number == 0:
+                raise
+            log.warning("without %s, which fails: %s", self.jobs[number].predictor.name, error)
+            self.failed.add(number)
+            self.block[number] = None
+
+    def _add(self, number: int, video: int, frames: Mapping[int, torch.Tensor], cuts: Sequence[Cut]) -> None:
         job = self.jobs[number]
         block = video // blocks.SIZE
         if self.block[number] is None:
@@ -267,7 +306,7 @@ def _unfinished(jobs: Sequence[Job]) -> dict[int, list[tuple[int, list[int]]]]:
     """Block -> its videos that lack scores, and the jobs that lack them."""
     todo = {}
     for block in range(len(jobs[0].blocks)):
-        have = [len(job.blocks.rows(block)) for job in jobs]
+        have = [job.blocks.count(block) for job in jobs]
         span = jobs[0].blocks.span(block)
         items = [(v, [j for j, n in enumerate(have) if n <= v - span.start]) for v in span[min(have) :]]
         if items:
@@ -275,32 +314,79 @@ def _unfinished(jobs: Sequence[Job]) -> dict[int, list[tuple[int, list[int]]]]:
     return todo
 
 
-def _companion(
-    weights: Path, out: Path, config: ViewConfig, manifest: Manifest, fabric: Fabric, on: Machine
-) -> Predictor | None:
-    """Another model that is to be scored in the same pass; None where it cannot be, or need not."""
-    if not (weights / FILE).is_file():
-        return None
+def _finite(job: Job) -> Iterator[np.ndarray]:
+    """The scores of every video; those that are not finite are refused, and deleted with all others."""
+    for scores in job.blocks.scores():
+        if not np.isfinite(scores).all():
+            job.blocks.forget()
+            raise BadInput(f"Model {job.predictor.name} gives scores that are not finite. Train it anew at a lower lr.")
+        yield scores
+
+
+def _companion(job: Callable[[Path, ViewConfig], Job], weights: Path, config: ViewConfig, fabric: Fabric) -> Job | None:
+    """Another model that can be scored in the same pass; None where one of the processes cannot load it."""
+    made = None
     try:
-        predictor = Predictor(weights, config, fabric, on)
-        predictor.check(manifest.classes)
-    except BadInput as error:  # its own stage will say so again, and fail
+        made = job(weights, config)
+    except (BadInput, torch.OutOfMemoryError) as error:  # its own stage will say so again, and fail
         log.info("without %s: %s", weights.name, error)
-        return None
+    return made if _agree(made and made.blocks.folder.name, fabric) else None
+
+
+def _is_done(job: Job, out: Path, manifest: Manifest, fabric: Fabric) -> bool:
+    """Whether the predictions of a job that is held lie in `out`. The first process looks for all."""
+    (there,) = devices.add([float(fabric.is_global_zero and _has(out, job.predictor, manifest))], fabric)
+    return there > 0
+
+
+def _has(out: Path, predictor: Predictor, manifest: Manifest) -> bool:
     wanted = {"checkpoint": predictor.meta["checkpoint"], "protocol": FINAL, **predictor.grid.describe()}
     try:
         tables = [PredictionTable.read(out / f"{split}.parquet") for split in SPLITS]
     except BadInput:  # there are none yet
-        return predictor
+        return False
     same = [video for table in tables for video in table.videos] == manifest.videos
-    return None if same and all(wanted.items() <= table.meta.items() for table in tables) else predictor
+    return same and all(wanted.items() <= table.meta.items() for table in tables)
 
 
 def _hold(job: Job, held: ExitStack, fabric: Fabric, *, wait: bool) -> bool:
-    """Keep other runs from a job's blocks; false where one is at them. The first process asks for all."""
-    got = fabric.is_global_zero and held.enter_context(blocks.hold(job.blocks.folder, wait=wait))
-    (holders,) = devices.add([float(got)], fabric)
-    return holders > 0
+    """Keep other runs from a job's blocks; false where one is at them. The first process asks for all.
+
+    None of them waits for another longer than a moment: their collectives have a time limit, and other runs have none.
+    """
+    folder, told = job.blocks.folder, False
+    while True:
+        with ExitStack() as attempt:
+            got = fabric.is_global_zero and attempt.enter_context(blocks.hold(folder))
+            (holders,) = devices.add([float(got)], fabric)
+            if holders:
+                held.enter_context(attempt.pop_all())
+                break
+        if not wait:
+            return False
+        if not told:
+            log.info("waiting for another run that writes %s", folder)
+        told = True
+        time.sleep(PAUSE)
+    (seeing,) = devices.add([float(blocks.is_held(folder))], fabric)
+    if seeing < fabric.world_size:
+        raise _unshared(job)
+    return True
+
+
+def _agree(value: Any, fabric: Fabric) -> bool:
+    """Whether this plain value is the same in all processes: all get the same answer."""
+    number = int(work.fingerprint(value)[:12], 16)
+    (first,) = devices.add([number * fabric.is_global_zero], fabric)
+    (others,) = devices.add([float(number != first)], fabric)
+    return others == 0
+
+
+def _unshared(job: Job) -> BadInput:
+    return BadInput(
+        f"The processes do not see the same files under {job.blocks.folder}: machine.scratch must name a folder that "
+        "all nodes share."
+    )
 
 
 def _predicted(corpus: Manifest) -> Manifest:

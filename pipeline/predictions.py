@@ -12,7 +12,7 @@ recomputed from the other two to the last bit. A broken video holds the class pr
 
 import json
 import runpy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,10 @@ class ViewScores:
         """Write `<split>.views.npy` and the JSON that names its axes."""
         with work.aside(folder / f"{split}.views.npy") as partial, partial.open("wb") as file:
             np.save(file, self.logits)
+        self.describe(folder, split)
+
+    def describe(self, folder: Path, split: str) -> None:
+        """Write the JSON that names the axes."""
         axes = ["video (as in the Parquet file)", "view", "class (as in the Parquet file)"]
         described = {"axes": axes, "value": "logit", "shape": list(self.logits.shape), **self.grid}
         work.write_json(folder / f"{split}.views.json", described)
@@ -183,6 +187,39 @@ def check_rows(videos: Sequence[str], classes: Sequence[str], scores: np.ndarray
             f"{place(row)} (video {videos[row]!r}): the score of {classes[column]!r} is {scores[row, column]}. "
             "Scores must be finite numbers; make the file again."
         )
+
+
+def prior_logits(prior: np.ndarray) -> np.ndarray:
+    """The answer to a broken video: the logits (C,) of the class prior (C,), which may be 1 but not 0."""
+    return np.log(prior) - np.log1p(-np.minimum(prior, 1 - 1e-6))
+
+
+def write_split(
+    folder: Path, split: str, corpus: Manifest, broken: np.ndarray, logits: Iterable[np.ndarray], prior: np.ndarray,
+    grid: Mapping[str, Any], protocol: str, meta: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """Write all files of a split, one video at a time: its logits may be more than memory holds.
+
+    Args:
+        folder: is not in its place yet (`work.aside`).
+        corpus: the videos of this split and of others.
+        broken: bool (V,): which videos of the split hold the prior in every view.
+        logits: finite, (K, C) for each other video, in the order of the split.
+        prior: (C,), see `prior_logits`.
+        grid: `ViewGrid.describe()`.
+        protocol: that of the table.
+    """
+    manifest = corpus.split(split)
+    shape = len(manifest), len(grid["views"]), len(manifest.classes)
+    answer = np.broadcast_to(prior_logits(prior), shape[1:])
+    path, others = folder / f"{split}.views.npy", iter(logits)
+    with path.open("wb") as file:  # and no memory map: on a full disk, writing to one ends the process
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
+        for bad in broken:
+            file.write((answer if bad else next(others)).astype("<f2").tobytes())
+    scores = ViewScores(np.load(path, mmap_mode="r"), grid)
+    scores.describe(folder, split)
+    table(manifest, broken, scores, protocol, meta).write(folder / f"{split}.parquet")
 
 
 if __name__ == "__main__":

@@ -4,10 +4,8 @@ The state lies in the scratch folder under the fingerprint of the recipe, the da
 ever goes on from it; it is written aside and renamed, and deleted when training ends.
 """
 
-import glob
 import json
 import math
-import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pipeline import work
+from pipeline import code, work
 from pipeline.errors import BadInput
 
 
@@ -48,8 +46,7 @@ class ResumeState:
     """
 
     def __init__(self, scratch: Path, name: str, recipe: dict[str, Any], every: float, *, writes: bool = True) -> None:
-        self.name = name
-        self.folder = scratch / "train" / f"{name}-{work.fingerprint(recipe, _code())}"
+        self.folder = work.folder_of(scratch / "train", name, recipe, code.files(recipe["arch"]))
         self.every, self.writes = every, writes
         self.saved = time.monotonic()
 
@@ -110,16 +107,8 @@ class ResumeState:
         return _read(self.folder / BEST)
 
     def forget(self) -> None:
-        """Delete everything, at once: a kill meanwhile leaves no folder that looks like a damaged state."""
-        hidden = self.folder.with_name(f".{self.folder.name}.partial")
-        work.remove(hidden)
-        self.folder.replace(hidden)
-        work.remove(hidden)
-
-    def others(self) -> list[Path]:
-        """States of the same model that belong to other settings, code or data, and are not gone on from."""
-        found = self.folder.parent.glob(f"{glob.escape(self.name)}-*")
-        return sorted(path for path in found if len(path.name) == len(self.folder.name) and path != self.folder)
+        """Delete everything, at once: half of it would look like a damaged state."""
+        work.remove_at_once(self.folder)
 
     def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
         tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
@@ -177,17 +166,3 @@ def _read(path: Path) -> dict[str, Tensor]:
             f"The resume state {path} cannot be read ({error}). Put it back, or delete {path.parent} to start from the "
             "first step."
         ) from error
-
-
-TALK = {f"pipeline.{name}" for name in ("curves", "compose", "errors", "interruption", "stopwatch")}
-"""Code that computes nothing: a change of it lets a run go on."""
-
-
-def _code() -> str:
-    """A hash of the pipeline's code that this process runs: another code never resumes an old state."""
-    files = {
-        name: work.file_hash(Path(module.__file__))
-        for name, module in sorted(sys.modules.items())
-        if name.startswith("pipeline.") and name not in TALK and module.__file__
-    }
-    return work.fingerprint(files)

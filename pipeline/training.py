@@ -8,7 +8,6 @@ that was killed and resumed ends with the same bytes as one that was not.
 most `machine.clips_per_device`, and the gradient is that of the mean over the whole batch.
 """
 
-import importlib.metadata
 import logging
 import math
 import signal
@@ -23,7 +22,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor
 from tqdm import tqdm
 
-from pipeline import devices, interruption, metrics, mixing, optim, params, work
+from pipeline import code, devices, interruption, metrics, mixing, optim, params, work
 from pipeline.checkpoint import Checkpoint
 from pipeline.clips import TrainingClips, VideoViews
 from pipeline.curves import Curves
@@ -43,8 +42,6 @@ from pipeline.views import View, ViewGrid
 
 log = logging.getLogger(__name__)
 
-VERSIONS = ("torchvision", "timm", "numpy", "simplejpeg")
-"""Libraries besides PyTorch whose version a recipe records: they touch pixels or weights."""
 STARVED = 0.2
 """Share of the time spent waiting for data above which a remedy is named."""
 
@@ -175,7 +172,7 @@ class _Run:
         self.first_step = progress.step
         if progress.step:
             _say(f"resuming at {self.where(progress)}")
-        elif others := self.state.others():
+        elif others := work.others(self.state.folder):
             _say(
                 f"{others[0]} holds an unfinished training of this model with other settings, code, versions or data, "
                 "which does not go on: go back to what made it, or delete it."
@@ -222,6 +219,7 @@ class _Run:
                     clips_s=f"{rate * train.batch:.0f}",
                     waiting=f"{watch.share:.0%}",
                     left=clock((self.total_steps - progress.step) / rate),
+                    refresh=False,  # `update` does, now and then
                 )
                 bar.update()
                 yield loss
@@ -368,5 +366,5 @@ def _recipe(config: ModelConfig, manifest: Manifest, store: FrameStore, statisti
             "labels": labels,
             "statistics": work.fingerprint(statistics.counts.tolist()),
         },
-        "versions": {"torch": torch.__version__} | {name: importlib.metadata.version(name) for name in VERSIONS},
+        "versions": code.versions(),
     }

@@ -4,6 +4,7 @@ A piece of work is kept in the scratch folder under the fingerprint of all that 
 killed finds its finished pieces again; a stage whose input changed does not find them, because the name differs.
 """
 
+import glob
 import hashlib
 import json
 import os
@@ -13,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from pipeline.errors import BadInput
 
 
 def fingerprint(*parts: Any) -> str:
@@ -27,17 +30,35 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def folder_of(parent: Path, name: str, *parts: Any) -> Path:
+    """Where unfinished work of this name lies that is made from `parts`."""
+    return parent / f"{name}-{fingerprint(*parts)}"
+
+
+def others(folder: Path) -> list[Path]:
+    """The folders that differ from one of `folder_of` in the fingerprint alone: nothing goes on from them."""
+    length = len(fingerprint())
+    found = folder.parent.glob(glob.escape(folder.name[:-length]) + "?" * length)
+    return sorted(set(found) - {folder})
+
+
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
     """A temporary name beside `path` that becomes `path` (a file or a folder) when the block ends well.
 
     If the block raises, the temporary is deleted and an existing `path` stays as it was.
+
+    Raises:
+        BadInput: a file would take the place of a folder, or a folder that of a file; both stay as they were.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
     remove(temporary)  # of a run that was killed
     try:
         yield temporary
+        if path.exists() and path.is_dir() != temporary.is_dir():
+            there, made = ("folder", "file") if path.is_dir() else ("file", "folder")
+            raise BadInput(f"{path} is a {there}, and a {made} would take its place. Name another, or delete it first.")
         if path.is_dir():
             shutil.rmtree(path)
         temporary.replace(path)
@@ -78,6 +99,14 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def remove_at_once(folder: Path) -> None:
+    """Delete a folder: a kill meanwhile leaves no part of it under its name."""
+    hidden = folder.with_name(f".{folder.name}.partial")
+    remove(hidden)
+    folder.replace(hidden)
+    remove(hidden)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ FILES = sorted(file.relative_to(ROOT) for file in (ROOT / "pipeline").rglob("*.p
 FLOORS = [  # a module imports from the floors below its own, never from its own or above
     "errors",
     "params work pickles interruption stopwatch",
-    "machine catalog tables compose",
+    "machine catalog code tables compose",
     "records ledger",
     "demo_clip calibration confusion drawing provenance loader means",
     "demo frames store sampling views transforms statistics metrics bootstrap mixing ranking layers weights anatomy",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pipeline import clips, params, sampling, store, transforms, views
-from pipeline.clips import ClipConfig, Cut, Look, TrainingClips, VideoViews
+from pipeline.clips import ClipConfig, Cut, Look, SeenVideo, TrainingClips, VideoViews
 from pipeline.errors import BadInput
 from pipeline.loader import EpochSampler, loader
 from pipeline.records import Manifest, VideoRecord
@@ -332,3 +332,16 @@ def test_a_crop_larger_than_the_side_is_refused():
     with pytest.raises(BadInput, match="a crop of 49 pixels does not fit into a short side of 48"):
         params.build(ClipConfig, settings, where="models.tsm.clip")
     assert params.build(ClipConfig, settings | {"crop": 48}, where="models.tsm.clip").centre == Scale(48, 48)
+
+
+def test_pinned_memory_holds_every_frame_under_its_own_scale(monkeypatch):
+    """Without a GPU there is none: a copy stands for it."""
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: pinned.append(self.clone()) or pinned[-1])
+    seen = SeenVideo({32: torch.zeros(2, 3, 32, 40), 36: torch.ones(1, 3, 36, 45)}, ((),))
+    found = seen.pin_memory()
+    assert found.cuts == seen.cuts
+    assert found.frames.keys() == seen.frames.keys()
+    for side, frames in found.frames.items():
+        assert any(frames is tensor for tensor in pinned)
+        assert torch.equal(frames, seen.frames[side])

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ import tiny
 import torch
 from torch import nn
 
-from pipeline import blocks, clips, devices, inference, metrics, training, views
-from pipeline.checkpoint import Checkpoint
+from pipeline import blocks, clips, code, devices, inference, metrics, training, views
+from pipeline.checkpoint import FILE, Checkpoint
 from pipeline.clips import VideoViews
 from pipeline.errors import BadInput
 from pipeline.inference import Predictor
@@ -207,6 +208,14 @@ def kill_after(monkeypatch, videos: int, how: Exception | int) -> None:
     monkeypatch.setattr(Predictor, "score", score)
 
 
+def scored_models(monkeypatch) -> list[str]:
+    """The model of every video that is scored from now on."""
+    seen = []
+    original = Predictor.score
+    monkeypatch.setattr(Predictor, "score", lambda self, *a: seen.append(self.name) or original(self, *a))
+    return seen
+
+
 @pytest.mark.parametrize("videos", [0, 15, 16, 32, 37])
 def test_a_run_that_was_killed_goes_on_with_the_same_bytes(trained, whole, tmp_path, monkeypatch, videos):
     with monkeypatch.context() as patch:
@@ -250,27 +259,37 @@ def test_a_damaged_block_is_made_again(trained, whole, tmp_path, monkeypatch, ca
     assert "is damaged" in caplog.text
 
 
-@pytest.mark.parametrize("change", ["views", "weights", "code", "precision"])
-def test_another_run_never_goes_on_from_the_blocks_of_this_one(trained, tmp_path, monkeypatch, change):
+MACHINES = {"precision": "bf16", "threads": 2, "views_per_pass": 5}
+
+
+@pytest.mark.parametrize("change", ["views", "weights", "code", "versions", "videos", "frames", *MACHINES])
+def test_another_run_never_goes_on_from_the_blocks_of_this_one(trained, tmp_path, monkeypatch, caplog, change):
     with monkeypatch.context() as patch:
         kill_after(patch, 20, Killed())
         with pytest.raises(Killed):
             infer(trained, tmp_path / "out")
     kwargs = {}
-    if change == "views":
+    if change in MACHINES:
+        kwargs[change] = MACHINES[change]
+    elif change == "views":
         kwargs["tests"] = {"net": ViewConfig(clips=2, sides=(36, 32), crop=32)}
     elif change == "weights":
         shutil.copytree(trained[0] / "other", tmp_path / "models" / "net")
         trained = tmp_path / "models", trained[1]
-    elif change == "code":
-        monkeypatch.setattr(blocks, "code", lambda arch: {"inference.py": "another"})
+    elif change == "videos":
+        manifest = trained[1][0]
+        kwargs["corpus"] = Manifest(manifest.table.iloc[::-1].reset_index(drop=True), manifest.classes)
+    elif change == "frames":
+        monkeypatch.setattr(type(trained[1][1]), "content_key", lambda self: "others")
     else:
-        kwargs["precision"] = "bf16"
-    scored = []
-    original = Predictor.score
-    monkeypatch.setattr(Predictor, "score", lambda *a: scored.append(1) or original(*a))
+        changed = {"code": "files", "versions": "versions"}[change]
+        monkeypatch.setattr(code, changed, lambda *_: {"inference.py": "another", "torch": "another"})
+    (old,) = (tmp_path / "work/infer").iterdir()
+    scored = scored_models(monkeypatch)
+    caplog.set_level("INFO")
     infer(trained, tmp_path / "out", **kwargs)
     assert len(scored) == 38
+    assert f"{old} holds unfinished scores of this model with other" in caplog.text
 
 
 def test_mixed_precision_is_used_where_the_machine_says_so(trained):
@@ -323,22 +342,73 @@ def test_a_model_whose_predictions_are_there_is_not_scored_again(trained, tmp_pa
     assert seen == {"net", "other"}, "other views are another matter"
 
 
+def folder_of(trained, tmp_path, monkeypatch, name: str, **machine) -> Path:
+    """Where the blocks of a run of `infer` lie, which scores nothing."""
+    with monkeypatch.context() as patch:
+        kill_after(patch, 0, Killed())
+        with pytest.raises(Killed):
+            infer(trained, tmp_path / "out", name, {name: BOTH[name]}, **machine)
+    (folder,) = (tmp_path / "work/infer").glob(f"{name}-*")
+    return folder
+
+
 def test_a_model_that_another_run_is_at_is_left_to_it(trained, tmp_path, monkeypatch):
-    held = []
-    original = blocks.hold
+    seen = scored_models(monkeypatch)
+    with blocks.hold(folder_of(trained, tmp_path, monkeypatch, "other")):
+        infer(trained, tmp_path / "out", "net", BOTH)
+    assert set(seen) == {"net"}
 
-    def hold(folder, *, wait):
-        held.append((folder.name.split("-")[0], wait))
-        return original(folder, wait=wait)
 
-    monkeypatch.setattr(blocks, "hold", hold)
-    seen = set()
-    score = Predictor.score
-    monkeypatch.setattr(Predictor, "score", lambda self, *a: seen.add(self.name) or score(self, *a))
-    monkeypatch.setattr(blocks, "_locked", lambda descriptor: held[-1][0] != "other")
+def test_a_run_waits_for_another_that_is_at_its_model(trained, whole, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    folder, scored = folder_of(trained, tmp_path, monkeypatch, "net"), scored_models(monkeypatch)
+    pauses = []
+    with ExitStack() as other:
+        assert other.enter_context(blocks.hold(folder))
+
+        def pause(seconds):
+            pauses.append((seconds, len(scored)))
+            if len(pauses) == 3:
+                other.close()
+
+        monkeypatch.setattr(inference.time, "sleep", pause)
+        assert_same_files(whole, infer(trained, tmp_path / "out"))
+    assert pauses == [(inference.PAUSE, 0)] * 3
+    assert caplog.text.count("waiting for another run") == 1
+
+
+def test_a_model_that_is_done_before_its_lock_is_had_is_not_scored_twice(trained, tmp_path, monkeypatch):
+    """The other model's own stage ends while this one waits for nothing more than its lock."""
+    original, seen = inference._hold, scored_models(monkeypatch)
+
+    def late(job, held, fabric, *, wait):
+        if job.predictor.name == "other":
+            with monkeypatch.context() as patch:
+                patch.setattr(inference, "_hold", original)
+                infer(trained, tmp_path / "out", "other", {"other": BOTH["other"]})
+            seen.clear()
+        return original(job, held, fabric, wait=wait)
+
+    monkeypatch.setattr(inference, "_hold", late)
     infer(trained, tmp_path / "out", "net", BOTH)
-    assert held == [("net", True), ("other", False)]
-    assert seen == {"net"}
+    assert set(seen) == {"net"}
+    assert not any((tmp_path / "work/infer").iterdir())
+
+
+@pytest.mark.parametrize("other", ["weights", "videos"])
+def test_predictions_of_other_weights_or_videos_are_made_anew(trained, tmp_path, monkeypatch, other):
+    models, corpus = trained
+    infer(trained, tmp_path / "out", "other", {"other": BOTH["other"]})
+    manifest = corpus[0]
+    if other == "weights":
+        shutil.copytree(models, tmp_path / "models")
+        shutil.copy(models / "net" / FILE, tmp_path / "models" / "other" / FILE)
+        models = tmp_path / "models"
+    else:  # as many
+        manifest = Manifest(manifest.table.iloc[::-1].reset_index(drop=True), manifest.classes)
+    seen = scored_models(monkeypatch)
+    infer((models, corpus), tmp_path / "out", "net", BOTH, corpus=manifest)
+    assert seen.count("other") == 38
 
 
 def test_a_broken_companion_does_not_stop_the_stage(trained, whole, tmp_path, caplog):
@@ -349,6 +419,50 @@ def test_a_broken_companion_does_not_stop_the_stage(trained, whole, tmp_path, ca
     out = infer((models, trained[1]), tmp_path / "out", "net", {**BOTH, "untrained": VIEWS})
     assert_same_files(whole, out)
     assert "without other:" in caplog.text
+
+
+def test_a_companion_that_fails_while_it_scores_does_not_stop_the_stage(trained, whole, tmp_path, monkeypatch, caplog):
+    original, seen = Predictor.score, []
+
+    def score(self, *arguments):
+        seen.append(self.name)
+        if seen.count("other") == 20 and self.name == "other":
+            raise RuntimeError("no such kernel")
+        return original(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Predictor, "score", score)
+        assert_same_files(whole, infer(trained, tmp_path / "out", "net", BOTH))
+    assert (seen.count("net"), seen.count("other")) == (38, 20)
+    assert "without other, which fails: no such kernel" in caplog.text
+
+    alone = infer(trained, tmp_path / "alone" / "out", "other", {"other": BOTH["other"]})
+    seen = scored_models(monkeypatch)
+    assert_same_files(alone, infer(trained, tmp_path / "out", "other", {"other": BOTH["other"]}))
+    assert len(seen) == 38 - 16, "its finished block is kept, and no other"
+
+
+def test_the_own_model_that_fails_ends_the_stage(trained, tmp_path, monkeypatch):
+    kill_after(monkeypatch, 2, RuntimeError("no such kernel"))
+    with pytest.raises(RuntimeError, match="no such kernel"):
+        infer(trained, tmp_path / "out", "net", {"net": VIEWS})
+
+
+def test_a_pass_that_does_not_fit_names_the_setting(trained, monkeypatch):
+    chosen = predictor(trained, views_per_pass=5)
+
+    def full(module, inputs):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    chosen.network.register_forward_pre_hook(full)
+    with pytest.raises(BadInput, match=r"Model net: a pass of 5 views .*machine.views_per_pass.*allocate 2 GiB"):
+        scores_of(chosen, trained[1][1], "val0")
+
+
+def test_the_progress_bar_is_not_drawn_for_every_video(trained, tmp_path, monkeypatch):
+    drawn = tiny.bars_drawn(monkeypatch, inference)
+    infer(trained, tmp_path / "out")
+    assert 0 < len(drawn) < 5
 
 
 def launched(processes: int, *arguments: str) -> list[str]:
@@ -369,6 +483,39 @@ def test_two_processes_write_the_files_of_one(trained, whole, tmp_path, launcher
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     assert_same_files(whole, tmp_path / "out/net")
+
+
+def two_processes(folder: str | Path, out: Path, *names: str, **machine) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(SCRIPT), str(folder), str(out), json.dumps({"devices": 2} | machine), *names]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slow
+def test_nodes_that_do_not_share_the_scratch_folder_are_refused(trained, tmp_path):
+    scratch = tmp_path / "work-{rank}"
+    done = two_processes(trained[0].parent, tmp_path / "out", scratch=str(scratch))
+    assert done.returncode
+    assert "machine.scratch must name a folder that all nodes share" in done.stderr
+
+    (folder,) = (tmp_path / "work-0/infer").glob("net-*")  # a lock was left on both, and blocks on one
+    other = tmp_path / "work-1/infer" / folder.name
+    shutil.copytree(folder, other)
+    np.save(other / "000000.npy", np.zeros((16, 13, 3), np.float16))
+    done = two_processes(trained[0].parent, tmp_path / "out", scratch=str(scratch))
+    assert done.returncode
+    assert "machine.scratch must name a folder that all nodes share" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_companion_that_one_process_does_not_see_is_left_out_by_all(trained, whole, tmp_path):
+    for rank in (0, 1):
+        shutil.copytree(trained[0].parent, tmp_path / f"node-{rank}")
+    shutil.rmtree(tmp_path / "node-1/models/other")
+    done = two_processes(tmp_path / "node-{rank}", tmp_path / "out", "net", "other")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert_same_files(whole, tmp_path / "out/net")
+    assert not any((tmp_path / "work/infer").iterdir())
 
 
 def test_other_classes_than_those_of_the_model_are_refused(trained, tmp_path):

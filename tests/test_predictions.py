@@ -1,4 +1,5 @@
 import json
+import math
 import tracemalloc
 
 import numpy as np
@@ -188,3 +189,43 @@ def test_a_large_array_of_views_is_averaged_in_little_memory(tmp_path):
     tracemalloc.stop()
     assert (mean == 0.5).all()
     assert peak < 400e6
+
+
+def split_of(videos: int, classes: tuple[str, ...] = ("jump", "run")) -> Manifest:
+    records = [VideoRecord(f"{number}.mp4", "val", f"{number}.mp4", classes[0], "1-x") for number in range(videos)]
+    return Manifest(pd.DataFrame(records, columns=list(VideoRecord._fields)), classes)
+
+
+@pytest.mark.parametrize("videos", [0, 1, 5])
+def test_a_split_that_is_written_video_by_video_has_the_bytes_of_one_written_at_once(tmp_path, videos):
+    corpus, broken = split_of(videos), np.arange(videos) % 3 == 1
+    rng, prior = np.random.default_rng(0), np.array([0.25, 1.0])
+    logits = rng.normal(0, 4, (videos, 2, 2)).astype(np.float16)
+    logits[broken] = [math.log(1 / 3), math.log((1 - 1e-6) / 1e-6)]  # which a class that all videos have comes close to
+    (tmp_path / "parts").mkdir()
+    predictions.write_split(
+        tmp_path / "parts", "val", corpus, broken, iter(logits[~broken]), prior, GRID, "dense", {"model": "net"}
+    )
+
+    np.save(tmp_path / "whole.npy", logits)
+    assert (tmp_path / "parts/val.views.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+    scores = ViewScores(logits, GRID)
+    scores.write(tmp_path / "whole", "val")
+    predictions.table(corpus, broken, scores, "dense", {"model": "net"}).write(tmp_path / "whole/val.parquet")
+    for name in ("val.parquet", "val.views.npy", "val.views.json"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_a_split_larger_than_memory_is_written_in_little(tmp_path):
+    """400 MB on disk, and one video of 200 KB at a time."""
+    corpus = split_of(2000, tuple(f"{number:04d}" for number in range(1075)))
+    grid = {"views": [{}] * 93, "protocols": {"clip": [0]}}
+    logits = (np.zeros((93, 1075), np.float16) for _ in range(1999))
+    tracemalloc.start()
+    predictions.write_split(
+        tmp_path, "val", corpus, np.arange(2000) == 7, logits, np.full(1075, 0.5), grid, "clip", {"model": "net"}
+    )
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.load(tmp_path / "val.views.npy", mmap_mode="r").shape == (2000, 93, 1075)
+    assert peak < 200e6

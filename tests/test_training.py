@@ -16,7 +16,7 @@ import tiny
 import torch
 from safetensors.torch import load_file
 
-from pipeline import catalog, interruption, optim, resume, sampling, training, transforms, work
+from pipeline import catalog, code, interruption, optim, resume, sampling, training, transforms, work
 from pipeline.checkpoint import FILE, Checkpoint
 from pipeline.clips import generator, read_frames
 from pipeline.errors import BadInput
@@ -131,6 +131,12 @@ def test_the_number_of_workers_changes_no_byte(tmp_path):
 def test_the_resume_state_is_gone_when_training_ends(tmp_path):
     fit(tmp_path, "out")
     assert list((tmp_path / "out-work" / "train").iterdir()) == []
+
+
+def test_the_progress_bar_is_not_drawn_at_every_step(tmp_path, monkeypatch):
+    drawn = tiny.bars_drawn(monkeypatch, training)
+    fit(tmp_path, "out", tiny.model(epochs=1, batch=1))
+    assert 0 < len(drawn) < 8, "there are 8 steps"
 
 
 class Killed(Exception):
@@ -402,6 +408,16 @@ def test_another_setting_never_resumes_an_old_state(tmp_path, monkeypatch):
     _, progress = fit(tmp_path, "out", tiny.model(lr=0.01))
     assert progress.step == 3 * 2
     assert len(progress.history) == 3
+
+
+def test_another_code_never_resumes_an_old_state(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    state = stopped_early(tmp_path, monkeypatch)
+    monkeypatch.setattr(code, "files", lambda arch: {"training.py": "another"})
+    _, progress = fit(tmp_path, "out")
+    assert progress.step == 3 * 2
+    assert "resuming" not in caplog.text
+    assert f"{state} holds an unfinished training" in caplog.text
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_best_weights(tmp_path, monkeypatch):

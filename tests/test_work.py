@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline import work
+from pipeline.errors import BadInput
 
 ROOT = Path(__file__).parents[1]
 
@@ -68,6 +69,30 @@ def test_a_folder_whose_making_fails_leaves_the_old_one(tmp_path: Path):
     assert names(tmp_path) == ["out"]
 
 
+def test_a_file_never_takes_the_place_of_a_folder(tmp_path: Path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "old").write_text("old")
+
+    with pytest.raises(BadInput, match="out is a folder, and a file would take its place"):
+        work.write_text(tmp_path / "out", "new")
+
+    assert (tmp_path / "out" / "old").read_text() == "old"
+    assert names(tmp_path) == ["out"]
+
+
+def test_a_folder_never_takes_the_place_of_a_file(tmp_path: Path):
+    (tmp_path / "out").write_text("old")
+
+    with (
+        pytest.raises(BadInput, match="out is a file, and a folder would take its place"),
+        work.aside(tmp_path / "out") as partial,
+    ):
+        partial.mkdir()
+
+    assert (tmp_path / "out").read_text() == "old"
+    assert names(tmp_path) == ["out"]
+
+
 def test_a_killed_process_leaves_the_old_file(tmp_path: Path):
     (tmp_path / "file").write_text("old")
     script = f"""
@@ -90,6 +115,16 @@ def test_a_fingerprint_is_a_hash_of_the_values_as_json():
 
 def test_the_order_of_keys_does_not_change_a_fingerprint():
     assert work.fingerprint({"a": 1, "b": {"c": 2, "d": 3}}) == work.fingerprint({"b": {"d": 3, "c": 2}, "a": 1})
+
+
+def test_other_work_of_the_same_name_is_found_and_of_another_is_not(tmp_path: Path):
+    own = work.folder_of(tmp_path, "net[1]", 1)
+    assert own == tmp_path / f"net[1]-{hashlib.sha256(b'[1]').hexdigest()[:32]}"
+    twins = [work.folder_of(tmp_path, "net[1]", number) for number in (2, 3)]
+    for folder in [own, *twins, *(work.folder_of(tmp_path, name, 1) for name in ("net1", "net[1]-b", "n", "net[1"))]:
+        folder.mkdir()
+    (tmp_path / f".{own.name}.partial").mkdir()
+    assert work.others(own) == sorted(twins)
 
 
 @pytest.mark.parametrize("other", [[1, 3], [2, 1], [1, 2, None], ["1", 2], [[1, 2]], [1, 2.5], []])
@@ -159,6 +194,22 @@ def test_removing_a_link_to_a_folder_spares_the_folder(tmp_path: Path):
 
     assert names(tmp_path) == ["folder"]
     assert names(tmp_path / "folder") == ["file"]
+
+
+def test_a_folder_is_removed_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = tmp_path / "work"
+    for killed in (True, False):
+        folder.mkdir()
+        (folder / "file").touch()
+        with monkeypatch.context() as patch:
+            if killed:
+                patch.setattr(work.shutil, "rmtree", lambda path: interrupted())
+                with pytest.raises(KeyboardInterrupt):
+                    work.remove_at_once(folder)
+                assert not folder.exists()
+            else:
+                work.remove_at_once(folder)
+    assert names(tmp_path) == [], "what the killed one has left is gone, too"
 
 
 def test_a_temporary_folder_is_gone_after_a_failure(tmp_path: Path):

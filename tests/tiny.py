@@ -1,10 +1,14 @@
 """A corpus of a few tiny videos that lies packed on disk: class k is a colour, so that anything can learn it."""
 
+import math
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import simplejpeg
+from tqdm import tqdm
 
 from pipeline import statistics, store, tables
 from pipeline.clips import ClipConfig
@@ -65,6 +69,22 @@ def machine(scratch: Path, **settings: object) -> Machine:
         channels_last=False, compile=False, scratch=str(scratch), ffmpeg=None, save_seconds=60.0,
     )  # fmt: skip
     return Machine(**given | settings)
+
+
+def bars_drawn(monkeypatch, module: ModuleType) -> list[str]:
+    """What the module's progress bars show from now on, of which none is due before the end of time."""
+    drawn: list[str] = []
+
+    class Bar(tqdm):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, mininterval=math.inf, **options)
+
+        def display(self, *_: Any, **__: Any) -> bool:
+            drawn.append(str(self))
+            return True
+
+    monkeypatch.setattr(module, "tqdm", Bar)
+    return drawn
 
 
 def _jpegs(names: list[str], seed: int) -> list[bytes]:
