@@ -69,8 +69,8 @@ def add_arguments(command: argparse.ArgumentParser, data: Path) -> None:
 
 def run(args: argparse.Namespace) -> str:
     """Do what the command line asks for; what to say in the end."""
-    if Path(args.name).name != args.name or args.name.startswith("."):
-        raise BadInput(f"--as {args.name!r}: a member's name is that of one folder.")
+    if not args.name or Path(args.name).name != args.name or args.name.startswith("."):
+        raise BadInput(f"--as {args.name!r}: a member's name is that of one folder, and does not begin with a dot.")
     if args.name in TAKEN:
         raise BadInput(f"--as {args.name!r}: metrics.json has other figures under that name. Take another.")
     corpus = Manifest.read(args.data / "manifest.tsv", args.data / "classes.txt")
@@ -79,8 +79,7 @@ def run(args: argparse.Namespace) -> str:
     read = [read_scores(file, args.id, args.ids, args.names) for file in args.files]
     by_video = checked(read, args.values, corpus, broken)
     out = args.data / "predictions" / args.name
-    if (out / "val.views.json").is_file() and ViewScores.read(out, "val").grid["views"] != GRID["views"]:
-        raise BadInput(f"{out} holds the predictions of a model of this project. Take another name.")
+    _check_free(out)
     sources = {file.name: work.file_hash(file) for file in args.files}
     write(out, by_video, corpus, statistics, broken, sources)
     return (
@@ -181,6 +180,21 @@ def as_logits(values: np.ndarray, kind: str, where: str) -> np.ndarray:
         )
     inside = np.clip(values, SMALLEST, 1 - SMALLEST)
     return np.log(inside) - np.log1p(-inside)
+
+
+def _check_free(out: Path) -> None:
+    """Refuse a folder that is there and was not written here: all of it would be replaced."""
+    if not out.exists():
+        return
+    try:
+        views = ViewScores.read(out, "val").grid["views"]
+    except BadInput:
+        views = None
+    if views != GRID["views"]:
+        raise BadInput(
+            f"{out} holds the predictions of a model of this project, or what import-scores did not write. "
+            "Take another name, or delete it."
+        )
 
 
 def _read_csv(path: Path, id_column: str) -> pd.DataFrame:

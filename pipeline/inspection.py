@@ -62,6 +62,8 @@ def main(arguments: list[str] | None = None) -> None:
         one, other = (PredictionTable.read(file) for file in args.files)
         print(compared(one, other, args.top))
     elif args.command == "protocol":
+        if args.write and (args.write.suffix != ".parquet" or args.write.is_dir()):
+            raise BadInput(f"--write {args.write}: name a file that ends in .parquet, and no folder.")
         table = under(args.folder, args.split, args.protocol)
         if args.write:
             table.write(args.write)

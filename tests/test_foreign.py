@@ -122,6 +122,32 @@ def test_a_model_of_this_project_is_not_overwritten(data, tmp_path):
         run(data, tmp_path / "a.csv")
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "theirs/", ".hidden", "/theirs", "ensemble", "prior"])
+def test_a_name_that_is_no_free_folder_is_refused_and_nothing_is_lost(data, tmp_path, name):
+    frame().to_csv(tmp_path / "a.csv", index=False)
+    kept = data / "predictions/ours/val.parquet"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("predictions of a model")
+    with pytest.raises(BadInput, match=f"--as {name!r}"):
+        foreign.run(
+            inspection.parser().parse_args(
+                ["import-scores", str(tmp_path / "a.csv"), "--as", name, "--data", str(data)]
+            )
+        )
+    assert kept.is_file()
+    assert [file.name for file in kept.parents[1].iterdir()] == ["ours"]
+
+
+def test_a_folder_of_other_files_is_not_replaced(data, tmp_path):
+    frame().to_csv(tmp_path / "a.csv", index=False)
+    note = data / "predictions/theirs/notes.txt"
+    note.parent.mkdir(parents=True)
+    note.write_text("by hand")
+    with pytest.raises(BadInput, match="what import-scores did not write"):
+        run(data, tmp_path / "a.csv")
+    assert note.is_file()
+
+
 def pickled(tmp_path, content) -> dict:
     """A result pickle, and the lists that name its rows and columns."""
     (tmp_path / "a.pkl").write_bytes(content if isinstance(content, bytes) else pickle.dumps(content))

@@ -127,3 +127,15 @@ def test_what_is_not_there_is_named(folder, capsys, monkeypatch, arguments, mess
     monkeypatch.chdir(folder)
     with pytest.raises(BadInput, match=message):
         said(capsys, *arguments)
+
+
+@pytest.mark.parametrize("name", ["results", "folder.parquet", "val.csv", "."])
+def test_a_protocol_is_written_to_a_parquet_file_and_never_over_a_folder(folder, monkeypatch, name):
+    monkeypatch.chdir(folder)
+    for kept in ("results/a.txt", "folder.parquet/a.txt"):
+        (folder / kept).parent.mkdir()
+        (folder / kept).write_text("kept")
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(BadInput, match=r"--write .*ends in \.parquet, and no folder"):
+        inspection.main(["protocol", ".", "val", "clip", "--write", name])
+    assert sorted(folder.rglob("*")) == before
