@@ -44,7 +44,9 @@ def corpus(tmp_path):
 def write(folder, manifest, split, store, seed):
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    logits = (rng.normal(size=(len(manifest), 7, 3)) + 2 * manifest.targets()[:, None]).astype(np.float16)
+    logits = (rng.normal(size=(len(manifest), len(GRID["views"]), 3)) + 2 * manifest.targets()[:, None]).astype(
+        np.float16
+    )
     scores = ViewScores(logits, GRID)
     broken = np.array([video not in store for video in manifest.videos])
     predictions.table(manifest, broken, scores, "multiscale", {"checkpoint": str(seed)}).write(
