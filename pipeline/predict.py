@@ -5,17 +5,19 @@
 
 VIDEO is a file, a folder (the videos anywhere in it) or a pattern. The frames are extracted as sections `extract` of
 params.yaml says, and the views are those of `models.<name>.test`, so that a video of the corpus gets the scores of the
-prediction files. With `test.crops: random` it gets similar ones: the draw depends on the id of the video, which here is its
-path as it was given. A file that gives no frame is reported on stderr, with the reason that the ledger would have, and so
-is one whose name is no UTF-8 (`name`).
+prediction files. With `test.crops: random` it gets similar ones: the draw depends on the id of the video, which here is
+its path as it was given. A file that gives no frame is reported on stderr, with the reason that the ledger would have,
+and so is one whose name is no UTF-8 (`name`).
 
-Ends with 0 where every file was answered, 1 where some were broken, 2 where the command or a setting is wrong.
+Ends with 0 where every file was answered, 1 where some were broken or nobody read on, 2 where the command or a setting
+is wrong.
 """
 
 import argparse
 import glob
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -171,6 +173,9 @@ def main(arguments: list[str] | None = None) -> int:
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG
+    except BrokenPipeError:  # `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try once more at its end
+        return SOME_BROKEN
     return SOME_BROKEN if broken else NONE_BROKEN
 
 

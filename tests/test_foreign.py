@@ -108,6 +108,13 @@ def test_the_column_of_ids_may_have_another_name(data, tmp_path):
     np.testing.assert_allclose(read(data, "val").probabilities, [SCORES["v1"], SCORES["v2"]], atol=5e-4)
 
 
+@pytest.mark.parametrize("column", ["video", "clip"])
+def test_ids_that_look_like_numbers_stay_what_they_are(tmp_path, column):
+    (tmp_path / "a.csv").write_text(f"{column},jump,run\n007,0.5,1\n1e3,0.5,1\n1.50,0.5,1\n")
+    (scores,) = foreign.read_scores([tmp_path / "a.csv"], column, [], None, set())
+    assert scores.videos == ["007", "1e3", "1.50"]
+
+
 @pytest.mark.parametrize("values", ["0.5,", "n/a,broken", "7,-7", ","])
 def test_nothing_is_looked_at_in_the_rows_of_broken_videos(data, tmp_path, values):
     text = frame().to_csv(index=False)

@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -266,3 +268,13 @@ def test_a_folder_is_answered_in_order(here, clips, capsys, tmp_path):
     code, out, _ = run(capsys, tmp_path, "--model", "net", "--json")
     assert code == 0
     assert [Path(json.loads(line)["video"]).name for line in out.splitlines()] == ["h264.mp4", "short.mp4", "vp9.webm"]
+
+
+def test_a_reader_that_leaves_early_is_no_error(here, clips):
+    command = [sys.executable, "-m", "pipeline.predict", str(clips / "short.mp4"), "--model", "net"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        process.stdout.close()
+        assert b"Error" not in process.stderr.read()
+    assert process.returncode == 1
+    assert not list((here / "work/predict").iterdir()), "frames are deleted"
