@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from pipeline.errors import BadInput
-from pipeline.predictions import PredictionTable
+from pipeline.predictions import PredictionTable, remedy
 
 TAKEN = ("ensemble", "prior", "videos")
 """Names beside those of the models in metrics.json."""
@@ -85,11 +85,14 @@ def check_members(tables: Mapping[str, PredictionTable]) -> None:
                 place = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
                 raise BadInput(
                     f"The members {first!r} and {other!r} differ in their {what}: {len(a)} against {len(b)}, first at "
-                    f"position {place} ({_at(a, place)!r} against {_at(b, place)!r}). `dvc repro infer@{first} "
-                    f"infer@{other}` makes both anew."
+                    f"position {place} ({_at(a, place)!r} against {_at(b, place)!r}). "
+                    f"{_remedies(tables, first, other)}"
                 )
         if not np.array_equal(tables[first].broken, tables[other].broken):
-            raise BadInput(f"The members {first!r} and {other!r} differ in which videos are broken. `dvc repro`.")
+            raise BadInput(
+                f"The members {first!r} and {other!r} differ in which videos are broken. "
+                f"{_remedies(tables, first, other)}"
+            )
 
 
 def check_scores(member: str, table: PredictionTable, scores: np.ndarray) -> None:
@@ -98,18 +101,22 @@ def check_scores(member: str, table: PredictionTable, scores: np.ndarray) -> Non
     Raises:
         BadInput: names the member, and the video and class of the first bad score.
     """
-    remedy = f"`dvc repro --force infer@{member}` makes it anew."
+    makes = remedy(member, table.meta)
     wanted = (len(table.videos), len(table.classes))
     if scores.shape != wanted:
         raise BadInput(
-            f"The member {member!r} has scores of the shape {scores.shape} for {wanted} videos and classes. {remedy}"
+            f"The member {member!r} has scores of the shape {scores.shape} for {wanted} videos and classes. {makes}"
         )
     if not np.isfinite(scores).all():
         row, column = np.argwhere(~np.isfinite(scores))[0]
         raise BadInput(
             f"The member {member!r} scores {table.videos[row]!r}, class {table.classes[column]!r}, with "
-            f"{scores[row, column]}, which is no number. {remedy}"
+            f"{scores[row, column]}, which is no number. {makes}"
         )
+
+
+def _remedies(tables: Mapping[str, PredictionTable], *members: str) -> str:
+    return " ".join(f"For {member!r}: {remedy(member, tables[member].meta)}" for member in members)
 
 
 def _at(values: Sequence[str], place: int) -> str:

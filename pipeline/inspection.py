@@ -12,19 +12,22 @@ protocol is clip, dense or multiscale, or chooses views by what they are: side=4
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from pipeline import foreign, metrics
+from pipeline import foreign, metrics, predictions
 from pipeline.errors import BadInput
 from pipeline.predictions import PredictionTable, ViewScores
 from pipeline.records import LABEL_SEPARATOR
 from pipeline.results import text_table
 
 DATA = Path("data")
+KEYS = ("clips", "clip", "side", "size", "crop")
+"""What views are chosen by."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,12 +59,16 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(arguments)
+    if args.command in ("show", "compare") and args.top < 1:
+        raise BadInput(f"--top {args.top}: a table has at least 1 row.")
     if args.command == "import-scores":
         print(foreign.run(args))
     elif args.command == "compare":
         one, other = (PredictionTable.read(file) for file in args.files)
         print(compared(one, other, args.top))
     elif args.command == "protocol":
+        if args.write and (args.write.suffix != ".parquet" or args.write.is_dir()):
+            raise BadInput(f"--write {args.write}: name a file that ends in .parquet, and no folder.")
         table = under(args.folder, args.split, args.protocol)
         if args.write:
             table.write(args.write)
@@ -170,24 +177,30 @@ def under(folder: Path, split: str, protocol: str) -> PredictionTable:
         raise BadInput(f"{folder}: {split}.parquet and {split}.views.npy are not of one run. `dvc repro`.")
     chosen = chosen_views(views, protocol) if "=" in protocol else None
     scores = views.probabilities(protocol) if chosen is None else views.mean_of(chosen)
+    predictions.check_rows(
+        table.videos, table.classes, scores, lambda row: f"{folder}/{split}.views.npy, row {row + 1}"
+    )
     meta = {**table.meta, "protocol": protocol}
     return PredictionTable(table.videos, table.broken, table.labels, table.classes, scores, meta)
 
 
 def chosen_views(views: ViewScores, text: str) -> list[int]:
     """The positions of the views that `text` describes: ``side=40,crop=centre``."""
-    flat = [
-        {**view, **view["scale"], "size": view["scale"]["crop"], "crop": view["crop"]} for view in views.grid["views"]
-    ]
+    if not all({"clips", "clip", "scale", "crop"} <= set(view) for view in views.grid["views"]):
+        raise BadInput(
+            f"{text!r}: nobody knows what the views of another program's scores show; ask for a protocol, "
+            f"{', '.join(views.grid['protocols'])}."
+        )
+    flat = [{**view, "side": view["scale"]["side"], "size": view["scale"]["crop"]} for view in views.grid["views"]]
     chosen = list(range(len(flat)))
     for part in text.split(","):
-        key, _, value = part.partition("=")
-        known = sorted({str(view.get(key)) for view in flat})
-        chosen = [number for number in chosen if str(flat[number].get(key)) == value]
-        if key not in ("clips", "clip", "side", "size", "crop") or value not in known:
-            raise BadInput(
-                f"No view has {part!r}. Keys are clips, clip, side, size, crop; {key} is {', '.join(known)}."
-            )
+        key, _, value = (word.strip() for word in part.partition("="))
+        if key not in KEYS:
+            raise BadInput(f"{key!r} is no key, only {', '.join(KEYS)}.")
+        known = list(dict.fromkeys(str(view[key]) for view in flat))
+        if value not in known:
+            raise BadInput(f"No view has {part.strip()!r}; {key} is {', '.join(known)}.")
+        chosen = [number for number in chosen if str(flat[number][key]) == value]
     if not chosen:
         raise BadInput(f"No view is all of {text!r}.")
     return chosen
@@ -225,6 +238,8 @@ def _percent(value: float) -> str:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `show FILE | head` ends when nobody reads on
     try:
         main()
     except BadInput as error:

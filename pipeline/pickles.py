@@ -97,7 +97,7 @@ class ArrayState:
         self.made = _from_bytes(data, dtype, shape, "F" if fortran else "C")
 
 
-class _Maker:
+class Maker:
     """A function that a pickle may call and cannot alter."""
 
     __slots__ = ("__function",)
@@ -106,6 +106,7 @@ class _Maker:
         self.__function = function
 
     def __call__(self, *arguments: Any) -> Any:
+        """What the function returns."""
         return self.__function(*arguments)
 
     def __setstate__(self, state: Any) -> None:
@@ -137,11 +138,11 @@ ADMITTED: dict[str, Any] = {
         for core in ("core", "_core")
         for name, stand_in in {
             "multiarray._reconstruct": ArrayState,
-            "multiarray.scalar": _Maker(_scalar),
-            "numeric._frombuffer": _Maker(_from_bytes),
+            "multiarray.scalar": Maker(_scalar),
+            "numeric._frombuffer": Maker(_from_bytes),
         }.items()
     },
-    "_codecs.encode": _Maker(_encode),
+    "_codecs.encode": Maker(_encode),
     "collections.OrderedDict": OrderedDict,
     "builtins.set": set,
     "__builtin__.set": set,

@@ -5,15 +5,19 @@
 
 VIDEO is a file, a folder (the videos anywhere in it) or a pattern. The frames are extracted as sections `extract` of
 params.yaml says, and the views are those of `models.<name>.test`, so that a video of the corpus gets the scores of the
-prediction files. A file that gives no frame is reported on stderr, with the reason that the ledger would have.
+prediction files. With `test.crops: random` it gets similar ones: the draw depends on the id of the video, which here is
+its path as it was given. A file that gives no frame is reported on stderr, with the reason that the ledger would have,
+and so is one whose name is no UTF-8 (`name`).
 
-Ends with 0 where every file was answered, 1 where some were broken, 2 where the command or a setting is wrong.
+Ends with 0 where every file was answered, 1 where some were broken or nobody read on, 2 where the command or a setting
+is wrong.
 """
 
 import argparse
 import glob
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +35,7 @@ from pipeline.machine import Machine
 from pipeline.predictions import PredictionTable, ViewScores
 from pipeline.results import text_table
 from pipeline.tables import one_line
-from pipeline.views import ViewConfig
+from pipeline.views import PROTOCOLS, ViewConfig
 from pipeline.work import temporary_folder
 
 DATA = Path("data")
@@ -41,6 +45,7 @@ SUFFIXES = (
     *(".m2ts", ".vob", ".asf", ".y4m"),
 )
 """What counts as a video in a folder; a file that is named itself is always tried."""
+_ANEW = "`dvc repro --force ensemble` makes both anew."
 NONE_BROKEN, SOME_BROKEN, WRONG = 0, 1, 2
 
 
@@ -80,6 +85,8 @@ class Fusion:
     """Of each member that has any: of all classes, or of each."""
     mean: str
     protocol: str
+    checkpoints: dict[str, str]
+    """Of members whose weights depend on it: SHA-256 of the model that they were found with."""
 
 
 class Scorer:
@@ -89,21 +96,27 @@ class Scorer:
         name: a folder of `data`/models, or "ensemble".
 
     Raises:
-        BadInput: there is no such model, or its members were trained on other classes.
+        BadInput: there is no such model; or the ensemble has members without one, or that were trained on other
+            classes, or again since its weights were found.
     """
 
     def __init__(self, name: str, data: Path, on: Machine) -> None:
-        self.fusion = Fusion({name: 1.0}, "probability", FINAL)
+        known = sorted(folder.name for folder in (data / "models").glob("*/"))
+        self.fusion = Fusion({name: 1.0}, "probability", FINAL, {})
         if name == ENSEMBLE:
             self.fusion = _ensemble(data / ENSEMBLE)
-        elif not (data / "models" / name).is_dir():
-            known = sorted(folder.name for folder in (data / "models").glob("*/"))
+        elif name not in known:
             raise BadInput(f"There is no model {name!r}, only {', '.join([*known, ENSEMBLE])}.")
         fabric = devices.launch(replace(on, devices=1))
         self.members: list[Member] = []
         for member, weight in self.fusion.weights.items():
             config = params.load(f"models.{member}.test", ViewConfig)
             predictor = Predictor(data / "models" / member, config, fabric, on)
+            if self.fusion.checkpoints.get(member) not in (None, predictor.meta["checkpoint"]):
+                raise BadInput(
+                    f"{member} was trained again after the weights of the ensemble were found. `dvc repro ensemble` "
+                    "finds them anew."
+                )
             predictor.check((self.members[0].predictor if self.members else predictor).checkpoint.classes)
             self.members.append(Member(predictor, weight))
         self.device = fabric.device
@@ -140,7 +153,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; the exit code."""
-    args = parser().parse_args(arguments)
+    command = parser()
+    args = command.parse_args(arguments)
+    if args.top < 1:
+        command.error(f"--top {args.top}: a table has at least 1 row")
     try:
         files = found(args.videos)
         on, config = machine.load(), params.load("extract", ExtractConfig)
@@ -157,6 +173,9 @@ def main(arguments: list[str] | None = None) -> int:
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG
+    except BrokenPipeError:  # `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try once more at its end
+        return SOME_BROKEN
     return SOME_BROKEN if broken else NONE_BROKEN
 
 
@@ -164,10 +183,12 @@ def found(named: Sequence[str]) -> list[Path]:
     """The files that are meant, each once, in the order of their naming; a folder's and a pattern's sorted.
 
     Raises:
-        BadInput: a folder holds no video, or no file fits a pattern.
+        BadInput: a folder holds no video, no file fits a pattern, or a name is empty.
     """
     files: list[Path] = []
     for name in named:
+        if not name:
+            raise BadInput("An empty argument names no video; . is the folder that you are in.")
         path = Path(name)
         if path.is_dir():
             inside = sorted(f for f in path.rglob("*") if f.is_file() and f.suffix.lower() in SUFFIXES)
@@ -189,6 +210,9 @@ def answers(
     scratch = machine.scratch_folder(on, "predict")
 
     def extracted(file: Path) -> list[memoryview] | BrokenVideo:
+        shown = str(file).encode("utf-8", "backslashreplace").decode("utf-8")
+        if shown != str(file):
+            return BrokenVideo(shown, "", shown, "name", "the name of the file is no UTF-8; rename it")
         with temporary_folder(scratch) as folder:
             try:
                 frames.extract(file, folder, config, binary)
@@ -220,16 +244,35 @@ def as_json(file: Path, probabilities: np.ndarray, scorer: Scorer) -> str:
 
 
 def _ensemble(folder: Path) -> Fusion:
-    """What stage `ensemble` chose."""
+    """What stage `ensemble` chose.
+
+    Raises:
+        BadInput: a file is missing or damaged, or a member has no model.
+    """
     path = folder / "weights.json"
     if not path.is_file():
         raise BadInput(f"{path} does not exist. `dvc repro ensemble` makes it.")
-    chosen = json.loads(path.read_text(encoding="utf-8"))
     table = PredictionTable.read(folder / "val.parquet")
-    weights = {name: weight for name, weight in chosen["members"].items() if weight > 0}
-    if "classes" in chosen:
-        weights = {name: [chosen["classes"][c][name] for c in table.classes] for name in weights}
-    return Fusion(weights, chosen["mean"], table.meta["protocol"])
+    try:
+        chosen = json.loads(path.read_text(encoding="utf-8"))
+        weights = {name: weight for name, weight in chosen["members"].items() if weight > 0}
+        checkpoints = {name: table.meta["checkpoints"][name] for name in weights}
+        if "classes" in chosen:
+            weights = {name: [float(chosen["classes"][c][name]) for c in table.classes] for name in weights}
+        fusion = Fusion(weights, chosen["mean"], table.meta["protocol"], checkpoints)
+        known = fusion.mean in means.MEANS and fusion.protocol in PROTOCOLS
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BadInput(f"{path}, or the val.parquet beside it, is damaged ({error!r}). {_ANEW}") from error
+    if not known or not weights:
+        raise BadInput(f"{path} has no weights, or a mean or protocol that is unknown. {_ANEW}")
+    if None in checkpoints.values():
+        lacking = [name for name, checkpoint in checkpoints.items() if checkpoint is None]
+        able = [name for name in weights if name not in lacking]
+        raise BadInput(
+            f"The ensemble holds {', '.join(lacking)}: scores of another program, without a model that could see a new "
+            f"video. Ask for a member that has one ({', '.join(able) or 'none has'}), or fuse without."
+        )
+    return fusion
 
 
 if __name__ == "__main__":

@@ -12,8 +12,10 @@ recomputed from the other two to the last bit. A broken video holds the class pr
 
 import json
 import runpy
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from pipeline.records import LABEL_SEPARATOR, RESERVED, Manifest
 
 OK, BROKEN = "ok", "broken"
 _META = b"prediction"
+_MAKES = "`dvc repro` makes it; or `import-scores`, where the scores are another program's."
 _CHUNK = 1 << 23
 """Logits that are averaged at a time: 64 MiB as float64."""
 
@@ -77,25 +80,28 @@ class PredictionTable:
         """Read what `write` wrote.
 
         Raises:
-            BadInput: the file is missing, no Parquet file, or lacks the fixed columns; a video or class stands there
-                twice, or a score is not finite (names the row, counted from 1).
+            BadInput: the file is missing or no Parquet file, or its columns or metadata are not those of `write`; a
+                video or class stands there twice, a status or label is unknown, or a score is not in 0..1 (names the
+                row, counted from 1).
         """
         if not path.is_file():
-            raise BadInput(f"{path} does not exist. `dvc repro` makes it.")
+            raise BadInput(f"{path} does not exist. {_MAKES}")
         try:
             table = pq.ParquetFile(path).read()  # `read_table` cannot say which column stands there twice
         except (pa.ArrowInvalid, OSError) as error:
-            raise BadInput(f"{path} is no readable Parquet file ({error}). `dvc repro` makes it again.") from error
-        if tuple(table.column_names[:3]) != RESERVED:
-            raise BadInput(f"{path} has the columns {table.column_names[:3]} first, not {list(RESERVED)}.")
+            raise BadInput(f"{path} is no readable Parquet file ({error}). {_MAKES}") from error
+        _check_columns(table.schema, path)
         classes = tuple(table.column_names[3:])
         video, status, labels = (column.to_pylist() for column in table.columns[:3])
-        if (twice := repeated(table.column_names)) is not None:
-            raise BadInput(f"{path} has two columns {table.column_names[twice]!r} (number {twice + 1} repeats one).")
         scores = np.stack([column.to_numpy() for column in table.columns[3:]], axis=1).astype(np.float32)
-        check_rows(video, classes, scores, lambda row: f"{path}, row {row + 1}")
-        meta = json.loads((table.schema.metadata or {}).get(_META, b"{}"))
-        return cls(tuple(video), np.array(status) == BROKEN, tuple(labels), classes, scores, meta)
+
+        def place(row: int) -> str:
+            return f"{path}, row {row + 1}"
+
+        _check_words(status, labels, classes, place)
+        check_rows(video, classes, scores, place)
+        _check_range(video, classes, scores, place)
+        return cls(tuple(video), np.array(status) == BROKEN, tuple(labels), classes, scores, _meta(table.schema, path))
 
 
 @dataclass(frozen=True)
@@ -143,20 +149,26 @@ class ViewScores:
 
     @classmethod
     def read(cls, folder: Path, split: str) -> "ViewScores":
-        """Read what `write` wrote; the logits stay on disk until they are looked at."""
+        """Read what `write` wrote; the logits stay on disk until they are looked at.
+
+        Raises:
+            BadInput: a file is missing or damaged, or they do not fit one another.
+        """
         array, axes = folder / f"{split}.views.npy", folder / f"{split}.views.json"
-        remedy = f"`dvc repro infer@{folder.name}` makes it."
+        makes = _makes_views(folder, split)
         for path in (array, axes):
             if not path.is_file():
-                raise BadInput(f"{path} does not exist. {remedy}")
+                raise BadInput(f"{path} does not exist. {makes}")
         try:
             logits = np.load(array, mmap_mode="r")
-            grid = json.loads(axes.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise BadInput(f"{array} cannot be read ({error}). {remedy}") from error
-        if list(logits.shape) != grid["shape"]:
-            raise BadInput(f"{array} has the shape {logits.shape}, and {axes.name} says {grid['shape']}. {remedy}")
-        return cls(logits, {"views": grid["views"], "protocols": grid["protocols"]})
+        except (ValueError, EOFError, OSError) as error:
+            raise BadInput(f"{array} cannot be read ({error}). {makes}") from error
+        if not isinstance(logits, np.ndarray) or logits.dtype.kind != "f" or logits.ndim != 3:
+            raise BadInput(f"{array} holds no numbers of the shape (videos, views, classes). {makes}")
+        shape, grid = _axes(axes, makes)
+        if list(logits.shape) != shape:
+            raise BadInput(f"{array} has the shape {logits.shape}, and {axes.name} says {shape}. {makes}")
+        return cls(logits, grid)
 
 
 def table(
@@ -169,11 +181,22 @@ def table(
     return PredictionTable(tuple(manifest.videos), broken, labels, manifest.classes, probabilities, described)
 
 
+def remedy(model: str, meta: Mapping[str, Any]) -> str:
+    """What makes the prediction files of a model anew: a stage, or for another program's scores the import."""
+    if "source" in meta:
+        files = shlex.join(meta["source"])
+        return f"`python -m pipeline.predictions import-scores {files} --as {model}`, with its options, makes it anew."
+    return f"`dvc repro --force infer@{model}` makes it anew."
+
+
 def repeated(names: Sequence[str]) -> int | None:
     """The position of the first name that stands there a second time; None where there is none."""
-    if len(set(names)) == len(names):
-        return None
-    return next(i for i, name in enumerate(names) if name in names[:i])
+    seen: set[str] = set()
+    for position, name in enumerate(names):
+        if name in seen:
+            return position
+        seen.add(name)
+    return None
 
 
 def check_rows(videos: Sequence[str], classes: Sequence[str], scores: np.ndarray, place: Callable[[int], str]) -> None:
@@ -220,6 +243,84 @@ def write_split(
     scores = ViewScores(np.load(path, mmap_mode="r"), grid)
     scores.describe(folder, split)
     table(manifest, broken, scores, protocol, meta).write(folder / f"{split}.parquet")
+
+
+def _check_columns(schema: pa.Schema, path: Path) -> None:
+    """Refuse other columns than three of text and then numbers."""
+    if tuple(schema.names[:3]) != RESERVED:
+        raise BadInput(f"{path} has the columns {schema.names[:3]} first, not {list(RESERVED)}.")
+    if (twice := repeated(schema.names)) is not None:
+        raise BadInput(f"{path} has two columns {schema.names[twice]!r} (number {twice + 1} repeats one).")
+    if len(schema) == 3:
+        raise BadInput(f"{path} has no column of a class. {_MAKES}")
+    for number, field in enumerate(schema):
+        text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        if not (text if number < 3 else pa.types.is_floating(field.type)):
+            wanted = "text" if number < 3 else "floating-point numbers"
+            raise BadInput(f"{path}: the column {field.name!r} holds {field.type}, not {wanted}. {_MAKES}")
+
+
+def _check_words(
+    status: Sequence[str | None], labels: Sequence[str | None], classes: Sequence[str], place: Callable[[int], str]
+) -> None:
+    """Refuse a status that is neither of the two, and a label that no column is called."""
+    known = {"", *classes}
+    for row, (state, text) in enumerate(zip(status, labels, strict=True)):
+        if state not in (OK, BROKEN):
+            raise BadInput(f"{place(row)}: the status is {state!r}, neither {OK!r} nor {BROKEN!r}.")
+        strange = [text] if text is None else [name for name in text.split(LABEL_SEPARATOR) if name not in known]
+        if strange:
+            raise BadInput(f"{place(row)}: no column of a class is called {strange[0]!r}, as a label is.")
+
+
+def _check_range(
+    videos: Sequence[str], classes: Sequence[str], scores: np.ndarray, place: Callable[[int], str]
+) -> None:
+    """Refuse what is no probability."""
+    if scores.size and not 0 <= scores.min() <= scores.max() <= 1:
+        row, column = np.argwhere((scores < 0) | (scores > 1))[0]
+        raise BadInput(
+            f"{place(row)} (video {videos[row]!r}): the score of {classes[column]!r} is {scores[row, column]}. "
+            "Probabilities lie in 0..1; make the file again."
+        )
+
+
+def _meta(schema: pa.Schema, path: Path) -> dict[str, Any]:
+    try:
+        meta = json.loads((schema.metadata or {}).get(_META, b"{}"))
+    except ValueError as error:
+        raise BadInput(f"{path}: the metadata `prediction` are no JSON ({error}). {_MAKES}") from error
+    if not isinstance(meta, dict):
+        raise BadInput(f"{path}: the metadata `prediction` are no JSON object. {_MAKES}")
+    return meta
+
+
+def _axes(path: Path, makes: str) -> tuple[list[int], dict[str, Any]]:
+    """The shape and the grid that the JSON beside an array of views describes."""
+    try:
+        axes = json.loads(path.read_text(encoding="utf-8"))
+        shape, views = list(axes["shape"]), [dict(view) for view in axes["views"]]
+        protocols = {name: [index(position) for position in chosen] for name, chosen in axes["protocols"].items()}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise BadInput(f"{path} cannot be read ({error!r}). {makes}") from error
+    if shape[1:2] != [len(views)] or not protocols:
+        raise BadInput(f"{path} has {len(views)} views and {len(protocols)} protocols of the shape {shape}. {makes}")
+    for name, chosen in protocols.items():
+        if not chosen or min(chosen) < 0 or max(chosen) >= len(views):
+            raise BadInput(f"{path}: the protocol {name!r} averages the views {chosen}, of {len(views)}. {makes}")
+    return shape, {"views": views, "protocols": protocols}
+
+
+def _makes_views(folder: Path, split: str) -> str:
+    """What makes the views of a folder, as far as its table tells."""
+    table = folder / f"{split}.parquet"
+    try:
+        meta = _meta(pq.read_schema(table), table)
+    except (pa.ArrowInvalid, OSError, BadInput):
+        meta = {}
+    if "weights" in meta:
+        return "An ensemble has no views: look into its members."
+    return remedy(folder.name, meta)
 
 
 if __name__ == "__main__":

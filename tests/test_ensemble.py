@@ -103,3 +103,15 @@ def test_a_score_that_is_no_number_is_named(value):
 def test_scores_of_another_shape_are_named():
     with pytest.raises(BadInput, match=r"'b' has scores of the shape \(3, 2\) for \(2, 2\) videos and classes"):
         ensemble.check_scores("b", table(), np.zeros((3, 2), np.float32))
+
+
+@pytest.mark.parametrize("changes", [dict(videos=("x.mp4", "z.mp4")), dict(broken=np.array([True, False]))])
+def test_members_are_mended_by_what_made_them(changes):
+    imported = table(meta={"source": {"their scores.csv": "0" * 64}}, **changes)
+    with pytest.raises(BadInput) as refused:
+        ensemble.check_members({"ours": table(), "theirs": imported})
+    assert "dvc repro --force infer@ours" in str(refused.value)
+    assert "infer@theirs" not in str(refused.value), "there is no such stage"
+    assert "import-scores 'their scores.csv' --as theirs" in str(refused.value)
+    with pytest.raises(BadInput, match=r"import-scores .* --as theirs"):
+        ensemble.check_scores("theirs", imported, np.full((2, 2), np.nan, np.float32))

@@ -45,7 +45,8 @@ def corpus(tmp_path):
 def write(folder, manifest, split, store, seed, knows=2.0, loud=1.0):
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    logits = (loud * (rng.normal(size=(len(manifest), 7, 3)) + knows * manifest.targets()[:, None])).astype(np.float16)
+    shape = (len(manifest), len(GRID["views"]), 3)
+    logits = (loud * (rng.normal(size=shape) + knows * manifest.targets()[:, None])).astype(np.float16)
     scores = ViewScores(logits, GRID)
     broken = np.array([video not in store for video in manifest.videos])
     predictions.table(manifest, broken, scores, "multiscale", {"checkpoint": str(seed)}).write(

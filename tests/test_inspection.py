@@ -1,10 +1,14 @@
 """The commands that look into prediction files: what they say of files small enough to check by eye."""
 
+import signal
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline import inspection, predictions
+from pipeline import foreign, inspection, predictions
 from pipeline.errors import BadInput
 from pipeline.predictions import PredictionTable, ViewScores
 from pipeline.records import Manifest, VideoRecord
@@ -109,6 +113,8 @@ def test_a_protocol_is_recomputed_and_written(folder, capsys):
     one = PredictionTable.read(folder / "one.parquet")
     np.testing.assert_allclose(one.probabilities, 1 / (1 + np.exp(-LOGITS[:, 1].astype(float))), rtol=1e-6)
     assert one.meta["protocol"] == "side=32,crop=r"
+    said(capsys, "protocol", folder, "val", " side = 32, crop=r ", "--write", folder / "spaced.parquet")
+    np.testing.assert_array_equal(PredictionTable.read(folder / "spaced.parquet").probabilities, one.probabilities)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +125,11 @@ def test_a_protocol_is_recomputed_and_written(folder, capsys):
         (("show", "none.parquet"), "none.parquet does not exist"),
         (("protocol", ".", "val", "densse"), "no protocol 'densse'"),
         (("protocol", ".", "val", "side=33"), "No view has 'side=33'.*side is 32, 40"),
-        (("protocol", ".", "val", "corner=l"), "No view has 'corner=l'"),
+        (("protocol", ".", "val", "corner=l"), "'corner' is no key, only clips, clip, side, size, crop"),
+        (("protocol", ".", "val", "crop=l,scale=32"), "'scale' is no key"),
+        (("protocol", ".", "val", "side="), "No view has 'side=.*side is 32, 40"),
+        (("show", "val.parquet", "--top", "-1"), "--top -1: a table has at least 1 row"),
+        (("compare", "val.parquet", "val.parquet", "--top", "0"), "--top 0"),
         (("protocol", ".", "test", "clip"), "test.parquet does not exist"),
     ],
 )
@@ -127,3 +137,46 @@ def test_what_is_not_there_is_named(folder, capsys, monkeypatch, arguments, mess
     monkeypatch.chdir(folder)
     with pytest.raises(BadInput, match=message):
         said(capsys, *arguments)
+
+
+@pytest.mark.parametrize("name", ["results", "folder.parquet", "val.csv", "."])
+def test_a_protocol_is_written_to_a_parquet_file_and_never_over_a_folder(folder, monkeypatch, name):
+    monkeypatch.chdir(folder)
+    for kept in ("results/a.txt", "folder.parquet/a.txt"):
+        (folder / kept).parent.mkdir()
+        (folder / kept).write_text("kept")
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(BadInput, match=r"--write .*ends in \.parquet, and no folder"):
+        inspection.main(["protocol", ".", "val", "clip", "--write", name])
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_the_views_of_imported_scores_cannot_be_chosen(folder, capsys):
+    ViewScores(LOGITS[:, :1], foreign.GRID).write(folder, "val")
+    said(capsys, "protocol", folder, "val", "dense")
+    with pytest.raises(BadInput, match="'side=40': nobody knows .*ask for a protocol, clip, dense, multiscale"):
+        said(capsys, "protocol", folder, "val", "side=40")
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 3), (3, 4, 2)])
+def test_views_of_another_run_are_refused(folder, capsys, shape):
+    ViewScores(np.zeros(shape, np.float16), GRID).write(folder, "val")
+    with pytest.raises(BadInput, match=r"val.parquet and val.views.npy are not of one run"):
+        said(capsys, "protocol", folder, "val", "clip")
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_logits_that_are_no_numbers_are_refused_with_their_place(folder, capsys):
+    logits = LOGITS.copy()
+    logits[1, 0, 2] = np.nan
+    ViewScores(logits, GRID).write(folder, "val")
+    with pytest.raises(BadInput, match=r"val.views.npy, row 2 \(video 'b.mp4'\): the score of 'swim' is nan"):
+        said(capsys, "protocol", folder, "val", "clip")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="this system has no pipes that break")
+def test_a_reader_that_leaves_early_is_no_error(folder):
+    command = [sys.executable, "-m", "pipeline.predictions", "show", str(folder / "val.parquet")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""

@@ -1,5 +1,6 @@
 import json
 import math
+import time
 import tracemalloc
 
 import numpy as np
@@ -154,6 +155,13 @@ def test_the_parquet_can_be_recomputed_from_the_views(tmp_path):
             r"val.parquet, row 2 \(video 'b.mp4'\): the score of 'run' is nan",
         ),
         (dict(probabilities=np.array([[np.inf, 0.5], [0.5, 0.5]], np.float32)), r"row 1 .*score of 'jump' is inf"),
+        (
+            dict(probabilities=np.array([[0.5, 0.5], [0.5, 7.5]], np.float32)),
+            r"row 2 \(video 'b.mp4'\): the score of 'run' is 7.5.*0\.\.1",
+        ),
+        (dict(probabilities=np.array([[-0.5, 0.5], [0.5, 1]], np.float32)), r"row 1 .*'jump' is -0.5.*0\.\.1"),
+        (dict(labels=("run;jump", "run;walk")), r"row 2: no column of a class is called 'walk'"),
+        (dict(labels=("run", None)), r"row 2: no column of a class is called None"),
     ],
 )
 def test_a_table_that_cannot_be_right_is_refused_with_its_row(tmp_path, changes, message):
@@ -167,6 +175,108 @@ def test_a_class_that_stands_there_twice_is_refused(tmp_path):
     pq.write_table(pa.Table.from_arrays(columns, ["video", "status", "labels", "run", "run"]), tmp_path / "val.parquet")
     with pytest.raises(BadInput, match=r"two columns 'run' \(number 5"):
         PredictionTable.read(tmp_path / "val.parquet")
+
+
+COLUMNS = {"video": ["a", "b"], "status": ["ok", "broken"], "labels": ["run", ""], "run": [0.5, 1.0]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (dict(run=["0.5", "1"]), r"the column 'run' holds (large_)?string, not floating-point"),
+        (dict(run=[[0.5], [1.0]]), "the column 'run' holds list<.*not floating-point"),
+        (dict(video=[1, 2]), "the column 'video' holds int64, not text"),
+        (dict(labels=[["run"], []]), "the column 'labels' holds list<.*not text"),
+        (dict(status=["ok", "fine"]), "row 2: the status is 'fine', neither 'ok' nor 'broken'"),
+        (dict(status=[None, "ok"]), "row 1: the status is None"),
+        (dict(run=[0.5, None]), "row 2 .*'run' is nan"),
+        (dict(run=None), "has no column of a class"),
+    ],
+)
+def test_columns_that_another_program_wrote_are_refused(tmp_path, changes, message):
+    columns = {name: values for name, values in (COLUMNS | changes).items() if values is not None}
+    pq.write_table(pa.table(columns), tmp_path / "val.parquet")
+    with pytest.raises(BadInput, match=f"val.parquet.*{message}"):
+        PredictionTable.read(tmp_path / "val.parquet")
+
+
+@pytest.mark.parametrize("text", [b"{", b"\xff", b"[]", b"1"])
+def test_metadata_that_are_no_json_object_are_refused(tmp_path, text):
+    pq.write_table(pa.table(COLUMNS).replace_schema_metadata({b"prediction": text}), tmp_path / "val.parquet")
+    with pytest.raises(BadInput, match="val.parquet: the metadata `prediction` are no JSON"):
+        PredictionTable.read(tmp_path / "val.parquet")
+
+
+def test_a_large_table_is_checked_quickly(tmp_path):
+    names = tuple(f"class {i}" for i in range(313))
+    videos = tuple(f"{i}.mp4" for i in range(10_000))
+    scores = np.random.default_rng(0).random((10_000, 313), np.float32)
+    labels = tuple(f"class {i % 313};class {i % 100}" for i in range(10_000))
+    table(videos=videos, broken=np.zeros(10_000, bool), labels=labels, classes=names, probabilities=scores).write(
+        tmp_path / "val.parquet"
+    )
+    started = time.process_time()
+    PredictionTable.read(tmp_path / "val.parquet")
+    assert time.process_time() - started < 5
+
+
+def test_the_first_repetition_is_found_quickly_in_a_long_list():
+    names = [str(i) for i in range(30_000)]
+    started = time.process_time()
+    assert predictions.repeated(names) is None
+    assert predictions.repeated([*names, "29999", "0"]) == 30_000
+    assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("npy", b"", r"val.views.npy cannot be read"),
+        ("npy", np.zeros((2, 2), np.float16), r"val.views.npy holds no numbers of the shape \(videos"),
+        ("npy", np.zeros((2, 2, 2), np.int32), r"val.views.npy holds no numbers"),
+        ("npy", np.array([[["a"] * 2] * 2] * 2), r"val.views.npy holds no numbers"),
+        ("json", b"{", r"val.views.json cannot be read"),
+        ("json", b"{}", r"val.views.json cannot be read .*shape"),
+        ("json", b"[]", r"val.views.json cannot be read"),
+        ("json", b"\xff", r"val.views.json cannot be read"),
+        ("json", dict(shape=2), r"val.views.json cannot be read"),
+        ("json", dict(shape=[]), r"val.views.json has 2 views and 2 protocols of the shape \[\]"),
+        ("json", dict(views=[{}]), r"val.views.json has 1 views and 2 protocols of the shape"),
+        ("json", dict(views=["left", "right"]), r"val.views.json cannot be read"),
+        ("json", dict(protocols={}), r"val.views.json has 2 views and 0 protocols"),
+        ("json", dict(protocols=[0]), r"val.views.json cannot be read"),
+        ("json", dict(protocols={"clip": [0.5]}), r"val.views.json cannot be read"),
+        ("json", dict(protocols={"clip": [0], "dense": []}), r"val.views.json: the protocol 'dense' averages .*\[\]"),
+        ("json", dict(protocols={"clip": [0, 2]}), r"val.views.json: the protocol 'clip' averages .*\[0, 2\], of 2"),
+        ("json", dict(protocols={"clip": [-1]}), r"val.views.json: the protocol 'clip' averages .*\[-1\], of 2"),
+    ],
+)
+def test_views_that_are_damaged_are_refused_by_name(tmp_path, name, content, message):
+    folder = tmp_path / "net"
+    view_scores().write(folder, "val")
+    path = folder / f"val.views.{name}"
+    if isinstance(content, np.ndarray):
+        np.save(path, content)
+    elif isinstance(content, dict):
+        path.write_text(json.dumps(json.loads(path.read_text()) | content))
+    else:
+        path.write_bytes(content)
+    with pytest.raises(BadInput, match=f"{message}.*dvc repro --force infer@net"):
+        ViewScores.read(folder, "val")
+
+
+@pytest.mark.parametrize(
+    ("meta", "message"),
+    [
+        ({"source": {"a.csv": "0"}}, "does not exist. .*import-scores a.csv --as net"),
+        ({"weights": "greedy"}, "does not exist. An ensemble has no views"),
+        ({"model": "net"}, "does not exist. `dvc repro --force infer@net`"),
+    ],
+)
+def test_the_remedy_for_views_is_one_that_there_is(tmp_path, meta, message):
+    table(meta=meta).write(tmp_path / "net/val.parquet")
+    with pytest.raises(BadInput, match=message):
+        ViewScores.read(tmp_path / "net", "val")
 
 
 @pytest.mark.parametrize(("videos", "classes"), [(7, 5), (1, 1), (3, 1), (1, 4)])
