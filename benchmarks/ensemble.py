@@ -37,7 +37,9 @@ config = EnsembleConfig(
 start, busy = time.perf_counter(), time.process_time()
 choice = variants.compare(config, probabilities, targets)
 seconds, busy = time.perf_counter() - start, time.process_time() - busy
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+busy += sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+own, child = (resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+peak = own + 2 * child  # at most: children share what they do not write
 print(f"{' '.join(sys.argv[1:]):22}{seconds:8.1f}{busy:8.1f}{peak:8.2f}")
 for v in choice.variants:
     print(f"    {v.rule:10} {v.mean:12} fitted {100 * v.fitted.mean():.2f}  cross-fitted {v.mAP:.2f}", end="")

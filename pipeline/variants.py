@@ -6,21 +6,20 @@ test split. What is left of flattery: of several figures the highest is taken, a
 the whole val split.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
-from pipeline import blend, means, metrics
+from pipeline import blend, forks, means, metrics
 from pipeline.blend import Evidence, Search
 from pipeline.ensemble import EnsembleConfig
 from pipeline.errors import BadInput
 
-T = TypeVar("T")
-_THREADS = 2
-"""Parts of the videos that are searched at once; more would go beyond 4 GB where members hardly agree."""
+_PROCESSES = 2
+"""They search at once; more would go beyond 4 GB where members hardly agree."""
+_MANY = 10_000
+"""Videos times members from which they pay."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +80,13 @@ class Trial:
     def run(self, rules: Sequence[str]) -> list[Variant]:
         """A variant of each rule."""
         if not set(rules) <= {"uniform", "single", "given"}:
-            _ = self.evidence.rivals  # once, before the threads ask for them
-        whole, *by_fold = self.of_parts(lambda evidence, _: [self.weigh(rule, evidence) for rule in rules])
+            _ = self.evidence.rivals  # made once, for all processes
+
+        def find(number: int) -> list[np.ndarray]:
+            evidence = self.evidence if number < 0 else self.but(number)
+            return [self.weigh(rule, evidence) for rule in rules]
+
+        whole, *by_fold = forks.each(find, [-1, *self.folds], self.processes)
         return [self._variant(rule, whole[i], [found[i] for found in by_fold]) for i, rule in enumerate(rules)]
 
     def without(self, member: int, variant: Variant) -> float | None:
@@ -92,14 +96,13 @@ class Trial:
         if rest.given is not None and not rest.given.any():
             return None
 
-        def refit(evidence: Evidence, number: int) -> np.ndarray:
+        def refit(number: int) -> np.ndarray:
             found = variant.by_fold[number]
             if not found[member].any():  # it was not used, so it is not missed
                 return found[left]
-            return rest.weigh(variant.rule, evidence, near=_normalised(found[left]))
+            return rest.weigh(variant.rule, rest.but(number), near=_normalised(found[left]))
 
-        by_fold = rest.of_parts(refit, whole=False)
-        return 100 * float(rest.cross_fit(by_fold).mean())
+        return 100 * float(rest.cross_fit([refit(number) for number in self.folds]).mean())
 
     def weigh(self, rule: str, evidence: Evidence, near: np.ndarray | None = None) -> np.ndarray:
         """The weights of a rule, fitted to the evidence; `near` as in `blend.find`."""
@@ -108,20 +111,20 @@ class Trial:
             return self.given / self.given.sum()
         return blend.find(rule, evidence, near)
 
-    def of_parts(self, work: Callable[[Evidence, int], T], *, whole: bool = True) -> list[T]:
-        """What `work` makes of the evidence of all videos (number -1), and of all but each fold; two at a time.
+    @property
+    def folds(self) -> range:
+        """Their numbers."""
+        return range(self.fold.max() + 1)
 
-        A fold's evidence is large, and made when its turn comes.
-        """
+    @property
+    def processes(self) -> int:
+        """A table of a few hundred videos is searched before a process has started."""
+        return _PROCESSES if self.fold.size * len(self.evidence.scores) > _MANY else 1
 
-        def make(number: int) -> T:
-            if number < 0:
-                return work(self.evidence, number)
-            errors = None if self.errors is None else self.errors[1 + number]
-            return work(self.evidence.of_videos(self.fold != number, errors), number)
-
-        with ThreadPoolExecutor(_THREADS) as pool:
-            return list(pool.map(make, range(-1 if whole else 0, self.fold.max() + 1)))
+    def but(self, number: int) -> Evidence:
+        """The evidence without a fold. It is large, and made when its turn comes."""
+        errors = None if self.errors is None else self.errors[1 + number]
+        return self.evidence.of_videos(self.fold != number, errors)
 
     def _variant(self, rule: str, whole: np.ndarray, by_fold: list[np.ndarray]) -> Variant:
         fitted = self.evidence.precision(whole)
@@ -194,7 +197,8 @@ def _worth(trial: Trial, variant: Variant) -> tuple[float | None, ...]:
     members = len(trial.evidence.scores)
     if members == 1:
         return (None,)
-    left = [trial.without(member, variant) for member in range(members)]
+    _ = trial.evidence.rivals
+    left = forks.each(lambda member: trial.without(member, variant), range(members), trial.processes)
     return tuple(None if mAP is None else variant.mAP - mAP for mAP in left)
 
 

@@ -11,7 +11,7 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 FILES = sorted(file.relative_to(ROOT) for file in (ROOT / "pipeline").rglob("*.py"))
 FLOORS = [  # a module imports from the floors below its own, never from its own or above
     "errors",
-    "params work pickles interruption stopwatch",
+    "params work pickles interruption stopwatch forks",
     "machine catalog code tables compose",
     "records ledger",
     "demo_clip calibration confusion drawing provenance loader means",

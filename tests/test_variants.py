@@ -167,6 +167,17 @@ def test_the_same_members_give_the_same_bytes():
     assert first.worth == again.worth
 
 
+def test_two_processes_find_what_one_finds(monkeypatch):
+    alone = compare(*members(), subsets={"ends": ("a", "c")})
+    monkeypatch.setattr(variants, "_MANY", 0)
+    shared = compare(*members(), subsets={"ends": ("a", "c")})
+    assert alone.worth == shared.worth
+    pairs = [*zip(alone.variants, shared.variants, strict=True), (alone.subsets["ends"][1], shared.subsets["ends"][1])]
+    for one, other in pairs:
+        assert one.weights.tobytes() == other.weights.tobytes()
+        assert one.crossfit.tobytes() == other.crossfit.tobytes()
+
+
 def test_the_order_of_the_members_hardly_matters():
     probabilities, targets = members(videos=120)
     both = (probabilities, probabilities[::-1])
