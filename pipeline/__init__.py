@@ -19,7 +19,7 @@ Each noun of the domain has the file that bears its name, and a file imports onl
               models/, losses/, datasets/, importers/               open sets: one file is one member
               optim, devices                                        schedules; the processes that share a training
               checkpoint, resume, curves, predictions, blocks       files that are written and read
-              pretrained, recipe                                    weights from elsewhere; what makes a model
+              pretrained, recipe, predictor                         weights from elsewhere; a model made, and asked
     floor 3   training, inference                                   the long jobs
               rivals, blend, variants                               the search for the ensemble's weights
               ensemble, submission, results                         scores -> a fused table; files and figures

@@ -23,8 +23,7 @@ import torch
 from pipeline import ledger, pickles, predictions, work
 from pipeline.ensemble import TAKEN
 from pipeline.errors import BadInput
-from pipeline.inference import FINAL, SPLITS
-from pipeline.predictions import ViewScores
+from pipeline.predictions import FINAL, SPLITS, ViewScores
 from pipeline.records import RESERVED, Manifest
 from pipeline.statistics import ClassStatistics
 from pipeline.views import PROTOCOLS

@@ -19,34 +19,25 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import nn
 from tqdm import tqdm
 
-from pipeline import blocks, catalog, code, devices, interruption, params, predictions, views, work
+from pipeline import blocks, code, devices, interruption, predictions, work
 from pipeline.blocks import Blocks
-from pipeline.checkpoint import FILE, Checkpoint
-from pipeline.clips import ClipConfig, Cut, Look, SeenVideos, by_size
+from pipeline.clips import Cut, SeenVideos
 from pipeline.errors import BadInput
 from pipeline.interruption import Stopped
 from pipeline.loader import loader
 from pipeline.machine import Machine
-from pipeline.predictions import PredictionTable
+from pipeline.predictions import FINAL, SPLITS, PredictionTable
+from pipeline.predictor import Predictor
 from pipeline.records import Manifest
 from pipeline.statistics import ClassStatistics
 from pipeline.stopwatch import Stopwatch, clock
 from pipeline.store import FrameStore
-from pipeline.transforms import normalise
 from pipeline.views import ViewConfig, ViewGrid
 
 log = logging.getLogger(__name__)
 
-SPLITS = ("val", "test")
-"""The splits that are predicted."""
-FINAL = views.PROTOCOLS[-1]
-"""The protocol of the Parquet files."""
-PIXELS = 1 << 24
-"""Pixels of a forward pass where machine.views_per_pass is null: 16 views of 16 frames of 256 x 256, which take a
-ResNet some gigabytes."""
 PAUSE = 1.0
 """Seconds between two looks at whether another run has finished."""
 
@@ -57,62 +48,6 @@ class InferConfig:
 
     together: bool
     """Whether a stage also scores the other models of the set that are trained and have no such predictions yet."""
-
-
-class Predictor:
-    """A trained model, ready to score the views of videos.
-
-    Raises:
-        BadInput: the checkpoint is missing or damaged, or its weights do not fit its architecture.
-    """
-
-    def __init__(self, folder: Path, config: ViewConfig, fabric: Fabric, on: Machine) -> None:
-        self.fabric, self.most, self.name = fabric, on.views_per_pass, folder.name
-        self.checkpoint = Checkpoint.read(folder)
-        recipe = self.checkpoint.recipe
-        self.clip = params.build(ClipConfig, recipe["clip"], f"{folder}: clip")
-        self.grid = views.grid(self.clip.centre, config)
-        self.network = _rebuild(self.checkpoint, folder).to(fabric.device).eval()
-        gpu = fabric.device.type == "cuda"
-        device = {"device": fabric.device.type, "precision": on.precision, **({"tf32": on.tf32} if gpu else {})}
-        self.meta = {"model": self.name, "arch": recipe["arch"], "checkpoint": file_hash(folder), "machine": device}
-        self.exact = [on.threads, on.views_per_pass]  # they, too, decide on the last bits
-
-    @property
-    def look(self) -> Look:
-        """What it wants to see of a video."""
-        return Look(self.clip.sampler, self.grid)
-
-    def check(self, classes: tuple[str, ...]) -> None:
-        """Refuse a corpus of other classes."""
-        if classes != self.checkpoint.classes:
-            raise BadInput(f"Model {self.name} was trained on other classes. `dvc repro` trains it anew.")
-
-    def score(self, frames: Mapping[int, torch.Tensor], cuts: Sequence[Cut]) -> np.ndarray:
-        """The logits of every view of a video, float16 (K, C); equal cuts are computed once.
-
-        Raises:
-            BadInput: a pass does not fit into the device's memory.
-        """
-        distinct = list(dict.fromkeys(cuts))
-        logits = np.empty((len(distinct), len(self.checkpoint.classes)), np.float16)
-        with torch.inference_mode(), self.fabric.autocast():
-            for size, places in by_size(distinct).items():
-                most = self.most or max(1, PIXELS // (self.clip.sampler.frames * size * size))
-                for part in (places[start : start + most] for start in range(0, len(places), most)):
-                    logits[part] = self._forward([distinct[place] for place in part], frames)
-        place_of = {cut: place for place, cut in enumerate(distinct)}
-        return logits[[place_of[cut] for cut in cuts]]
-
-    def _forward(self, cuts: Sequence[Cut], frames: Mapping[int, torch.Tensor]) -> np.ndarray:
-        try:
-            clips = torch.stack([cut.of(frames) for cut in cuts])
-            return self.network(normalise(clips, self.checkpoint.input)).float().cpu().numpy()
-        except torch.OutOfMemoryError as error:
-            raise BadInput(
-                f"Model {self.name}: a pass of {len(cuts)} views does not fit into the memory of the device. Set a "
-                f"smaller machine.views_per_pass in conf/config.yaml (then `make params`). {error}"
-            ) from error
 
 
 @dataclass
@@ -247,11 +182,6 @@ def write(job: Job, corpus: Manifest, store: FrameStore, statistics: ClassStatis
 def describe(grid: ViewGrid) -> Mapping[str, Any]:
     """How many views each protocol averages."""
     return {name: len(positions) for name, positions in grid.protocols.items()}
-
-
-def file_hash(folder: Path) -> str:
-    """The hash of a model's checkpoint."""
-    return work.file_hash(folder / FILE)
 
 
 class _Rows:
@@ -405,17 +335,3 @@ def _tell(jobs: Sequence[Job], videos: int, watch: Stopwatch) -> None:
             views_each = len(job.predictor.grid)
             mean = views_each * job.distinct / job.named
             log.info("%s: %.1f of the %d views of a video are distinct", job.predictor.name, mean, views_each)
-
-
-def _rebuild(checkpoint: Checkpoint, folder: Path) -> nn.Module:
-    """The network of a checkpoint, with its weights."""
-    module = catalog.find("models", checkpoint.recipe["arch"])
-    model = module.build(len(checkpoint.classes), **checkpoint.recipe["options"])
-    try:
-        model.load_state_dict(checkpoint.weights)
-    except RuntimeError as error:
-        raise BadInput(
-            f"{folder / FILE} does not fit pipeline/models/{checkpoint.recipe['arch']}.py ({error}). "
-            f"`dvc repro --force train@{folder.name}` trains it anew."
-        ) from error
-    return model

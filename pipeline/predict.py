@@ -29,10 +29,10 @@ import numpy as np
 from pipeline import clips, devices, frames, machine, means, params
 from pipeline.errors import BadInput
 from pipeline.frames import ExtractConfig, NoFrames
-from pipeline.inference import FINAL, Predictor
 from pipeline.ledger import BrokenVideo
 from pipeline.machine import Machine
-from pipeline.predictions import PredictionTable, ViewScores
+from pipeline.predictions import FINAL, PredictionTable, ViewScores
+from pipeline.predictor import Predictor
 from pipeline.results import text_table
 from pipeline.tables import one_line
 from pipeline.views import PROTOCOLS, ViewConfig

@@ -26,7 +26,12 @@ import pyarrow.parquet as pq
 from pipeline import work
 from pipeline.errors import BadInput
 from pipeline.records import LABEL_SEPARATOR, RESERVED, Manifest
+from pipeline.views import PROTOCOLS
 
+SPLITS = ("val", "test")
+"""The splits that are predicted."""
+FINAL = PROTOCOLS[-1]
+"""The protocol of the tables."""
 OK, BROKEN = "ok", "broken"
 _META = b"prediction"
 _MAKES = "`dvc repro` makes it; or `import-scores`, where the scores are another program's."

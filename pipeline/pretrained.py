@@ -165,10 +165,10 @@ def _recognise(held: Weights, where: str) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise BadInput(f"{where} could be of {' or '.join(found)}. Say which with `source`.")
+        raise BadInput(f"{where} could be of {' or '.join(found)}. Say which with --source.")
     raise BadInput(
         f"{where} is of no known source. Its entries are called {_listed(tuple(held.tensors), SHOWN)}. Known are "
-        f"{', '.join(known)}; if it is of one of them all the same, say so with `source`. If not, write an importer, "
+        f"{', '.join(known)}; if it is of one of them all the same, say so with --source. If not, write an importer, "
         f"see pipeline/importers/__init__.py."
     )
 

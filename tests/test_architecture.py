@@ -17,7 +17,7 @@ FLOORS = [  # a module imports from the floors below its own, never from its own
     "demo_clip calibration confusion drawing provenance loader means",
     "demo frames store sampling views transforms statistics metrics bootstrap mixing ranking layers weights anatomy",
     "extraction clips models losses datasets importers optim devices checkpoint resume predictions rivals blocks",
-    "pretrained recipe curves classes gallery",
+    "pretrained recipe curves classes gallery predictor",
     "training inference blend ensemble submission results",
     "variants compare zoo foreign predict",
     "fusion appraisal run inspection settings",

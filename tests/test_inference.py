@@ -17,13 +17,13 @@ import tiny
 import torch
 from torch import nn
 
-from pipeline import blocks, clips, code, devices, inference, metrics, training, views
+from pipeline import blocks, clips, code, devices, inference, metrics, predictor, training, views
 from pipeline.checkpoint import FILE, Checkpoint
 from pipeline.clips import VideoViews
 from pipeline.errors import BadInput
-from pipeline.inference import Predictor
 from pipeline.interruption import Stopped
 from pipeline.predictions import PredictionTable, ViewScores
+from pipeline.predictor import Predictor
 from pipeline.records import Manifest
 from pipeline.statistics import ClassStatistics
 from pipeline.views import ViewConfig
@@ -63,7 +63,7 @@ def assert_same_files(one: Path, other: Path) -> None:
         assert (one / file).read_bytes() == (other / file).read_bytes(), file
 
 
-def predictor(trained, config=VIEWS, scratch=Path("unused"), **machine) -> Predictor:
+def prepared(trained, config=VIEWS, scratch=Path("unused"), **machine) -> Predictor:
     on = tiny.machine(scratch, **machine)
     return Predictor(trained[0] / "net", config, devices.launch(on), on)
 
@@ -117,13 +117,13 @@ def test_the_number_of_workers_changes_no_byte(trained, whole, tmp_path, workers
 @pytest.mark.parametrize("most", [1, 5, 1000])
 def test_the_size_of_a_pass_changes_rounding_only(trained, most):
     store = trained[1][1]
-    expected = scores_of(predictor(trained), store, "val0").astype(np.float32)
-    found = scores_of(predictor(trained, views_per_pass=most), store, "val0").astype(np.float32)
+    expected = scores_of(prepared(trained), store, "val0").astype(np.float32)
+    found = scores_of(prepared(trained, views_per_pass=most), store, "val0").astype(np.float32)
     np.testing.assert_allclose(found, expected, atol=2e-3)  # a unit of the stored float16 at 2..4
 
 
 def test_no_pass_is_larger_than_asked_for(trained, monkeypatch):
-    chosen = predictor(trained, views_per_pass=5)
+    chosen = prepared(trained, views_per_pass=5)
     sizes = []
     chosen.network.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
     scores_of(chosen, trained[1][1], "val0")
@@ -131,8 +131,8 @@ def test_no_pass_is_larger_than_asked_for(trained, monkeypatch):
 
 
 def test_without_a_setting_a_pass_is_bounded_by_its_pixels(trained, monkeypatch):
-    monkeypatch.setattr(inference, "PIXELS", 2 * 32 * 32 * 4)  # frames x side x side x 4 views
-    chosen = predictor(trained)
+    monkeypatch.setattr(predictor, "PIXELS", 2 * 32 * 32 * 4)  # frames x side x side x 4 views
+    chosen = prepared(trained)
     sizes = []
     chosen.network.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
     scores_of(chosen, trained[1][1], "val0")
@@ -152,7 +152,7 @@ def test_views_that_show_the_same_are_computed_once_and_stored_every_time(traine
     """A video of 6 frames has 3 pairs; of 5 clips of 2 segments some are the same, and at 40 x 32 no crop is."""
     store = trained[1][1]
     config = ViewConfig(clips=5, sides=(32,), crop=None)
-    chosen = predictor(trained, config)
+    chosen = prepared(trained, config)
     batches = []
     chosen.network.register_forward_hook(lambda module, inputs, output: batches.append(len(output)))
     found = scores_of(chosen, store, "val0")
@@ -162,7 +162,7 @@ def test_views_that_show_the_same_are_computed_once_and_stored_every_time(traine
     assert sum(batches) == len(distinct) == 3 * 3
     assert found.shape == (16, 3)
     with torch.inference_mode():
-        every = chosen.network(inference.normalise(pixels, chosen.checkpoint.input)).numpy()
+        every = chosen.network(predictor.normalise(pixels, chosen.checkpoint.input)).numpy()
     np.testing.assert_allclose(found.astype(np.float32), every, atol=2e-3)
     for one in distinct:
         same = [k for k, view in enumerate(pixels) if view.numpy().tobytes() == one]
@@ -294,8 +294,8 @@ def test_another_run_never_goes_on_from_the_blocks_of_this_one(trained, tmp_path
 
 def test_mixed_precision_is_used_where_the_machine_says_so(trained):
     store = trained[1][1]
-    full = scores_of(predictor(trained), store, "val0").astype(np.float32)
-    mixed = scores_of(predictor(trained, precision="bf16"), store, "val0").astype(np.float32)
+    full = scores_of(prepared(trained), store, "val0").astype(np.float32)
+    mixed = scores_of(prepared(trained, precision="bf16"), store, "val0").astype(np.float32)
     assert (mixed != full).any()
     np.testing.assert_allclose(mixed, full, atol=0.1)
 
@@ -449,7 +449,7 @@ def test_the_own_model_that_fails_ends_the_stage(trained, tmp_path, monkeypatch)
 
 
 def test_a_pass_that_does_not_fit_names_the_setting(trained, monkeypatch):
-    chosen = predictor(trained, views_per_pass=5)
+    chosen = prepared(trained, views_per_pass=5)
 
     def full(module, inputs):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
@@ -533,7 +533,7 @@ def test_a_checkpoint_that_does_not_fit_its_architecture_is_refused(trained, tmp
     with pytest.raises(
         BadInput, match=r"(?s)does not fit pipeline/models/tsn.py.*Missing key.*dvc repro --force train@net"
     ):
-        predictor((tmp_path, None))
+        prepared((tmp_path, None))
 
 
 def test_scores_that_are_not_finite_are_refused(trained, tmp_path, monkeypatch):
@@ -541,7 +541,7 @@ def test_scores_that_are_not_finite_are_refused(trained, tmp_path, monkeypatch):
         def forward(self, clip):
             return torch.full((len(clip), 3), float("nan"))
 
-    monkeypatch.setattr(inference, "_rebuild", lambda *_: Broken())
+    monkeypatch.setattr(predictor, "_rebuild", lambda *_: Broken())
     with pytest.raises(BadInput, match="Model net gives scores that are not finite"):
         infer(trained, tmp_path / "out")
     assert not (tmp_path / "out/net").exists()

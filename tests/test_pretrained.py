@@ -378,7 +378,7 @@ def test_a_file_of_no_source_lists_all(tmp_path: Path):
 def test_a_file_of_two_sources_lists_both(tmp_path: Path):
     state = {"cls_head.fc_cls.weight": torch.ones(1), "base_model.conv1.weight": torch.ones(1)}
 
-    with pytest.raises(BadInput, match=r"could be of mmaction2 or x_temporal.*`source`"):
+    with pytest.raises(BadInput, match=r"could be of mmaction2 or x_temporal.*--source"):
         load_pretrained(tsn.build(5, **TINY), saved(state, tmp_path))
 
 
