@@ -5,7 +5,7 @@
 Each noun of the domain has the file that bears its name, and a file imports only from floors below its own:
 
     floor 0   errors, params, work, machine, catalog, compose,      what everything stands on
-              pickles, interruption, stopwatch, code, forks
+              pickles, dumps, interruption, stopwatch, code, forks
               tables, records, ledger                               the tables that stages hand on
     floor 1   demo, demo_clip                                       the built-in corpus
               frames, store                                         video file -> JPEGs -> LMDB

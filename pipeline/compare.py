@@ -3,6 +3,7 @@
 python -m pipeline.compare        a row a figure, a column an experiment; first data/ as it is now, and the commit
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -17,7 +18,7 @@ METRICS = "data/metrics.json"
 def columns(shown: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, float]]]:
     """(name, figures) of every commit and experiment that `dvc exp show --json` lists and that has figures."""
     for commit in shown:
-        yield from _figures(commit.get("name") or commit["rev"][:9], commit)
+        yield from _figures(commit.get("name") or commit["rev"][:9], commit)  # nine letters: "workspace"
         for experiment in commit.get("experiments") or []:
             yield from _figures(experiment["name"] or experiment["revs"][0]["rev"][:7], experiment["revs"][0])
 
@@ -50,5 +51,8 @@ def _cell(value: float | None) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(
+        "python -m pipeline.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     done = subprocess.run([sys.executable, "-m", "dvc", "exp", "show", "--json"], stdout=subprocess.PIPE, check=True)
     print(table(json.loads(done.stdout)))

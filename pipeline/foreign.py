@@ -1,15 +1,12 @@
 """Scores of other programs -> prediction files, so that they can be a member of an ensemble.
 
-Read are tables (CSV, or Parquet) with a column of ids and a column a class, and result pickles: a list of score
-vectors (mmaction2 0.x, `--out`), of samples with `pred_score` or `pred_scores` (mmaction2 1.x, `--dump`), or a pair
-of scores and labels (PySlowFast, TEST.SAVE_RESULTS_PATH, whose scores are sums over the views where
-DATA.ENSEMBLE_METHOD is "sum"). Pickles name neither videos nor classes, so that text files must. Every video of the val
+Read are tables (CSV, or Parquet) with a column of ids and a column a class, and result pickles of mmaction2 and
+PySlowFast (dumps.py). Pickles name neither videos nor classes, so that text files must. Every video of the val
 and test split must have one row, and classes must stand in the order of the corpus.
 """
 
 import argparse
 import csv
-import io
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import torch
 
-from pipeline import ledger, pickles, predictions, work
+from pipeline import dumps, ledger, predictions, work
 from pipeline.ensemble import TAKEN
 from pipeline.errors import BadInput
 from pipeline.predictions import FINAL, SPLITS, ViewScores
@@ -285,7 +281,7 @@ def _check_classes(scores: Scores, classes: tuple[str, ...]) -> None:
 
 
 def _from_pickle(path: Path, ids: Path, names: Path, broken: Collection[str]) -> Scores:
-    values = _score_rows(path, pickles.load_arrays(path, TENSORS))
+    values = dumps.read(path)
     videos, classes = _lines(ids), _lines(names)
     if values.shape != (len(videos), len(classes)):
         raise BadInput(
@@ -303,56 +299,6 @@ def _lines(path: Path) -> list[str]:
         raise BadInput(f"{path} cannot be read ({error}). It is to be a text file in UTF-8, a name a line.") from error
 
 
-def _score_rows(path: Path, content: Any) -> np.ndarray:
-    """(V, C) from whatever layout a result pickle has."""
-    rows = content
-    if _is_pyslowfast(content):
-        rows = content[0]
-    elif isinstance(content, list) and content and all(isinstance(sample, dict) for sample in content):
-        rows = [_of_sample(path, number, sample) for number, sample in enumerate(content)]
-    try:
-        values = np.asarray(rows)
-    except (ValueError, TypeError) as error:
-        raise BadInput(f"{path} holds no list of score vectors of one length ({error}).") from error
-    if values.dtype.kind not in "biuf":
-        raise BadInput(f"{path} holds {values.dtype} and no real numbers.")
-    if values.ndim != 2:
-        raise BadInput(f"{path} holds an array of shape {values.shape}, not (videos, classes).")
-    return values.astype(np.float64)
-
-
-def _is_pyslowfast(content: Any) -> bool:
-    """Whether it is a pair of scores (V, C) and labels: many-hot (V, C), or with one class a video (V,)."""
-    if not isinstance(content, (list, tuple)) or len(content) != 2:
-        return False
-    scores, labels = content
-    arrays = isinstance(scores, np.ndarray) and isinstance(labels, np.ndarray)
-    return arrays and scores.ndim == 2 and labels.ndim in (1, 2) and len(labels) == len(scores)
-
-
-def _of_sample(path: Path, number: int, sample: Mapping[str, Any]) -> Any:
-    scores = sample.get("pred_score", sample.get("pred_scores"))
-    if isinstance(scores, dict):  # mmaction2 1.0: {"item": scores}
-        scores = scores.get("item")
-    if scores is None:
-        raise BadInput(f"{path}: sample {number} has no pred_score, only {_some(sample)}.")
-    return scores
-
-
-def _storage(data: bytes) -> Any:
-    return torch.load(io.BytesIO(data), "cpu", weights_only=True)
-
-
-def _tensor(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int], *_: Any) -> np.ndarray:
-    made = torch._utils._rebuild_tensor_v2(storage, offset, tuple(size), tuple(stride), False, {})  # noqa: SLF001
-    return (made.double() if made.is_floating_point() else made).numpy()  # NumPy has no bfloat16
-
-
-TENSORS = {
-    "torch._utils._rebuild_tensor_v2": pickles.Maker(_tensor),
-    "torch.storage._load_from_bytes": pickles.Maker(_storage),
-}
-"""What stands for the names in which PyTorch spells a tensor that was pickled by itself."""
 _UNREADABLE = (
     *(pa.ArrowInvalid, pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error),
     *(UnicodeDecodeError, OSError),

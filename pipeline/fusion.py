@@ -171,7 +171,7 @@ def _rows(
 ) -> list[Row]:
     """Every variant and subset with its figures on val and, where test is labelled, on test."""
     everyone = list(range(len(config.members)))
-    tried = [("all", everyone, variant) for variant in choice.variants]
+    tried = [(ensemble.ALL, everyone, variant) for variant in choice.variants]
     tried += [(name, members, variant) for name, (members, variant) in choice.subsets.items()]
     best = metrics.average_precision(probabilities["val"][choice.best_member], splits["val"].any_table.targets())
     found = {"val": np.stack([variant.crossfit for _, _, variant in tried])}

@@ -96,12 +96,7 @@ def run(
     own = job(weights, tests[name])
     if not _agree(own.blocks.folder.name, fabric):
         raise BadInput(f"The processes see different code, frames or weights of {name}. Give all nodes the same.")
-    if not own.blocks.begun and (others := work.others(own.blocks.folder)):
-        log.info(
-            "%s holds unfinished scores of this model with other views, weights, code, versions or data, which do not "
-            "go on: go back to what made them, or delete it.",
-            others[0],
-        )
+    _name_leftovers(own)
     with ExitStack() as held:
         _hold(own, held, fabric, wait=True)
         jobs = [own]
@@ -323,6 +318,15 @@ def _predicted(corpus: Manifest) -> Manifest:
     """The videos of all splits that are predicted, split by split."""
     table = corpus.table.set_index("split", drop=False)
     return Manifest(table.loc[list(SPLITS)].reset_index(drop=True), corpus.classes)
+
+
+def _name_leftovers(job: Job) -> None:
+    if not job.blocks.begun and (others := work.others(job.blocks.folder)):
+        log.info(
+            "%s holds unfinished scores of this model with other views, weights, code, versions or data, which do not "
+            "go on: go back to what made them, or delete it.",
+            others[0],
+        )
 
 
 def _tell(jobs: Sequence[Job], videos: int, watch: Stopwatch) -> None:

@@ -238,8 +238,7 @@ def _percent(value: float) -> str:
 
 
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `show FILE | head` ends when nobody reads on
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `show FILE | head` ends when nobody reads on
     try:
         main()
     except BadInput as error:

@@ -54,7 +54,9 @@ def check(composed: Mapping[str, Any]) -> None:
 
 def main() -> None:
     """Compose, check, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m pipeline.settings", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("overrides", nargs="*", metavar="NAME=VALUE", help="e.g. models.tsm_demo.train.epochs=2")
     try:
         text = compose.text(Path("conf"), parser.parse_args().overrides)

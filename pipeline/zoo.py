@@ -64,7 +64,9 @@ def table(conf: Path, names: Sequence[str] | None = None) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m pipeline.zoo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("name", nargs="*", help="configs of conf/model; without any, all of them")
     try:
         print(table(CONF, parser.parse_args().name or None))

@@ -14,7 +14,7 @@ FLOORS = [  # a module imports from the floors below its own, never from its own
     "params work pickles interruption stopwatch forks",
     "machine catalog code tables compose",
     "records ledger",
-    "demo_clip calibration confusion drawing provenance loader means",
+    "demo_clip calibration confusion drawing provenance loader means dumps",
     "demo frames store sampling views transforms statistics metrics bootstrap mixing ranking layers weights anatomy",
     "extraction clips models losses datasets importers optim devices checkpoint resume predictions rivals blocks",
     "pretrained recipe curves classes gallery predictor",

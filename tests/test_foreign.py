@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from pipeline import foreign, fusion, inspection, ledger, predictions, statistics
+from pipeline import dumps, foreign, fusion, inspection, ledger, predictions, statistics
 from pipeline.ensemble import EnsembleConfig
 from pipeline.errors import BadInput
 from pipeline.ledger import BrokenVideo
@@ -315,7 +315,7 @@ def test_a_list_that_cannot_be_read_is_named(data, tmp_path, which, content):
         run(data, tmp_path / "a.pkl", **names)
 
 
-@pytest.mark.parametrize("name", foreign.TENSORS)
+@pytest.mark.parametrize("name", dumps.TENSORS)
 def test_a_pickle_cannot_alter_what_stands_for_a_tensor(data, tmp_path, name):
     module, function = name.rsplit(".", 1)
     alter = f"c{module}\n{function}\n(dS'__defaults__'\n(I1\ntsb.".encode()  # BUILD with {"__defaults__": (1,)}
