@@ -66,6 +66,19 @@ def test_nor_is_it_where_the_probabilities_lead_astray(rule, seed, mean):
     assert figure(probabilities, targets, found, mean) >= best_member(probabilities, targets)
 
 
+@pytest.mark.parametrize("mean", means.MEANS)
+@pytest.mark.parametrize("rule", ["fitted", "greedy", "per_class"])
+def test_nor_is_it_where_scores_are_few_and_sums_of_them_tie(rule, mean):
+    """Tenths in float32: the sums in which the greedy rule searches part what the weighted mean of float64 ties."""
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        targets = (rng.random((3, 4)) < 0.4).astype(np.uint8)
+        targets[np.arange(3), rng.integers(4, size=3)] = 1
+        probabilities = (rng.integers(1, 10, size=(3, 3, 4)) / 10).astype(np.float32)
+        found = blend.find(rule, evidence(probabilities, targets, mean))
+        assert figure(probabilities, targets, found, mean) >= best_member(probabilities, targets), seed
+
+
 def best_member(probabilities: np.ndarray, targets: np.ndarray) -> float:
     return max(metrics.sample_map(member, targets) for member in probabilities)
 
