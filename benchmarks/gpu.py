@@ -19,12 +19,16 @@ import torch
 import torchvision
 from torch import nn
 
-from pipeline import devices, machine, params, training, zoo
-from pipeline.recipe import ModelConfig
-from pipeline.records import Manifest
-from pipeline.results import text_table
-from pipeline.statistics import ClassStatistics
-from pipeline.store import FrameStore
+from pipeline.class_stats import ClassStatistics
+from pipeline.cli import zoo
+from pipeline.clips.frame_store import FrameStore
+from pipeline.core import params
+from pipeline.core.machine import load_machine
+from pipeline.core.manifest import Manifest
+from pipeline.core.markdown import text_table
+from pipeline.runtime import distributed
+from pipeline.training.config import ModelConfig
+from pipeline.training.trainer import fit
 
 MODELS = ("tsm_r50", "tin_r101", "slowfast_8x8_r101")
 WAYS = [(p, layout, compiled) for p in ("32", "bf16") for layout in (False, True) for compiled in (False, True)]
@@ -46,7 +50,7 @@ def step_seconds(config: ModelConfig, batch: int, precision: str, channels_last:
     model = model.cuda().train()
     clip = torch.randn(batch, 3, config.clip.sampler.frames, *[config.train.augment.crop] * 2, device="cuda")
     if channels_last:
-        devices.to_channels_last(model)
+        distributed.to_channels_last(model)
         clip = clip.contiguous(memory_format=torch.channels_last_3d)
     sgd = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, fused=True)
     forward = torch.compile(model) if compiled else model
@@ -95,10 +99,8 @@ def agreement() -> list[str]:
     rows = []
     for precision in ("32", "bf16"):
         with tempfile.TemporaryDirectory() as folder:
-            on = dataclasses.replace(machine.load(), precision=precision, scratch=f"{folder}/work", devices=1)
-            done = training.fit(
-                config, manifest, store, ClassStatistics.read(Path("data/stats")), Path(folder) / "tsm_demo", on
-            )
+            on = dataclasses.replace(load_machine(), precision=precision, scratch=f"{folder}/work", devices=1)
+            done = fit(config, manifest, store, ClassStatistics.read(Path("data/stats")), Path(folder) / "tsm_demo", on)
         rows.append([precision, f"{done.best_map:.2f}"])
     return text_table(["precision", "val sample mAP of tsm_demo"], rows)
 

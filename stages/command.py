@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline import compose
-from pipeline.errors import BadInput
-from pipeline.interruption import Stopped
+from pipeline.cli import compose
+from pipeline.core.errors import BadInput
+from pipeline.runtime.signals import Stopped
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 """What launchers call the number of a process."""

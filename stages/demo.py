@@ -7,14 +7,16 @@ Section `demo` of params.yaml. Only part of the pipeline where dataset.generated
 
 from pathlib import Path
 
-from pipeline import demo, machine, params
+from pipeline.core import params
+from pipeline.core.machine import load_machine
+from pipeline.demo.corpus import DemoConfig, render_corpus
 from stages.command import run
 
 
 def main(out: Path) -> None:
     """Render the corpus to `out`."""
-    on = machine.load()
-    demo.render(out, params.load("demo", demo.DemoConfig), on.processes, on.ffmpeg_path())
+    on = load_machine()
+    render_corpus(out, params.load("demo", DemoConfig), on.processes, on.ffmpeg_path())
     print(f"{out}: {sum(1 for _ in out.rglob('*.mp4'))} video files")
 
 

@@ -8,10 +8,11 @@ Section `ensemble` of params.yaml.
 
 from pathlib import Path
 
-from pipeline import fusion, params, work
-from pipeline.ensemble import EnsembleConfig
-from pipeline.records import Manifest
-from pipeline.statistics import ClassStatistics
+from pipeline.class_stats import ClassStatistics
+from pipeline.core import files, params
+from pipeline.core.manifest import Manifest
+from pipeline.ensemble.config import EnsembleConfig
+from pipeline.ensemble.run import run_ensemble
 from stages.command import run
 
 
@@ -19,8 +20,8 @@ def main(manifest: Path, classes: Path, stats: Path, predictions: Path, out: Pat
     """Fuse the members that the config names."""
     config = params.load("ensemble", EnsembleConfig)
     corpus, statistics = Manifest.read(manifest, classes), ClassStatistics.read(stats)
-    results = fusion.run(config, corpus, statistics, predictions, out)
-    work.write_json(metrics, results.flat())
+    results = run_ensemble(config, corpus, statistics, predictions, out)
+    files.write_json(metrics, results.flat())
     print((out / "tables.md").read_text(encoding="utf-8"))
 
 

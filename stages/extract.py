@@ -7,9 +7,12 @@ Sections `extract` and `dataset.root` of params.yaml. A run that was killed goes
 
 from pathlib import Path
 
-from pipeline import extraction, ledger, machine, params
-from pipeline.frames import ExtractConfig
-from pipeline.records import Manifest
+from pipeline.core import params
+from pipeline.core.broken import read_broken
+from pipeline.core.machine import load_machine
+from pipeline.core.manifest import Manifest
+from pipeline.extraction.extract import extract_corpus
+from pipeline.extraction.ffmpeg import ExtractConfig
 from stages.command import run
 
 
@@ -17,8 +20,8 @@ def main(manifest: Path, classes: Path, frames: Path, broken: Path) -> None:
     """Extract every video of the manifest."""
     corpus = Manifest.read(manifest, classes)
     root = Path(params.read("dataset.root"))
-    extraction.extract(corpus, root, frames, broken, params.load("extract", ExtractConfig), machine.load())
-    print(f"{frames}: {len(corpus):,} videos, of which {len(ledger.read(broken))} gave no frame ({broken})")
+    extract_corpus(corpus, root, frames, broken, params.load("extract", ExtractConfig), load_machine())
+    print(f"{frames}: {len(corpus):,} videos, of which {len(read_broken(broken))} gave no frame ({broken})")
 
 
 if __name__ == "__main__":

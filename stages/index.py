@@ -7,15 +7,15 @@ Section `dataset` of params.yaml.
 
 from pathlib import Path
 
-from pipeline import catalog, params
-from pipeline.records import SPLITS, DatasetConfig
+from pipeline.core import params, registry
+from pipeline.core.manifest import SPLITS, DatasetConfig
 from stages.command import run
 
 
 def main(manifest: Path, classes: Path) -> None:
     """Read the corpus and write its manifest and class list."""
     config = params.load("dataset", DatasetConfig)
-    corpus = catalog.find("datasets", config.format).read(config)
+    corpus = registry.find("datasets", config.format).read(config)
     corpus.write(manifest, classes)
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
     print(f"{manifest}: {len(corpus):,} videos ({sizes}), {len(corpus.classes)} classes")

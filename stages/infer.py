@@ -9,12 +9,13 @@ after its last finished block of videos. With `infer.together`, the other models
 
 from pathlib import Path
 
-from pipeline import inference, machine, params
-from pipeline.inference import InferConfig
-from pipeline.records import Manifest
-from pipeline.statistics import ClassStatistics
-from pipeline.store import FrameStore
-from pipeline.views import ViewConfig
+from pipeline.class_stats import ClassStatistics
+from pipeline.clips.frame_store import FrameStore
+from pipeline.clips.views import ViewConfig
+from pipeline.core import params
+from pipeline.core.machine import load_machine
+from pipeline.core.manifest import Manifest
+from pipeline.inference.run import InferConfig, describe, run_inference
 from stages.command import run
 
 
@@ -23,8 +24,8 @@ def main(model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, wei
     models = params.read("models") if params.load("infer", InferConfig).together else [model]
     tests = {name: params.load(f"models.{name}.test", ViewConfig) for name in {model, *models}}
     corpus, statistics, store = Manifest.read(manifest, classes), ClassStatistics.read(stats), FrameStore(lmdb)
-    grid = inference.run(model, tests, corpus, store, statistics, weights, out, machine.load())
-    print(f"{out}: {len(grid)} views a video, {dict(inference.describe(grid))}")
+    grid = run_inference(model, tests, corpus, store, statistics, weights, out, load_machine())
+    print(f"{out}: {len(grid)} views a video, {dict(describe(grid))}")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ No section of params.yaml: the files know which models they are of.
 
 from pathlib import Path
 
-from pipeline import report
-from pipeline.run import Sources
+from pipeline.report.inputs import Sources
+from pipeline.report.page import PAGE, write_page
 from stages.command import run
 
 
@@ -28,8 +28,8 @@ def main(
 ) -> None:
     """Write the page."""
     sources = Sources(manifest, classes, index, broken, lmdb, stats, models, predictions, ensemble, metrics)
-    report.write(sources, out)
-    print(f"{out / report.PAGE}: {(out / report.PAGE).stat().st_size / 1e6:.1f} MB, open it in any browser")
+    write_page(sources, out)
+    print(f"{out / PAGE}: {(out / PAGE).stat().st_size / 1e6:.1f} MB, open it in any browser")
 
 
 if __name__ == "__main__":

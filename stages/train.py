@@ -12,11 +12,13 @@ a run goes on at the step of its last saved state, however it ended.
 
 from pathlib import Path
 
-from pipeline import machine, params, training
-from pipeline.recipe import ModelConfig
-from pipeline.records import Manifest
-from pipeline.statistics import ClassStatistics
-from pipeline.store import FrameStore
+from pipeline.class_stats import ClassStatistics
+from pipeline.clips.frame_store import FrameStore
+from pipeline.core import params
+from pipeline.core.machine import load_machine
+from pipeline.core.manifest import Manifest
+from pipeline.training.config import ModelConfig
+from pipeline.training.trainer import fit
 from stages.command import run
 
 
@@ -24,7 +26,7 @@ def main(model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, out
     """Train the model that params.yaml describes under `models.<model>`."""
     config = ModelConfig.read(params.read(f"models.{model}"), where=f"params.yaml: models.{model}")
     corpus, statistics = Manifest.read(manifest, classes), ClassStatistics.read(stats)
-    done = training.fit(config, corpus, FrameStore(lmdb), statistics, out, machine.load())
+    done = fit(config, corpus, FrameStore(lmdb), statistics, out, load_machine())
     print(f"{out}: validation sample mAP {done.best_map:.2f} after epoch {done.best_epoch + 1}")
 
 

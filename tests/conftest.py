@@ -10,9 +10,10 @@ import pytest
 import simplejpeg
 
 import stages  # noqa: F401 - first: it sets how PyTorch's threads wait
-from pipeline import store, tables
-from pipeline.store import FrameStore
-from tests import corpus
+from pipeline.clips import frame_store
+from pipeline.clips.frame_store import FrameStore
+from pipeline.core import tsv
+from tests.support import corpus
 
 Videos = Mapping[str, Sequence[bytes]]
 
@@ -42,7 +43,7 @@ def shards(tmp_path: Path) -> Callable[..., Path]:
                         entry = tarfile.TarInfo(f"{video}/{number:06d}.jpg")
                         entry.size = len(jpeg)
                         tar.addfile(entry, io.BytesIO(jpeg))
-        tables.write(folder / store.INDEX, pd.DataFrame(rows, columns=list(store.FRAME_COLUMNS)))
+        tsv.write(folder / frame_store.INDEX, pd.DataFrame(rows, columns=list(frame_store.FRAME_COLUMNS)))
         return folder
 
     return write
@@ -54,7 +55,7 @@ def packed(shards: Callable[..., Path], tmp_path: Path) -> Callable[[Videos], Fr
 
     def pack(videos: Videos) -> FrameStore:
         (tmp_path / "scratch").mkdir(exist_ok=True)
-        store.pack(shards(a=dict(sorted(videos.items()))), tmp_path / "lmdb", tmp_path / "scratch")
+        frame_store.pack(shards(a=dict(sorted(videos.items()))), tmp_path / "lmdb", tmp_path / "scratch")
         return FrameStore(tmp_path / "lmdb")
 
     return pack

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from pipeline import metrics
-from tests.golden import keys
+from tests.support.golden import keys
 
 
 def random_case(

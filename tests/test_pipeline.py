@@ -5,10 +5,10 @@ import shutil
 import sys
 from pathlib import Path
 
-import corpus
 import pandas as pd
-import project
 import pytest
+
+from tests.support import corpus, project
 
 pytestmark = pytest.mark.slow
 
@@ -152,9 +152,9 @@ def test_a_test_time_setting_reruns_inference_and_the_ensemble_only(done):
 def test_a_code_change_reruns_the_stages_that_run_it(done):
     for file, stale in (
         ("pipeline/models/tsm.py", {"train@tsm_demo", "infer@tsm_demo"}),
-        ("pipeline/fusion.py", {"ensemble"}),
-        ("pipeline/inference.py", {"infer@tsn_demo", "infer@tsm_demo"}),
-        ("pipeline/compose.py", set()),
+        ("pipeline/ensemble/run.py", {"ensemble"}),
+        ("pipeline/inference/run.py", {"infer@tsn_demo", "infer@tsm_demo"}),
+        ("pipeline/cli/compose.py", set()),
     ):
         before = (done / file).read_text()
         (done / file).write_text(before + "\n# changed\n")

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.errors import BadInput
-from pipeline.records import (
+from pipeline.core.errors import BadInput
+from pipeline.core.manifest import (
     LABEL_SEPARATOR,
     MISSING,
     SPLITS,

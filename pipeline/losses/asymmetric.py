@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.statistics import ClassStatistics
+from pipeline.class_stats import ClassStatistics
 
 SOFT_TARGETS = True
 MEAN_OVER = "videos"

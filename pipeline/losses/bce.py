@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.statistics import ClassStatistics
+from pipeline.class_stats import ClassStatistics
 
 ClassWeights = Literal["none", "sqrt", "linear", "inverse_sqrt", "inverse_linear"]
 

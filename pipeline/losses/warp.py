@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.ranking import scores_and_presence
-from pipeline.statistics import ClassStatistics
+from pipeline.class_stats import ClassStatistics
+from pipeline.losses._ranking import scores_and_presence
 
 SOFT_TARGETS = False
 MEAN_OVER = "labels"

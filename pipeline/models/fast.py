@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from torch import nn
 
 from pipeline.layers.classifier import ClipClassifier
+from pipeline.layers.normalize import InputSpec
 from pipeline.layers.resnet3d import Pathway, blocks_of_depth, he_init, spatial_pool
-from pipeline.transforms import InputSpec
 
 INPUT = InputSpec(mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225))  # as PySlowFast has for this family
 

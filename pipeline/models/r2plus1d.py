@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from pipeline.layers.classifier import ClipClassifier
+from pipeline.layers.normalize import InputSpec
 from pipeline.layers.resnet3d import (
     BASIC_DEPTHS,
     BOTTLENECK_DEPTHS,
@@ -20,7 +21,6 @@ from pipeline.layers.resnet3d import (
     he_init,
     spatial_pool,
 )
-from pipeline.transforms import InputSpec
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from torch import nn
 
 from pipeline.layers.classifier import ClipClassifier
+from pipeline.layers.normalize import InputSpec
 from pipeline.layers.resnet3d import BASIC_DEPTHS, BOTTLENECK_DEPTHS, Pathway, blocks_of_depth, he_init
-from pipeline.transforms import InputSpec
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from pipeline.layers.classifier import ClipClassifier
 from pipeline.layers.non_local import NonLocal, append_non_local
+from pipeline.layers.normalize import InputSpec
 from pipeline.layers.resnet3d import Pathway, blocks_of_depth, he_init, spatial_pool
-from pipeline.transforms import InputSpec
 
 INPUT = InputSpec(mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225))  # of PySlowFast's weights
 

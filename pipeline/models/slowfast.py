@@ -12,8 +12,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from pipeline.layers.normalize import InputSpec
 from pipeline.layers.resnet3d import Pathway, blocks_of_depth, spatial_pool
-from pipeline.transforms import InputSpec
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # PySlowFast has 0.45 and 0.225
 

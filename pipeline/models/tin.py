@@ -11,8 +11,8 @@ from torch import nn
 
 from pipeline.layers.consensus import FrameConsensus
 from pipeline.layers.interlace import TemporalInterlace
+from pipeline.layers.normalize import InputSpec
 from pipeline.layers.resnet2d import build_backbone, insert_non_local, insert_temporal
-from pipeline.transforms import InputSpec
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of the ImageNet weights
 

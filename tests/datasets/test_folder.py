@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.core.errors import BadInput
+from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest, VideoRecord, file_fingerprint
 from pipeline.datasets import folder
 from pipeline.datasets.folder import stratified
-from pipeline.errors import BadInput
-from pipeline.records import SPLITS, DatasetConfig, Manifest, VideoRecord, file_fingerprint
 
 RIGHT = "path,labels,split\na.mp4,run;jump,train\nb.mp4,run,val\nc.mp4,jump,test\n"
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from pipeline.layers.interlace import TemporalInterlace, mix_frames, motion
-from tests.golden import golden_io, keys
+from tests.support.golden import golden_io, keys
 
 
 def move(clips: Tensor, offsets: Tensor) -> Tensor:

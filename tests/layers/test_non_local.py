@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool3d
 
 from pipeline.layers.non_local import POOLS, WEIGHTINGS, NonLocal
-from tests.golden import golden_io, keys
+from tests.support.golden import golden_io, keys
 
 FORMS = list(itertools.product(WEIGHTINGS, POOLS))
 

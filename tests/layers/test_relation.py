@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pipeline.layers.relation import MultiScaleRelation, Relation
-from tests.golden import golden_io, keys
+from tests.support.golden import golden_io, keys
 
 
 def small(frames: int = 4, **options: object) -> MultiScaleRelation:

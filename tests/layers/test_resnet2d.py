@@ -7,14 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.layers.non_local import NonLocal
-from pipeline.layers.resnet2d import (
-    build_backbone,
-    feature_width,
-    insert_non_local,
-    insert_temporal,
-    residual_stages,
-)
-from tests.golden import golden_io, keys
+from pipeline.layers.resnet2d import build_backbone, feature_width, insert_non_local, insert_temporal, residual_stages
+from tests.support.golden import golden_io, keys
 
 TINY = {"stem_width": 8, "channels": [16, 32, 48, 64]}
 

@@ -21,7 +21,7 @@ from pipeline.layers.resnet3d import (
     he_init,
     spatial_pool,
 )
-from tests.golden import golden_io
+from tests.support.golden import golden_io
 
 FRAME_WISE = ((1, 1),) * 4
 """Kernels of blocks that never look along time."""

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from pipeline.layers.shift import TemporalShift
-from tests.golden import golden_io, keys
+from tests.support.golden import golden_io, keys
 
 
 def numbered_frames(frames: int, channels: int) -> Tensor:

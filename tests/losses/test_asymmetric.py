@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from pipeline.class_stats import ClassStatistics
 from pipeline.losses import asymmetric
-from pipeline.statistics import ClassStatistics
 
 STATISTICS = ClassStatistics(("a",), np.array([1]), 1)
 PLAIN = {"gamma_neg": 0.0, "gamma_pos": 0.0, "clip": 0.0}

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.class_stats import ClassStatistics
 from pipeline.losses import bce
-from pipeline.statistics import ClassStatistics
-from tests.golden import keys
+from tests.support.golden import keys
 
 GOLDEN = keys.read("losses")
 STATISTICS = ClassStatistics(("a", "b", "c"), np.array([8, 2, 2]), videos=10)  # 4 on average

@@ -6,26 +6,26 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from pipeline import catalog
-from pipeline.statistics import ClassStatistics
+from pipeline.class_stats import ClassStatistics
+from pipeline.core import registry
 
 STATISTICS = ClassStatistics(tuple("abcde"), np.array([8, 2, 4, 4, 2]), videos=10)
 RANKING = ["lsep", "warp", "wlsep"]
 VARIANTS = [
-    *[(name, {}) for name in catalog.names("losses")],
+    *[(name, {}) for name in registry.names("losses")],
     ("bce", {"smoothing": 0.1, "class_weights": "sqrt"}),
     ("wlsep", {"class_weights": "min_count"}),
     *[("asymmetric", {"clip": clip, "gamma_neg": gamma}) for clip in (0.0, 0.05) for gamma in (0.0, 0.5, 4.0)],
     ("asymmetric", {"gamma_pos": 0.5}),
     ("asymmetric", {"gamma_pos": 1.0, "detach_focus": True}),
 ]
-every_loss = pytest.mark.parametrize("name", catalog.names("losses"))
+every_loss = pytest.mark.parametrize("name", registry.names("losses"))
 every_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=str)
 every_ranking_loss = pytest.mark.parametrize("name", RANKING)
 
 
 def build(name: str, **options: object) -> nn.Module:
-    return catalog.find("losses", name).build(STATISTICS, **options)
+    return registry.find("losses", name).build(STATISTICS, **options)
 
 
 def noise(videos: int = 4, classes: int = 5, seed: int = 0) -> Tensor:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline.losses.lsep import LSEP
-from tests.golden import keys
+from tests.support.golden import keys
 
 GOLDEN = keys.read("losses")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from pipeline.losses.warp import WARP
-from tests.golden import keys
+from tests.support.golden import keys
 
 GOLDEN = keys.read("losses")
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.class_stats import ClassStatistics
 from pipeline.losses import wlsep
 from pipeline.losses.wlsep import WLSEP
-from pipeline.statistics import ClassStatistics
-from tests.golden import keys
+from tests.support.golden import keys
 
 GOLDEN = keys.read("losses")
 

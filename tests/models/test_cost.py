@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline import catalog
-from tests.models import checks
+from pipeline.core import registry
+from tests.support import checks
 
 PYSLOWFAST_50 = {"fusion_kernel": 7, "fusion_norm": True, "slow_frames": "linspace", "head_bias": True}
 PYSLOWFAST_101 = PYSLOWFAST_50 | {"depth": 101, "fusion_kernel": 5}
@@ -64,7 +64,7 @@ def test_costs_what_it_costs_the_peers(
     name: str, options: dict[str, Any], frames: int, pixels: int, parameters: int, gmacs: float
 ):
     with torch.device("meta"), FlopCounterMode(display=False) as counter, torch.inference_mode():
-        model = catalog.find("models", name).build(313, **options).eval()
+        model = registry.find("models", name).build(313, **options).eval()
         model(torch.empty(1, 3, frames, pixels, pixels))
 
     assert checks.parameter_count(model) == parameters
@@ -72,4 +72,4 @@ def test_costs_what_it_costs_the_peers(
 
 
 def test_every_model_is_in_the_table():
-    assert {name for name, *_ in COSTS} == set(catalog.names("models"))
+    assert {name for name, *_ in COSTS} == set(registry.names("models"))

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline import catalog
-from tests.models import checks
-from tests.models.checks import TINY_2D, TINY_3D, TINY_DEEP, TINY_SLOWFAST, Case
+from pipeline.core import registry
+from tests.support import checks
+from tests.support.checks import TINY_2D, TINY_3D, TINY_DEEP, TINY_SLOWFAST, Case
 
 FIXED = r"clip has 6 frames.*built for 4.*Draw clips of 4 frames"
 CASES = {
@@ -44,7 +44,7 @@ def logits(model: nn.Module, clips: Tensor) -> Tensor:
 
 
 def test_every_model_has_a_case():
-    assert sorted(CASES) == catalog.names("models")
+    assert sorted(CASES) == registry.names("models")
     assert all(case.model == name for name, case in CASES.items())
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pipeline.models import r3d
-from tests.models import checks
+from tests.support import checks
 
 
 @pytest.mark.parametrize(("depth", "channels"), [(18, 512), (34, 512), (50, 2048)])

@@ -5,7 +5,7 @@ import torch
 
 from pipeline.layers.non_local import NonLocal
 from pipeline.models import slow
-from tests.models import checks
+from tests.support import checks
 
 
 def test_it_looks_along_time_in_its_last_two_stages_only():

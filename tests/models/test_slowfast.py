@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.models import slowfast
-from tests.golden import golden_io
-from tests.models import checks
+from tests.support import checks
+from tests.support.golden import golden_io
 
 TINY = checks.TINY_SLOWFAST
 PYSLOWFAST_50 = {"fusion_kernel": 7, "fusion_norm": True, "slow_frames": "linspace", "head_bias": True}

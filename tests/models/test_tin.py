@@ -4,8 +4,8 @@ import torch
 
 from pipeline.layers.interlace import TemporalInterlace
 from pipeline.models import tin
-from tests.golden import golden_io
-from tests.models import checks
+from tests.support import checks
+from tests.support.golden import golden_io
 
 TINY = {**checks.TINY_2D, "frames": 4}
 

@@ -4,8 +4,8 @@ import torch
 
 from pipeline.layers.relation import MultiScaleRelation, Relation
 from pipeline.models import trn
-from tests.golden import golden_io
-from tests.models import checks
+from tests.support import checks
+from tests.support.golden import golden_io
 
 TINY = {**checks.TINY_2D, "frames": 4}
 

@@ -5,8 +5,8 @@ import torch
 
 from pipeline.layers.shift import TemporalShift
 from pipeline.models import tsm
-from tests.golden import golden_io
-from tests.models import checks
+from tests.support import checks
+from tests.support.golden import golden_io
 
 TINY = {**checks.TINY_2D, "frames": 4}
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from pipeline.models import tsn
-from tests.golden import golden_io
-from tests.models import checks
+from tests.support import checks
+from tests.support.golden import golden_io
 
 
 def test_the_order_of_the_frames_does_not_matter():

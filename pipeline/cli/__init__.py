@@ -1,0 +1,1 @@
+"""The commands: `pipeline COMMAND`, or `python -m pipeline COMMAND`."""

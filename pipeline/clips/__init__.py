@@ -1,0 +1,1 @@
+"""Frames on disk -> batches of clips."""

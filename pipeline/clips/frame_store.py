@@ -1,0 +1,278 @@
+"""FrameStore: the JPEGs of a corpus in LMDB files, written once, read by (video, frame indices).
+
+One LMDB file per frame shard, one value per video, so that a clip is one sequential read:
+
+    frames, width, height     3 x uint32, little-endian
+    offsets                   (frames + 1) x uint32, of each JPEG's first byte, counted from the value's start
+    JPEGs                     one after another
+
+The same input gives the same bytes: sorted keys, one writer, fixed transactions, and a map that starts at a fixed
+size and doubles (its size is part of the file).
+"""
+
+import hashlib
+import json
+import logging
+import struct
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from pipeline.core import files, tsv
+from pipeline.core.errors import BadInput
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Raise when the layout changes: packed shards are kept under this number."""
+INDEX = "index.tsv"
+COLUMNS = ("video", "shard", "frames", "width", "height")
+FRAME_COLUMNS = (*COLUMNS, "promised", "note")
+"""Of the index that stage `extract` writes."""
+SHARDS = "shards.tsv"
+FIRST_MAP = 1 << 22
+BATCH = 64
+"""Videos a transaction."""
+_HEADER = struct.Struct("<3I")
+_LARGEST = 2**32 - 1
+
+
+def pack(frames: Path, out: Path, scratch: Path) -> int:
+    """Pack the tar shards in `frames` (with their index) into LMDB shards in `out`; the number of videos.
+
+    Finished shards are kept in `scratch` under the hash of their tar and of themselves, and linked into `out`.
+
+    Raises:
+        BadInput: a tar is damaged or does not hold what the index says.
+    """
+    index = tsv.read(frames / INDEX, FRAME_COLUMNS, "extract", numbers=("frames", "width", "height", "promised"))
+    tars = sorted(frames.glob("*.tar"))
+    for name in sorted(set(index["shard"]) - {tar.stem for tar in tars}):
+        raise _bad_tar(frames / f"{name}.tar", f"it is missing, and {INDEX} lists it")
+    keys = {tar.stem: files.fingerprint(FORMAT, files.file_hash(tar)) for tar in tars}
+    packed = {key: path for key in keys.values() if (path := _packed(scratch, key))}
+    files.prune(scratch, keep=[path.name for path in packed.values()])
+    with tqdm(total=len(index), desc="pack", unit="video") as bar:
+        for tar in tars:
+            members = index[index["shard"] == tar.stem].set_index("video")
+            key = keys[tar.stem]
+            if key not in packed:
+                with files.aside(scratch / key) as partial:
+                    write_shard(partial, _videos(tar, members))
+                packed[key] = (scratch / key).rename(scratch / f"{key}-{files.file_hash(scratch / key)}.lmdb")
+            bar.update(len(members))
+    with files.aside(out) as partial:
+        partial.mkdir()
+        for name, key in keys.items():
+            files.link(packed[key], partial / f"{name}.lmdb")
+        tsv.write(partial / INDEX, index[list(COLUMNS)])
+        tsv.write(partial / SHARDS, pd.DataFrame({"shard": list(keys), "key": list(keys.values())}))
+    return len(index)
+
+
+def write_shard(path: Path, videos: Iterable[tuple[str, bytes]]) -> None:
+    """Write one LMDB file from (video, value) pairs, which must come sorted by the bytes of the video's id."""
+    environment = lmdb.open(str(path), subdir=False, map_size=FIRST_MAP, lock=False, sync=False, readahead=False)
+    try:
+        batch: list[tuple[str, bytes]] = []
+        for pair in videos:
+            batch.append(pair)
+            if len(batch) == BATCH:
+                _commit(environment, batch)
+                batch = []
+        _commit(environment, batch)
+        environment.sync(True)
+    finally:
+        environment.close()
+
+
+def encode(jpegs: Sequence[bytes], width: int, height: int) -> bytes:
+    """The value of one video."""
+    start = _HEADER.size + 4 * (len(jpegs) + 1)
+    offsets = start + np.concatenate([[0], np.cumsum([len(jpeg) for jpeg in jpegs], dtype=np.int64)])
+    if offsets[-1] > _LARGEST:
+        raise BadInput(
+            f"{len(jpegs)} frames make {offsets[-1]:,} bytes, and a video may have {_LARGEST:,}. "
+            "Cut the video, or lower extract.short_side or the JPEG quality."
+        )
+    return b"".join([_HEADER.pack(len(jpegs), width, height), offsets.astype("<u4").tobytes(), *jpegs])
+
+
+class FrameStore:
+    """Reads JPEGs of a video by frame index.
+
+    LMDB files are opened when first read, without a lock file and without writing, so that a store may be shared by
+    forked or spawned workers and lie in a read-only folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        index = tsv.read(root / INDEX, COLUMNS, "pack", numbers=COLUMNS[2:]).set_index("video")
+        self._shard_of: dict[str, str] = index["shard"].to_dict()
+        self._frames_of: dict[str, int] = index["frames"].to_dict()
+        self._readers: dict[str, lmdb.Transaction] = {}
+
+    def __getstate__(self) -> dict[str, object]:
+        """Open files stay behind: a spawned worker opens its own."""
+        return {**self.__dict__, "_readers": {}}
+
+    def __contains__(self, video: str) -> bool:
+        """Whether the video has frames."""
+        return video in self._shard_of
+
+    @property
+    def videos(self) -> list[str]:
+        """All videos that have frames, sorted."""
+        return list(self._shard_of)
+
+    def frames(self, video: str) -> int:
+        """The number of frames of a video, from the index."""
+        return self._frames_of[self._known(video)]
+
+    def read(self, video: str, indices: Sequence[int]) -> list[memoryview]:
+        """The JPEGs of some frames, counted from 0, in the order asked for; no byte is copied.
+
+        Raises:
+            BadInput: the video has no frames, the shard is damaged or lacks it.
+            IndexError: the video has no such frame.
+        """
+        value, count = self._value(self._known(video)), self._frames_of[video]
+        start = _HEADER.size + 4 * (count + 1)
+        if len(value) < start or _HEADER.unpack_from(value)[0] != count:
+            raise self.damaged(video, f"its value does not hold the {count} frames that the index lists")
+        offsets = np.frombuffer(value, dtype="<u4", count=count + 1, offset=_HEADER.size)
+        if offsets[-1] != len(value):
+            raise self.damaged(video, "its frames do not end where its value ends")
+        if len(indices) and not 0 <= min(indices) <= max(indices) < count:
+            raise IndexError(f"{video} has frames 0..{count - 1}, not {min(indices)}..{max(indices)}")
+        return [value[offsets[i] : offsets[i + 1]] for i in indices]
+
+    def damaged(self, video: str, why: object) -> BadInput:
+        """The error for a value that cannot be right; `read`'s callers raise it for a JPEG that does not decode."""
+        return _damaged(self.root / f"{self._shard_of[video]}.lmdb", f"video {video!r}: {why}")
+
+    def content_key(self) -> str:
+        """A hash of what the store was packed from, without reading it all."""
+        texts = [(self.root / name).read_text(encoding="utf-8") for name in (INDEX, SHARDS)]
+        return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+
+    def _known(self, video: str) -> str:
+        if video not in self._shard_of:
+            raise BadInput(
+                f"{self.root} has no video {video!r}. If it is new, run `dvc repro pack`; "
+                "if it is broken, data/broken.tsv says why."
+            )
+        return video
+
+    def _value(self, video: str) -> memoryview:
+        shard = self._shard_of[video]
+        if shard not in self._readers:
+            self._readers[shard] = _open(self.root / f"{shard}.lmdb")
+        try:
+            value = self._readers[shard].get(video.encode())
+        except lmdb.Error as error:
+            raise self.damaged(video, error) from error
+        if value is None:
+            raise self.damaged(video, "the index lists it, the shard lacks it")
+        return memoryview(value)
+
+
+_open_files: dict[tuple[int, int], lmdb.Transaction] = {}
+"""What this process reads, by device and inode, until it ends. A JPEG that was handed out is memory of the file, so
+that closing it would pull the ground from under it; and LMDB opens no file twice, not even in a forked child. A child
+goes on with its parent's readers, which without a lock file are nothing but memory mapped for reading."""
+
+
+def _packed(scratch: Path, key: str) -> Path | None:
+    """The finished shard of that key, if it is there with the bytes that were written."""
+    for path in scratch.glob(f"{key}-*.lmdb"):
+        if path.stem == f"{key}-{files.file_hash(path)}":
+            return path
+    return None
+
+
+def _open(path: Path) -> lmdb.Transaction:
+    found = path.stat() if path.is_file() else None
+    reader = _open_files.get((found.st_dev, found.st_ino)) if found else None
+    if reader is None:
+        if not found or not _whole(path):
+            raise _damaged(path, "it is missing, cut short or no LMDB file")
+        environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False, max_spare_txns=0)
+        reader = _open_files[found.st_dev, found.st_ino] = environment.begin(buffers=True)
+    return reader
+
+
+def _whole(path: Path) -> bool:
+    """Whether LMDB knows the file and all its pages are there: reading past the end of a map kills the process."""
+    if not path.is_file():
+        return False
+    try:
+        with lmdb.open(str(path), subdir=False, readonly=True, lock=False) as environment:
+            pages = environment.info()["last_pgno"] + 1
+            return path.stat().st_size >= pages * environment.stat()["psize"]
+    except lmdb.Error:
+        return False
+
+
+def _damaged(path: Path, why: str) -> BadInput:
+    return BadInput(
+        f"The LMDB shard {path} is damaged ({why}). Delete {path.parent} and the folder work/pack, then "
+        "`dvc repro --force --single-item pack` makes it again."
+    )
+
+
+def _commit(environment: lmdb.Environment, batch: list[tuple[str, bytes]]) -> None:
+    """Write a batch in one transaction, with a map twice as large for as long as it does not fit."""
+    while True:
+        try:
+            with environment.begin(write=True) as transaction:
+                for video, value in batch:
+                    transaction.put(video.encode(), value)
+            return
+        except lmdb.MapFullError:
+            environment.set_mapsize(environment.info()["map_size"] * 2)
+
+
+def _videos(tar: Path, members: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
+    """(video, value) for each video of a tar, in its order, checked against the index."""
+    seen = 0
+    for video, jpegs in _grouped(tar):
+        if video not in members.index or members.at[video, "frames"] != len(jpegs):
+            raise _bad_tar(tar, f"{video!r} has {len(jpegs)} frames there, and other frames in {INDEX}")
+        seen += 1
+        yield video, encode(jpegs, int(members.at[video, "width"]), int(members.at[video, "height"]))
+    if seen != len(members):
+        raise _bad_tar(tar, f"it holds {seen} of {len(members)} videos")
+
+
+def _grouped(tar: Path) -> Iterator[tuple[str, list[bytes]]]:
+    """Consecutive members of a tar, by video."""
+    video = ""
+    jpegs: list[bytes] = []
+    try:
+        with tarfile.open(tar, "r:") as archive:
+            for member in archive:
+                owner = member.name.rpartition("/")[0]
+                if owner != video and jpegs:
+                    yield video, jpegs
+                    jpegs = []
+                video = owner
+                file = archive.extractfile(member)
+                assert file is not None  # only regular files are ever put in
+                jpegs.append(file.read())
+    except (tarfile.TarError, EOFError) as error:
+        raise _bad_tar(tar, str(error)) from error
+    if jpegs:
+        yield video, jpegs
+
+
+def _bad_tar(tar: Path, why: str) -> BadInput:
+    return BadInput(
+        f"The frame shard {tar} is damaged ({why}). Delete {tar.parent}, then "
+        "`dvc repro --force --single-item extract` makes it again."
+    )

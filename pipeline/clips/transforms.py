@@ -1,0 +1,173 @@
+"""JPEGs -> the pixels of a clip: decoding, the training augmentation, and the test crops, face to face.
+
+Pixels stay uint8 (3, T, H, W) until they reach the device; layers/normalize.py makes the float clip of a model. All
+frames of a clip share every random draw.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import simplejpeg
+import torch
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import RandAugment
+from torchvision.transforms.v2 import functional as F
+from torchvision.tv_tensors import Video
+
+PLACES = {"left": 0.0, "centre": 0.5, "right": 1.0}
+"""Where a test crop lies on the longer side: top, centre, bottom of an upright frame."""
+SNAP = 2
+"""A jittered side this close to the crop becomes the crop, so that no pixel is resampled for nothing."""
+
+
+@dataclass(frozen=True)
+class RandAugmentConfig:
+    """RandAugment (arXiv:1909.13719), as torchvision has it."""
+
+    ops: int
+    """Operations a clip."""
+    magnitude: int
+    """Of each, 0 .. 30."""
+
+    def __post_init__(self) -> None:
+        if self.ops < 1 or not 0 <= self.magnitude <= 30:
+            raise ValueError("rand_augment needs ops of at least 1 and a magnitude in 0..30")
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Section `models.<name>.train.augment` of params.yaml: how a training crop is drawn.
+
+    `scale_jitter` (TSN, arXiv:1608.00859): a crop of the stored frame whose height and width are `ratios` of its
+    short side, at most one step apart, at one of 13 places; resized to the square.
+    `random_side` (SlowFast, arXiv:1812.03982): the short side resized to a random length within `sides`, then a random
+    square crop.
+    """
+
+    kind: Literal["scale_jitter", "random_side"]
+    crop: int
+    """Side of the square that the model sees, in pixels."""
+    ratios: tuple[float, ...] = ()
+    sides: tuple[int, ...] = ()
+    flip: bool = True
+    """Mirror half of the clips; off where left and right mean something."""
+    rand_augment: RandAugmentConfig | None = None
+    """The same operations on all frames of a clip, after crop and flip; null: none."""
+
+    def __post_init__(self) -> None:
+        if self.kind == "scale_jitter" and not (self.ratios and all(0 < ratio <= 1 for ratio in self.ratios)):
+            raise ValueError("scale_jitter needs ratios of the short side, e.g. [1, 0.875, 0.75, 0.66]")
+        if self.kind == "random_side" and not (len(self.sides) == 2 and self.crop <= self.sides[0] <= self.sides[1]):
+            raise ValueError("random_side needs sides: [shortest, longest], neither below the crop")
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of a frame, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def decode(jpegs: Sequence[memoryview], at_least: int | None = None) -> Tensor:
+    """Decode frames of one size to uint8 (T, 3, H, W), RGB.
+
+    With `at_least`, libjpeg decodes to the smallest of its scales whose short side has that many pixels, which is
+    quicker than decoding all pixels and resizing them.
+
+    Raises:
+        ValueError: a frame is no JPEG, or two differ in size.
+    """
+    wanted = at_least or 0
+    frames = [simplejpeg.decode_jpeg(j, "RGB", min_height=wanted, min_width=wanted) for j in jpegs]
+    return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)
+
+
+def training_crop(frames: Tensor, config: AugmentConfig, rng: np.random.Generator) -> Tensor:
+    """(T, 3, H, W) -> (3, T, crop, crop), with a random crop and flip."""
+    draw = _scale_jitter if config.kind == "scale_jitter" else _random_side
+    cropped = draw(frames, config, rng)
+    if config.flip and rng.random() < 0.5:
+        cropped = F.horizontal_flip(cropped)
+    if config.rand_augment is not None:
+        cropped = _rand_augment(cropped, config.rand_augment, rng)
+    return cropped.transpose(0, 1).contiguous()
+
+
+def resize_short_side(frames: Tensor, side: int) -> Tensor:
+    """(T, 3, H, W) -> the short side `side` long, the other rounded down; bilinear, antialiased."""
+    height, width = frames.shape[-2:]
+    short = min(height, width)
+    size = [height * side // short, width * side // short]
+    return _resize(frames, size)
+
+
+def crop_box(height: int, width: int, size: int, place: str) -> Box:
+    """The left, centre or right square of a frame (top, centre or bottom where it is upright).
+
+    Across the other side the square is centred. Odd rests go to the end: offsets are rounded down.
+    """
+    fraction = PLACES[place]
+    top, left = (height - size) // 2, (width - size) // 2
+    if height > width:
+        top = int((height - size) * fraction)
+    else:
+        left = int((width - size) * fraction)
+    return Box(top, left, size, size)
+
+
+def needed_side(config: AugmentConfig) -> int | None:
+    """The short side at which frames must at least be decoded; None where all pixels are wanted."""
+    return max(config.sides) if config.kind == "random_side" else None
+
+
+def _scale_jitter(frames: Tensor, config: AugmentConfig, rng: np.random.Generator) -> Tensor:
+    height, width = frames.shape[-2:]
+    short = min(height, width)
+    sides = [int(short * ratio) for ratio in config.ratios]
+    sides = [min(config.crop, short) if abs(side - config.crop) <= SNAP else side for side in sides]
+    steps = range(len(sides))
+    pairs = [(sides[i], sides[j]) for i in steps for j in steps if abs(i - j) <= 1]
+    crop_height, crop_width = pairs[rng.integers(len(pairs))]
+    down, across = (height - crop_height) // 4, (width - crop_width) // 4
+    row, column = JITTER_PLACES[rng.integers(len(JITTER_PLACES))]
+    box = Box(row * down, column * across, crop_height, crop_width)
+    return _resize(_cut(frames, box), [config.crop, config.crop])
+
+
+JITTER_PLACES = (
+    *((0, 0), (0, 4), (4, 0), (4, 4), (2, 2)),  # corners and centre
+    *((2, 0), (2, 4), (4, 2), (0, 2)),  # middles of the edges
+    *((1, 1), (1, 3), (3, 1), (3, 3)),  # half-way to the corners
+)
+"""Row and column of a jittered crop, in quarters of the room that it has."""
+
+
+def _random_side(frames: Tensor, config: AugmentConfig, rng: np.random.Generator) -> Tensor:
+    shortest, longest = config.sides
+    resized = resize_short_side(frames, int(rng.integers(shortest, longest + 1)))
+    height, width = resized.shape[-2:]
+    top, left = rng.integers(height - config.crop + 1), rng.integers(width - config.crop + 1)
+    return _cut(resized, Box(int(top), int(left), config.crop, config.crop))
+
+
+def _rand_augment(frames: Tensor, config: RandAugmentConfig, rng: np.random.Generator) -> Tensor:
+    augment = RandAugment(config.ops, config.magnitude, interpolation=InterpolationMode.BILINEAR)
+    with torch.random.fork_rng(devices=[]):  # torchvision draws from torch's hidden state
+        torch.manual_seed(int(rng.integers(2**62)))
+        return augment(Video(frames)).as_subclass(Tensor)
+
+
+def _cut(frames: Tensor, box: Box) -> Tensor:
+    return frames[..., box.top : box.top + box.height, box.left : box.left + box.width]
+
+
+def _resize(frames: Tensor, size: list[int]) -> Tensor:
+    if list(frames.shape[-2:]) == size:
+        return frames
+    return F.resize(frames, size, interpolation=InterpolationMode.BILINEAR, antialias=True)

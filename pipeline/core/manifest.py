@@ -1,0 +1,246 @@
+"""The manifest: one row a video. Its id, split, path, labels and fingerprint; and the list of classes.
+
+The manifest is a tab-separated file that any tool reads; a million rows load in seconds, since every check here is
+vectorised. It is validated when it is made and again when it is read.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pipeline.core import files, tsv
+from pipeline.core.errors import BadInput
+
+SPLITS = ("train", "val", "test")
+LABEL_SEPARATOR = ";"
+MISSING = "missing"
+"""The fingerprint of a file that is not there."""
+LONGEST_ID = 500
+"""Bytes of UTF-8; LMDB keys end at 511."""
+RESERVED = ("video", "status", "labels")
+"""Columns of the prediction files, which hold one more column a class."""
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")  # also what Python takes for the end of a line
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """Section `dataset` of params.yaml: where a corpus lies and how it is read."""
+
+    format: str
+    """A file of pipeline/datasets, which reads this kind of annotations."""
+    root: str
+    """Folder that holds the videos; absolute, or relative to the project's root."""
+    annotations: str
+    """File with the labels."""
+    watch: str
+    """What DVC looks at to notice new or replaced videos: the root where it is small enough to hash, else the
+    annotations once more (then `dvc repro --force index` after a video was replaced)."""
+    generated: tuple[str, ...]
+    """["demo"] renders the built-in corpus first; empty for a real one."""
+    classes: str | None
+    """File with one class name a line; null takes all labels that occur, sorted."""
+    val_share: float
+    """Where the annotations have no split: share of the videos that become val,"""
+    test_share: float
+    """and test."""
+    split_seed: int
+
+    def __post_init__(self) -> None:
+        if not (0 < self.val_share < 1 and 0 < self.test_share < 1 and self.val_share + self.test_share < 1):
+            raise ValueError("val_share and test_share must be positive and leave something for train")
+
+
+class VideoRecord(NamedTuple):
+    """One row of the manifest."""
+
+    video: str
+    """Unique id, safe as a key and as a relative path."""
+    split: str
+    path: str
+    """Of the video file, inside the corpus' root, with forward slashes."""
+    labels: str
+    """Class names joined by ";"; may be empty in the test split."""
+    fingerprint: str
+    """Changes when the video file changes; `MISSING` where there is no file."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All videos of a corpus, in a fixed order, and its class names."""
+
+    table: pd.DataFrame
+    """One row a video; the columns are the fields of VideoRecord, all strings."""
+    classes: tuple[str, ...]
+
+    @classmethod
+    def from_records(
+        cls, records: Iterable[VideoRecord], classes: Sequence[str], where: str = "the corpus"
+    ) -> "Manifest":
+        """Validate records and class names; `where` names their origin in messages.
+
+        Raises:
+            BadInput: a duplicate or unsafe id, an unknown split or label, a path that leaves the root, a class
+                without a positive in train, an empty split.
+        """
+        table = pd.DataFrame(list(records), columns=list(VideoRecord._fields), dtype=str)
+        manifest = cls(table, tuple(classes))
+        _validate(manifest, where)
+        return manifest
+
+    @classmethod
+    def read(cls, manifest: Path, classes: Path) -> "Manifest":
+        """Read the two files that stage `index` wrote."""
+        if not classes.is_file():
+            raise BadInput(f"{classes} does not exist. `dvc repro index` makes it.")
+        table = tsv.read(manifest, VideoRecord._fields, stage="index")
+        read = cls(table, tuple(classes.read_text(encoding="utf-8").splitlines()))
+        _validate(read, where=str(manifest))
+        return read
+
+    def write(self, manifest: Path, classes: Path) -> None:
+        """Write both files, each all or nothing."""
+        tsv.write(manifest, self.table)
+        files.write_text(classes, "".join(f"{name}\n" for name in self.classes))
+
+    def __len__(self) -> int:
+        """The number of videos."""
+        return len(self.table)
+
+    def split(self, name: str) -> "Manifest":
+        """The videos of one split, in manifest order."""
+        return Manifest(self.table[self.table["split"] == name].reset_index(drop=True), self.classes)
+
+    def without(self, broken: Iterable[str]) -> "Manifest":
+        """The videos that are not in `broken`, in manifest order."""
+        keep = ~self.table["video"].isin(set(broken))
+        return Manifest(self.table[keep].reset_index(drop=True), self.classes)
+
+    @property
+    def videos(self) -> list[str]:
+        """The ids, in manifest order."""
+        return self.table["video"].tolist()
+
+    def targets(self) -> np.ndarray:
+        """Many-hot labels: uint8 (V, C), in the order of `videos` and `classes`."""
+        row, column = self.label_pairs()
+        targets = np.zeros((len(self), len(self.classes)), dtype=np.uint8)
+        targets[row, column] = 1
+        return targets
+
+    def label_pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Every (row, class) that is labelled; class -1 where no class has the name."""
+        labels = self.table["labels"]
+        exploded = labels[labels != ""].str.split(LABEL_SEPARATOR).explode()
+        columns = pd.Index(self.classes).get_indexer(pd.Index(exploded.to_numpy(dtype=object)))
+        return exploded.index.to_numpy(), columns
+
+
+def safe_path(text: str, where: str) -> str:
+    """A path inside the corpus' root in its one normal form.
+
+    Raises:
+        BadInput: it is absolute, leaves the root by "..", or has characters that a key cannot have.
+    """
+    path = PurePosixPath(text.replace("\\", "/"))
+    if not text.strip() or not path.parts or path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", text):
+        raise BadInput(f"{where}: the path {text!r} leaves the corpus' root. Give it relative to dataset.root.")
+    if _UNSAFE.search(text):
+        raise BadInput(f"{where}: the path {text!r} has a control character. Rename the file.")
+    if len(str(path).encode()) > LONGEST_ID:
+        raise BadInput(f"{where}: the path {text!r} is longer than {LONGEST_ID} bytes. Rename the file.")
+    return str(path)
+
+
+def check_class(name: str, where: str) -> None:
+    """Refuse what cannot be a class name."""
+    if not name or name != name.strip() or LABEL_SEPARATOR in name or _UNSAFE.search(name):
+        raise BadInput(f"{where}: {name!r} cannot be a class name: no {LABEL_SEPARATOR!r}, tab or outer blank.")
+    if name in RESERVED:
+        raise BadInput(f"{where}: {name!r} cannot be a class name, since prediction files have such a column.")
+
+
+def file_fingerprint(path: Path, block: int = 1 << 16) -> str:
+    """Size and a hash of the first and last `block` bytes: cheap for any size of file, changed by any re-encoding."""
+    if not path.is_file():
+        return MISSING
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        digest = hashlib.blake2b(file.read(block), digest_size=12)
+        if size > block:
+            file.seek(max(block, size - block))
+            digest.update(file.read(block))
+    return f"{size}-{digest.hexdigest()}"
+
+
+def _validate(manifest: Manifest, where: str) -> None:
+    table, classes = manifest.table, manifest.classes
+    _validate_classes(classes, where)
+    _refuse(table, table["video"].duplicated(), where, "the id {video!r} occurs twice; give each video one row")
+    encoded = table["video"].str.encode("utf-8").str.len()
+    unsafe = table["video"].str.contains(_UNSAFE) | (encoded > LONGEST_ID) | (encoded == 0)
+    _refuse(table, unsafe, where, f"the id {{video!r}} is empty, longer than {LONGEST_ID} bytes or unprintable")
+    unknown = ~table["split"].isin(SPLITS)
+    _refuse(table, unknown, where, f"{{video}}: the split {{split!r}} is none of {', '.join(SPLITS)}")
+    outside = table["path"].str.match(r"^/|^[A-Za-z]:|(?:.*/)?\.\.(?:/|$)")
+    _refuse(table, outside, where, "{video}: the path {path!r} leaves the corpus' root")
+    _validate_labels(manifest, where)
+    for split in SPLITS:
+        if not (table["split"] == split).any():
+            raise BadInput(
+                f"{where} has no video in the split {split!r}; it needs all of {', '.join(SPLITS)}. "
+                "Give some rows that split, or drop the split column and a split is made."
+            )
+
+
+def _validate_classes(classes: Sequence[str], where: str) -> None:
+    if not classes:
+        raise BadInput(f"{where} has no classes.")
+    for name in classes:
+        check_class(name, where)
+    if len(set(classes)) != len(classes):
+        twice = next(name for name in classes if classes.count(name) > 1)
+        raise BadInput(f"{where}: the class {twice!r} is listed twice.")
+
+
+def _validate_labels(manifest: Manifest, where: str) -> None:
+    table = manifest.table
+    row, column = manifest.label_pairs()
+    if (column < 0).any():
+        first = table.iloc[row[column < 0][0]]
+        unknown = [name for name in first["labels"].split(LABEL_SEPARATOR) if name not in manifest.classes]
+        raise BadInput(
+            f"{where}, line {row[column < 0][0] + 2}: {first['video']} has the label {unknown[0]!r}, "
+            "which no class list knows. Mend the label, or add the class to the file that dataset.classes names."
+        )
+    unlabelled = table["labels"] == ""
+    _refuse(table, unlabelled & (table["split"] != "test"), where, "{video} ({split}) has no label; only test may")
+    test = unlabelled[table["split"] == "test"]
+    if test.any() and not test.all():
+        raise BadInput(
+            f"{where}: {int(test.sum())} of {len(test)} test videos have no label, e.g. "
+            f"{table['video'][test.idxmax()]!r}. Label all of the test split, or none of it."
+        )
+    in_train = (table["split"] == "train").to_numpy()[row]
+    positives = np.bincount(column[in_train], minlength=len(manifest.classes))
+    if (positives == 0).any():
+        missing = [name for name, n in zip(manifest.classes, positives, strict=True) if n == 0]
+        raise BadInput(
+            f"{where}: no train video is labelled {', '.join(map(repr, missing[:5]))}"
+            f"{f' ({len(missing)} classes in all)' if len(missing) > 5 else ''}, so nothing could learn it. "
+            "Add such a video to train, or drop the class."
+        )
+
+
+def _refuse(table: pd.DataFrame, bad: pd.Series, where: str, message: str) -> None:
+    """Raise for the first row that is bad, naming its line in the manifest (the header is line 1)."""
+    if bad.any():
+        position = int(np.flatnonzero(bad.to_numpy())[0])
+        fields = table.iloc[position].to_dict()
+        count = f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
+        raise BadInput(f"{where}, line {position + 2}: {message.format(**fields)}{count}.")

@@ -1,0 +1,39 @@
+"""Open sets by file name: `find("models", "tsm")` is the module pipeline/models/tsm.py.
+
+To add a model, a loss or a corpus, add one file. There is no list to update: the name in conf/, the file's name and
+the dependency in dvc.yaml are the same word.
+"""
+
+import difflib
+import importlib
+import pkgutil
+from types import ModuleType
+
+from pipeline.core.errors import BadInput
+
+
+def names(kind: str) -> list[str]:
+    """The members of the open set `kind` ("models", "losses", "datasets", "pretrained/importers"), sorted.
+
+    A file whose name begins with `_` is no member.
+    """
+    package = importlib.import_module(f"pipeline.{kind.replace('/', '.')}")
+    found = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return sorted(name for name in found if not name.startswith("_"))
+
+
+def find(kind: str, name: str) -> ModuleType:
+    """The module `name` of the open set `kind`.
+
+    Raises:
+        BadInput: there is no such file; the message lists those that there are.
+    """
+    known = names(kind)
+    if name not in known:
+        guess = difflib.get_close_matches(name, known, n=1)
+        raise BadInput(
+            f"params.yaml asks for {name!r}, but pipeline/{kind}/{name}.py does not exist."
+            + (f" Did you mean {guess[0]!r}?" if guess else "")
+            + f" There are: {', '.join(known)}. To add one, add the file."
+        )
+    return importlib.import_module(f"pipeline.{kind.replace('/', '.')}.{name}")

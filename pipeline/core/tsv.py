@@ -1,0 +1,54 @@
+"""Tab-separated files: the plain tables that stages hand to one another and that people open.
+
+UTF-8, one header line, no quoting: cells hold no tab and no line break (`one_line` sees to that).
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.core import files
+from pipeline.core.errors import BadInput
+
+
+def write(path: Path, table: pd.DataFrame) -> None:
+    """Write a table, all or nothing; the same table gives the same bytes."""
+    text = table.to_csv(sep="\t", index=False, lineterminator="\n", quoting=csv.QUOTE_NONE)
+    files.write_text(path, text)
+
+
+def read(path: Path, columns: Sequence[str], stage: str, numbers: Sequence[str] = ()) -> pd.DataFrame:
+    """Read what `write` wrote: strings, but for the integer columns in `numbers`.
+
+    Raises:
+        BadInput: the file is missing or has other columns; `stage` is the one that makes it.
+    """
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist. `dvc repro {stage}` makes it.")
+    content = path.read_bytes()
+    if content.count(b"\t") != content.count(b"\n") * (len(columns) - 1):
+        raise BadInput(
+            f"{path} is cut short, or has other columns than {', '.join(columns)}. "
+            f"`dvc repro --force {stage}` makes it again."
+        )
+    types = {name: int if name in numbers else str for name in columns}
+    try:
+        table = pd.read_csv(
+            io.BytesIO(content), sep="\t", dtype=types, keep_default_na=False, quoting=csv.QUOTE_NONE, encoding="utf-8"
+        )
+    except (ValueError, pd.errors.ParserError) as error:
+        raise BadInput(f"{path} cannot be read ({error}). `dvc repro {stage}` makes it again.") from error
+    if list(table.columns) != list(columns):
+        raise BadInput(
+            f"{path} has the columns {', '.join(table.columns)} instead of {', '.join(columns)}. "
+            f"`dvc repro --force {stage}` makes it again."
+        )
+    return table
+
+
+def one_line(text: str) -> str:
+    """`text` fit for a cell."""
+    return " | ".join(" ".join(line.split()) for line in text.splitlines() if line.strip())

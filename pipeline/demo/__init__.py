@@ -1,0 +1,1 @@
+"""The built-in corpus: small generated clips with labels that need appearance and motion."""

@@ -1,0 +1,1 @@
+"""Prediction files -> the members' weights, the fused files, and the figures."""

@@ -1,0 +1,121 @@
+"""What is fused, and how: the section of params.yaml, and the checks of the members."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Literal
+
+import numpy as np
+
+from pipeline.core.errors import BadInput
+from pipeline.predictions.table import RESERVED_NAMES, PredictionTable, remedy
+
+ALL = "all"
+"""The name of the whole ensemble among its subsets."""
+
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """Section `ensemble` of params.yaml."""
+
+    members: tuple[str, ...]
+    """Models to fuse; by default every model of the set."""
+    protocol: Literal["clip", "dense", "multiscale"]
+    """The protocol whose probabilities are fused."""
+    weights: Literal["best", "uniform", "single", "fitted", "greedy", "per_class", "given"]
+    """How the weights are found (blend.py); best is the rule with the highest cross-fitted val figure."""
+    mean: Literal["best", "probability", "logit", "rank"]
+    """What is averaged; best is chosen like the rule, and together with it."""
+    given: dict[str, float] | None
+    """With weights: given, the weight of each member; they are divided by their sum."""
+    subsets: dict[str, tuple[str, ...]]
+    """Name -> patterns of members (`*` and `?`): parts of the ensemble that are also tried by themselves."""
+    starts: int
+    """Random starts of the search for fitted weights."""
+    shrinkage: float
+    """Holds the weights of each class (per_class) near those of all; in videos."""
+    folds: int
+    """Folds of the cross-fitted figures."""
+    resamples: int
+    """Of the bootstrap that gives the 95 % intervals."""
+    seed: int
+    """Of folds, starts and resamples."""
+    top: int
+    """Classes a video in the submission file."""
+
+    def __post_init__(self) -> None:
+        if not self.members or len(set(self.members)) != len(self.members):
+            raise ValueError("members must name at least one model, each once")
+        if taken := set(self.members) & set(RESERVED_NAMES):
+            raise ValueError(f"the model {min(taken)!r} needs another name: metrics.json has other figures under it")
+        if ALL in self.subsets:
+            raise ValueError(f"a subset cannot be called {ALL!r}: that is the whole ensemble")
+        if self.folds < 2 or self.top < 1 or self.resamples < 1:
+            raise ValueError("folds must be at least 2, top and resamples at least 1")
+        if self.starts < 0 or not 0 <= self.shrinkage < math.inf:
+            raise ValueError("starts and shrinkage must be finite and not negative")
+        if (self.weights == "given") != (self.given is not None):
+            raise ValueError("given holds the weights with `weights: given`, and is null otherwise")
+        if self.given is not None:
+            if set(self.given) != set(self.members):
+                raise ValueError(f"given names {sorted(self.given)}, and members are {sorted(self.members)}")
+            if not all(0 <= weight < math.inf for weight in self.given.values()) or not any(self.given.values()):
+                raise ValueError("given weights must be finite and not negative, nor all zero")
+
+    def subset(self, name: str) -> list[int]:
+        """Positions of the members that a subset's patterns match."""
+        patterns = self.subsets[name]
+        return [i for i, member in enumerate(self.members) if any(fnmatchcase(member, p) for p in patterns)]
+
+
+def check_members(tables: Mapping[str, PredictionTable]) -> None:
+    """All members must speak of the same videos, classes and labels, in the same order.
+
+    Raises:
+        BadInput: names the member, or the two that differ; what is wrong, and where first.
+    """
+    first, *others = tables
+    for other in others:
+        for what in ("videos", "classes", "labels"):
+            a, b = getattr(tables[first], what), getattr(tables[other], what)
+            if a != b:
+                place = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+                raise BadInput(
+                    f"The members {first!r} and {other!r} differ in their {what}: {len(a)} against {len(b)}, first at "
+                    f"position {place} ({_at(a, place)!r} against {_at(b, place)!r}). "
+                    f"{_remedies(tables, first, other)}"
+                )
+        if not np.array_equal(tables[first].broken, tables[other].broken):
+            raise BadInput(
+                f"The members {first!r} and {other!r} differ in which videos are broken. "
+                f"{_remedies(tables, first, other)}"
+            )
+
+
+def check_scores(member: str, table: PredictionTable, scores: np.ndarray) -> None:
+    """Refuse `scores` that are not one finite number for each video and class of the table.
+
+    Raises:
+        BadInput: names the member, and the video and class of the first bad score.
+    """
+    makes = remedy(member, table.meta)
+    wanted = (len(table.videos), len(table.classes))
+    if scores.shape != wanted:
+        raise BadInput(
+            f"The member {member!r} has scores of the shape {scores.shape} for {wanted} videos and classes. {makes}"
+        )
+    if not np.isfinite(scores).all():
+        row, column = np.argwhere(~np.isfinite(scores))[0]
+        raise BadInput(
+            f"The member {member!r} scores {table.videos[row]!r}, class {table.classes[column]!r}, with "
+            f"{scores[row, column]}, which is no number. {makes}"
+        )
+
+
+def _remedies(tables: Mapping[str, PredictionTable], *members: str) -> str:
+    return " ".join(f"For {member!r}: {remedy(member, tables[member].meta)}" for member in members)
+
+
+def _at(values: Sequence[str], place: int) -> str:
+    return values[place] if place < len(values) else "nothing"

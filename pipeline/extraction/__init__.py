@@ -1,0 +1,1 @@
+"""Video files -> frames on disk."""

@@ -1,0 +1,194 @@
+"""A whole corpus -> shards of frames, an index of what they hold, and the ledger of what they lack.
+
+A video's shard is a stable hash of its id. A shard is a tar of `<video>/000000.jpg`, kept in the scratch folder
+under the hash of what it was made from, so adding or replacing one video makes one shard anew, and a run that was
+killed goes on after the last finished shard.
+"""
+
+import hashlib
+import json
+import logging
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import simplejpeg
+from tqdm import tqdm
+
+from pipeline.core import files, tsv
+from pipeline.core.broken import BrokenVideo, write_broken
+from pipeline.core.errors import BadInput
+from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
+from pipeline.core.manifest import MISSING, SPLITS, Manifest
+from pipeline.extraction.ffmpeg import FORMAT, ExtractConfig, NoFrames, extract_frames
+
+log = logging.getLogger(__name__)
+
+INDEX = "index.tsv"
+COLUMNS = ("video", "shard", "frames", "width", "height", "promised", "note")
+TRANSIENT = ("missing", "timeout", "crashed")
+"""Reasons that may lie with the machine and not with the video: such shards are not kept as finished."""
+SHORTFALL = 2
+"""Frames fewer than the container promises before it is worth a note: rounding explains as many."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The videos of one tar, in the order in which they lie in it."""
+
+    name: str
+    rows: tuple[dict[str, str], ...]
+    """Rows of the manifest, sorted by id."""
+    key: str
+    """Fingerprint of all that the tar is made from."""
+
+
+def extract_corpus(manifest: Manifest, root: Path, out: Path, broken: Path, config: ExtractConfig, on: Machine) -> None:
+    """Extract every video of `manifest` under `root` into shards in `out`, and write the ledger `broken`.
+
+    Raises:
+        BadInput: FFmpeg is missing, the corpus' root is missing, or a split has no video that gave frames.
+    """
+    if not root.is_dir():
+        raise BadInput(f"The corpus' root {root} is no folder. Set dataset.root in conf/dataset/, `make params`.")
+    binary = on.ffmpeg_path()
+    store = scratch_folder(on, "extract")
+    shards = plan(manifest, config, ffmpeg_version(binary))
+    keep = [f"{shard.key}{suffix}" for shard in shards for suffix in (".tar", ".json")]
+    files.prune(store, keep)  # before the work: half-extracted folders of a killed run are gone too
+
+    missing = [shard for shard in shards if not _finished(store, shard)]
+    videos = sum(len(shard.rows) for shard in missing)
+    log.info("%d of %d shards are to be made (%d videos)", len(missing), len(shards), videos)
+    with tqdm(total=videos, desc="extract", unit="video", smoothing=0.1) as bar:
+        for shard in missing:
+            _make(shard, store, root, config, binary, on.processes, bar.update)
+    _publish(manifest, shards, store, out, broken)
+
+
+def plan(manifest: Manifest, config: ExtractConfig, ffmpeg: str) -> list[Shard]:
+    """The shards of a corpus, in order, each with its key."""
+    settings = {"fps": config.fps, "short_side": config.short_side, "jpeg_qscale": config.jpeg_qscale}
+    rows: list[list[dict[str, str]]] = [[] for _ in range(config.shards)]
+    for row in manifest.table.sort_values("video").to_dict("records"):
+        rows[shard_number(row["video"], config.shards)].append({str(k): v for k, v in row.items()})
+    shards = []
+    for number, members in enumerate(rows):
+        content = [[row["video"], row["path"], row["fingerprint"]] for row in members]
+        key = files.fingerprint(FORMAT, ffmpeg, settings, content)
+        shards.append(Shard(f"shard-{number:05d}", tuple(members), key))
+    return shards
+
+
+def shard_number(video: str, shards: int) -> int:
+    """The shard of a video: a hash of its id alone, so that other videos never move it."""
+    return int.from_bytes(hashlib.blake2b(video.encode(), digest_size=8).digest(), "big") % shards
+
+
+def _finished(store: Path, shard: Shard) -> bool:
+    """Whether the shard is there, with the bytes that were written."""
+    record, tar = store / f"{shard.key}.json", store / f"{shard.key}.tar"
+    if not (record.is_file() and tar.is_file()):
+        return False
+    try:
+        made = json.loads(record.read_text(encoding="utf-8"))
+    except ValueError:  # the record itself is cut short
+        made = {"sha256": None}
+    if made["sha256"] != files.file_hash(tar):
+        log.warning("%s (%s) is damaged and is made again", tar, shard.name)
+        return False
+    present = {row["video"] for row in shard.rows if row["fingerprint"] != MISSING}
+    again = [v["video"] for v in made["videos"] if v.get("reason") in TRANSIENT and v["video"] in present]
+    if again:
+        log.info("%s is made again, since %s may have failed by chance", shard.name, ", ".join(again))
+    return not again
+
+
+def _make(
+    shard: Shard,
+    store: Path,
+    root: Path,
+    config: ExtractConfig,
+    binary: str,
+    workers: int,
+    advance: Callable[[int], Any],
+) -> None:
+    """Write one shard: `<key>.tar` with the frames, then `<key>.json` with what came of each video."""
+    outcomes = []
+    tar_path = store / f"{shard.key}.tar"
+    with files.temporary_folder(store) as temporary, files.aside(tar_path) as partial:
+
+        def run(numbered: tuple[int, dict[str, str]]) -> tuple[dict[str, str], Path, Any]:
+            number, row = numbered
+            folder = temporary / str(number)
+            folder.mkdir()
+            try:
+                return row, folder, extract_frames(root / row["path"], folder, config, binary)
+            except NoFrames as broken:
+                return row, folder, broken
+
+        with tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar:
+            for row, folder, outcome in parallel(run, enumerate(shard.rows), workers):
+                outcomes.append(_record(tar, row["video"], folder, outcome))
+                files.remove(folder)
+                advance(1)
+    files.write_json(store / f"{shard.key}.json", {"sha256": files.file_hash(tar_path), "videos": outcomes})
+
+
+def _record(tar: tarfile.TarFile, video: str, folder: Path, outcome: Any) -> dict[str, Any]:
+    """Add a video's frames to the tar and say what came of it."""
+    if isinstance(outcome, NoFrames):
+        return {"video": video, "reason": outcome.reason, "words": str(outcome)}
+    jpegs = sorted(folder.glob("*.jpg"))
+    width, height = jpeg_size(jpegs[0].read_bytes())
+    for jpeg in jpegs:
+        entry = tarfile.TarInfo(f"{video}/{jpeg.name}")  # no owner, no time: same frames, same bytes
+        entry.size = jpeg.stat().st_size
+        with jpeg.open("rb") as file:
+            tar.addfile(entry, file)
+    short = outcome.frames < outcome.promised - SHORTFALL
+    note = f"{outcome.frames} of {outcome.promised} promised frames: {outcome.words}" if short else outcome.words
+    size = {"frames": outcome.frames, "width": width, "height": height, "promised": outcome.promised}
+    return {"video": video, **size, "note": note}
+
+
+def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, broken: Path) -> None:
+    """Hard-link the shards into the out, with their index; write the ledger."""
+    good, bad = [], {}
+    with files.aside(out) as partial:
+        partial.mkdir()
+        for shard in shards:
+            for video in json.loads((store / f"{shard.key}.json").read_text(encoding="utf-8"))["videos"]:
+                if "reason" in video:
+                    bad[video["video"]] = (video["reason"], video["words"])
+                else:
+                    good.append({"video": video["video"], "shard": shard.name, **video})
+            files.link(store / f"{shard.key}.tar", partial / f"{shard.name}.tar")
+        tsv.write(partial / INDEX, pd.DataFrame(good, columns=list(COLUMNS)).sort_values("video"))
+        _report(manifest, good, bad)
+    rows = manifest.table[manifest.table["video"].isin(bad)]
+    write_broken(broken, (BrokenVideo(r.video, r.split, r.path, *bad[r.video]) for r in rows.itertuples(index=False)))
+
+
+def _report(manifest: Manifest, good: list[dict[str, Any]], bad: dict[str, tuple[str, str]]) -> None:
+    for video, (reason, words) in sorted(bad.items()):
+        log.warning("broken: %s: %s: %s", video, reason, words)
+    for row in good:
+        if row["frames"] < row["promised"] - SHORTFALL:
+            log.warning("short: %s: %s", row["video"], row["note"])
+    left = manifest.without(bad)
+    for split in SPLITS:
+        if not len(left.split(split)):
+            raise BadInput(
+                f"No video of the split {split!r} gave a frame ({len(manifest.split(split))} are broken, see above). "
+                "Mend or replace the files, then `dvc repro`."
+            )
+
+
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a JPEG, from its header."""
+    height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+    return width, height

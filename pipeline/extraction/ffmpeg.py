@@ -1,0 +1,162 @@
+"""FFmpeg: one video file -> JPEGs at a constant rate and a fixed short side.
+
+Every frame that later stages see comes through here, so what FFmpeg does to it is spelt out: frames are repeated or
+dropped to reach the rate, rotation and pixel aspect are applied, the short side is scaled up or down to the wanted
+length, both sides are even, and the range is JPEG's (0..255).
+"""
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import ffmpeg
+
+from pipeline.core.errors import BadInput
+from pipeline.core.tsv import one_line
+
+FORMAT = 1
+"""Raise when the pixels or the layout change for the same settings: shards are kept under this number."""
+
+_LEVEL = re.compile(r"^(?:\[[^\]]*\] )*\[(warning|error|fatal|panic)\] (.*)", re.MULTILINE)
+_DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_VIDEO_STREAM = re.compile(r"Stream #0:\d+.*: Video: ")
+_POINTER = re.compile(r" @ 0x[0-9a-f]+")
+_WRITING = re.compile(r"\[error\] Error (?:submitting a packet to the muxer|muxing a packet)(?:: (.*))?")
+_OURS = re.compile(r"deprecated pixel format|Codec AVOption threads")  # about our call, not about the video
+_WINDING_UP = re.compile(r"Task finished|Terminating thread|Could not open encoder before|Nothing was written into")
+_KEEP_WORDS = 400
+
+
+@dataclass(frozen=True)
+class ExtractConfig:
+    """Section `extract` of params.yaml."""
+
+    fps: int
+    """Frames per second of the result; the report's 30."""
+    short_side: int
+    """Pixels of the shorter side, even; the report's 320."""
+    jpeg_qscale: int
+    """FFmpeg's JPEG scale: 2 is best, 31 smallest."""
+    timeout_seconds: float
+    """A video that takes longer goes to the ledger."""
+    shards: int
+    """Number of frame shards; aim at 1 to 8 GB each. Another number re-packs everything."""
+
+    def __post_init__(self) -> None:
+        if self.fps < 1 or self.short_side < 2 or self.short_side % 2 or self.shards < 1:
+            raise ValueError("fps and shards must be at least 1, and short_side an even number of pixels")
+        if not 2 <= self.jpeg_qscale <= 31:
+            raise ValueError(f"jpeg_qscale must lie in 2 (best) .. 31, not {self.jpeg_qscale}")
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """What came of a video that gave frames."""
+
+    frames: int
+    promised: int
+    """Frames at the constant rate that the container's duration announces; 0 where it announces none."""
+    words: str
+    """FFmpeg's warnings and errors, on one line."""
+
+
+class NoFrames(Exception):
+    """A video gave no frame: `reason` is the ledger's code, the message FFmpeg's own words."""
+
+    def __init__(self, reason: str, words: str) -> None:
+        super().__init__(words)
+        self.reason = reason
+
+
+def extract_frames(video: Path, folder: Path, config: ExtractConfig, binary: str) -> Extracted:
+    """Write `video` as 000000.jpg, 000001.jpg, ... into `folder`, which must be empty.
+
+    Raises:
+        NoFrames: the file is missing, empty or no video, or decoding gave no frame, crashed or took too long.
+        BadInput: the frames cannot be written; the disk is full, say.
+    """
+    if not video.is_file():
+        raise NoFrames("missing", f"no such file: {video.name}")
+    if video.stat().st_size == 0:
+        raise NoFrames("empty", "the file has 0 bytes")
+    try:
+        done = subprocess.run(
+            command(video.resolve(), config, binary),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=config.timeout_seconds,
+            check=False,  # what its exit code means is judged by the frames that came
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NoFrames("timeout", f"no end after {config.timeout_seconds:g} s (extract.timeout_seconds)") from error
+    said = done.stderr.decode("utf-8", "replace").replace(str(video.resolve()), video.name)
+    unwritten = _WRITING.search(said)
+    if unwritten:  # no fault of the video
+        raise BadInput(
+            f"FFmpeg cannot write into {folder.resolve()} ({unwritten[1] or 'error'}). Free some space, or set "
+            "machine.scratch in conf/config.yaml and `make params`; then `dvc repro` goes on where it was."
+        )
+    frames, words = sum(1 for _ in folder.glob("*.jpg")), _words(said)
+    if done.returncode < 0:  # frames that came before are not all, and as many as chance would have it
+        raise NoFrames("crashed", f"FFmpeg was ended by signal {-done.returncode}" + (f" | {words}" if words else ""))
+    if frames == 0:
+        raise NoFrames(_reason(said), words or f"FFmpeg ended with code {done.returncode} and no frame")
+    return Extracted(frames, _promised_frames(said, config.fps), words)
+
+
+def command(video: Path, config: ExtractConfig, binary: str) -> list[str]:
+    """The FFmpeg call, which writes into the current folder.
+
+    The first real video stream is taken (`V`: cover pictures do not count).
+    """
+    side = config.short_side
+    width = f"if(lt(iw*sar,ih),{side},2*round({side // 2}*iw*sar/ih))"
+    height = f"if(lt(iw*sar,ih),2*round({side // 2}*ih/(iw*sar)),{side})"
+    scale = f"scale=w='{width}':h='{height}':flags=bicubic:out_range=full"
+    stream = (
+        ffmpeg.input(f"file:{video}", threads=1)
+        .output(
+            "%06d.jpg",
+            map="0:V:0",
+            vf=f"fps={config.fps},{scale},setsar=1",
+            format="image2",
+            vcodec="mjpeg",
+            pix_fmt="yuvj420p",
+            start_number=0,
+            fps_mode="passthrough",
+            threads=1,
+            **{"q:v": config.jpeg_qscale},
+        )
+        .global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info", "-filter_threads", "1")
+    )
+    return stream.compile(cmd=binary)
+
+
+def _promised_frames(said: str, fps: int) -> int:
+    found = _DURATION.search(said)
+    if not found:
+        return 0
+    hours, minutes, seconds = found.groups()
+    return round((int(hours) * 3600 + int(minutes) * 60 + float(seconds)) * fps)
+
+
+def _words(said: str) -> str:
+    """The distinct lines that FFmpeg itself calls warnings or errors, the same in every run.
+
+    So they are sorted, since FFmpeg's threads speak in any order, and without addresses.
+    """
+    lines = {_POINTER.sub("", text) for _, text in _LEVEL.findall(said)}
+    kept = sorted(line for line in lines if not _OURS.search(line) and not _WINDING_UP.match(line))
+    return one_line("\n".join(kept))[:_KEEP_WORDS]
+
+
+def _reason(said: str) -> str:
+    if "misdetection possible" in said:
+        return "not_a_video"
+    if "moov atom not found" in said:
+        return "truncated"
+    if "matches no streams" in said or ("Input #0" in said and not _VIDEO_STREAM.search(said)):
+        return "no_video_stream"
+    return "decode_failed" if "Input #0" in said else "not_a_video"

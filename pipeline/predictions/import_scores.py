@@ -1,0 +1,312 @@
+"""Scores of other programs -> prediction files, so that they can be a member of an ensemble.
+
+Read are tables (CSV, or Parquet) with a column of ids and a column a class, and result pickles of mmaction2 and
+PySlowFast (dumps.py). Pickles name neither videos nor classes, so that text files must. Every video of the val
+and test split must have one row, and classes must stand in the order of the corpus.
+"""
+
+import argparse
+import csv
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from pipeline.class_stats import ClassStatistics
+from pipeline.clips.views import PROTOCOLS
+from pipeline.core import files
+from pipeline.core.broken import read_broken
+from pipeline.core.errors import BadInput
+from pipeline.core.manifest import RESERVED, Manifest
+from pipeline.predictions import result_pickle
+from pipeline.predictions.table import FINAL, RESERVED_NAMES, SPLITS, ViewScores, check_rows, repeated, write_split
+
+KINDS = ("probabilities", "logits")
+PICKLES = (".pkl", ".pickle")
+SMALLEST = 2.0**-24
+"""Probabilities are kept this far from 0 and 1, so that their logits are finite. 1 - SMALLEST is the highest float32
+below 1, where `means.scale` clips, too. It lets the lower end go down to 1e-38, as our own logits mean what they say;
+a 0 of another program was rounded to it, and in a mean of logits it is to weigh as much as a 1."""
+ROUNDING = 1e-6
+"""Probabilities may leave 0..1 by so much: a softmax in float32, or a mean of such."""
+GRID = {"views": [{"source": "another program"}], "protocols": {name: [0] for name in PROTOCOLS}}
+"""One view a video, which is every protocol."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What one file says."""
+
+    path: Path
+    videos: Sequence[str]
+    classes: Sequence[str]
+    values: np.ndarray
+    """float64 (V, C)."""
+    lines: Sequence[int]
+    """Of the file (or of the list of ids) that each row stands on."""
+
+    def place(self, row: int) -> str:
+        """For messages: where a row stands."""
+        return f"{self.path}, line {self.lines[row]}"
+
+
+def add_arguments(command: argparse.ArgumentParser, data: Path) -> None:
+    """The options of import-scores."""
+    command.description = __doc__
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help=".csv, .parquet or .pkl; a split each, or both"
+    )
+    command.add_argument("--as", dest="name", required=True, metavar="NAME", help="of the member")
+    command.add_argument("--values", choices=KINDS, default=KINDS[0], help="what the scores are (default: %(default)s)")
+    command.add_argument("--id", default=RESERVED[0], metavar="COLUMN", help="of the ids (default: %(default)s)")
+    command.add_argument(
+        "--views", type=int, default=1, metavar="K", help="of each video, where the scores are sums over them"
+    )
+    command.add_argument(
+        "--ids", type=Path, action="append", default=[], metavar="FILE",
+        help="for a pickle: a text file with one id a line, in its order; one for each pickle, in theirs",
+    )  # fmt: skip
+    command.add_argument(
+        "--names", type=Path, metavar="FILE", help="for pickles: a text file with one class a line, in their order"
+    )
+    command.add_argument("--data", type=Path, default=data, help="folder of manifest, statistics and predictions")
+
+
+def run(args: argparse.Namespace) -> str:
+    """Do what the command line asks for; what to say in the end."""
+    if not args.name or Path(args.name).name != args.name or args.name.startswith("."):
+        raise BadInput(f"--as {args.name!r}: a member's name is that of one folder, and does not begin with a dot.")
+    if args.name in RESERVED_NAMES:
+        raise BadInput(f"--as {args.name!r}: metrics.json has other figures under that name. Take another.")
+    if args.views < 1:
+        raise BadInput(f"--views {args.views}: give the number of views that were summed, at least 1.")
+    corpus = Manifest.read(args.data / "manifest.tsv", args.data / "classes.txt")
+    statistics = ClassStatistics.read(args.data / "stats")
+    broken = {row.video for row in read_broken(args.data / "broken.tsv")}
+    read = read_scores(args.files, args.id, args.ids, args.names, broken)
+    by_video = checked(read, args.values, args.views, corpus, broken)
+    out = args.data / "predictions" / args.name
+    _check_free(out)
+    sources = {str(file): files.file_hash(file) for file in args.files}
+    write(out, by_video, corpus, statistics, broken, sources)
+    return (
+        f"{out}: {len(by_video)} videos of {', '.join(SPLITS)}\n"
+        f"To fuse it, add {args.name!r} to ensemble.members in conf/config.yaml, then `make params` and `dvc repro`."
+    )
+
+
+def read_scores(
+    files: Sequence[Path], id_column: str, ids: Sequence[Path], names: Path | None, broken: Collection[str]
+) -> list[Scores]:
+    """Read files, whatever they are: tables, or pickles with a list of `ids` each, in their order.
+
+    The rows of `broken` videos are left out, whatever they hold.
+
+    Raises:
+        BadInput: one is missing or damaged, or of no kind that is known; or there are other than one list a pickle.
+    """
+    pickled = [file for file in files if file.suffix in PICKLES]
+    if len(ids) != len(pickled) or (names is None) != (not pickled):
+        raise BadInput(
+            f"There are {len(pickled)} pickles, {len(ids)} --ids and {0 if names is None else 1} --names. Pickles hold "
+            "scores without names. Give --ids (a text file with one video id a line, in the order of the list that was "
+            "tested) once for each, in their order, and --names (one class a line, in the order of the scores) once."
+        )
+    lists = iter(ids)
+    return [
+        _from_pickle(file, next(lists), names, broken)
+        if names and file in pickled
+        else _from_table(file, id_column, broken)
+        for file in files
+    ]
+
+
+def checked(read: Sequence[Scores], kind: str, views: int, corpus: Manifest, broken: set[str]) -> dict[str, np.ndarray]:
+    """The logits (C,) of each video that gave frames, after every check.
+
+    `kind` is one of KINDS, and the scores are sums over so many `views`.
+
+    Raises:
+        BadInput: other classes or another order, an unknown id, a video twice or missing, a score that is not finite.
+    """
+    expected = {video for split in SPLITS for video in corpus.split(split).videos}
+    found: dict[str, np.ndarray] = {}
+    where: dict[str, str] = {}
+    for scores in read:
+        _check_classes(scores, corpus.classes)
+        check_rows(scores.videos, scores.classes, scores.values, scores.place)
+        for row, video in enumerate(scores.videos):
+            if video not in expected:
+                known = "is a train video" if video in set(corpus.videos) else "is not in the manifest"
+                raise BadInput(f"{scores.place(row)}: the video {video!r} {known}. Ids are those of data/manifest.tsv.")
+            if video in found:
+                raise BadInput(f"{scores.place(row)}: the video {video!r} stood in {where[video]} already.")
+            found[video] = as_logits(scores.values[row] / views, kind, scores.place(row))
+            where[video] = scores.place(row)
+    missing = [video for video in corpus.videos if video in expected and video not in found and video not in broken]
+    if missing:
+        raise BadInput(
+            f"{', '.join(str(scores.path) for scores in read)}: {len(missing)} of {len(expected)} videos are missing: "
+            f"{_some(missing)}. Give several files where val and test lie apart."
+        )
+    return found
+
+
+def write(
+    out: Path, found: Mapping[str, np.ndarray], corpus: Manifest, statistics: ClassStatistics, broken: set[str],
+    sources: Mapping[str, str],
+) -> None:  # fmt: skip
+    """Write the logits of videos as prediction files; broken videos get the prior, as from every member."""
+    meta = {"model": out.name, "source": dict(sources)}
+    with files.aside(out) as partial:
+        partial.mkdir()
+        for split in SPLITS:
+            videos = corpus.split(split).videos
+            lost = np.array([video in broken for video in videos], dtype=bool)
+            rows = (found[video][None] for video, gone in zip(videos, lost, strict=True) if not gone)
+            write_split(partial, split, corpus, lost, rows, statistics.prior, GRID, FINAL, meta)
+
+
+def as_logits(values: np.ndarray, kind: str, where: str) -> np.ndarray:
+    """Scores (C,) as logits.
+
+    Raises:
+        BadInput: probabilities lie outside 0..1 by more than ROUNDING, or a logit is too large to be stored; `where`
+            names the row.
+    """
+    low, high = values.min(), values.max()
+    if kind == "logits":
+        if max(-low, high) > np.finfo(np.float16).max:
+            raise BadInput(f"{where}: logits from {low:g} to {high:g}, and 65504 is the largest that is stored.")
+        return values
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        raise BadInput(
+            f"{where}: probabilities from {low:.9g} to {high:.9g}, not in 0..1. For sums over the views of a video (as "
+            "PySlowFast stores them, of 30 by default), add --views and their number; for logits, --values logits."
+        )
+    inside = np.clip(values, SMALLEST, 1 - SMALLEST)
+    return np.log(inside) - np.log1p(-inside)
+
+
+def _check_free(out: Path) -> None:
+    """Refuse a folder that is there and was not written here: all of it would be replaced."""
+    if not out.exists():
+        return
+    try:
+        views = ViewScores.read(out, "val").grid["views"]
+    except BadInput:
+        views = None
+    if views != GRID["views"]:
+        raise BadInput(
+            f"{out} holds the predictions of a model of this project, or what import-scores did not write. "
+            "Take another name, or delete it."
+        )
+
+
+def _from_table(path: Path, id_column: str, broken: Collection[str]) -> Scores:
+    if not path.is_file():
+        raise BadInput(f"{path} does not exist.")
+    try:
+        if path.suffix == ".parquet":
+            table = pd.read_parquet(path)
+            table.index = pd.RangeIndex(1, len(table) + 1)
+        elif path.suffix == ".csv":
+            table = _read_csv(path, id_column)
+        else:
+            raise BadInput(f"{path}: {path.suffix or 'a file without suffix'} is neither .csv, .parquet nor .pkl.")
+    except _UNREADABLE as error:
+        raise BadInput(f"{path} cannot be read ({error}).") from error
+    if id_column not in table.columns:
+        raise BadInput(
+            f"{path} has no column {id_column!r}; name that of the ids with --id. It has {_some(table.columns)}."
+        )
+    classes = [str(name) for name in table.columns if name not in {id_column, *RESERVED}]
+    table = table[~table[id_column].isin(broken)]
+    nameless = table.index[table[id_column].isna() | (table[id_column].astype(str) == "")]
+    if len(nameless):
+        raise BadInput(f"{path}, line {nameless[0]}: the row has no id in the column {id_column!r}.")
+    videos = table[id_column].astype(str).tolist()
+    return Scores(path, videos, classes, _numbers(path, table[classes]), table.index.tolist())
+
+
+def _read_csv(path: Path, id_column: str) -> pd.DataFrame:
+    """The rows that hold anything, by the line on which they stand. An id may be called NA."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = next(csv.reader(file), [])
+    if (twice := repeated(header)) is not None:  # pandas would rename it
+        raise BadInput(f"{path}, line 1: the column {header[twice]!r} stands there twice.")
+    empty = {name: [""] for name in header if name != id_column}
+    table = pd.read_csv(
+        path, dtype={id_column: str}, na_values=empty, keep_default_na=False, encoding="utf-8-sig",
+        skip_blank_lines=False,
+    )  # fmt: skip
+    table.index = pd.RangeIndex(2, len(table) + 2)
+    return table[~(table.isna() | table.eq("")).all(axis=1)]
+
+
+def _numbers(path: Path, table: pd.DataFrame) -> np.ndarray:
+    """float64 (V, C); the index names the lines."""
+    try:
+        return table.to_numpy(dtype=np.float64)
+    except (ValueError, TypeError):
+        for line, values in zip(table.index, table.itertuples(index=False), strict=True):
+            for name, value in zip(table.columns, values, strict=True):
+                try:
+                    float(value)
+                except (ValueError, TypeError):
+                    raise BadInput(f"{path}, line {line}: {value!r} is no score of {name!r}.") from None
+        raise
+
+
+def _check_classes(scores: Scores, classes: tuple[str, ...]) -> None:
+    given = tuple(scores.classes)
+    if given == classes:
+        return
+    if sorted(given) == sorted(classes):
+        place = next(i for i, (a, b) in enumerate(zip(given, classes, strict=True)) if a != b)
+        raise BadInput(
+            f"{scores.path}: its classes stand in another order than those of the corpus, first at position "
+            f"{place + 1} ({given[place]!r} instead of {classes[place]!r}). Reorder them as in data/classes.txt."
+        )
+    lacking, spare = [c for c in classes if c not in given], [c for c in given if c not in classes]
+    twice = repeated(given)
+    raise BadInput(
+        f"{scores.path}: its {len(given)} classes are not the {len(classes)} of the corpus: missing {_some(lacking)}; "
+        f"unknown {_some(spare)}; twice {'none' if twice is None else given[twice]}."
+    )
+
+
+def _from_pickle(path: Path, ids: Path, names: Path, broken: Collection[str]) -> Scores:
+    values = result_pickle.read(path)
+    videos, classes = _lines(ids), _lines(names)
+    if values.shape != (len(videos), len(classes)):
+        raise BadInput(
+            f"{path} holds scores of {values.shape[0]} videos and {values.shape[1]} classes, {ids} names {len(videos)} "
+            f"videos and {names} {len(classes)} classes."
+        )
+    kept = [row for row, video in enumerate(videos) if video not in broken]
+    return Scores(ids, [videos[row] for row in kept], classes, values[kept], [row + 1 for row in kept])
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (UnicodeDecodeError, OSError) as error:
+        raise BadInput(f"{path} cannot be read ({error}). It is to be a text file in UTF-8, a name a line.") from error
+
+
+_UNREADABLE = (
+    *(pa.ArrowInvalid, pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error),
+    *(UnicodeDecodeError, OSError),
+)
+"""What readers of tables raise about a file that is damaged, or none of theirs."""
+
+
+def _some(names: Any) -> str:
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:5]) + (f" and {len(listed) - 5} more" if len(listed) > 5 else "") if listed else "none"

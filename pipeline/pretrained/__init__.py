@@ -1,0 +1,1 @@
+"""Checkpoints from elsewhere -> the weights of a model here."""

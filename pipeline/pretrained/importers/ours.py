@@ -1,0 +1,36 @@
+"""Checkpoints of this project (pipeline/runtime/checkpoint.py)."""
+
+from typing import Any
+
+from pipeline.core.errors import BadInput
+from pipeline.layers.normalize import InputSpec
+from pipeline.pretrained.importers import Translation
+from pipeline.pretrained.weight_file import Weights
+
+KEY = "pipeline"
+"""The entry of the metadata that holds recipe, class names and input."""
+SHAPELESS: dict[str, dict[str, Any]] = {
+    "slowfast": {"alpha": 4, "slow_frames": "strided"},
+    "tsm": {"shift_div": 8},
+    "r2plus1d": {"max_pooling": False},
+}
+"""Options that change what a network computes but no tensor of it, with what they are when a recipe is silent."""
+
+
+def recognises(weights: Weights) -> bool:
+    """The metadata says so."""
+    told = weights.metadata.get(KEY)
+    return isinstance(told, dict) and all(isinstance(told.get(part), dict) for part in ("recipe", "input"))
+
+
+def translate(weights: Weights) -> Translation:
+    """The tensors as they are."""
+    told: dict[str, Any] = weights.metadata[KEY]
+    try:
+        spec = InputSpec(tuple(told["input"]["mean"]), tuple(told["input"]["std"]))
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"The file's metadata says nothing of its input that makes sense ({error!r}).") from error
+    recipe = told["recipe"]
+    silent = SHAPELESS.get(recipe.get("arch", ""), {})
+    options = recipe.get("options", {})
+    return Translation(dict(weights.tensors), spec, needs={key: options.get(key, silent[key]) for key in silent})

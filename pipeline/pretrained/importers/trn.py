@@ -1,0 +1,24 @@
+"""TRN-pytorch (zhoubolei/TRN-pytorch): TSN's class with relations between frames in place of the mean."""
+
+from pipeline.pretrained.importers import Rules, Translation, descendant_of_tsn, translate_tsn
+from pipeline.pretrained.weight_file import Weights
+
+RULES: Rules = [
+    (r"^new_fc\.|^base_model\.fc\.", "projection."),  # no row per class here
+    (r"^consensus\.", ""),
+    (r"^(classifier|fc_fusion_scales\.\d+)\.1\.", r"\1.hidden."),
+    (r"^(classifier|fc_fusion_scales\.\d+)\.3\.", r"\1.classifier."),
+    (r"^classifier\.", "relation."),
+    (r"^fc_fusion_scales\.", "relation.scales."),
+]
+HEADS = ("classifier.1.weight", "fc_fusion_scales.0.1.weight")
+
+
+def recognises(weights: Weights) -> bool:
+    """TSN's class with a consensus that has weights, or such a consensus alone."""
+    return descendant_of_tsn(weights) == "trn" or any(name in weights.tensors for name in HEADS)
+
+
+def translate(weights: Weights) -> Translation:
+    """TRN of one scale or of several."""
+    return translate_tsn(weights, RULES)

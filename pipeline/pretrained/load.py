@@ -1,0 +1,297 @@
+"""Weights from elsewhere into a model: other projects' checkpoints, image networks, and this project's own.
+
+`load_pretrained` is the function; `python -m pipeline.pretrained FILE` tells what a file is and what it fits.
+
+Every entry of the file must find its place and every entry of the model its value. There are four exceptions, and the
+report names what each of them left at its start: the classifier of another number of classes; layers that a video
+network adds to an image network; batch norms' counters, which old programs did not save; and convolutions of an image
+network, which are inflated where the model's look along time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from pipeline.core import registry
+from pipeline.core.errors import BadInput
+from pipeline.layers.normalize import InputSpec
+from pipeline.pretrained import infer_config, weight_file
+from pipeline.pretrained.importers import Translation
+from pipeline.pretrained.weight_file import LIBRARIES, ORIGIN, Weights
+
+AUTO = "auto"
+COUNTER = "num_batches_tracked"
+SHOWN = 12
+"""So many entries of a kind are listed in a message."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of loading a file into a model."""
+
+    where: str
+    """The file, or the library and name."""
+    source: str
+    """The importer."""
+    container: str
+    """The key that the tensors lay under."""
+    entries: int
+    """Entries of the model that were loaded."""
+    file_classes: int | None
+    model_classes: int | None
+    kept: Mapping[str, tuple[str, ...]]
+    """Reason -> entries of the model that stayed at their start."""
+    inflated: tuple[str, ...]
+    """Convolutions of an image network that were repeated along time."""
+    input: InputSpec | None
+    """What the weights expect of pixels; None where nothing tells."""
+    sha256: str
+
+    @property
+    def classifier_replaced(self) -> bool:
+        """Whether the classifier is a fresh one."""
+        return any(infer_config.is_classifier(name) for names in self.kept.values() for name in names)
+
+    def __str__(self) -> str:
+        """A few lines for a person."""
+        fate = "stays fresh" if self.classifier_replaced else "loaded"
+        counts = f"{self.file_classes or 'no'} classes in the file, {self.model_classes} in the model"
+        lines = [
+            f"{self.where}: {self.source} ({self.container})",
+            f"  loaded      {self.entries} entries",
+            f"  classifier  {fate}: {counts}",
+            *(f"  at start    {_listed(names, 4)} ({why})" for why, names in self.kept.items()),
+        ]
+        if self.inflated:
+            lines.append(f"  inflated    {len(self.inflated)} convolutions: repeated along time, divided by its length")
+        told = f"mean {self.input.mean}, std {self.input.std}" if self.input else "not told by the file"
+        return "\n".join([*lines, f"  input       {told}", f"  sha256      {self.sha256}"])
+
+
+@dataclass(frozen=True)
+class Match:
+    """Which tensor goes where in a model; nothing is loaded yet."""
+
+    state: dict[str, Tensor]
+    kept: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    inflated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file whose source is known, before it meets a model."""
+
+    where: str
+    source: str
+    weights: Weights
+    translation: Translation
+
+    @classmethod
+    def read(cls, path: str | Path, source: str = AUTO) -> "Candidate":
+        """The weights of `path` (see `weights.read`), under this project's names.
+
+        Raises:
+            BadInput: the file cannot be read, or none or several of the importers recognise it.
+        """
+        held = weight_file.read(path)
+        name = _recognise(held, str(path)) if source == AUTO else source
+        return cls(str(path), name, held, registry.find("pretrained/importers", name).translate(held))
+
+    def describe(self) -> str:
+        """What its entries tell of the network, in one line."""
+        seen = infer_config.options(self.translation.tensors)
+        if self.translation.image:
+            seen = {"arch": "an image network"} | {key: seen[key] for key in seen if key == "blocks"}
+        return infer_config.describe(seen)
+
+
+def load_pretrained(model: nn.Module, path: str | Path, source: str = AUTO) -> Report:
+    """Load the weights of `path` into `model`.
+
+    Args:
+        model: one of this project's; it is changed in place, and not at all when this raises.
+        path: a file, or `timm:NAME` or `torchvision:NAME`, see `weights.read`.
+        source: an importer of pipeline/importers; "auto" takes the one that recognises the file.
+
+    Raises:
+        BadInput: the file cannot be read, none or several of the importers recognise it, or it does not fit the model.
+    """
+    match, report = plan(model, Candidate.read(path, source))
+    model.load_state_dict(match.state, strict=False)  # `plan` has checked more than strict would
+    return report
+
+
+def plan(model: nn.Module, candidate: Candidate) -> tuple[Match, Report]:
+    """What would be loaded into `model`, which may be on the meta device.
+
+    Raises:
+        BadInput: the weights do not fit.
+    """
+    target, translation = model.state_dict(), candidate.translation
+    names = _names_in_image(model) if translation.image else {name: name for name in target}
+    if translation.image and not any(name.startswith("backbone.") for name in names):
+        raise BadInput(
+            f"{candidate.where} is an image network ({candidate.source}), and SlowFast cannot start from one: its fast "
+            f"path has no 2D counterpart. Start it from a checkpoint of SlowFast, or take the model slow."
+        )
+    match, problems = _match(target, translation, names)
+    advice = _advice(model, target, translation)
+    if problems or translation.needs.keys() & advice.keys():
+        raise BadInput(_misfit(candidate, infer_config.options(target), advice, problems))
+    report = Report(
+        where=candidate.where,
+        source=candidate.source,
+        container=candidate.weights.container,
+        entries=len(match.state),
+        file_classes=infer_config.classes(translation.tensors),
+        model_classes=infer_config.classes(target),
+        kept=match.kept,
+        inflated=match.inflated,
+        input=translation.input or _input_of_backbone(model),
+        sha256=candidate.weights.sha256,
+    )
+    return match, report
+
+
+def _recognise(held: Weights, where: str) -> str:
+    """The one importer that recognises these weights."""
+    if ORIGIN in held.metadata:
+        return _library(held.metadata[ORIGIN], where)
+    known = registry.names("pretrained/importers")
+    found = [name for name in known if registry.find("pretrained/importers", name).recognises(held)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise BadInput(f"{where} could be of {' or '.join(found)}. Say which with --source.")
+    raise BadInput(
+        f"{where} is of no known source. Its entries are called {_listed(tuple(held.tensors), SHOWN)}. Known are "
+        f"{', '.join(known)}; if it is of one of them all the same, say so with --source. If not, write an importer, "
+        f"see pipeline/importers/__init__.py."
+    )
+
+
+def _library(origin: Any, where: str) -> str:
+    """The library that a file of `Weights.write` is from."""
+    name = str(origin.get("name", "")).partition(":")[0] if isinstance(origin, dict) else ""
+    if name not in LIBRARIES:
+        raise BadInput(
+            f"{where} says that it is from {origin!r}, which is none of {', '.join(LIBRARIES)}. Fetch it again."
+        )
+    return name
+
+
+def _match(
+    target: Mapping[str, Tensor], translation: Translation, names: Mapping[str, str | None]
+) -> tuple[Match, dict[str, tuple[str, ...]]]:
+    """The place of every tensor, and what is wrong: kind of problem -> entries."""
+    tensors, kept = dict(translation.tensors), {}
+    places = {name: origin for name, origin in names.items() if origin is not None}
+    if added := tuple(name for name, origin in names.items() if origin is None):
+        kept["an image network has no such layer"] = added
+    if reason := _replacement(target, translation):
+        kept[reason] = tuple(filter(infer_config.is_classifier, places))
+        places = {name: origin for name, origin in places.items() if not infer_config.is_classifier(name)}
+        tensors = {name: tensor for name, tensor in tensors.items() if not infer_config.is_classifier(name)}
+    if uncounted := tuple(n for n, origin in places.items() if n.endswith(COUNTER) and origin not in tensors):
+        kept["the file does not have it, as in old programs"] = uncounted
+        places = {name: origin for name, origin in places.items() if name not in uncounted}
+
+    state, inflated, misshapen, unusable = {}, [], [], []
+    for name, origin in places.items():
+        tensor = tensors.pop(origin, None)
+        wanted = tuple(target[name].shape)
+        if tensor is None:
+            continue
+        if not name.endswith(COUNTER) and not (tensor.is_floating_point() and tensor.isfinite().all()):
+            unusable.append(f"{name} ({tensor.dtype})")
+        if translation.image and tensor.ndim == 4 and wanted == (*tensor.shape[:2], *wanted[2:3], *tensor.shape[2:]):
+            inflated.append(name)
+            tensor = tensor.unsqueeze(2).expand(wanted) / wanted[2]
+        if tensor.shape != wanted:
+            misshapen.append(f"{name} {tuple(tensor.shape)} for {wanted}")
+        state[name] = tensor
+    problems = {
+        "missing from the file": tuple(name for name in places if name not in state),
+        "without a place in the model": tuple(tensors),
+        "of another shape than the model's": tuple(misshapen),
+        "no finite floating-point numbers": tuple(unusable),
+    }
+    return Match(state, kept, tuple(inflated)), {kind: found for kind, found in problems.items() if found}
+
+
+def _replacement(target: Mapping[str, Tensor], translation: Translation) -> str | None:
+    """Why the classifier stays at its start; None if it is loaded."""
+    sides = translation.tensors, target
+    theirs, ours = ({name: side[name].shape for name in side if infer_config.is_classifier(name)} for side in sides)
+    counts = infer_config.classes(translation.tensors), infer_config.classes(target)
+    if None not in counts and counts[0] != counts[1]:
+        return f"the file has {counts[0]} classes, the model {counts[1]}"
+    if translation.image and not theirs:
+        return "the file has no classifier"
+    if translation.image and None not in counts and not ours.keys() & theirs.keys():
+        return "the image network's classifier is another layer"
+    return None
+
+
+def _names_in_image(model: nn.Module) -> dict[str, str | None]:
+    """Entry of the model -> its name in an image network, with all wrapping undone; None for what was added."""
+    wrapped = {}  # module that wraps another -> the component of names that stands for what it wraps
+    for path, module in model.named_modules():
+        children = {name for name, _ in module.named_children()}
+        if len(children) == 2 and children & {"temporal", "non_local"} and children & {"conv", "block"}:
+            wrapped[path] = (children & {"conv", "block"}).pop()
+    names: dict[str, str | None] = {}
+    for entry in model.state_dict():
+        kept, path, added = [], "", not entry.startswith(("backbone.", "classifier."))
+        for part in entry.split("."):
+            added |= path in wrapped and part in ("temporal", "non_local")
+            if wrapped.get(path) != part:
+                kept.append(part)
+            path = f"{path}.{part}".removeprefix(".")
+        names[entry] = None if added else ".".join(kept)
+    return names
+
+
+def _advice(model: nn.Module, target: Mapping[str, Tensor], translation: Translation) -> dict[str, tuple[Any, Any]]:
+    """Option -> what the file needs and what the model has, where they differ."""
+    theirs, ours = infer_config.options(translation.tensors), infer_config.options(target)
+    shared = {"blocks"} if translation.image else {*theirs, *ours}
+    advice = {key: (theirs.get(key), ours.get(key)) for key in sorted(shared) if theirs.get(key) != ours.get(key)}
+    for option, needed in translation.needs.items():
+        has = {getattr(module, option) for module in model.modules() if hasattr(module, option)}
+        if has - {needed}:
+            advice[option] = (needed, (has - {needed}).pop())
+    return advice
+
+
+def _misfit(
+    candidate: Candidate,
+    ours: Mapping[str, Any],
+    advice: Mapping[str, tuple[Any, Any]],
+    problems: Mapping[str, tuple[str, ...]],
+) -> str:
+    """All that is wrong, and the options that would mend it."""
+    lines = [
+        f"{candidate.where} does not fit the model, of which nothing was changed.",
+        f"  The file ({candidate.source}) seems to be: {candidate.describe()}.",
+        f"  The model is: {infer_config.describe(ours)}.",
+    ]
+    for option, (needed, has) in advice.items():
+        name = "backbone, depth or blocks, so that the blocks are" if option == "blocks" else f"{option}:"
+        lines.append(f"  Set {name} {infer_config.show(needed)} (the model has {infer_config.show(has)}).")
+    lines += [f"  {len(names)} entries are {kind}: {_listed(names, SHOWN)}." for kind, names in problems.items()]
+    return "\n".join(lines)
+
+
+def _input_of_backbone(model: nn.Module) -> InputSpec | None:
+    """What timm says of the architecture, for files that do not tell."""
+    config = getattr(getattr(model, "backbone", None), "pretrained_cfg", {})
+    return InputSpec(tuple(config["mean"]), tuple(config["std"])) if "mean" in config else None
+
+
+def _listed(names: tuple[str, ...], limit: int) -> str:
+    rest = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + rest

@@ -1,0 +1,162 @@
+"""Pickles from elsewhere, of which only plain values and NumPy arrays are admitted.
+
+A pickle is a program: it names functions, calls them and sets the state of what they return. Here the only names that
+it may use are those in which NumPy spells an array, and each stands for a few lines below. NumPy's own functions of
+these names are not safe with a hostile state: it can turn an array's bytes into pointers. Any other name stops the
+reading before it is looked up, so that not even its module is imported.
+"""
+
+import pickle
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.core.errors import BadInput
+
+KINDS = "biufcSU"
+"""Booleans, numbers and text: arrays whose bytes mean no more than themselves."""
+RESAVE = (
+    "If you trust it, open it with the program that wrote it, on a machine where you can afford that, and save the "
+    "tensors only: `torch.save({name: value.detach() for name, value in state_dict.items()}, 'weights.pth')`."
+)
+DAMAGE = (
+    *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, RuntimeError),
+    *(OverflowError, MemoryError, AssertionError),
+)
+"""What readers of pickles raise about a stream that is cut short or was never one."""
+
+
+class Refused(pickle.UnpicklingError):
+    """The pickle wants a name that is not admitted."""
+
+
+def load_arrays(path: Path, also: Mapping[str, Any] | None = None) -> Any:
+    """What the pickle at `path` holds: numbers, text, lists, tuples, sets, dicts and NumPy arrays of these.
+
+    `also` names further globals, and what a pickle gets for them.
+
+    Text that Python 2 wrote, as in the files of Caffe2, is read as latin-1. Arrays may be read-only.
+
+    Raises:
+        BadInput: the pickle asks for anything else (nothing of it has run), it is damaged, or it is none.
+    """
+    try:
+        with path.open("rb") as file:
+            reader = _Unpickler(file, encoding="latin1")
+            reader.admitted = ADMITTED | dict(also or {})
+            return plain(reader.load())
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+    except Refused as error:
+        raise refusal(path, str(error)) from error
+    except DAMAGE as error:
+        raise BadInput(f"{path} is no pickle, or a damaged one ({error}). Fetch it again.") from error
+
+
+def refusal(path: Path, name: str) -> BadInput:
+    """The message about a file that asks for the global `name`."""
+    return BadInput(
+        f"{path} holds more than data: it asks for `{name}`, which could run anything, so it was not loaded. {RESAVE}"
+    )
+
+
+def plain(value: Any) -> Any:
+    """`value` with arrays in place of what stood for them while the file was read."""
+    if isinstance(value, dict):
+        return {key: plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(plain, value))
+    return value.made if isinstance(value, ArrayState) else value
+
+
+class DtypeState:
+    """Stands for `numpy.dtype` while a pickle is read."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        self.made = np.dtype(code)
+        if self.made.kind not in KINDS:
+            raise Refused(f"numpy.dtype({code!r})")
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Take the byte order and nothing else."""
+        self.made = self.made.newbyteorder(state[1])
+
+
+class ArrayState:
+    """Stands for `numpy.ndarray` while a pickle is read; `plain` puts the array in its place."""
+
+    def __init__(self, *_: Any) -> None:
+        self.made = np.empty(0)
+
+    def __setstate__(self, state: tuple[int, tuple[int, ...], DtypeState, bool, bytes]) -> None:
+        """Make the array from its shape, type, memory order and bytes."""
+        _, shape, dtype, fortran, data = state
+        self.made = _from_bytes(data, dtype, shape, "F" if fortran else "C")
+
+
+class Maker:
+    """A function that a pickle may call and cannot alter."""
+
+    __slots__ = ("__function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.__function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        """What the function returns."""
+        return self.__function(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        """Refuse."""
+        raise Refused("the state of a function")
+
+
+def _from_bytes(data: bytes, dtype: DtypeState, shape: tuple[int, ...], order: Any) -> np.ndarray[Any, Any]:
+    raw = data.encode("latin1") if isinstance(data, str) else data  # as Python 2 wrote it
+    return np.frombuffer(raw, dtype.made).reshape(shape, order=order)
+
+
+def _scalar(dtype: DtypeState, data: bytes) -> Any:
+    return _from_bytes(data, dtype, (), "C")[()]
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Old protocols spell bytes as text in latin-1."""
+    if encoding != "latin1":
+        raise Refused(f"_codecs.encode with {encoding!r}")
+    return text.encode("latin1")
+
+
+ADMITTED: dict[str, Any] = {
+    "numpy.ndarray": ArrayState,
+    "numpy.dtype": DtypeState,
+    **{
+        f"numpy.{core}.{name}": stand_in  # core is what NumPy 1 called _core
+        for core in ("core", "_core")
+        for name, stand_in in {
+            "multiarray._reconstruct": ArrayState,
+            "multiarray.scalar": Maker(_scalar),
+            "numeric._frombuffer": Maker(_from_bytes),
+        }.items()
+    },
+    "_codecs.encode": Maker(_encode),
+    "collections.OrderedDict": OrderedDict,
+    "builtins.set": set,
+    "__builtin__.set": set,
+    "__builtin__.bytes": bytes,
+}
+"""Dotted name -> what a pickle gets for it."""
+
+
+class _Unpickler(pickle.Unpickler):
+    admitted = ADMITTED
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What stands for a name in the pickle; never an import."""
+        try:
+            return self.admitted[f"{module}.{name}"]
+        except KeyError:
+            raise Refused(f"{module}.{name}") from None

@@ -1,0 +1,209 @@
+"""The tensors of a weight file, whoever wrote it, read without running anything of the file.
+
+What a file is shows in its first bytes, not in its name: `.pth`, `.pyth`, `.pt` and `.pth.tar` are all what torch.save
+writes, `.pkl` is Caffe2's, and `.safetensors` is a table of numbers.
+"""
+
+import hashlib
+import json
+import re
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+import timm
+import torch
+import torchvision
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from pipeline.core import files
+from pipeline.core.errors import BadInput
+from pipeline.pretrained import safe_pickle
+
+CONTAINERS = ("state_dict", "model_state", "model", "blobs")
+"""Keys under which programs keep the tensors of a model."""
+BARE = "no container"
+LEGACY_TORCH = bytes.fromhex("80028a0a6cfc9c46f920")  # what torch.save wrote until 1.6
+PARALLEL = "module."
+"""What data-parallel wrappers put in front of every name."""
+ORIGIN = "pipeline_origin"
+"""The key of the metadata that `Weights.write` keeps in a file."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Tensors by name, and what tells whose they are."""
+
+    tensors: dict[str, Tensor]
+    """Under the names of the program that wrote them, less one leading `module.`."""
+    container: str
+    """The key that they lay under."""
+    parallel: bool
+    """Whether every name began with `module.`."""
+    sha256: str
+    """Of the file; for weights that a library fetched, of the file that `write` makes of them."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """That of a safetensors file: entry -> what its JSON says."""
+
+    def write(self, path: Path) -> None:
+        """Write the tensors and metadata as a safetensors file."""
+        with files.aside(path) as partial:
+            partial.write_bytes(_bytes(self.tensors, self.metadata))
+
+
+def read(where: str | Path) -> Weights:
+    """The weights in the file `where`, or those that a library fetches for `timm:NAME` or `torchvision:NAME`.
+
+    Args:
+        where: a path; or a model of timm, with the tag of its weights or without (`timm:resnet50.a1_in1k`); or one
+            of torchvision (`torchvision:resnet50`, `torchvision:resnet50.IMAGENET1K_V1`).
+
+    Raises:
+        BadInput: there is no such file, it is damaged, it holds no tensors or more than data; or a library does not
+            know the name, or cannot fetch its weights.
+    """
+    library, _, name = str(where).partition(":")
+    if library in LIBRARIES and name:
+        return _fetch(library, name)
+    path = Path(where)
+    if not path.exists():
+        raise BadInput(
+            f"{path} does not exist. Weights that a library fetches are called timm:NAME or torchvision:NAME."
+        )
+    if not path.is_file():
+        raise BadInput(f"{path} is a folder. Name the file in it that holds the weights.")
+    content, metadata = _open(path)
+    tensors, container = _tensors(content, path)
+    parallel = all(key.startswith(PARALLEL) for key in tensors)
+    names = {key.removeprefix(PARALLEL) if parallel else key: tensor for key, tensor in tensors.items()}
+    return Weights(names, container, parallel, files.file_hash(path), metadata)
+
+
+def _open(path: Path) -> tuple[Any, dict[str, Any]]:
+    """What the file holds, and its metadata, by the reader that its first bytes ask for."""
+    with path.open("rb") as file:
+        head = file.read(16)
+    if not head:
+        raise BadInput(f"{path} is empty. Fetch it again.")
+    if head[8:9] == b"{":
+        return _open_safetensors(path)
+    if zipfile.is_zipfile(path) or head.startswith(LEGACY_TORCH):
+        return _open_torch(path), {}
+    if head[:1] == b"\x80" or path.suffix == ".pkl":
+        return safe_pickle.load_arrays(path), {}
+    if head.startswith(b"PK"):
+        raise BadInput(f"{path} is a file of torch.save that breaks off before its end. Fetch it again.")
+    seems = "text, a web page perhaps" if _is_text(path) else f"of no known kind (it begins with {head[:8]!r})"
+    raise BadInput(
+        f"{path} holds no weights: it is {seems}. Known are files of torch.save, .safetensors and Caffe2's .pkl; if it "
+        f"was downloaded, fetch it again and compare the size."
+    )
+
+
+def _open_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = {key: _json(text) for key, text in (file.metadata() or {}).items()}
+        return safetensors.torch.load_file(path), metadata
+    except (SafetensorError, OSError) as error:
+        raise BadInput(f"{path} is a damaged safetensors file, or cut short ({error}). Fetch it again.") from error
+
+
+def _open_torch(path: Path) -> Any:
+    admitted: list[Any] = [(stand_in, name) for name, stand_in in safe_pickle.ADMITTED.items()]
+    try:
+        with warnings.catch_warnings(), torch.serialization.safe_globals(admitted):
+            warnings.simplefilter("ignore")  # of old formats; what matters is an error
+            loaded = torch.load(path, "cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        return safe_pickle.plain(loaded)
+    except (*safe_pickle.DAMAGE, OSError) as error:
+        said = str(error).partition("WeightsUnpickler error: ")[2] or str(error)  # without torch's own advice
+        if found := re.search(r"GLOBAL ([\w.]+)|unrecognized function (.+)|(numpy\.dtype\(.+?\))|(TorchScript)", said):
+            name = next(filter(None, found.groups()))
+            raise safe_pickle.refusal(path, name if found[1] is None or "." in name else f"builtins.{name}") from error
+        raise BadInput(
+            f"{path} is damaged or cut short, or written in a way that torch cannot read safely "
+            f"({said.strip().partition(chr(10))[0]}). Fetch it again. {safe_pickle.RESAVE}"
+        ) from error
+
+
+def _tensors(content: Any, path: Path) -> tuple[dict[str, Tensor], str]:
+    """The mapping of names to tensors in what a file holds, and the key that it lay under."""
+    if isinstance(content, Mapping):
+        for container, candidate in [*((key, content.get(key)) for key in CONTAINERS), (BARE, content)]:
+            if isinstance(candidate, Mapping) and candidate:
+                tensors = {key: _tensor(value) for key, value in candidate.items()}
+                if all(isinstance(key, str) and tensor is not None for key, tensor in tensors.items()):
+                    return {key: tensor for key, tensor in tensors.items() if tensor is not None}, container
+    holds = f"a dict with {', '.join(map(repr, list(content)[:6]))}" if isinstance(content, Mapping) else type(content)
+    raise BadInput(
+        f"{path} holds no tensors by name: it is {holds}. They are looked for under {', '.join(CONTAINERS)}, or as the "
+        f"whole file; save a model's state_dict()."
+    )
+
+
+def _tensor(value: Any) -> Tensor | None:
+    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
+        return torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder("=")))
+    return value.detach() if isinstance(value, Tensor) else None
+
+
+def _fetch(library: str, name: str) -> Weights:
+    """The weights that `library` has under `name`; it downloads them unless it keeps them already."""
+    load, known = LIBRARIES[library]
+    if not known(name.partition(".")[0]):
+        raise BadInput(f"{library}:{name}: {library} has no model {name.partition('.')[0]!r}.")
+    try:
+        tensors, metadata = load(name)
+    except Exception as error:  # whatever the library, its hub client or its HTTP client raises
+        raise BadInput(
+            f"{library}:{name} could not be fetched ({_first_line(error)}). On a machine with a network, `python -m "
+            f"pipeline.pretrained {library}:{name} --save FILE.safetensors` writes a file to take along."
+        ) from error
+    metadata = {ORIGIN: {"name": f"{library}:{name}", **metadata}}
+    return Weights(tensors, BARE, False, hashlib.sha256(_bytes(tensors, metadata)).hexdigest(), metadata)
+
+
+def _from_timm(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    model: Any = timm.create_model(name, pretrained=True)
+    return model.state_dict(), {key: list(model.pretrained_cfg[key]) for key in ("mean", "std")}
+
+
+def _from_torchvision(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    model, _, tag = name.partition(".")
+    return torchvision.models.get_model(model, weights=tag or "DEFAULT").state_dict(), {}
+
+
+Fetcher = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]
+LIBRARIES: dict[str, tuple[Fetcher, Callable[[str], bool]]] = {
+    "timm": (_from_timm, timm.is_model),
+    "torchvision": (_from_torchvision, lambda name: name in torchvision.models.list_models()),
+}
+
+
+def _bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> bytes:
+    # One entry at most, since safetensors keeps several in no fixed order.
+    kept = {key: json.dumps(metadata[key], sort_keys=True) for key in list(metadata)[:1]}
+    return safetensors.torch.save({name: tensor.contiguous() for name, tensor in tensors.items()}, kept)
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:  # other programs keep words there
+        return text
+
+
+def _is_text(path: Path) -> bool:
+    with path.open("rb") as file:
+        return all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in file.read(512))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200] or type(error).__name__

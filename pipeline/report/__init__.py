@@ -1,0 +1,1 @@
+"""All that the stages wrote -> one page."""

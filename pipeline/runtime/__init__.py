@@ -1,0 +1,1 @@
+"""What the long jobs share: processes, checkpoints, signals, progress."""

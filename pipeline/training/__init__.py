@@ -1,0 +1,1 @@
+"""One model, trained: from batches to the best weights."""

@@ -1,0 +1,139 @@
+"""conf/ composes, params.yaml is its composition, and every model and set plans."""
+
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from pipeline.cli import compose, zoo
+from pipeline.clips.views import ViewConfig
+from pipeline.core import params, registry
+from pipeline.core.machine import Machine
+from pipeline.core.manifest import DatasetConfig
+from pipeline.ensemble.config import EnsembleConfig
+from pipeline.extraction.ffmpeg import ExtractConfig
+from pipeline.training.config import ModelConfig
+from tests.support import project
+
+ROOT = Path(__file__).parents[2]
+CONF = ROOT / "conf"
+MODELS = zoo.single_models(CONF)
+SETS = sorted({file.stem for file in (CONF / "model").glob("*.yaml")} - set(MODELS))
+DATASETS = sorted(file.stem for file in (CONF / "dataset").glob("*.yaml"))
+
+
+def composed(*overrides: str) -> dict:
+    return yaml.safe_load(compose.text(CONF, overrides))
+
+
+def test_the_committed_params_are_conf_composed():
+    assert (ROOT / "params.yaml").read_text() == compose.text(CONF), "run `make params` and commit params.yaml"
+
+
+def together(names: list[str]) -> str:
+    return f"model=[{','.join(names)}]"
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_every_model_on_every_corpus_is_a_valid_config_that_builds(dataset):
+    sections = composed(together(MODELS), f"dataset={dataset}")["models"]
+    assert sorted(sections) == MODELS
+    for name, section in sections.items():
+        params.build(ViewConfig, section["test"], where=name)
+        config = ModelConfig.read(section, where=name)
+        asked = config.options.get("frames")
+        assert asked in (None, config.clip.sampler.frames), f"{name}: the network and the sampler differ in frames"
+        with torch.device("meta"):
+            config.build(classes=313)
+
+
+@pytest.mark.parametrize("choice", SETS)
+def test_a_set_is_made_of_single_models(choice):
+    assert set(composed(f"model={choice}")["models"]) <= set(MODELS)
+
+
+def test_the_report_fused_its_two_tables():
+    report, image, slowfast = (composed(f"model={n}")["models"] for n in ("report", "image_based", "slowfast_based"))
+    assert list(report) == [*image, *slowfast]
+    assert (len(image), len(slowfast)) == (9, 5)
+
+
+def test_every_architecture_has_a_small_config_for_the_built_in_corpus():
+    small = composed("model=demo_all")["models"]
+    assert sorted(section["arch"] for section in small.values()) == registry.names("models")
+
+
+def test_dvc_watches_the_checkpoint_that_a_model_starts_from():
+    given = composed("model=tin_r101", "models.tin_r101.train.pretrained=weights/k400.v1/tin.pth")
+    assert given["models"]["tin_r101"]["watch"] == "weights/k400.v1/tin.pth"
+    assert (ROOT / composed("model=tin_r101")["models"]["tin_r101"]["watch"]).is_file()
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_every_section_is_read_strictly(dataset):
+    whole = composed(f"dataset={dataset}")
+    kinds = {"dataset": DatasetConfig, "extract": ExtractConfig, "machine": Machine, "ensemble": EnsembleConfig}
+    for section, kind in kinds.items():
+        params.build(kind, whole[section], where=section)
+
+
+def test_the_members_of_the_ensemble_are_the_models_of_the_set():
+    assert composed("model=tin_r101")["ensemble"]["members"] == ["tin_r101"]
+    everyone = composed("model=report")
+    assert everyone["ensemble"]["members"] == list(everyone["models"])
+
+
+def test_the_demo_corpus_is_generated_and_a_real_one_is_not():
+    assert composed("dataset=demo")["dataset"]["generated"] == ["demo"]
+    assert composed("dataset=folder")["dataset"]["generated"] == []
+
+
+def test_a_full_size_model_takes_the_size_of_the_corpus():
+    assert composed("dataset=folder", "model=tin_r101")["models"]["tin_r101"]["train"]["augment"]["crop"] == 224
+    assert composed("dataset=demo", "model=tin_r101")["models"]["tin_r101"]["train"]["augment"]["crop"] == 40
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory) -> Path:
+    folder = project.copy(tmp_path_factory.mktemp("plan") / "project")
+    (folder / "videos").mkdir()
+    (folder / "videos" / "labels.csv").write_text("path,labels\na.mp4,x\n")
+    return folder
+
+
+@pytest.mark.parametrize("choice", [together(MODELS), "model=report", "model=tin_r101"])
+def test_every_model_plans(workspace, choice):
+    """One train and one infer stage a model, then the ensemble.
+
+    `--force`, because a dry run of DVC 3.67 hashes the outs of stages that never ran while it asks the run cache.
+    """
+    project.write_params(workspace, choice, "dataset=folder")
+    done = project.dvc(workspace, "repro", "--dry", "--force")
+    models = composed(choice)["models"]
+    for name in models:
+        assert f"stages.train {name} " in done.stdout
+        assert f"stages.infer {name} " in done.stdout
+    assert done.stdout.count("stages.train") == len(models)
+    assert "stages.ensemble" in done.stdout
+    assert "stages.demo" not in done.stdout
+
+
+def test_a_stage_says_what_params_override(tmp_path, caplog):
+    file = tmp_path / "params.yaml"
+    file.write_text(compose.text(CONF, ["model=tin_demo", "models.tin_demo.train.optim.lr=0.25"]))
+    with caplog.at_level(logging.INFO):
+        compose.announce(file, CONF)
+    (said,) = caplog.messages
+    assert "settings: " in said
+    assert said.partition("settings: ")[2].startswith("ensemble.members="), "values first, then what is missing"
+    assert said.index("models.tin_demo.train.optim.lr=0.25") < said.index("-models.")
+
+
+def test_a_stage_says_nothing_when_params_are_conf_composed(tmp_path, caplog):
+    file = tmp_path / "params.yaml"
+    file.write_text(compose.text(CONF))
+    with caplog.at_level(logging.INFO):
+        compose.announce(file, CONF)
+    assert not caplog.records

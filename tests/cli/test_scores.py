@@ -1,0 +1,179 @@
+"""The commands that look into prediction files: what they say of files small enough to check by eye."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.cli import scores
+from pipeline.core.errors import BadInput
+from pipeline.core.manifest import Manifest, VideoRecord
+from pipeline.predictions import import_scores
+from pipeline.predictions.table import PredictionTable, ViewScores, protocol_table
+
+CLASSES = ("jump", "run", "swim")
+LABELS = {"a.mp4": "run", "b.mp4": "jump;swim", "c.mp4": "swim"}
+VIEWS = [
+    {"clips": 1, "clip": 0, "scale": {"side": side, "crop": 32}, "crop": crop} for side in (32, 40) for crop in "lr"
+]
+GRID = {"views": VIEWS, "protocols": {"clip": [0], "dense": [0, 1], "multiscale": [0, 1, 2, 3]}}
+LOGITS = np.array(
+    [
+        [[-1, 2, -2], [-1, 2, -2], [-1, 2, -2], [-1, 2, -2]],
+        [[3, 4, 1], [3, -4, 1], [3, 0, 1], [3, 0, 1]],
+        [[0, 1, -1]] * 4,
+    ],
+    np.float16,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """run is right of a.mp4; of b.mp4 the best class is wrong in one view; c.mp4 is wrong throughout."""
+    manifest = Manifest(pd.DataFrame([VideoRecord(v, "val", v, w, "1-x") for v, w in LABELS.items()]), CLASSES)
+    scores = ViewScores(LOGITS, GRID)
+    protocol_table(manifest, np.zeros(3, bool), scores, "multiscale", {"model": "net"}).write(tmp_path / "val.parquet")
+    scores.write(tmp_path, "val")
+    return tmp_path
+
+
+def said(capsys, *arguments) -> list[str]:
+    scores.main([str(argument) for argument in arguments])
+    return capsys.readouterr().out.splitlines()
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_a_file_is_summed_up(folder, capsys):
+    lines = said(capsys, "show", folder / "val.parquet", "--top", "1")
+    assert lines[0].split() == ["model", "net,", "protocol", "multiscale"]
+    # average precisions 1, 1, 1/3: run of b.mp4 is at (0.98 + 0.02 + 0.5 + 0.5) / 4 = 0.5, below swim's 0.73
+    assert f"mAP {100 * (1 + 1 + 1 / 3) / 3:.2f}" in lines[3]
+    assert "hit_at_1 66.67" in lines[3]
+    worst = lines[lines.index("Worst videos") + 3]
+    assert cells(worst)[:3] == ["c.mp4", "33.33", "swim"]
+
+
+def test_a_video_shows_its_top_classes_and_every_label(folder, capsys):
+    lines = said(capsys, "show", folder / "val.parquet", "--video", "c.mp4", "--top", "1")
+    assert lines[0] == "c.mp4: ok, labels swim, AP 33.33"
+    assert [cells(line) for line in lines[3:]] == [["run", "1", "0.7311", ""], ["swim", "3", "0.2689", "yes"]]
+
+
+def test_a_class_shows_what_it_finds_misses_and_sees_in_vain(folder, capsys):
+    lines = said(capsys, "show", folder / "val.parquet", "--class", "swim")
+    assert lines[0] == "swim: 2 of 3 videos, AP 100.00"
+    first = {title: cells(lines[lines.index(title) + 3])[0] for title in ("best", "missed", "false alarms")}
+    assert first == {"best": "b.mp4", "missed": "c.mp4", "false alarms": "a.mp4"}
+
+
+def test_files_without_labels_are_shown_without_figures(folder, capsys):
+    table = PredictionTable.read(folder / "val.parquet")
+    PredictionTable(table.videos, table.broken, ("",) * 3, CLASSES, table.probabilities, {}).write(folder / "t.parquet")
+    assert "no figures" in said(capsys, "show", folder / "t.parquet")[-1]
+    assert said(capsys, "show", folder / "t.parquet", "--video", "a.mp4")[0] == "a.mp4: ok, labels none"
+    assert "mAP" not in said(capsys, "compare", folder / "t.parquet", folder / "t.parquet")[0]
+
+
+def test_two_files_are_compared_where_they_differ_most(folder, capsys):
+    table = PredictionTable.read(folder / "val.parquet")
+    changed = table.probabilities.copy()
+    changed[2] = [0, 0, 1]
+    other = PredictionTable(table.videos, table.broken, table.labels, CLASSES, changed, {"model": "other"})
+    other.write(folder / "other.parquet")
+    lines = said(capsys, "compare", folder / "val.parquet", folder / "other.parquet", "--top", "1")
+    assert lines[0].startswith("net against other: mean difference")
+    assert lines[0].endswith(f"mAP {100 * 7 / 9:.2f} against 100.00")
+    row = cells(lines[lines.index("videos") + 3])
+    assert row[0] == "c.mp4"
+    assert row[2:4] == ["33.33", "100.00"]
+    assert cells(lines[lines.index("classes") + 3])[0] in ("run", "swim")
+
+
+def test_files_of_other_videos_are_not_compared(folder, capsys):
+    table = PredictionTable.read(folder / "val.parquet")
+    PredictionTable(("a", "b", "x"), table.broken, table.labels, CLASSES, table.probabilities, {}).write(
+        folder / "x.parquet"
+    )
+    with pytest.raises(BadInput, match="cannot be compared"):
+        said(capsys, "compare", folder / "val.parquet", folder / "x.parquet")
+
+
+def test_a_protocol_is_recomputed_and_written(folder, capsys):
+    said(capsys, "protocol", folder, "val", "multiscale", "--write", folder / "again.parquet")
+    again = PredictionTable.read(folder / "again.parquet")
+    np.testing.assert_array_equal(again.probabilities, PredictionTable.read(folder / "val.parquet").probabilities)
+    said(capsys, "protocol", folder, "val", "side=32,crop=r", "--write", folder / "one.parquet")
+    one = PredictionTable.read(folder / "one.parquet")
+    np.testing.assert_allclose(one.probabilities, 1 / (1 + np.exp(-LOGITS[:, 1].astype(float))), rtol=1e-6)
+    assert one.meta["protocol"] == "side=32,crop=r"
+    said(capsys, "protocol", folder, "val", " side = 32, crop=r ", "--write", folder / "spaced.parquet")
+    np.testing.assert_array_equal(PredictionTable.read(folder / "spaced.parquet").probabilities, one.probabilities)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("show", "val.parquet", "--video", "A.MP4"), "There is no video 'A.MP4'. There is: a.mp4"),
+        (("show", "val.parquet", "--class", "walk"), "There is no class 'walk'"),
+        (("show", "none.parquet"), "none.parquet does not exist"),
+        (("protocol", ".", "val", "densse"), "no protocol 'densse'"),
+        (("protocol", ".", "val", "side=33"), "No view has 'side=33'.*side is 32, 40"),
+        (("protocol", ".", "val", "corner=l"), "'corner' is no key, only clips, clip, side, size, crop"),
+        (("protocol", ".", "val", "crop=l,scale=32"), "'scale' is no key"),
+        (("protocol", ".", "val", "side="), "No view has 'side=.*side is 32, 40"),
+        (("show", "val.parquet", "--top", "-1"), "--top -1: a table has at least 1 row"),
+        (("compare", "val.parquet", "val.parquet", "--top", "0"), "--top 0"),
+        (("protocol", ".", "test", "clip"), "test.parquet does not exist"),
+    ],
+)
+def test_what_is_not_there_is_named(folder, capsys, monkeypatch, arguments, message):
+    monkeypatch.chdir(folder)
+    with pytest.raises(BadInput, match=message):
+        said(capsys, *arguments)
+
+
+@pytest.mark.parametrize("name", ["results", "folder.parquet", "val.csv", "."])
+def test_a_protocol_is_written_to_a_parquet_file_and_never_over_a_folder(folder, monkeypatch, name):
+    monkeypatch.chdir(folder)
+    for kept in ("results/a.txt", "folder.parquet/a.txt"):
+        (folder / kept).parent.mkdir()
+        (folder / kept).write_text("kept")
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(BadInput, match=r"--write .*ends in \.parquet, and no folder"):
+        scores.main(["protocol", ".", "val", "clip", "--write", name])
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_the_views_of_imported_scores_cannot_be_chosen(folder, capsys):
+    ViewScores(LOGITS[:, :1], import_scores.GRID).write(folder, "val")
+    said(capsys, "protocol", folder, "val", "dense")
+    with pytest.raises(BadInput, match="'side=40': nobody knows .*ask for a protocol, clip, dense, multiscale"):
+        said(capsys, "protocol", folder, "val", "side=40")
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 3), (3, 4, 2)])
+def test_views_of_another_run_are_refused(folder, capsys, shape):
+    ViewScores(np.zeros(shape, np.float16), GRID).write(folder, "val")
+    with pytest.raises(BadInput, match=r"val.parquet and val.views.npy are not of one run"):
+        said(capsys, "protocol", folder, "val", "clip")
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_logits_that_are_no_numbers_are_refused_with_their_place(folder, capsys):
+    logits = LOGITS.copy()
+    logits[1, 0, 2] = np.nan
+    ViewScores(logits, GRID).write(folder, "val")
+    with pytest.raises(BadInput, match=r"val.views.npy, row 2 \(video 'b.mp4'\): the score of 'swim' is nan"):
+        said(capsys, "protocol", folder, "val", "clip")
+
+
+def test_a_reader_that_leaves_early_is_no_error(folder):
+    command = [sys.executable, "-m", "pipeline.cli.scores", "show", str(folder / "val.parquet")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""

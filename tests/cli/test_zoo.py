@@ -1,0 +1,63 @@
+"""The table of models against the counts that were measured on the peers' own classes, and against README."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import zoo
+
+ROOT = Path(__file__).parents[2]
+CONF = ROOT / "conf"
+PEERS = {  # config: (parameters, GMACs), 313 classes, one training clip
+    "tsn_r101": (43_141_497, 39.00),
+    "tsn_senet154": (113_681_321, 103.44),
+    "tsn_inceptionresnetv2": (54_787_545, 32.34),
+    "tsm_r50": (24_149_369, 32.70),
+    "tsm_r50_16f": (24_149_369, 65.40),
+    "tsm_r101": (43_141_497, 62.40),
+    "tsm_r50_nl": (31_507_833, 61.10),
+    "tin_r50": (24_180_377, 32.70),
+    "tin_r50_16f": (24_183_833, 65.41),
+    "tin_r101": (43_213_254, 62.40),
+    "tin_r101_16f": (43_220_382, 124.80),
+    "trn_r50": (25_242_233, 32.70),
+    "trn_multiscale_r50": (26_891_215, 32.71),
+    "slowfast_8x8_r101": (62_625_192, 24.71),
+    "slowfast_11x8_r101": (62_625_192, 33.97),
+    "slowfast_8x8_r50": (34_365_953, 13.19),
+    "fast_32x2_r101": (60_750_969, 97.39),
+    "fast_16x2_r101": (60_750_969, 48.69),
+    "slow_8x8_r101": (60_180_857, 21.91),
+    "slow_8x4_r101": (60_180_857, 21.91),
+    "slow_8x8_r50": (32_275_833, 11.00),
+    "r3d_18": (33_364_473, 8.31),
+    "r2plus1d_18": (33_339_166, 11.80),
+}
+
+
+@pytest.fixture(scope="module")
+def configs():
+    return zoo.configs(CONF)
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_costs_what_the_peers_class_costs(configs, name):
+    parameters, gmacs = zoo.cost(configs[name])
+    expected = PEERS[name]
+    assert parameters == expected[0]
+    assert gmacs == pytest.approx(expected[1], rel=0.01)
+
+
+def test_every_model_of_full_size_was_measured(configs):
+    assert {name for name in configs if not name.endswith("_demo")} == set(PEERS)
+
+
+def test_a_row_says_how_long_a_clip_lasts(configs):
+    rows = {name: zoo.row(name, configs[name]) for name in ("slowfast_11x8_r101", "tin_r101", "slow_8x4_r101")}
+    assert rows["slowfast_11x8_r101"][-3:] == ["44", "112", "88"]
+    assert rows["tin_r101"][-3:] == ["8", "224", "whole video"]
+    assert rows["slow_8x4_r101"][-3:] == ["8", "112", "32"]
+
+
+def test_the_readme_holds_the_table():
+    assert zoo.table(CONF) in (ROOT / "README.md").read_text(encoding="utf-8"), "run `make zoo`, put it into README.md"

@@ -1,0 +1,400 @@
+"""Packed frames: the layout byte by byte, the same bytes every time, any process may read, and damage is said."""
+
+import multiprocessing
+import os
+import shutil
+import struct
+import tarfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import pandas as pd
+import pytest
+import simplejpeg
+from torch.utils.data import DataLoader, Dataset
+
+from pipeline.clips import frame_store
+from pipeline.clips.frame_store import FrameStore
+from pipeline.core import tsv
+from pipeline.core.errors import BadInput
+
+Shards = Callable[..., Path]
+Packed = Callable[[dict[str, list[bytes]]], FrameStore]
+
+
+def jpeg(value: int, width: int = 24, height: int = 16) -> bytes:
+    return simplejpeg.encode_jpeg(np.full((height, width, 3), value, np.uint8))
+
+
+def video(*values: int) -> list[bytes]:
+    """One grey frame a value."""
+    return [jpeg(value) for value in values]
+
+
+def noise(frames: int, seed: int) -> list[bytes]:
+    """Frames of many bytes, each of another length."""
+    rng = np.random.default_rng(seed)
+    return [simplejpeg.encode_jpeg(rng.integers(256, size=(32, 32, 3), dtype=np.uint8)) for _ in range(frames)]
+
+
+def pack(frames: Path, name: str = "lmdb") -> Path:
+    """Pack with an empty scratch folder of its own."""
+    scratch = frames.parent / f"scratch of {name}"
+    scratch.mkdir(exist_ok=True)
+    frame_store.pack(frames, frames.parent / name, scratch)
+    return frames.parent / name
+
+
+def values(path: Path) -> dict[str, bytes]:
+    """What an LMDB file holds, read without our code."""
+    with lmdb.open(str(path), subdir=False, readonly=True, lock=False) as environment, environment.begin() as reader:
+        return {key.decode(): bytes(value) for key, value in reader.cursor()}
+
+
+def in_tar(path: Path) -> dict[str, bytes]:
+    with tarfile.open(path) as tar:
+        return {member.name: tar.extractfile(member).read() for member in tar}
+
+
+def test_a_value_is_a_header_offsets_and_jpegs(shards: Shards):
+    first, second, third = b"first JPEG", b"2nd", b"third"
+
+    value = frame_store.encode([first, second, third], width=54, height=32)
+
+    # 3 numbers in front and 4 offsets make 28 bytes, where the first JPEG begins
+    assert value == struct.pack("<3I", 3, 54, 32) + struct.pack("<4I", 28, 38, 41, 46) + first + second + third
+
+
+def test_a_shard_holds_one_value_a_video_under_its_id(shards: Shards):
+    frames = shards(a={"grün/1.mp4": video(10, 20)}, b={"2.mp4": video(30)})
+
+    out = pack(frames)
+
+    assert sorted(path.name for path in out.iterdir()) == ["a.lmdb", "b.lmdb", "index.tsv", "shards.tsv"]
+    one, two = video(10, 20)
+    start = 12 + 4 * 3
+    header = struct.pack("<6I", 2, 24, 16, start, start + len(one), start + len(one) + len(two))
+    assert values(out / "a.lmdb") == {"grün/1.mp4": header + one + two}
+    assert list(values(out / "b.lmdb")) == ["2.mp4"]
+
+
+def test_frames_are_the_jpegs_of_the_tar(shards: Shards):
+    frames = shards(a={"1.mp4": noise(5, 1), "2.mp4": noise(3, 2)}, b={"3.mp4": noise(4, 3)})
+    written = in_tar(frames / "a.tar") | in_tar(frames / "b.tar")
+
+    read = FrameStore(pack(frames))
+
+    assert sorted(read.videos) == ["1.mp4", "2.mp4", "3.mp4"]
+    assert [read.frames(name) for name in ("1.mp4", "2.mp4", "3.mp4")] == [5, 3, 4]
+    for name in read.videos:
+        for index in range(read.frames(name)):
+            assert bytes(read.read(name, [index])[0]) == written[f"{name}/{index:06d}.jpg"]
+
+
+@pytest.mark.parametrize("indices", [[2, 0, 1], [1, 1, 1], [2, 2, 0, 2], [], np.array([2, 0])])
+def test_frames_come_in_the_order_asked_for_as_often_as_asked_for(packed: Packed, indices: Sequence[int]):
+    jpegs = noise(3, 0)
+
+    read = packed({"1.mp4": jpegs}).read("1.mp4", indices)
+    assert [bytes(frame) for frame in read] == [jpegs[index] for index in indices]
+
+
+def test_no_byte_is_copied(packed: Packed):
+    read = packed({"1.mp4": noise(3, 0)})
+
+    first, again = (np.frombuffer(read.read("1.mp4", [1])[0], np.uint8) for _ in range(2))
+    assert np.shares_memory(first, again)
+    assert not first.flags.writeable
+
+
+@pytest.mark.parametrize("indices", [[3], [-1], [0, 3], [0, -1, 1], [10**9]])
+def test_a_frame_that_the_video_does_not_have_is_an_index_error(packed: Packed, indices: list[int]):
+    read = packed({"1.mp4": noise(3, 0), "2.mp4": noise(3, 0)})
+
+    with pytest.raises(IndexError, match=r"1\.mp4 has frames 0\.\.2"):
+        read.read("1.mp4", indices)
+
+
+def test_an_unknown_video_is_refused_with_the_remedy(packed: Packed):
+    read = packed({"1.mp4": noise(1, 0)})
+
+    assert "1.mp4" in read
+    assert "2.mp4" not in read
+    for ask in (read.frames, lambda name: read.read(name, [0])):
+        with pytest.raises(BadInput, match=r"no video '2\.mp4'.*dvc repro pack.*broken\.tsv"):
+            ask("2.mp4")
+
+
+def test_an_id_of_the_longest_length_is_a_key(packed: Packed):
+    name = "ü" * 250  # 500 bytes
+    jpegs = noise(2, 0)
+
+    assert [bytes(frame) for frame in packed({name: jpegs}).read(name, [0, 1])] == jpegs
+
+
+def many(count: int) -> dict[str, list[bytes]]:
+    """More videos than a transaction takes."""
+    return {f"{number:03d}.mp4": noise(1 + number % 3, number) for number in range(count)}
+
+
+def test_packing_twice_gives_the_same_bytes(shards: Shards):
+    frames = shards(a=many(150), b={"x.mp4": noise(2, 0)})
+
+    one, two = pack(frames, "one"), pack(frames, "two")
+
+    assert {path.name for path in one.iterdir()} == {path.name for path in two.iterdir()}
+    for path in one.iterdir():
+        assert path.read_bytes() == (two / path.name).read_bytes()
+
+
+def test_a_map_that_is_too_small_is_doubled(shards: Shards, monkeypatch: pytest.MonkeyPatch):
+    videos = many(150)
+    frames = shards(a=videos)
+    expected = values(pack(frames, "large") / "a.lmdb")
+
+    monkeypatch.setattr(frame_store, "FIRST_MAP", 1 << 15)
+    one, two = pack(frames, "one"), pack(frames, "two")
+
+    assert sum(map(len, expected.values())) > 4 * (1 << 15)  # or nothing had to be doubled
+    assert values(one / "a.lmdb") == expected
+    assert (one / "a.lmdb").read_bytes() == (two / "a.lmdb").read_bytes()
+    read = FrameStore(one)
+    for name, jpegs in videos.items():
+        assert [bytes(frame) for frame in read.read(name, range(len(jpegs)))] == jpegs
+
+
+def test_a_video_larger_than_the_whole_map_fits(shards: Shards, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(frame_store, "FIRST_MAP", 1 << 14)
+    jpegs = noise(40, 0)
+
+    read = FrameStore(pack(shards(a={"1.mp4": jpegs})))
+    assert [bytes(frame) for frame in read.read("1.mp4", range(40))] == jpegs
+
+
+def test_a_value_too_large_for_its_offsets_is_refused(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(frame_store, "_LARGEST", 1000)
+
+    with pytest.raises(BadInput, match=r"2 frames make 1,024 bytes.*Cut the video"):
+        frame_store.encode([b"x" * 500] * 2, 24, 16)  # 24 bytes of header and offsets
+
+
+def test_a_finished_shard_is_not_packed_again(shards: Shards):
+    frames = shards(a={"1.mp4": noise(2, 1)}, b={"2.mp4": noise(2, 2)})
+    before = {path.name: path.stat().st_ino for path in pack(frames).glob("*.lmdb")}
+
+    shutil.rmtree(frames)
+    after = {
+        path.name: path.stat().st_ino
+        for path in pack(shards(a={"1.mp4": noise(2, 1)}, b={"2.mp4": noise(2, 3)})).glob("*.lmdb")
+    }
+
+    assert after["a.lmdb"] == before["a.lmdb"]
+    assert after["b.lmdb"] != before["b.lmdb"]
+    assert len(list((frames.parent / "scratch of lmdb").iterdir())) == 2  # the old version is gone
+
+
+def test_a_damaged_finished_shard_is_packed_again(shards: Shards):
+    frames = shards(a={"1.mp4": noise(20, 1)})
+    pack(frames)
+    finished = next((frames.parent / "scratch of lmdb").iterdir())
+    os.truncate(finished, finished.stat().st_size // 2)
+
+    assert bytes(FrameStore(pack(frames)).read("1.mp4", [19])[0]) == noise(20, 1)[19]
+
+
+def test_a_content_key_changes_with_the_frames_alone(shards: Shards):
+    frames = shards(a={"1.mp4": noise(2, 1)})
+    one, two = FrameStore(pack(frames, "one")), FrameStore(pack(frames, "two"))
+    other = FrameStore(pack(shards("others", a={"1.mp4": noise(2, 2)}), "other"))
+
+    assert one.content_key() == two.content_key()
+    assert one.content_key() != other.content_key()
+
+
+class FirstFrames(Dataset):
+    """The first frame of each video, as bytes, and the process that read it."""
+
+    def __init__(self, read: FrameStore) -> None:
+        self.read = read
+
+    def __len__(self) -> int:
+        return len(self.read.videos)
+
+    def __getitem__(self, position: int) -> tuple[bytes, int]:
+        return bytes(self.read.read(self.read.videos[position], [0])[0]), os.getpid()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_read_what_the_parent_has_read_and_holds(packed: Packed, method: str):
+    videos = {f"{number}.mp4": noise(2, number) for number in range(6)}
+    dataset = FirstFrames(packed(videos))
+    held = [dataset.read.read(name, [0])[0] for name in dataset.read.videos]  # keeps the parent's reader alive
+
+    loaded = list(DataLoader(dataset, batch_size=None, num_workers=2, multiprocessing_context=method))
+
+    assert [frame for frame, _ in loaded] == [jpegs[0] for jpegs in videos.values()] == [bytes(frame) for frame in held]
+    assert len({process for _, process in loaded} - {os.getpid()}) == 2
+
+
+def test_a_worker_reads_from_a_new_store_what_the_parent_holds(packed: Packed):
+    jpegs = noise(2, 0)
+    read = packed({"1.mp4": jpegs})
+    held = read.read("1.mp4", [0])
+
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.apply(read_first, (read.root, "1.mp4")) == bytes(held[0])
+
+
+def read_first(root: Path, name: str) -> bytes:
+    return bytes(FrameStore(root).read(name, [0])[0])
+
+
+def test_two_stores_of_one_process_read_the_same_files(packed: Packed):
+    one = packed({"1.mp4": noise(2, 0)})
+    two = FrameStore(one.root)
+
+    assert one.read("1.mp4", [0]) == two.read("1.mp4", [0])
+
+
+def test_what_was_read_stays_when_the_store_is_gone(packed: Packed):
+    jpegs = noise(2, 0)
+    frames = packed({"1.mp4": jpegs}).read("1.mp4", [0, 1])
+
+    assert [bytes(frame) for frame in frames] == jpegs
+
+
+def test_a_store_packed_anew_is_read_anew(shards: Shards):
+    frames = shards(a={"1.mp4": video(10)})
+    old = FrameStore(pack(frames))
+    before = old.read("1.mp4", [0])[0]
+    shutil.rmtree(frames)
+
+    new = FrameStore(pack(shards(a={"1.mp4": video(200)})))
+    assert bytes(new.read("1.mp4", [0])[0]) == jpeg(200)
+    assert bytes(before) == jpeg(10)
+
+
+def test_reading_writes_nothing(shards: Shards):
+    out = pack(shards(a={"1.mp4": noise(2, 0)}))
+    for path in (*out.iterdir(), out):
+        path.chmod(0o555 if path.is_dir() else 0o444)  # holds root back from nothing, so look at the folder too
+    before = {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.iterdir()}
+
+    read = FrameStore(out)
+    assert len(read.read("1.mp4", [0, 1])) == 2
+
+    assert {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in out.iterdir()} == before
+    out.chmod(0o755)
+
+
+def damage(path: Path, how: str) -> None:
+    content = path.read_bytes()
+    path.unlink()  # it may be linked into the scratch folder
+    match how:
+        case "cut":
+            path.write_bytes(content[: len(content) // 2])
+        case "cut by a byte":
+            path.write_bytes(content[:-1])
+        case "cut to nothing":
+            path.touch()
+        case "garbage":
+            path.write_bytes(bytes(range(256)) * 400)
+        case "without its head":
+            path.write_bytes(bytes(8192) + content[8192:])
+
+
+@pytest.mark.parametrize("how", ["cut", "cut by a byte", "cut to nothing", "garbage", "without its head", "gone"])
+def test_a_damaged_shard_is_named_with_the_command_that_makes_it_again(shards: Shards, how: str):
+    out = pack(shards(a={"1.mp4": noise(30, 0)}, b={"2.mp4": noise(1, 0)}))
+    damage(out / "a.lmdb", how)
+
+    read = FrameStore(out)
+    with pytest.raises(BadInput, match=r"a\.lmdb is damaged .*dvc repro --force --single-item pack"):
+        read.read("1.mp4", [0])
+    assert bytes(read.read("2.mp4", [0])[0]) == noise(1, 0)[0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\1\0", id="short"),
+        pytest.param(b"\xff" * 60, id="garbage"),
+        pytest.param(frame_store.encode([b"x"], 24, 16), id="a frame less"),
+        pytest.param(frame_store.encode([b"x", b"y", b"z"], 24, 16), id="a frame more"),
+        pytest.param(frame_store.encode([b"x" * 9, b"y"], 24, 16)[:-1], id="cut"),
+    ],
+)
+def test_a_damaged_value_is_refused_with_shard_and_video(packed: Packed, value: bytes):
+    root = packed({"1.mp4": video(1, 2)}).root
+    (root / "a.lmdb").unlink()
+    frame_store.write_shard(root / "a.lmdb", [("1.mp4", value)])
+
+    with pytest.raises(BadInput, match=r"a\.lmdb is damaged \(video '1\.mp4'.*dvc repro"):
+        FrameStore(root).read("1.mp4", [0])
+
+
+def test_a_video_that_the_shard_lacks_is_refused_with_shard_and_video(packed: Packed):
+    root = packed({"1.mp4": video(1, 2)}).root
+    (root / "a.lmdb").unlink()
+    frame_store.write_shard(root / "a.lmdb", [("2.mp4", frame_store.encode([b"x"], 24, 16))])
+
+    with pytest.raises(BadInput, match=r"a\.lmdb is damaged \(video '1\.mp4'"):
+        FrameStore(root).read("1.mp4", [0])
+
+
+def test_a_folder_that_is_no_store_is_refused_with_the_stage(tmp_path: Path):
+    with pytest.raises(BadInput, match="dvc repro pack"):
+        FrameStore(tmp_path)
+
+
+def change_index(frames: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    table = tsv.read(frames / frame_store.INDEX, frame_store.FRAME_COLUMNS, "extract")
+    tsv.write(frames / frame_store.INDEX, change(table))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda table: table.replace({"frames": {"2": "3"}}), id="another number of frames"),
+        pytest.param(lambda table: table.iloc[:1], id="a video less"),
+        pytest.param(lambda table: pd.concat([table, table.iloc[:1].assign(video="3.mp4")]), id="a video more"),
+        pytest.param(lambda table: table.replace({"video": {"1.mp4": "0.mp4"}}), id="another video"),
+        pytest.param(lambda table: pd.concat([table, table.iloc[:1].assign(shard="b")]), id="a shard more"),
+    ],
+)
+def test_an_index_that_does_not_fit_the_tar_is_refused(shards: Shards, change: Callable[[pd.DataFrame], pd.DataFrame]):
+    frames = shards(a={"1.mp4": noise(2, 0), "2.mp4": noise(4, 0)})
+    change_index(frames, change)
+
+    with pytest.raises(BadInput, match=r"[ab]\.tar is damaged .*dvc repro --force --single-item extract"):
+        pack(frames)
+    assert not (frames.parent / "lmdb").exists()
+    assert list((frames.parent / "scratch of lmdb").iterdir()) == []
+
+
+@pytest.mark.parametrize("keep", [0, 100, 512, 1000, 5000])
+def test_a_cut_tar_is_refused(shards: Shards, keep: int):
+    frames = shards(a={"1.mp4": noise(4, 0)})
+    os.truncate(frames / "a.tar", keep)
+
+    with pytest.raises(BadInput, match=r"a\.tar is damaged .*dvc repro --force --single-item extract"):
+        pack(frames)
+    assert not (frames.parent / "lmdb").exists()
+
+
+def test_garbage_instead_of_a_tar_is_refused(shards: Shards):
+    frames = shards(a={"1.mp4": noise(4, 0)})
+    (frames / "a.tar").write_bytes(bytes(range(256)) * 100)
+
+    with pytest.raises(BadInput, match=r"a\.tar is damaged"):
+        pack(frames)
+
+
+def test_a_missing_index_is_named_with_the_stage(tmp_path: Path):
+    (tmp_path / "frames").mkdir()
+
+    with pytest.raises(BadInput, match="dvc repro extract"):
+        pack(tmp_path / "frames")

@@ -1,0 +1,115 @@
+"""Batches: each video once an epoch in an order that the seed decides, and workers that only their parent ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.clips.loader import EpochSampler
+
+
+def order(videos: int, batch: int, seed: int, epoch: int, first: int = 0) -> list[list[int]]:
+    sampler = EpochSampler(videos, batch, seed)
+    sampler.epoch, sampler.first = epoch, first
+    batches = list(sampler)
+    assert {made for chosen in batches for made, _ in chosen} <= {epoch}
+    return [[position for _, position in chosen] for chosen in batches]
+
+
+def flat(batches: list[list[int]]) -> list[int]:
+    return [position for batch in batches for position in batch]
+
+
+def test_every_video_comes_once_an_epoch():
+    batches = order(videos=12, batch=4, seed=0, epoch=0)
+
+    assert [len(batch) for batch in batches] == [4, 4, 4]
+    assert sorted(flat(batches)) == list(range(12))
+
+
+def test_the_order_is_shuffled_by_seed_and_epoch_alone():
+    def shuffled(seed: int, epoch: int) -> list[int]:
+        return flat(order(videos=50, batch=5, seed=seed, epoch=epoch))
+
+    assert shuffled(0, 0) == shuffled(0, 0) != list(range(50))
+    assert len({tuple(shuffled(seed, epoch)) for seed in range(3) for epoch in range(3)}) == 9
+
+
+def test_a_rest_smaller_than_a_batch_is_dropped_and_is_another_one_every_epoch():
+    left_out = []
+    for epoch in range(20):
+        batches = order(videos=11, batch=4, seed=0, epoch=epoch)
+        assert [len(batch) for batch in batches] == [4, 4]
+        left_out.extend({*range(11)} - {*flat(batches)})
+
+    assert set(left_out) == {*range(11)}
+    assert len(EpochSampler(11, batch=4, seed=0)) == 2
+
+
+def test_an_epoch_goes_on_in_the_middle():
+    whole = order(videos=20, batch=4, seed=0, epoch=3)
+
+    assert order(videos=20, batch=4, seed=0, epoch=3, first=2) == whole[2:]
+    assert order(videos=20, batch=4, seed=0, epoch=3, first=5) == []
+
+
+LEFT_OVER = """
+import sys
+import stages
+from pipeline.clips.loader import loader
+
+batches = iter(loader(range(10**6), 2, pin=False, batch_size=None))
+print(next(batches), next(batches), *(worker.pid for worker in batches._workers), flush=True)
+sys.stdin.readline()
+print(len([next(batches) for _ in range(100)]), flush=True)
+sys.stdin.readline()
+"""  # both workers load when it prints, and it ends in the middle of a pass, as a failed training does
+
+
+@pytest.fixture
+def job():
+    with subprocess.Popen(
+        [sys.executable, "-c", LEFT_OVER], cwd=Path(__file__).parents[2], text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+    ) as process:  # fmt: skip
+        yield process
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_workers_load_on_after_a_signal_to_all_and_leave_with_their_parent(job):
+    first, second, *workers = job.stdout.readline().split()
+    assert (first, second, len(workers)) == ("0", "1", 2)
+    for pid in workers:
+        assert (hearing(pid, signal.SIGINT), hearing(pid, signal.SIGTERM)) == (0, 1)  # one waits for the parent's
+        for number in (signal.SIGTERM, signal.SIGINT):
+            os.kill(int(pid), number)
+    time.sleep(0.2)
+    job.stdin.write("\n")
+    job.stdin.flush()
+    assert job.stdout.readline() == "100\n"
+
+    job.stdin.close()
+    assert job.wait(timeout=30) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+def hearing(pid: str, number: signal.Signals) -> int:
+    """How many threads of a process do not block a signal. A library may start some before any of our code runs."""
+    states = [(task / "status").read_text().splitlines() for task in Path(f"/proc/{pid}/task").iterdir()]
+    blocked = [int(line.split()[1], 16) for lines in states for line in lines if line.startswith("SigBlk")]
+    return sum(1 - (mask >> (number - 1) & 1) for mask in blocked)
+
+
+def test_workers_leave_when_their_parent_is_killed(job):
+    workers = job.stdout.readline().split()[2:]
+    job.kill()
+    job.wait()
+    deadline = time.monotonic() + 60  # a worker looks for its parent every five seconds
+    while subprocess.run(["pgrep", "-g", str(job.pid)], stdout=subprocess.DEVNULL).returncode == 0:
+        assert time.monotonic() < deadline, f"one of the workers {workers} is still there"
+        time.sleep(0.1)

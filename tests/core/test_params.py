@@ -1,0 +1,201 @@
+"""Settings become dataclasses, and whatever is wrong with one is said with its full name."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from pipeline.core import params
+from pipeline.core.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Optim:
+    lr: float
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise ValueError("lr must be positive")
+
+
+@dataclass(frozen=True)
+class Train:
+    epochs: int
+    kind: Literal["step", "cosine"]
+    flip: bool
+    optim: Optim
+    sides: tuple[int, ...]
+    mean: tuple[float, float]
+    seed: int | None
+    options: dict[str, Any]
+
+
+def settings(**changed: Any) -> dict[str, Any]:
+    """Complete settings of Train, as YAML gives them, with some changed."""
+    right = dict(
+        epochs=3, kind="step", flip=True, optim={"lr": 0.1}, sides=[8, 9], mean=[0.5, 0.4], seed=None, options={"a": 1}
+    )
+    return right | changed
+
+
+def build(**changed: Any) -> Train:
+    return params.build(Train, settings(**changed), where="params.yaml: train")
+
+
+def refusal(**changed: Any) -> str:
+    with pytest.raises(BadInput) as error:
+        build(**changed)
+    return str(error.value)
+
+
+def test_settings_become_fields():
+    assert build() == Train(3, "step", True, Optim(0.1, 0.9), (8, 9), (0.5, 0.4), None, {"a": 1})
+
+
+def test_a_misspelt_setting_is_named_with_the_one_that_was_meant():
+    message = refusal(epohcs=3)
+
+    assert message.startswith("params.yaml: train has no setting 'epohcs'. Did you mean 'epochs'?")
+    assert "Train in test_params.py" in message
+
+
+def test_a_setting_like_no_other_gets_no_guess_but_the_list():
+    message = refusal(zzz=3)
+
+    assert "Did you mean" not in message
+    assert "epochs, flip, kind, mean, optim, options, seed, sides" in message
+
+
+def test_a_setting_inside_another_is_named_by_its_whole_path():
+    assert refusal(optim={"lr": 0.1, "momentun": 0}).startswith(
+        "params.yaml: train.optim has no setting 'momentun'. Did you mean 'momentum'?"
+    )
+    assert refusal(optim={"lr": "fast"}).startswith("params.yaml: train.optim.lr must be of type float, not 'fast'")
+    assert refusal(sides=[8, "9"]).startswith("params.yaml: train.sides[1] must be of type int, not '9'")
+
+
+def test_a_setting_whose_name_yaml_reads_as_a_boolean_is_refused():
+    with pytest.raises(BadInput, match="has no setting True"):  # `on: 3` in YAML
+        params.build(Optim, {"lr": 0.1, True: 3}, where="train")
+
+
+def test_a_missing_setting_is_named():
+    with pytest.raises(BadInput, match=r"train lacks the setting 'lr'.*make params"):
+        params.build(Optim, {"momentum": 0.5}, where="train")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 3.0),
+        ("epochs", "3"),
+        ("epochs", True),
+        ("epochs", None),
+        ("flip", 1),
+        ("flip", "yes"),
+        ("optim", 0.1),
+        ("optim", {"lr": True}),
+        ("sides", 8),
+        ("sides", {"0": 8}),
+        ("mean", [0.5]),
+        ("mean", [0.5, 0.4, 0.3]),
+        ("seed", "0"),
+        ("seed", 0.0),
+        ("options", [1]),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_name(name: str, value: Any):
+    assert f"train.{name}" in refusal(**{name: value})
+
+
+def test_lists_become_tuples():
+    assert build(sides=[]).sides == ()
+    assert build(sides=[1, 2, 3]).sides == (1, 2, 3)
+
+
+def test_a_whole_number_is_taken_where_a_float_is_asked_for():
+    lr = build(optim={"lr": 1}).optim.lr
+
+    assert (lr, type(lr)) == (1.0, float)
+    assert [type(value) for value in build(mean=[1, 0]).mean] == [float, float]
+
+
+def test_a_word_outside_the_choice_is_refused_with_the_choice():
+    assert refusal(kind="stepp").startswith("params.yaml: train.kind must be one of 'step', 'cosine', not 'stepp'")
+
+
+def test_an_optional_setting_is_null_or_a_value():
+    assert build(seed=None).seed is None
+    assert build(seed=7).seed == 7
+
+
+def test_a_check_of_the_dataclass_itself_is_reported_with_its_place():
+    assert refusal(optim={"lr": -1.0}) == "params.yaml: train.optim: lr must be positive"
+
+
+def test_a_section_that_is_no_mapping_is_refused():
+    with pytest.raises(BadInput, match="train must be a mapping"):
+        params.build(Optim, [1, 2], where="train")
+
+
+def test_a_dotted_section_of_a_file_is_loaded(tmp_path: Path):
+    file = tmp_path / "params.yaml"
+    file.write_text("models:\n  tiny:\n    lr: 2\n", encoding="utf-8")
+
+    assert params.load("models.tiny", Optim, file) == Optim(2.0)
+
+
+def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path: Path):
+    with pytest.raises(BadInput, match=r"nowhere\.yaml does not exist.*make params"):
+        params.load("train", Optim, tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("trian", r"no section 'trian'. Did you mean 'train'\? There is: models, train"),
+        ("models.tin", r"no section 'models.tin'. Did you mean 'tiny'\?"),
+        ("train.optim", r"no section 'train.optim'. There is: nothing"),  # train is a number there
+    ],
+)
+def test_a_missing_section_is_named_with_those_that_there_are(tmp_path: Path, section: str, message: str):
+    file = tmp_path / "params.yaml"
+    file.write_text("models: {tiny: {lr: 2}}\ntrain: 3\n", encoding="utf-8")
+
+    with pytest.raises(BadInput, match=message):
+        params.read(section, file)
+
+
+def test_an_empty_file_has_no_section(tmp_path: Path):
+    file = tmp_path / "params.yaml"
+    file.write_text("")
+
+    with pytest.raises(BadInput, match="no section 'train'"):
+        params.read("train", file)
+
+
+def test_a_file_that_is_no_yaml_is_refused_with_the_line(tmp_path: Path):
+    file = tmp_path / "params.yaml"
+    file.write_text("train:\n  lr: [1\nother: 2\n")
+
+    with pytest.raises(BadInput, match=r"(?s)params\.yaml.*line 3"):
+        params.read("train", file)
+
+
+def test_options_are_the_keyword_only_arguments_of_a_builder():
+    def builder(num_classes: int, *, frames: int = 8, dropout: float = 0.5) -> None: ...
+
+    params.check_keywords(builder, {"frames": 4, "dropout": 0.1}, "models.tsm")
+    with pytest.raises(BadInput, match=r"models.tsm has no option 'frame'. Did you mean 'frames'\?"):
+        params.check_keywords(builder, {"frame": 4}, "models.tsm")
+    with pytest.raises(BadInput, match="no option 'num_classes'"):  # comes from the corpus, never from a setting
+        params.check_keywords(builder, {"num_classes": 4}, "models.tsm")
+
+
+def test_a_dataclass_becomes_plain_values_and_comes_back():
+    plain = params.plain(build())
+
+    assert plain["optim"] == {"lr": 0.1, "momentum": 0.9}
+    assert Optim(**plain["optim"]) == Optim(0.1)

@@ -1,0 +1,95 @@
+from pipeline.core.markdown import text_table
+from pipeline.ensemble.results import Results
+
+
+def results(**changes) -> Results:
+    values = dict(
+        denominators={"val": {"n_expected": 10, "n_scored": 9, "n_broken": 1}},
+        prior={"val": 40.0},
+        members={"tsn": {"val": {"clip": 60.0, "dense": 61.5, "multiscale": 62.25}}},
+        ensembles={"uniform": {"val": 70.0}, "used": {"val": 72.0}, "cross-fitted": {"val": 71.0}},
+        kind="fitted, of logit",
+        picked=False,
+        weights={"tsn": 1.0},
+        best_member="tsn",
+        worth={"tsn": None},
+        rows=[],
+        left_out=[],
+    )
+    return Results(**(values | changes))
+
+
+def test_the_flat_form_has_two_levels_and_short_names():
+    assert results().flat() == {
+        "prior": {"val": 40.0},
+        "ensemble": {"val": 72.0, "val_crossfit": 71.0},
+        "tsn": {"val_clip": 60.0, "val_dense": 61.5, "val_multiscale": 62.25},
+        "videos": {"val_n_expected": 10, "val_n_scored": 9, "val_n_broken": 1},
+    }
+
+
+def test_the_tables_show_the_prior_each_member_by_protocol_and_the_ensembles():
+    lines = results().markdown("Results").splitlines()
+    assert "| class prior |    40.00 |     40.00 |          40.00 |" in lines
+    assert "| tsn         |    60.00 |     61.50 |          62.25 |" in lines
+    assert any(line.startswith("| cross-fitted") and line.endswith("| 71.00 |") for line in lines)
+    assert "* val: 10 videos, 1 of them broken and answered with the class prior" in lines
+    assert "Weights used (fitted, of logit): tsn 1.00." in lines
+
+
+def test_a_split_without_labels_has_a_denominator_and_no_figure():
+    counts = {"n_expected": 3, "n_scored": 3, "n_broken": 0}
+    text = results(denominators={"val": counts, "test": counts}).markdown("Results")
+    assert "* test: 3 videos, 0 of them broken and answered with the class prior; nobody labelled them" in text
+    assert "test clip" not in text
+
+
+def test_columns_line_up_with_the_first_to_the_left():
+    assert text_table(["name", "x"], [["a", "1.00"], ["longer", ""]]) == [
+        "| name   |    x |",
+        "|--------|-----:|",
+        "| a      | 1.00 |",
+        "| longer |      |",
+    ]
+
+
+def a_row(**changes) -> dict:
+    row = dict(members="all", weights="greedy", mean="logit", used=True, val_fitted=72.0)
+    for what in ("val", "val_gain"):
+        row |= {what: 71.0, f"{what}_low": 70.0, f"{what}_high": 72.5}
+    return row | changes
+
+
+def test_a_variant_is_a_row_with_its_interval_and_empty_where_nothing_is_known():
+    found = results(rows=[a_row()])
+    (line,) = (line for line in found.markdown("Results").splitlines() if "greedy (used)" in line)
+    assert [cell.strip() for cell in line.split("|")[1:-1]] == [
+        "all",
+        "greedy (used)",
+        "logit",
+        "72.00",
+        *["71.00 (70.00 to 72.50)"] * 2,
+    ]
+    head, line, *rest = found.variants_csv().splitlines()
+    cells = dict(zip(head.split(","), line.split(","), strict=True))
+    assert rest == []
+    assert (cells["val"], cells["val_gain_high"], cells["test"], cells["test_gain_low"]) == ("71.0", "72.5", "", "")
+
+
+def test_the_worth_of_a_member_is_empty_where_it_is_not_known():
+    found = results(weights={"tsn": 0.75, "tin": 0.25}, worth={"tsn": 1.5, "tin": None})
+    assert found.members_csv() == "member,weight,worth\ntsn,0.75,1.5\ntin,0.25,\n"
+    lines = found.markdown("Results").splitlines()
+    assert "| tsn    |   0.75 |  1.50 |" in lines
+    assert "| tin    |   0.25 |       |" in lines
+
+
+def test_subsets_that_are_left_out_are_named():
+    text = results(rows=[a_row()], left_out=["slowfast_based"]).markdown("Results")
+    assert "or no weight: slowfast_based." in text
+
+
+def test_only_what_was_picked_among_several_is_said_to_flatter_for_that():
+    said = "of several the highest flatters"
+    assert said in results(picked=True).markdown("Results")
+    assert said not in results().markdown("Results")

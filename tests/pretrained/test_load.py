@@ -1,0 +1,407 @@
+"""What is loaded into which model, what stays at its start, and what is refused without a change."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import safetensors.torch
+import timm
+import torch
+import torchvision
+from torch import Tensor, nn
+
+from pipeline.core import registry
+from pipeline.core.errors import BadInput
+from pipeline.layers.normalize import InputSpec
+from pipeline.models import fast, r2plus1d, r3d, slow, slowfast, tin, trn, tsm, tsn
+from pipeline.pretrained import infer_config, weight_file
+from pipeline.pretrained.load import load_pretrained
+from pipeline.runtime.checkpoint import Checkpoint
+from tests.support import checks, peers
+from tests.support.golden.golden_io import fill
+
+TINY = checks.TINY_2D
+SMALL: dict[str, Any] = {"backbone": "resnet18", "backbone_options": {"channels": [8, 16, 32, 64]}}
+PLAIN: dict[str, Any] = {"width": 64, "blocks": (1, 1, 1, 1), "block": "basic"}
+SPEC = InputSpec((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def assert_unchanged(model: nn.Module, before: dict[str, Tensor]) -> None:
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def saved(content: Any, folder: Path, name: str = "ckpt.pth") -> Path:
+    return peers.write(folder / name, content)
+
+
+def image_network(classes: int = 7) -> nn.Module:
+    """The tiny ResNet of timm with a classifier."""
+    return fill(timm.create_model(TINY["backbone"], num_classes=classes, **TINY["backbone_options"]))
+
+
+def plain_resnet(classes: int = 7) -> dict[str, Tensor]:
+    """A ResNet-18 of torchvision with a single block a stage."""
+    network = torchvision.models.ResNet(torchvision.models.resnet.BasicBlock, [1, 1, 1, 1], num_classes=classes)
+    return fill(network).state_dict()
+
+
+# Our own checkpoints
+
+
+def own(model: nn.Module, folder: Path, arch: str, **options: Any) -> Path:
+    classes = tuple(map(str, range(infer_config.classes(model.state_dict()))))
+    Checkpoint(fill(model).state_dict(), {"arch": arch, "options": options}, classes, SPEC).write(folder)
+    return folder / "model.safetensors"
+
+
+def test_a_checkpoint_of_ours_is_loaded_whole(tmp_path: Path):
+    path = own(tsm.build(3, **TINY), tmp_path, "tsm")
+    model = tsm.build(3, **TINY)
+
+    report = load_pretrained(model, path)
+
+    assert (report.source, report.input, dict(report.kept)) == ("ours", SPEC, {})
+    assert report.entries == len(model.state_dict())
+    assert_unchanged(model, fill(tsm.build(3, **TINY)).state_dict())
+
+
+def test_another_number_of_classes_keeps_the_fresh_classifier_and_loads_the_rest(tmp_path: Path):
+    path = own(tin.build(3, **TINY, frames=4), tmp_path, "tin")
+    model = tin.build(5, **TINY, frames=4)
+    before = state_of(model)
+
+    report = load_pretrained(model, path)
+
+    filled = fill(tin.build(3, **TINY, frames=4)).state_dict()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name] if name.startswith("classifier.") else filled[name]), name
+    assert (report.file_classes, report.model_classes, report.classifier_replaced) == (3, 5, True)
+    assert dict(report.kept) == {"the file has 3 classes, the model 5": ("classifier.weight", "classifier.bias")}
+
+
+def test_every_classifier_of_a_multi_scale_trn_is_replaced(tmp_path: Path):
+    options = {**TINY, "frames": 4, "feature_dim": 8}
+    path = own(trn.build(3, **options), tmp_path, "trn")
+
+    report = load_pretrained(trn.build(5, **options), path)
+
+    kept = report.kept["the file has 3 classes, the model 5"]
+    assert kept == tuple(f"relation.scales.{i}.classifier.{leaf}" for i in range(3) for leaf in ("weight", "bias"))
+
+
+# Image networks
+
+
+@pytest.mark.parametrize(
+    ("build", "options", "added"),
+    [
+        (tsn.build, {}, r"^$"),
+        (tsm.build, {"frames": 4}, r"^$"),
+        (tsm.build, {"frames": 4, "place": "block"}, r"^$"),
+        (tin.build, {"frames": 4}, r"\.temporal\."),
+        (trn.build, {"frames": 4}, r"^projection\.|^relation\."),
+    ],
+)
+@pytest.mark.parametrize("file", ["net.pth", "net.safetensors"])
+def test_an_image_network_starts_a_2d_one(build, options, added: str, file: str, tmp_path: Path):
+    network = image_network()
+    path = tmp_path / file
+    if file == "net.pth":
+        torch.save(network.state_dict(), path)
+    else:
+        safetensors.torch.save_file(network.state_dict(), path, {"format": "pt"})
+    model = build(5, **TINY, **options)
+    before = state_of(model)
+
+    report = load_pretrained(model, path)
+
+    kept = {name for names in report.kept.values() for name in names}
+    assert kept == {name for name in before if re.search(added, name) or name.startswith("classifier.")}
+    for name, tensor in model.state_dict().items():
+        origin = re.sub(r"\.conv1\.conv\.|\.block\.conv1\.", ".conv1.", name.removeprefix("backbone."))
+        origin = re.sub(r"(layer\d\.\d)\.block\.", r"\1.", origin)
+        assert torch.equal(tensor, before[name] if name in kept else network.state_dict()[origin]), name
+    assert report.source == "timm"
+    assert report.input == InputSpec((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert not report.inflated
+
+
+def test_non_local_blocks_stay_at_their_start(tmp_path: Path):
+    with torch.device("meta"):
+        state = torchvision.models.resnet50().state_dict()
+    path = saved({name: torch.zeros(tensor.shape, dtype=tensor.dtype) for name, tensor in state.items()}, tmp_path)
+    model = tsm.build(5, non_local=True)
+
+    report = load_pretrained(model, path)
+
+    added = report.kept["an image network has no such layer"]
+    assert added
+    assert all(".non_local." in name for name in added)
+    assert report.entries + len(added) + 2 == len(model.state_dict())
+
+
+def test_the_classifier_of_an_image_network_is_loaded_where_it_is_the_same(tmp_path: Path):
+    network = image_network(classes=5)
+
+    report = load_pretrained(model := tsn.build(5, **TINY), saved(network.state_dict(), tmp_path))
+
+    assert not report.classifier_replaced
+    assert torch.equal(model.classifier.weight, network.fc.weight)
+
+
+@pytest.mark.parametrize(
+    ("build", "options"),
+    [(slow.build, PLAIN), (fast.build, PLAIN), (r3d.build, {"depth": 18, "blocks": (1, 1, 1, 1)})],
+)
+def test_a_resnet_is_inflated(build: Callable[..., nn.Module], options: dict[str, Any], tmp_path: Path):
+    state = plain_resnet()
+    model = build(5, **options)
+
+    report = load_pretrained(model, saved(state, tmp_path))
+
+    convolutions = [name for name, tensor in model.state_dict().items() if tensor.ndim == 5]
+    assert set(report.inflated) == set(convolutions)
+    for name in convolutions:
+        weight, flat = model.state_dict()[name], state[name.removeprefix("backbone.")]
+        torch.testing.assert_close(weight.sum(dim=2), flat)  # a clip of one repeated frame gives what the frame gave
+        assert torch.equal(weight[:, :, 0], weight[:, :, -1])
+    assert torch.equal(model.backbone.bn1.running_var, state["bn1.running_var"])
+
+
+def test_slowfast_cannot_start_from_an_image_network(tmp_path: Path):
+    model = slowfast.build(5, **checks.TINY_SLOWFAST)
+    before = state_of(model)
+
+    with pytest.raises(BadInput, match=r"fast path has no 2D counterpart.*take the model slow"):
+        load_pretrained(model, saved(plain_resnet(), tmp_path))
+    assert_unchanged(model, before)
+
+
+def test_factored_convolutions_cannot_start_from_an_image_network(tmp_path: Path):
+    with pytest.raises(BadInput, match=r"seems to be: an image network.*\n.*The model is: r2plus1d"):
+        load_pretrained(r2plus1d.build(5, depth=18, blocks=(1, 1, 1, 1)), saved(plain_resnet(), tmp_path))
+
+
+def test_weights_of_a_library_keep_their_source_and_input_in_a_file(monkeypatch, tmp_path: Path):
+    network = image_network()
+    network.pretrained_cfg = {**network.pretrained_cfg, "mean": (0.1, 0.2, 0.3), "std": (0.4, 0.5, 0.6)}
+    with monkeypatch.context() as patch:
+        patch.setattr(timm, "create_model", lambda *_, **__: network)
+        weight_file.read("timm:resnet10t").write(tmp_path / "net.safetensors")
+
+    report = load_pretrained(tsn.build(5, **TINY), tmp_path / "net.safetensors")
+
+    assert (report.source, report.input) == ("timm", SPEC)
+
+
+# Checkpoints of video networks
+
+
+def as_pyslowfast(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Our SlowFast of basic blocks under PySlowFast's names."""
+    rules = [
+        (r"^laterals\.(\d)\.conv\.", lambda m: f"s{int(m[1]) + 1}_fuse.conv_f2s."),
+        (r"^laterals\.(\d)\.bn\.", lambda m: f"s{int(m[1]) + 1}_fuse.bn."),
+        (r"^(slow|fast)\.(conv|bn)1\.", lambda m: f"s1.pathway{int(m[1] == 'fast')}_stem.{m[2]}."),
+        (r"^(slow|fast)\.layer(\d)\.", lambda m: f"s{int(m[2]) + 1}.pathway{int(m[1] == 'fast')}_res"),
+        (r"\.conv(\d)\.", lambda m: f".branch2.{'abc'[int(m[1]) - 1]}."),
+        (r"\.bn(\d)\.", lambda m: f".branch2.{'abc'[int(m[1]) - 1]}_bn."),
+        (r"\.downsample\.0\.", ".branch1."),
+        (r"\.downsample\.1\.", ".branch1_bn."),
+        (r"^classifier\.", "head.projection."),
+    ]
+    renamed = {}
+    for name, tensor in state.items():
+        for pattern, replacement in rules:
+            name = re.sub(pattern, replacement, name)  # noqa: PLW2901 - it is what becomes of the name
+        renamed[name] = tensor
+    return renamed
+
+
+LINSPACE = {**checks.TINY_SLOWFAST, "fusion_norm": True, "slow_frames": "linspace", "head_bias": True}
+
+
+def pyslowfast_file(folder: Path, classes: int = 5, **options: Any) -> Path:
+    model = fill(slowfast.build(classes, **{**LINSPACE, **options}))
+    return saved(peers.pyslowfast(as_pyslowfast(model.state_dict())), folder)
+
+
+def test_a_slowfast_with_the_right_options_is_loaded(tmp_path: Path):
+    report = load_pretrained(slowfast.build(5, **LINSPACE), pyslowfast_file(tmp_path))
+
+    assert (report.source, report.classifier_replaced) == ("pyslowfast", False)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"fusion_kernel": 7}, r"Set fusion_kernel: 5 \(the model has 7\)"),
+        ({"fusion_norm": False}, r"Set fusion_norm: true \(the model has false\)"),
+        ({"head_bias": False}, r"Set head_bias: true \(the model has false\)"),
+        ({"slow_frames": "strided"}, r"Set slow_frames: linspace \(the model has strided\)"),
+        ({"blocks": (1, 1, 2, 1)}, r"blocks are 1-1-1-1 \(the model has 1-1-2-1\)"),
+        ({"width": 32}, r"Set width: 16 \(the model has 32\)"),
+    ],
+)
+def test_other_options_than_the_files_are_named(option: dict[str, Any], said: str, tmp_path: Path):
+    model = slowfast.build(5, **{**LINSPACE, **option})
+    before = state_of(model)
+
+    with pytest.raises(BadInput, match=said):
+        load_pretrained(model, pyslowfast_file(tmp_path))
+    assert_unchanged(model, before)
+
+
+def test_a_strided_file_needs_a_strided_model(tmp_path: Path):
+    path = own(slowfast.build(5, **checks.TINY_SLOWFAST), tmp_path, "slowfast", **checks.TINY_SLOWFAST)
+
+    with pytest.raises(BadInput, match=r"Set slow_frames: strided \(the model has linspace\)"):
+        load_pretrained(slowfast.build(5, **checks.TINY_SLOWFAST, slow_frames="linspace"), path)
+
+
+def test_a_replaced_classifier_need_not_have_a_bias(tmp_path: Path):
+    report = load_pretrained(slowfast.build(3, **{**LINSPACE, "head_bias": False}), pyslowfast_file(tmp_path))
+
+    assert report.classifier_replaced
+
+
+def as_x_temporal(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Our TSM or TIN under X-Temporal's names."""
+    wrapped = ".conv1.net2." if any(".temporal." in name for name in state) else ".conv1.net."
+    words = {
+        ".conv1.conv.": wrapped,
+        ".temporal.offset_net.conv.": ".net1.biasnet.net.conv.",
+        ".temporal.offset_net.hidden.": ".net1.biasnet.net.fc.",
+        ".temporal.offset_net.out.": ".net1.biasnet.net.lastlayer.",
+        ".temporal.weight_net.": ".net1.weightnet.net.lastlayer.",
+        "backbone.": "base_model.",
+        "classifier.": "new_fc.",
+    }
+    renamed = {}
+    for name, tensor in state.items():
+        for ours, theirs in words.items():
+            name = name.replace(ours, theirs)  # noqa: PLW2901 - it is what becomes of the name
+        renamed[name] = tensor
+    return renamed
+
+
+def test_layers_called_fc_within_tin_are_not_taken_for_the_classifier(tmp_path: Path):
+    filled = fill(tin.build(7, **TINY, frames=4)).state_dict()
+    state = as_x_temporal(filled)
+    assert sum(".net.fc." in name for name in state) == 2 * 4
+    model = tin.build(5, **TINY, frames=4)
+
+    report = load_pretrained(model, saved(peers.x_temporal_parallel(state), tmp_path))
+
+    assert dict(report.kept) == {"the file has 7 classes, the model 5": ("classifier.weight", "classifier.bias")}
+    assert all(torch.equal(t, filled[name]) for name, t in model.state_dict().items() if "classifier" not in name)
+
+
+def test_layers_called_fc_within_a_senet_are_not_taken_for_the_classifier(tmp_path: Path):
+    network = fill(timm.create_model("legacy_seresnet18", num_classes=7))
+    model = tsn.build(5, backbone="legacy_seresnet18")
+
+    report = load_pretrained(model, saved(network.state_dict(), tmp_path))
+
+    assert report.classifier_replaced
+    assert torch.equal(model.backbone.layer4[1].se_module.fc2.weight, network.layer4[1].se_module.fc2.weight)
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(1, 2), (2, 1)])
+def test_another_rule_of_shifted_blocks_is_named(theirs: int, ours: int, tmp_path: Path):
+    path = saved(peers.x_temporal(as_x_temporal(fill(tsm.build(5, **SMALL, every=theirs)).state_dict())), tmp_path)
+    load_pretrained(tsm.build(5, **SMALL, every=theirs), path)
+
+    with pytest.raises(BadInput, match=rf"Set every: {theirs} \(the model has {ours}\)"):
+        load_pretrained(tsm.build(5, **SMALL, every=ours), path)
+
+
+def test_tin_of_another_number_of_frames_is_named(tmp_path: Path):
+    path = own(tin.build(5, **TINY, frames=8), tmp_path, "tin")
+
+    with pytest.raises(BadInput, match=r"Set frames: 8 \(the model has 4\)"):
+        load_pretrained(tin.build(5, **TINY, frames=4), path)
+
+
+def test_a_file_of_another_architecture_lists_a_dozen_and_the_counts(tmp_path: Path):
+    path = own(tin.build(5, **TINY, frames=4), tmp_path, "tin")
+    model = tsn.build(5, **TINY)
+    before = state_of(model)
+
+    with pytest.raises(BadInput, match=r"seems to be: tin.*\n.*The model is: tsn") as caught:
+        load_pretrained(model, path)
+
+    assert_unchanged(model, before)
+    lines = {line.split(":")[0].strip(): line for line in str(caught.value).splitlines()}
+    assert "4 entries are missing from the file" in lines
+    unexpected = lines["36 entries are without a place in the model"]
+    assert unexpected.count("backbone.") == 12
+    assert unexpected.endswith("and 24 more.")
+
+
+def test_a_file_with_a_gap_changes_nothing(tmp_path: Path):
+    state = as_pyslowfast(fill(slowfast.build(5, **LINSPACE)).state_dict())
+    del state["s3_fuse.bn.running_var"]
+    model = slowfast.build(5, **LINSPACE)
+    before = state_of(model)
+
+    with pytest.raises(BadInput, match=r"1 entries are missing from the file: laterals\.2\.bn\.running_var\."):
+        load_pretrained(model, saved(peers.pyslowfast(state), tmp_path))
+    assert_unchanged(model, before)
+
+
+def test_old_files_without_counters_are_fine(tmp_path: Path):
+    state = {name: tensor for name, tensor in plain_resnet().items() if not name.endswith("num_batches_tracked")}
+
+    report = load_pretrained(slow.build(5, **PLAIN), saved(state, tmp_path))
+
+    counters = report.kept["the file does not have it, as in old programs"]
+    assert counters
+    assert all(name.endswith("num_batches_tracked") for name in counters)
+
+
+# Sources
+
+
+def test_a_file_of_no_source_lists_all(tmp_path: Path):
+    with pytest.raises(BadInput, match=r"no known source.*strange\.weight") as caught:
+        load_pretrained(tsn.build(5, **TINY), saved({"strange.weight": torch.ones(1)}, tmp_path))
+    assert all(name in str(caught.value) for name in registry.names("pretrained/importers"))
+
+
+def test_a_file_of_two_sources_lists_both(tmp_path: Path):
+    state = {"cls_head.fc_cls.weight": torch.ones(1), "base_model.conv1.weight": torch.ones(1)}
+
+    with pytest.raises(BadInput, match=r"could be of mmaction2 or x_temporal.*--source"):
+        load_pretrained(tsn.build(5, **TINY), saved(state, tmp_path))
+
+
+def test_a_source_can_be_named(tmp_path: Path):
+    path = saved(plain_resnet(5), tmp_path)
+
+    assert load_pretrained(slow.build(5, **PLAIN), path, source="torchvision").source == "torchvision"
+    with pytest.raises(BadInput, match="'torchvison'.*Did you mean 'torchvision'"):
+        load_pretrained(slow.build(5, **PLAIN), path, source="torchvison")
+
+
+def test_the_report_says_all_in_a_few_lines(tmp_path: Path):
+    path = saved(plain_resnet(7), tmp_path)
+
+    said = str(load_pretrained(slow.build(5, **PLAIN), path))
+
+    for part in (
+        str(path),
+        "torchvision",
+        "7 classes in the file, 5 in the model",
+        "inflated",
+        "mean (0.485",
+        "sha256",
+    ):
+        assert part in said
+    assert len(said.splitlines()) <= 8

@@ -1,0 +1,125 @@
+"""A finished run, as small or as large as a test wants it: all outs of the stages before `report`, without training."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import simplejpeg
+
+from pipeline import class_stats
+from pipeline.clips import frame_store, views
+from pipeline.clips.views import Scale, ViewConfig
+from pipeline.core import files, tsv
+from pipeline.core.broken import BrokenVideo, write_broken
+from pipeline.core.manifest import Manifest, VideoRecord
+from pipeline.ensemble.config import EnsembleConfig
+from pipeline.ensemble.run import run_ensemble
+from pipeline.predictions.table import ViewScores, protocol_table
+from pipeline.report.inputs import Sources
+
+GRID = views.grid(Scale(32, 32), ViewConfig(1, (32, 40), 32)).describe()
+FRAMES = 6
+SIGNAL = (0.6, 2.5, 1.2)
+"""What a label adds to its logit in the first member, the second, the third and so on from the first again."""
+SETTINGS = dict(
+    protocol="multiscale", weights="uniform", mean="probability", given=None, subsets={}, starts=1, shrinkage=10.0,
+    folds=2, resamples=20, seed=0, top=2,
+)  # fmt: skip
+
+
+def run(
+    folder: Path,
+    classes: Sequence[str] = ("blue", "green", "red"),
+    members: Sequence[str] = ("tsn", "tin"),
+    videos: int = 6,
+    prefix: str = "",
+    labelled: bool = True,
+    **ensemble: object,
+) -> Sources:
+    """Write the run; the last video of each split is broken, and the ids begin with `prefix`.
+
+    The members are of unequal strength (`SIGNAL`), and the second is the best; no two views of one are alike.
+    """
+    manifest, broken = _manifest(classes, videos, prefix, labelled)
+    manifest.write(folder / "manifest.tsv", folder / "classes.txt")
+    write_broken(folder / "broken.tsv", broken)
+    _frames(folder, [v for v in manifest.videos if v not in {b.video for b in broken}])
+    train = manifest.split("train").without(b.video for b in broken)
+    counted = class_stats.write(folder / "stats", train.targets(), manifest.classes, len(manifest.split("train")))
+    for number, member in enumerate(members):
+        _predictions(folder / "predictions" / member, manifest, {b.video for b in broken}, number, counted.prior)
+        _model(folder / "models" / member, number)
+    config = EnsembleConfig(members=tuple(members), **(SETTINGS | ensemble))
+    results = run_ensemble(config, manifest, counted, folder / "predictions", folder / "ensemble")
+    files.write_json(folder / "metrics.json", results.flat())
+    names = ("manifest.tsv", "classes.txt", "frames/index.tsv", "broken.tsv", "lmdb", "stats", "models")
+    return Sources(*(folder / name for name in (*names, "predictions", "ensemble", "metrics.json")))
+
+
+def _manifest(classes: Sequence[str], videos: int, prefix: str, labelled: bool) -> tuple[Manifest, list[BrokenVideo]]:
+    rng = np.random.default_rng(0)
+    records, broken = [], []
+    for split in ("train", "val", "test"):
+        count = max(videos, 2 * len(classes)) if split == "train" else videos
+        for number in range(count):
+            names = {classes[number % len(classes)], classes[int(rng.integers(len(classes)))]}
+            labels = ";".join(sorted(names)) if labelled or split != "test" else ""
+            records.append(VideoRecord(f"{prefix}{split}{number}", split, f"{split}{number}.mp4", labels, "1-x"))
+        last = records[-1]
+        broken.append(BrokenVideo(last.video, split, last.path, "truncated", "moov <atom> not found"))
+    return Manifest.from_records(records, classes), broken
+
+
+def _frames(folder: Path, seen: list[str]) -> None:
+    """Six grey frames a video in one shard; of a large corpus for some hundred videos, and the index lists these."""
+    kept = sorted(seen, key=str.encode)
+    if len(kept) > 200:
+        kept = kept[:: len(kept) // 100]
+    grey = [simplejpeg.encode_jpeg(np.full((32, 40, 3), 40 * n, np.uint8)) for n in range(FRAMES)]
+    (folder / "lmdb").mkdir(parents=True)
+    frame_store.write_shard(folder / "lmdb" / "a.lmdb", [(video, frame_store.encode(grey, 40, 32)) for video in kept])
+    rows = [(video, "a", FRAMES, 40, 32, FRAMES + n % 2, "") for n, video in enumerate(kept)]
+    index = pd.DataFrame(rows, columns=list(frame_store.FRAME_COLUMNS))
+    (folder / "frames").mkdir()
+    tsv.write(folder / "frames" / frame_store.INDEX, index)
+    tsv.write(folder / "lmdb" / frame_store.INDEX, index[list(frame_store.COLUMNS)])
+
+
+def _predictions(folder: Path, manifest: Manifest, broken: set[str], number: int, prior: np.ndarray) -> None:
+    rng = np.random.default_rng(number)
+    folder.mkdir(parents=True)
+    for name in ("val", "test"):
+        part = manifest.split(name)
+        lost = np.array([video in broken for video in part.videos])
+        targets = part.targets()[:, None].astype(np.float64)
+        noise = rng.normal(size=(len(part), 1 + len(GRID["views"]), len(part.classes)))
+        logits = noise[:, :1] + noise[:, 1:] + SIGNAL[number % len(SIGNAL)] * targets - 1
+        logits[lost] = np.log(prior / (1.001 - prior))
+        scores = ViewScores(logits.astype(np.float16), GRID)
+        table = protocol_table(part, lost, scores, "multiscale", {"checkpoint": f"{number % 10}" * 64})
+        table.write(folder / f"{name}.parquet")
+        scores.write(folder, name)
+
+
+def _model(folder: Path, number: int) -> None:
+    """What the page reads of a training: the curves and the recipe, as training.py writes them."""
+    curves = folder / "curves" / "plots" / "metrics"
+    (curves / "val").mkdir(parents=True)
+    (curves / "loss.tsv").write_text("step\tloss\n1\t4.0\n2\t3.0\n3\t1.0\n")
+    (curves / "val" / "mAP.tsv").write_text("step\tmAP\n1\t40.0\n2\t60.0\n3\t55.0\n")
+    machine = dict(device="cuda", devices=8, threads=2, precision="bf16", tf32=True, clips_per_device=None)
+    machines = [{**machine, "devices": 1 + number}, {**machine, "device": "cpu", "devices": 1}]
+    optim = {"lr": 0.01 * (1 + number), "weight_decay": 1e-4, "name": "sgd"}
+    recipe = {
+        "arch": ("tsn", "tin", "slowfast")[number % 3],
+        "options": {"dropout": 0.5},
+        "clip": {"side": 40, "crop": 40},
+        "train": {"epochs": 3, "batch": 16 + number, "seed": number, "loss": {"name": "bce"}, "optim": optim},
+        "data": {"frames": "f" * 64, "labels": "1" * 32},
+        "versions": {"torch": "2.0"},
+        "machines": machines[: 1 + number % 2],
+        "result": {"epoch": 1, "val_mAP": 60.0},
+    }
+    (folder / "recipe.json").write_text(json.dumps(recipe))

@@ -1,0 +1,32 @@
+"""Score the tiny model in a process of its own, which may start others.
+
+    python tests/support/infer_tiny.py FOLDER OUT '{"devices": 2}' net other
+
+FOLDER holds the packed corpus and the models; the result of the first model lies in OUT, finished blocks beside it.
+{rank} in FOLDER, and in the setting `scratch`, is the number of the process: what nodes do not share.
+"""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from pipeline.clips.views import ViewConfig  # noqa: E402
+from pipeline.inference.run import run_inference  # noqa: E402
+from tests.support import tiny  # noqa: E402 - found by the line above
+
+
+def main(folder: Path, out: Path, machine: dict, names: list[str]) -> None:
+    logging.basicConfig(level=logging.INFO)
+    corpus = tiny.corpus(folder / "lmdb", val=22, test=18)
+    tests = {name: ViewConfig(clips=2, sides=(32, 36), crop=32) for name in names}
+    on = tiny.machine(machine.pop("scratch", out.parent / "work"), **machine)
+    run_inference(names[0], tests, *corpus, folder / "models" / names[0], out / names[0], on)
+
+
+if __name__ == "__main__":
+    given, out, machine, *names = (text.replace("{rank}", os.environ.get("LOCAL_RANK", "0")) for text in sys.argv[1:])
+    main(Path(given), Path(out), json.loads(machine), names or ["net"])

@@ -1,0 +1,47 @@
+"""A copy of the project to run DVC in, as a user has it after cloning."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline.cli import compose
+
+ROOT = Path(__file__).parents[2]
+
+
+def copy(folder: Path) -> Path:
+    """Copy what git knows or would know into `folder`, without tests and results, as a Git repository."""
+    listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], ROOT).stdout.splitlines()
+    for name in listed:
+        if not name.startswith(("tests/", "data/")) and name != "dvc.lock" and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    run(["git", "init", "-q"], folder)
+    run(["git", "add", "--all"], folder)
+    run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-q", "-m", "A clone"], folder)
+    return folder
+
+
+def write_params(folder: Path, *overrides: str) -> None:
+    (folder / "params.yaml").write_text(compose.text(folder / "conf", overrides))
+
+
+def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run([sys.executable, "-m", "dvc", *arguments], folder)
+
+
+def run(command: list[str], folder: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command with this Python first on the path, as an activated environment has it."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def ran(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """The stages that a `dvc repro` ran."""
+    return [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")]

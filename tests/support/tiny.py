@@ -1,0 +1,96 @@
+"""A corpus of a few tiny videos that lies packed on disk: class k is a colour, so that anything can learn it."""
+
+import math
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import simplejpeg
+from tqdm import tqdm
+
+from pipeline import class_stats
+from pipeline.class_stats import ClassStatistics
+from pipeline.clips import frame_store
+from pipeline.clips.dataset import ClipConfig
+from pipeline.clips.frame_store import FrameStore
+from pipeline.clips.sampling import SamplerConfig
+from pipeline.clips.transforms import AugmentConfig
+from pipeline.core import tsv
+from pipeline.core.machine import Machine
+from pipeline.core.manifest import Manifest, VideoRecord
+from pipeline.training.config import LossConfig, ModelConfig, TrainConfig
+from pipeline.training.optim import OptimConfig, ScheduleConfig
+
+COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
+FRAMES = 6
+SMALL_NET = {"backbone": "resnet10t", "backbone_options": {"stem_width": 4, "channels": [8, 8, 8, 8]}, "frames": 2}
+
+
+def corpus(folder: Path, train: int = 8, val: int = 4, test: int = 3) -> tuple[Manifest, FrameStore, ClassStatistics]:
+    """Videos of 40 x 32 noise in the colours of their labels; the last of val and of test is broken."""
+    records, values, rows = [], [], []
+    for split, number in (("train", train), ("val", val), ("test", test)):
+        for index in range(number):
+            names = sorted({list(COLOURS)[index % 3], list(COLOURS)[(index // 3) % 3]})
+            records.append(VideoRecord(f"{split}{index}", split, f"{split}{index}.mp4", ";".join(names), "1-x"))
+            if split == "train" or index < number - 1:
+                values.append((f"{split}{index}", frame_store.encode(_jpegs(names, seed=len(values)), 40, 32)))
+                rows.append((f"{split}{index}", "shard-00000", FRAMES, 40, 32))
+    manifest = Manifest.from_records(records, list(COLOURS))
+    seen = manifest.split("train")
+    found = manifest, class_stats.count(seen.targets(), seen.classes)
+    if (folder / frame_store.INDEX).is_file():  # made before, perhaps for several processes that read it
+        return found[0], FrameStore(folder), found[1]
+    folder.mkdir(parents=True, exist_ok=True)
+    frame_store.write_shard(folder / "shard-00000.lmdb", sorted(values))
+    tsv.write(folder / frame_store.INDEX, pd.DataFrame(sorted(rows), columns=list(frame_store.COLUMNS)))
+    tsv.write(folder / frame_store.SHARDS, pd.DataFrame({"shard": ["shard-00000"], "key": ["0"]}))
+    return found[0], FrameStore(folder), found[1]
+
+
+def model(epochs: int = 3, lr: float = 0.05, **train: object) -> ModelConfig:
+    """A very small TSN with dropout, so that a resumed run shows whether its random numbers were kept."""
+    settings = dict(
+        epochs=epochs,
+        batch=3,
+        seed=0,
+        loss=LossConfig("bce", {"bce": {"scale": 10.0}}),
+        optim=OptimConfig(lr, 1e-4, 20.0, options={"sgd": {"momentum": 0.9, "nesterov": True}}),
+        schedule=ScheduleConfig("cosine"),
+        augment=AugmentConfig("random_side", 32, sides=(32, 40)),
+    )
+    clip = ClipConfig(SamplerConfig("segments", 2), side=32, crop=32)
+    return ModelConfig("tsn", SMALL_NET | {"dropout": 0.5}, clip, TrainConfig(**(settings | train)))
+
+
+def machine(scratch: Path, **settings: object) -> Machine:
+    given = dict(
+        workers=1, threads=1, accelerator="cpu", devices=0, precision="32", tf32=False, clips_per_device=None,
+        channels_last=False, compile=False, scratch=str(scratch), ffmpeg=None, save_seconds=60.0,
+    )  # fmt: skip
+    return Machine(**given | settings)
+
+
+def bars_drawn(monkeypatch, module: ModuleType) -> list[str]:
+    """What the module's progress bars show from now on, of which none is due before the end of time."""
+    drawn: list[str] = []
+
+    class Bar(tqdm):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, mininterval=math.inf, **options)
+
+        def display(self, *_: Any, **__: Any) -> bool:
+            drawn.append(str(self))
+            return True
+
+    monkeypatch.setattr(module, "tqdm", Bar)
+    return drawn
+
+
+def _jpegs(names: list[str], seed: int) -> list[bytes]:
+    rng = np.random.default_rng(seed)
+    colour = np.mean([COLOURS[name] for name in names], axis=0)
+    frames = np.clip(colour + rng.normal(0, 40, (FRAMES, 32, 40, 3)), 0, 255).astype(np.uint8)
+    return [simplejpeg.encode_jpeg(np.ascontiguousarray(frame)) for frame in frames]

@@ -1,0 +1,129 @@
+"""Label counts, the weights of the report and their inverses, and what is written of them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline import class_stats
+from pipeline.class_stats import ClassStatistics
+from pipeline.core.errors import BadInput
+from pipeline.core.manifest import Manifest, VideoRecord
+from tests.support.golden import keys
+
+CLASSES = ("jump", "run", "swim")
+TARGETS = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 1], [1, 0, 0]], np.uint8)
+
+
+def test_counts_and_prior_by_hand():
+    counted = class_stats.count(TARGETS, CLASSES)
+
+    assert counted.counts.tolist() == [4, 2, 1]
+    assert counted.prior.tolist() == [1, 0.5, 0.25]
+    assert counted.videos == 4
+
+
+def test_weights_by_hand():
+    weights = ClassStatistics(("a", "b"), np.array([8, 2]), videos=10).weights()  # 5 on average
+
+    assert {name: values.tolist() for name, values in weights.items()} == {
+        "linear": pytest.approx([1.6, 0.4]),
+        "sqrt": pytest.approx([1.6**0.5, 0.4**0.5]),
+        "inverse_linear": pytest.approx([0.625, 2.5]),
+        "inverse_sqrt": pytest.approx([0.625**0.5, 2.5**0.5]),
+    }
+
+
+def test_weights_are_those_that_the_report_prints():
+    golden = {name: np.asarray(value) for name, value in keys.read("class_weights_paper").items() if name != "meta"}
+    weights = ClassStatistics(tuple("abcde"), golden["counts"], videos=100_000).weights()
+
+    np.testing.assert_allclose(weights["sqrt"], golden["w_sqrt"], rtol=1e-6)
+    np.testing.assert_allclose(weights["linear"], golden["w_lin"], rtol=1e-6)
+    # the least count over the count, as moments_models has it, is our inverse on another scale
+    np.testing.assert_allclose(weights["inverse_linear"] / weights["inverse_linear"].max(), golden["w_min"], rtol=1e-6)
+
+
+def test_a_class_without_a_video_left_is_refused_by_name():
+    with pytest.raises(BadInput, match=r"Every train video labelled 'run' is broken"):
+        class_stats.count(TARGETS[[1, 3]][:, :2], CLASSES[:2])
+    with pytest.raises(BadInput, match="'jump', 'run', 'swim'"):
+        class_stats.count(TARGETS[:0], CLASSES)
+
+
+def test_written_statistics_by_hand(tmp_path: Path):
+    class_stats.write(tmp_path / "stats", TARGETS, CLASSES, expected=6)
+
+    assert (tmp_path / "stats" / "labels_per_video.csv").read_text() == "labels,videos\n0,0\n1,2\n2,1\n3,1\n"
+    assert (
+        tmp_path / "stats" / "cooccurrence.csv"
+    ).read_text() == "class,jump,run,swim\njump,4,2,1\nrun,2,2,1\nswim,1,1,1\n"
+    assert json.loads((tmp_path / "stats" / "summary.json").read_text()) == {
+        "train_videos": 4,
+        "train_videos_broken": 2,
+        "classes": 3,
+        "videos_per_class_mean": pytest.approx(7 / 3),
+        "videos_per_class_min": 1,
+        "videos_per_class_max": 4,
+        "labels_per_video_mean": 1.75,
+        "labels_per_video_max": 3,
+    }
+    table = pd.read_csv(tmp_path / "stats" / "classes.csv", index_col="class")
+    assert table["videos"].to_dict() == {"jump": 4, "run": 2, "swim": 1}
+    assert table["prior"].to_dict() == {"jump": 1.0, "run": 0.5, "swim": 0.25}
+    assert table["weight_linear"].tolist() == pytest.approx([12 / 7, 6 / 7, 3 / 7])
+    assert table["weight_inverse_sqrt"].tolist() == pytest.approx([(7 / 12) ** 0.5, (7 / 6) ** 0.5, (7 / 3) ** 0.5])
+
+
+def test_cooccurrence_equals_a_loop(tmp_path: Path):
+    targets = (np.random.default_rng(0).random((50, 5)) < 0.4).astype(np.uint8)
+    class_stats.write(tmp_path / "stats", targets, tuple("abcde"), expected=50)
+
+    found = pd.read_csv(tmp_path / "stats" / "cooccurrence.csv", index_col="class")
+    for one in range(5):
+        for other in range(5):
+            together = sum(1 for row in targets if row[one] and row[other])
+            assert found.iloc[one, other] == together
+
+
+def test_broken_videos_are_left_out(tmp_path: Path):
+    rows = [
+        ("1", "train", "jump;run"),
+        ("2", "train", "jump"),
+        ("3", "train", "run"),
+        ("4", "val", "jump"),
+        ("5", "test", "run"),
+    ]
+    records = [VideoRecord(video, split, video, labels, "missing") for video, split, labels in rows]
+    train = Manifest.from_records(records, ("jump", "run")).split("train")
+
+    written = class_stats.write(tmp_path / "stats", train.without(["3", "4"]).targets(), train.classes, len(train))
+
+    assert written.counts.tolist() == [2, 1]
+    assert written.prior.tolist() == [1, 0.5]
+    summary = json.loads((tmp_path / "stats" / "summary.json").read_text())
+    assert (summary["train_videos"], summary["train_videos_broken"]) == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["class", "NA", "1", "labels, many", '"quoted"', "grün", "videos", "prior"])
+def test_a_class_of_any_name_is_written_and_comes_back(tmp_path: Path, name: str):
+    written = class_stats.write(tmp_path / "stats", TARGETS, ("jump", name, "swim"), expected=4)
+
+    read = ClassStatistics.read(tmp_path / "stats")
+    assert read.classes == ("jump", name, "swim")
+    assert read.counts.tolist() == written.counts.tolist() == [4, 2, 1]
+    assert read.videos == 4
+    cells = pd.read_csv(tmp_path / "stats" / "cooccurrence.csv", header=None, keep_default_na=False, dtype=str)
+    assert cells.to_numpy().tolist() == [
+        ["class", "jump", name, "swim"],
+        ["jump", "4", "2", "1"],
+        [name, "2", "2", "1"],
+        ["swim", "1", "1", "1"],
+    ]
+
+
+def test_missing_statistics_name_the_stage_that_makes_them(tmp_path: Path):
+    with pytest.raises(BadInput, match="dvc repro stats"):
+        ClassStatistics.read(tmp_path / "stats")
