@@ -99,8 +99,10 @@ def agreement() -> list[str]:
     rows = []
     for precision in ("32", "bf16"):
         with tempfile.TemporaryDirectory() as folder:
-            on = dataclasses.replace(load_machine(), precision=precision, scratch=f"{folder}/work", devices=1)
-            done = fit(config, manifest, store, ClassStatistics.read(Path("data/stats")), Path(folder) / "tsm_demo", on)
+            machine = dataclasses.replace(load_machine(), precision=precision, scratch=f"{folder}/work", devices=1)
+            done = fit(
+                config, manifest, store, ClassStatistics.read(Path("data/stats")), Path(folder) / "tsm_demo", machine
+            )
         rows.append([precision, f"{done.best_map:.2f}"])
     return text_table(["precision", "val sample mAP of tsm_demo"], rows)
 

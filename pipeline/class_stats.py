@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core import files
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 CLASSES = "classes.csv"
 COOCCURRENCE = "cooccurrence.csv"
@@ -49,7 +49,7 @@ class ClassStatistics:
     def read(cls, folder: Path) -> "ClassStatistics":
         """Read what `write` wrote."""
         if not (folder / SUMMARY).is_file():
-            raise BadInput(f"{folder / SUMMARY} does not exist. `dvc repro stats` makes it.")
+            raise UserError(f"{folder / SUMMARY} does not exist. `dvc repro stats` makes it.")
         table = pd.read_csv(folder / CLASSES, keep_default_na=False, dtype={"class": str})
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         return cls(tuple(table["class"]), table["videos"].to_numpy(dtype=np.int64), int(summary["train_videos"]))
@@ -59,12 +59,12 @@ def count(targets: np.ndarray, classes: tuple[str, ...]) -> ClassStatistics:
     """Statistics of many-hot labels (V, C).
 
     Raises:
-        BadInput: a class has no video left.
+        UserError: a class has no video left.
     """
     counts = targets.sum(axis=0, dtype=np.int64)
     if (counts == 0).any():
         names = [name for name, n in zip(classes, counts, strict=True) if n == 0]
-        raise BadInput(
+        raise UserError(
             f"Every train video labelled {', '.join(map(repr, names[:5]))} is broken (see the ledger). "
             "Mend the files, or drop the class, then `dvc repro`."
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.cli import compose
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.runtime.signals import Stopped
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
@@ -58,6 +58,6 @@ def run(main: Callable[..., None]) -> None:
     except Stopped as stopped:
         logging.getLogger(__name__).info("stopped at %s; run the same command to go on", stopped)
         sys.exit(stopped.status)
-    except BadInput as error:
-        told = str(error).rpartition(f"{BadInput.__name__}: ")[2]  # a loader's worker wraps it in its traceback
+    except UserError as error:
+        told = str(error).rpartition(f"{UserError.__name__}: ")[2]  # a loader's worker wraps it in its traceback
         sys.exit(f"error{'' if first else ' (one of several processes)'}: {told.rstrip()}")

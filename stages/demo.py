@@ -15,8 +15,8 @@ from stages.command import run
 
 def main(out: Path) -> None:
     """Render the corpus to `out`."""
-    on = load_machine()
-    render_corpus(out, params.load("demo", DemoConfig), on.processes, on.ffmpeg_path())
+    machine = load_machine()
+    render_corpus(out, params.load("demo", DemoConfig), machine.processes, machine.ffmpeg_path())
     print(f"{out}: {sum(1 for _ in out.rglob('*.mp4'))} video files")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import class_stats
 from pipeline.class_stats import ClassStatistics
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
 from tests.support.golden import keys
 
@@ -47,9 +47,9 @@ def test_weights_are_those_that_the_report_prints():
 
 
 def test_a_class_without_a_video_left_is_refused_by_name():
-    with pytest.raises(BadInput, match=r"Every train video labelled 'run' is broken"):
+    with pytest.raises(UserError, match=r"Every train video labelled 'run' is broken"):
         class_stats.count(TARGETS[[1, 3]][:, :2], CLASSES[:2])
-    with pytest.raises(BadInput, match="'jump', 'run', 'swim'"):
+    with pytest.raises(UserError, match="'jump', 'run', 'swim'"):
         class_stats.count(TARGETS[:0], CLASSES)
 
 
@@ -125,5 +125,5 @@ def test_a_class_of_any_name_is_written_and_comes_back(tmp_path: Path, name: str
 
 
 def test_missing_statistics_name_the_stage_that_makes_them(tmp_path: Path):
-    with pytest.raises(BadInput, match="dvc repro stats"):
+    with pytest.raises(UserError, match="dvc repro stats"):
         ClassStatistics.read(tmp_path / "stats")

@@ -19,7 +19,7 @@ import torch
 
 from pipeline.cli import zoo
 from pipeline.core import registry
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.pretrained import infer_config
 from pipeline.pretrained.load import AUTO, Candidate, Report, plan
 from pipeline.training.config import ModelConfig
@@ -44,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(arguments)
     if args.model and args.model not in zoo.single_models(CONF):
-        raise BadInput(f"{CONF / 'model'} has no model {args.model!r}. It has: {', '.join(zoo.single_models(CONF))}.")
+        raise UserError(f"{CONF / 'model'} has no model {args.model!r}. It has: {', '.join(zoo.single_models(CONF))}.")
     candidate = Candidate.read(args.file, args.source)
     if args.model:
         print(report(zoo.configs(CONF, [args.model])[args.model], args.classes, candidate))
@@ -80,7 +80,7 @@ def fits(configs: Mapping[str, ModelConfig], candidate: Candidate) -> list[str]:
     for name, config in configs.items():
         try:
             report(config, classes, candidate)
-        except BadInput:
+        except UserError:
             continue
         fitting.append(name)
     return fitting
@@ -96,5 +96,5 @@ def report(config: ModelConfig, classes: int, candidate: Candidate) -> Report:
 if __name__ == "__main__":
     try:
         main()
-    except BadInput as error:
+    except UserError as error:
         sys.exit(f"error: {error}")

@@ -19,7 +19,7 @@ import yaml
 from pipeline.cli import compose
 from pipeline.clips.views import ViewConfig
 from pipeline.core import files, params, registry
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import DatasetConfig
 from pipeline.ensemble.config import EnsembleConfig
@@ -40,7 +40,7 @@ def check(composed: Mapping[str, Any]) -> None:
     """Build every section, and every network without memory for its weights.
 
     Raises:
-        BadInput: names the first setting that is wrong.
+        UserError: names the first setting that is wrong.
     """
     for name, config in SECTIONS.items():
         params.build(config, composed[name], where=name)
@@ -64,7 +64,7 @@ def main() -> None:
         check(yaml.safe_load(text))
     except compose.BROKEN as error:
         sys.exit(f"error: conf/ does not compose: {error}")
-    except BadInput as error:
+    except UserError as error:
         sys.exit(f"error: {error}")
     files.write_text(Path("params.yaml"), text)
 

@@ -30,7 +30,7 @@ from pipeline.clips import dataset
 from pipeline.clips.views import PROTOCOLS, ViewConfig
 from pipeline.core import params
 from pipeline.core.broken import BrokenVideo
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.files import temporary_folder
 from pipeline.core.machine import Machine, load_machine, parallel, scratch_folder
 from pipeline.core.markdown import text_table
@@ -66,9 +66,9 @@ class NewVideos:
         """The JPEGs of some frames."""
         return [self.jpegs[video][index] for index in indices]
 
-    def damaged(self, video: str, why: object) -> BadInput:
+    def damaged(self, video: str, why: object) -> UserError:
         """FFmpeg wrote a JPEG that does not decode."""
-        return BadInput(f"The frames of {video} do not decode ({why}). machine.ffmpeg may name another FFmpeg.")
+        return UserError(f"The frames of {video} do not decode ({why}). machine.ffmpeg may name another FFmpeg.")
 
 
 @dataclass(frozen=True)
@@ -99,24 +99,24 @@ class Scorer:
         name: a folder of `data`/models, or "ensemble".
 
     Raises:
-        BadInput: there is no such model; or the ensemble has members without one, or that were trained on other
+        UserError: there is no such model; or the ensemble has members without one, or that were trained on other
             classes, or again since its weights were found.
     """
 
-    def __init__(self, name: str, data: Path, on: Machine) -> None:
+    def __init__(self, name: str, data: Path, machine: Machine) -> None:
         known = sorted(folder.name for folder in (data / "models").glob("*/"))
         self.fusion = Fusion({name: 1.0}, "probability", FINAL, {})
         if name == ENSEMBLE:
             self.fusion = _ensemble(data / ENSEMBLE)
         elif name not in known:
-            raise BadInput(f"There is no model {name!r}, only {', '.join([*known, ENSEMBLE])}.")
-        fabric = distributed.launch(replace(on, devices=1))
+            raise UserError(f"There is no model {name!r}, only {', '.join([*known, ENSEMBLE])}.")
+        fabric = distributed.launch(replace(machine, devices=1))
         self.members: list[Member] = []
         for member, weight in self.fusion.weights.items():
             config = params.load(f"models.{member}.test", ViewConfig)
-            predictor = Predictor(data / "models" / member, config, fabric, on)
+            predictor = Predictor(data / "models" / member, config, fabric, machine)
             if self.fusion.checkpoints.get(member) not in (None, predictor.meta["checkpoint"]):
-                raise BadInput(
+                raise UserError(
                     f"{member} was trained again after the weights of the ensemble were found. `dvc repro ensemble` "
                     "finds them anew."
                 )
@@ -162,10 +162,10 @@ def main(arguments: list[str] | None = None) -> int:
         command.error(f"--top {args.top}: a table has at least 1 row")
     try:
         files = found(args.videos)
-        on, config = load_machine(), params.load("extract", ExtractConfig)
-        scorer = Scorer(args.model, args.data, on)
+        machine, config = load_machine(), params.load("extract", ExtractConfig)
+        scorer = Scorer(args.model, args.data, machine)
         broken = 0
-        for file, answer in answers(files, scorer, config, on):
+        for file, answer in answers(files, scorer, config, machine):
             if isinstance(answer, BrokenVideo):
                 broken += 1
                 print(f"broken: {answer.path}: {answer.reason}: {answer.words}", file=sys.stderr)
@@ -173,7 +173,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(
                     as_json(file, answer, scorer) if args.json else as_table(file, answer, scorer, args.top), flush=True
                 )
-    except BadInput as error:
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return WRONG
     except BrokenPipeError:  # `| head`
@@ -186,12 +186,12 @@ def found(named: Sequence[str]) -> list[Path]:
     """The files that are meant, each once, in the order of their naming; a folder's and a pattern's sorted.
 
     Raises:
-        BadInput: a folder holds no video, no file fits a pattern, or a name is empty.
+        UserError: a folder holds no video, no file fits a pattern, or a name is empty.
     """
     files: list[Path] = []
     for name in named:
         if not name:
-            raise BadInput("An empty argument names no video; . is the folder that you are in.")
+            raise UserError("An empty argument names no video; . is the folder that you are in.")
         path = Path(name)
         if path.is_dir():
             inside = sorted(f for f in path.rglob("*") if f.is_file() and f.suffix.lower() in SUFFIXES)
@@ -200,17 +200,17 @@ def found(named: Sequence[str]) -> list[Path]:
         else:
             inside = [path]
         if not inside:
-            raise BadInput(f"{name}: no video there.")
+            raise UserError(f"{name}: no video there.")
         files += inside
     return list(dict.fromkeys(files))
 
 
 def answers(
-    files: Sequence[Path], scorer: Scorer, config: ExtractConfig, on: Machine
+    files: Sequence[Path], scorer: Scorer, config: ExtractConfig, machine: Machine
 ) -> Iterator[tuple[Path, np.ndarray | BrokenVideo]]:
     """For each file, in order, the probability of every class, or why there is none."""
-    binary = on.ffmpeg_path()
-    scratch = scratch_folder(on, "predict")
+    binary = machine.ffmpeg_path()
+    scratch = scratch_folder(machine, "predict")
 
     def extracted(file: Path) -> list[memoryview] | BrokenVideo:
         shown = str(file).encode("utf-8", "backslashreplace").decode("utf-8")
@@ -223,7 +223,7 @@ def answers(
                 return BrokenVideo(str(file), "", str(file), broken.reason, one_line(str(broken)))
             return [memoryview(jpeg.read_bytes()) for jpeg in sorted(folder.glob("*.jpg"))]
 
-    for file, jpegs in zip(files, parallel(extracted, files, on.processes), strict=True):
+    for file, jpegs in zip(files, parallel(extracted, files, machine.processes), strict=True):
         if isinstance(jpegs, BrokenVideo):
             yield file, jpegs
             continue
@@ -250,11 +250,11 @@ def _ensemble(folder: Path) -> Fusion:
     """What stage `ensemble` chose.
 
     Raises:
-        BadInput: a file is missing or damaged, or a member has no model.
+        UserError: a file is missing or damaged, or a member has no model.
     """
     path = folder / "weights.json"
     if not path.is_file():
-        raise BadInput(f"{path} does not exist. `dvc repro ensemble` makes it.")
+        raise UserError(f"{path} does not exist. `dvc repro ensemble` makes it.")
     table = PredictionTable.read(folder / "val.parquet")
     try:
         chosen = json.loads(path.read_text(encoding="utf-8"))
@@ -265,13 +265,13 @@ def _ensemble(folder: Path) -> Fusion:
         fusion = Fusion(weights, chosen["mean"], table.meta["protocol"], checkpoints)
         known = fusion.mean in averaging.MEANS and fusion.protocol in PROTOCOLS
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise BadInput(f"{path}, or the val.parquet beside it, is damaged ({error!r}). {_ANEW}") from error
+        raise UserError(f"{path}, or the val.parquet beside it, is damaged ({error!r}). {_ANEW}") from error
     if not known or not weights:
-        raise BadInput(f"{path} has no weights, or a mean or protocol that is unknown. {_ANEW}")
+        raise UserError(f"{path} has no weights, or a mean or protocol that is unknown. {_ANEW}")
     if None in checkpoints.values():
         lacking = [name for name, checkpoint in checkpoints.items() if checkpoint is None]
         able = [name for name in weights if name not in lacking]
-        raise BadInput(
+        raise UserError(
             f"The ensemble holds {', '.join(lacking)}: scores of another program, without a model that could see a new "
             f"video. Ask for a member that has one ({', '.join(able) or 'none has'}), or fuse without."
         )

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import metrics
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import LABEL_SEPARATOR
 from pipeline.core.markdown import text_table
 from pipeline.predictions import import_scores
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command."""
     args = parser().parse_args(arguments)
     if args.command in ("show", "compare") and args.top < 1:
-        raise BadInput(f"--top {args.top}: a table has at least 1 row.")
+        raise UserError(f"--top {args.top}: a table has at least 1 row.")
     if args.command == "import-scores":
         print(import_scores.run(args))
     elif args.command == "compare":
@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(compared(one, other, args.top))
     elif args.command == "protocol":
         if args.write and (args.write.suffix != ".parquet" or args.write.is_dir()):
-            raise BadInput(f"--write {args.write}: name a file that ends in .parquet, and no folder.")
+            raise UserError(f"--write {args.write}: name a file that ends in .parquet, and no folder.")
         table = under(args.folder, args.split, args.protocol)
         if args.write:
             table.write(args.write)
@@ -149,7 +149,7 @@ def of_class(table: PredictionTable, name: str, top: int) -> str:
 def compared(one: PredictionTable, other: PredictionTable, top: int) -> str:
     """The videos and classes on which two models are furthest apart (mean absolute difference of the scores)."""
     if (one.videos, one.classes, one.labels) != (other.videos, other.classes, other.labels):
-        raise BadInput("The files speak of other videos, classes or labels, so they cannot be compared.")
+        raise UserError("The files speak of other videos, classes or labels, so they cannot be compared.")
     names = [str(table.meta.get("model", letter)) for table, letter in zip((one, other), "AB", strict=True)]
     apart = np.abs(one.probabilities - other.probabilities)
     correlation = np.corrcoef(one.probabilities.ravel(), other.probabilities.ravel())[0, 1]
@@ -175,7 +175,7 @@ def under(folder: Path, split: str, protocol: str) -> PredictionTable:
     """The table of a split under another protocol, from the stored logits."""
     table, views = PredictionTable.read(folder / f"{split}.parquet"), ViewScores.read(folder, split)
     if views.logits.shape[0] != len(table.videos) or views.logits.shape[2] != len(table.classes):
-        raise BadInput(f"{folder}: {split}.parquet and {split}.views.npy are not of one run. `dvc repro`.")
+        raise UserError(f"{folder}: {split}.parquet and {split}.views.npy are not of one run. `dvc repro`.")
     chosen = chosen_views(views, protocol) if "=" in protocol else None
     scores = views.probabilities(protocol) if chosen is None else views.mean_of(chosen)
     check_rows(table.videos, table.classes, scores, lambda row: f"{folder}/{split}.views.npy, row {row + 1}")
@@ -186,7 +186,7 @@ def under(folder: Path, split: str, protocol: str) -> PredictionTable:
 def chosen_views(views: ViewScores, text: str) -> list[int]:
     """The positions of the views that `text` describes: ``side=40,crop=centre``."""
     if not all({"clips", "clip", "scale", "crop"} <= set(view) for view in views.grid["views"]):
-        raise BadInput(
+        raise UserError(
             f"{text!r}: nobody knows what the views of another program's scores show; ask for a protocol, "
             f"{', '.join(views.grid['protocols'])}."
         )
@@ -195,13 +195,13 @@ def chosen_views(views: ViewScores, text: str) -> list[int]:
     for part in text.split(","):
         key, _, value = (word.strip() for word in part.partition("="))
         if key not in KEYS:
-            raise BadInput(f"{key!r} is no key, only {', '.join(KEYS)}.")
+            raise UserError(f"{key!r} is no key, only {', '.join(KEYS)}.")
         known = list(dict.fromkeys(str(view[key]) for view in flat))
         if value not in known:
-            raise BadInput(f"No view has {part.strip()!r}; {key} is {', '.join(known)}.")
+            raise UserError(f"No view has {part.strip()!r}; {key} is {', '.join(known)}.")
         chosen = [number for number in chosen if str(flat[number][key]) == value]
     if not chosen:
-        raise BadInput(f"No view is all of {text!r}.")
+        raise UserError(f"No view is all of {text!r}.")
     return chosen
 
 
@@ -219,7 +219,7 @@ def _top_of(table: PredictionTable, row: int, count: int) -> str:
 def _position(names: Sequence[str], name: str, what: str) -> int:
     if name not in names:
         close = [other for other in names if name.lower() in other.lower()][:5]
-        raise BadInput(f"There is no {what} {name!r}." + (f" There is: {', '.join(close)}." if close else ""))
+        raise UserError(f"There is no {what} {name!r}." + (f" There is: {', '.join(close)}." if close else ""))
     return names.index(name)
 
 
@@ -240,5 +240,5 @@ if __name__ == "__main__":
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `show FILE | head` ends when nobody reads on
     try:
         main()
-    except BadInput as error:
+    except UserError as error:
         sys.exit(f"error: {error}")

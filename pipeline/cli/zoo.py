@@ -14,7 +14,7 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.cli import compose
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.markdown import text_table
 from pipeline.training.config import ModelConfig
 
@@ -29,7 +29,7 @@ def configs(conf: Path, names: Iterable[str] | None = None) -> dict[str, ModelCo
     try:
         composed = yaml.safe_load(compose.text(conf, [f"model=[{','.join(names)}]", "dataset=folder"]))
     except compose.BROKEN as error:
-        raise BadInput(f"{conf} does not compose: {error}") from error
+        raise UserError(f"{conf} does not compose: {error}") from error
     return {name: ModelConfig.read(section, f"models.{name}") for name, section in composed["models"].items()}
 
 
@@ -70,5 +70,5 @@ if __name__ == "__main__":
     parser.add_argument("name", nargs="*", help="configs of conf/model; without any, all of them")
     try:
         print(table(CONF, parser.parse_args().name or None))
-    except BadInput as error:
+    except UserError as error:
         sys.exit(f"error: {error}")

@@ -19,7 +19,7 @@ from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.transforms import AugmentConfig, Box
 from pipeline.clips.views import CROPS, Scale, View, ViewGrid
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 
 
@@ -32,7 +32,7 @@ class Frames(Protocol):
     def read(self, video: str, indices: Sequence[int]) -> Sequence[memoryview]:
         """The JPEGs of some frames, counted from 0, in the order asked for."""
 
-    def damaged(self, video: str, why: object) -> BadInput:
+    def damaged(self, video: str, why: object) -> UserError:
         """The error for a JPEG that does not decode."""
 
 
@@ -135,7 +135,7 @@ def see(source: Frames, video: str, looks: Sequence[Look]) -> SeenVideo:
     """Read a video for several models at once: every frame that any view needs is read and decoded once.
 
     Raises:
-        BadInput: a frame does not decode.
+        UserError: a frame does not decode.
     """
     count = source.frames(video)
     indices = [_frames_of_views(look, count) for look in looks]
@@ -221,7 +221,7 @@ def read_frames(store: Frames, video: str, indices: Sequence[int] | np.ndarray, 
     """Some frames of a video as uint8 (T, 3, H, W).
 
     Raises:
-        BadInput: a stored frame does not decode; names the shard.
+        UserError: a stored frame does not decode; names the shard.
     """
     jpegs = store.read(video, [int(index) for index in indices])
     try:

@@ -24,7 +24,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from pipeline.core import files, tsv
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def pack(frames: Path, out: Path, scratch: Path) -> int:
     Finished shards are kept in `scratch` under the hash of their tar and of themselves, and linked into `out`.
 
     Raises:
-        BadInput: a tar is damaged or does not hold what the index says.
+        UserError: a tar is damaged or does not hold what the index says.
     """
     index = tsv.read(frames / INDEX, FRAME_COLUMNS, "extract", numbers=("frames", "width", "height", "promised"))
     tars = sorted(frames.glob("*.tar"))
@@ -96,7 +96,7 @@ def encode(jpegs: Sequence[bytes], width: int, height: int) -> bytes:
     start = _HEADER.size + 4 * (len(jpegs) + 1)
     offsets = start + np.concatenate([[0], np.cumsum([len(jpeg) for jpeg in jpegs], dtype=np.int64)])
     if offsets[-1] > _LARGEST:
-        raise BadInput(
+        raise UserError(
             f"{len(jpegs)} frames make {offsets[-1]:,} bytes, and a video may have {_LARGEST:,}. "
             "Cut the video, or lower extract.short_side or the JPEG quality."
         )
@@ -138,7 +138,7 @@ class FrameStore:
         """The JPEGs of some frames, counted from 0, in the order asked for; no byte is copied.
 
         Raises:
-            BadInput: the video has no frames, the shard is damaged or lacks it.
+            UserError: the video has no frames, the shard is damaged or lacks it.
             IndexError: the video has no such frame.
         """
         value, count = self._value(self._known(video)), self._frames_of[video]
@@ -152,7 +152,7 @@ class FrameStore:
             raise IndexError(f"{video} has frames 0..{count - 1}, not {min(indices)}..{max(indices)}")
         return [value[offsets[i] : offsets[i + 1]] for i in indices]
 
-    def damaged(self, video: str, why: object) -> BadInput:
+    def damaged(self, video: str, why: object) -> UserError:
         """The error for a value that cannot be right; `read`'s callers raise it for a JPEG that does not decode."""
         return _damaged(self.root / f"{self._shard_of[video]}.lmdb", f"video {video!r}: {why}")
 
@@ -163,7 +163,7 @@ class FrameStore:
 
     def _known(self, video: str) -> str:
         if video not in self._shard_of:
-            raise BadInput(
+            raise UserError(
                 f"{self.root} has no video {video!r}. If it is new, run `dvc repro pack`; "
                 "if it is broken, data/broken.tsv says why."
             )
@@ -219,8 +219,8 @@ def _whole(path: Path) -> bool:
         return False
 
 
-def _damaged(path: Path, why: str) -> BadInput:
-    return BadInput(
+def _damaged(path: Path, why: str) -> UserError:
+    return UserError(
         f"The LMDB shard {path} is damaged ({why}). Delete {path.parent} and the folder work/pack, then "
         "`dvc repro --force --single-item pack` makes it again."
     )
@@ -271,8 +271,8 @@ def _grouped(tar: Path) -> Iterator[tuple[str, list[bytes]]]:
         yield video, jpegs
 
 
-def _bad_tar(tar: Path, why: str) -> BadInput:
-    return BadInput(
+def _bad_tar(tar: Path, why: str) -> UserError:
+    return UserError(
         f"The frame shard {tar} is damaged ({why}). Delete {tar.parent}, then "
         "`dvc repro --force --single-item extract` makes it again."
     )

@@ -1,7 +1,7 @@
 """The one exception that is a message to the user."""
 
 
-class BadInput(Exception):
+class UserError(Exception):
     """Something that the user can mend: a setting, a file, a label.
 
     The message says what is wrong, where, and the command that mends it. Stages print it without a traceback;

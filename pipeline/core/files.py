@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 
 def fingerprint(*parts: Any) -> str:
@@ -49,7 +49,7 @@ def aside(path: Path) -> Iterator[Path]:
     If the block raises, the temporary is deleted and an existing `path` stays as it was.
 
     Raises:
-        BadInput: a file would take the place of a folder, or a folder that of a file; both stay as they were.
+        UserError: a file would take the place of a folder, or a folder that of a file; both stay as they were.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
@@ -58,7 +58,9 @@ def aside(path: Path) -> Iterator[Path]:
         yield temporary
         if path.exists() and path.is_dir() != temporary.is_dir():
             there, made = ("folder", "file") if path.is_dir() else ("file", "folder")
-            raise BadInput(f"{path} is a {there}, and a {made} would take its place. Name another, or delete it first.")
+            raise UserError(
+                f"{path} is a {there}, and a {made} would take its place. Name another, or delete it first."
+            )
         if path.is_dir():
             shutil.rmtree(path)
         temporary.replace(path)

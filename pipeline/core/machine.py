@@ -18,7 +18,7 @@ from typing import Literal, TypeVar
 import imageio_ffmpeg
 
 from pipeline.core import params
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -74,7 +74,7 @@ class Machine:
         """The FFmpeg to call, tried once.
 
         Raises:
-            BadInput: there is none, or it does not run.
+            UserError: there is none, or it does not run.
         """
         try:
             path = self.ffmpeg or imageio_ffmpeg.get_ffmpeg_exe()
@@ -82,7 +82,7 @@ class Machine:
                 path = str(Path(path).absolute())
             ffmpeg_version(path)
         except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
-            raise BadInput(
+            raise UserError(
                 f"FFmpeg does not run ({error}). `make install` brings the pinned one; "
                 "machine.ffmpeg in conf/config.yaml may name another (then `make params`)."
             ) from error

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core import files, tsv
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 SPLITS = ("train", "val", "test")
 LABEL_SEPARATOR = ";"
@@ -85,7 +85,7 @@ class Manifest:
         """Validate records and class names; `where` names their origin in messages.
 
         Raises:
-            BadInput: a duplicate or unsafe id, an unknown split or label, a path that leaves the root, a class
+            UserError: a duplicate or unsafe id, an unknown split or label, a path that leaves the root, a class
                 without a positive in train, an empty split.
         """
         table = pd.DataFrame(list(records), columns=list(VideoRecord._fields), dtype=str)
@@ -97,7 +97,7 @@ class Manifest:
     def read(cls, manifest: Path, classes: Path) -> "Manifest":
         """Read the two files that stage `index` wrote."""
         if not classes.is_file():
-            raise BadInput(f"{classes} does not exist. `dvc repro index` makes it.")
+            raise UserError(f"{classes} does not exist. `dvc repro index` makes it.")
         table = tsv.read(manifest, VideoRecord._fields, stage="index")
         read = cls(table, tuple(classes.read_text(encoding="utf-8").splitlines()))
         _validate(read, where=str(manifest))
@@ -145,24 +145,24 @@ def safe_path(text: str, where: str) -> str:
     """A path inside the corpus' root in its one normal form.
 
     Raises:
-        BadInput: it is absolute, leaves the root by "..", or has characters that a key cannot have.
+        UserError: it is absolute, leaves the root by "..", or has characters that a key cannot have.
     """
     path = PurePosixPath(text.replace("\\", "/"))
     if not text.strip() or not path.parts or path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", text):
-        raise BadInput(f"{where}: the path {text!r} leaves the corpus' root. Give it relative to dataset.root.")
+        raise UserError(f"{where}: the path {text!r} leaves the corpus' root. Give it relative to dataset.root.")
     if _UNSAFE.search(text):
-        raise BadInput(f"{where}: the path {text!r} has a control character. Rename the file.")
+        raise UserError(f"{where}: the path {text!r} has a control character. Rename the file.")
     if len(str(path).encode()) > LONGEST_ID:
-        raise BadInput(f"{where}: the path {text!r} is longer than {LONGEST_ID} bytes. Rename the file.")
+        raise UserError(f"{where}: the path {text!r} is longer than {LONGEST_ID} bytes. Rename the file.")
     return str(path)
 
 
 def check_class(name: str, where: str) -> None:
     """Refuse what cannot be a class name."""
     if not name or name != name.strip() or LABEL_SEPARATOR in name or _UNSAFE.search(name):
-        raise BadInput(f"{where}: {name!r} cannot be a class name: no {LABEL_SEPARATOR!r}, tab or outer blank.")
+        raise UserError(f"{where}: {name!r} cannot be a class name: no {LABEL_SEPARATOR!r}, tab or outer blank.")
     if name in RESERVED:
-        raise BadInput(f"{where}: {name!r} cannot be a class name, since prediction files have such a column.")
+        raise UserError(f"{where}: {name!r} cannot be a class name, since prediction files have such a column.")
 
 
 def file_fingerprint(path: Path, block: int = 1 << 16) -> str:
@@ -192,7 +192,7 @@ def _validate(manifest: Manifest, where: str) -> None:
     _validate_labels(manifest, where)
     for split in SPLITS:
         if not (table["split"] == split).any():
-            raise BadInput(
+            raise UserError(
                 f"{where} has no video in the split {split!r}; it needs all of {', '.join(SPLITS)}. "
                 "Give some rows that split, or drop the split column and a split is made."
             )
@@ -200,12 +200,12 @@ def _validate(manifest: Manifest, where: str) -> None:
 
 def _validate_classes(classes: Sequence[str], where: str) -> None:
     if not classes:
-        raise BadInput(f"{where} has no classes.")
+        raise UserError(f"{where} has no classes.")
     for name in classes:
         check_class(name, where)
     if len(set(classes)) != len(classes):
         twice = next(name for name in classes if classes.count(name) > 1)
-        raise BadInput(f"{where}: the class {twice!r} is listed twice.")
+        raise UserError(f"{where}: the class {twice!r} is listed twice.")
 
 
 def _validate_labels(manifest: Manifest, where: str) -> None:
@@ -214,7 +214,7 @@ def _validate_labels(manifest: Manifest, where: str) -> None:
     if (column < 0).any():
         first = table.iloc[row[column < 0][0]]
         unknown = [name for name in first["labels"].split(LABEL_SEPARATOR) if name not in manifest.classes]
-        raise BadInput(
+        raise UserError(
             f"{where}, line {row[column < 0][0] + 2}: {first['video']} has the label {unknown[0]!r}, "
             "which no class list knows. Mend the label, or add the class to the file that dataset.classes names."
         )
@@ -222,7 +222,7 @@ def _validate_labels(manifest: Manifest, where: str) -> None:
     _refuse(table, unlabelled & (table["split"] != "test"), where, "{video} ({split}) has no label; only test may")
     test = unlabelled[table["split"] == "test"]
     if test.any() and not test.all():
-        raise BadInput(
+        raise UserError(
             f"{where}: {int(test.sum())} of {len(test)} test videos have no label, e.g. "
             f"{table['video'][test.idxmax()]!r}. Label all of the test split, or none of it."
         )
@@ -230,7 +230,7 @@ def _validate_labels(manifest: Manifest, where: str) -> None:
     positives = np.bincount(column[in_train], minlength=len(manifest.classes))
     if (positives == 0).any():
         missing = [name for name, n in zip(manifest.classes, positives, strict=True) if n == 0]
-        raise BadInput(
+        raise UserError(
             f"{where}: no train video is labelled {', '.join(map(repr, missing[:5]))}"
             f"{f' ({len(missing)} classes in all)' if len(missing) > 5 else ''}, so nothing could learn it. "
             "Add such a video to train, or drop the class."
@@ -243,4 +243,4 @@ def _refuse(table: pd.DataFrame, bad: pd.Series, where: str, message: str) -> No
         position = int(np.flatnonzero(bad.to_numpy())[0])
         fields = table.iloc[position].to_dict()
         count = f" ({int(bad.sum())} such rows)" if bad.sum() > 1 else ""
-        raise BadInput(f"{where}, line {position + 2}: {message.format(**fields)}{count}.")
+        raise UserError(f"{where}, line {position + 2}: {message.format(**fields)}{count}.")

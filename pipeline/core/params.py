@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 T = TypeVar("T")
 FILE = Path("params.yaml")
@@ -25,7 +25,7 @@ def load(section: str, cls: type[T], file: Path = FILE) -> T:
     """The dotted section of `file` as an instance of `cls`: ``load("models.tsm_r50", ModelConfig)``.
 
     Raises:
-        BadInput: the file or section is missing, or a setting is unknown, missing or of another type.
+        UserError: the file or section is missing, or a setting is unknown, missing or of another type.
     """
     return build(cls, read(section, file), where=f"{file}: {section}")
 
@@ -33,16 +33,16 @@ def load(section: str, cls: type[T], file: Path = FILE) -> T:
 def read(section: str, file: Path = FILE) -> Any:
     """The dotted section of `file`, as plain Python values."""
     if not file.is_file():
-        raise BadInput(f"{file} does not exist. Run this in the project's root; `make params` writes the file.")
+        raise UserError(f"{file} does not exist. Run this in the project's root; `make params` writes the file.")
     try:
         node = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file} is no readable YAML: {error}. `make params` writes it anew.") from error
+        raise UserError(f"{file} is no readable YAML: {error}. `make params` writes it anew.") from error
     path = ""
     for key in section.split("."):
         if not isinstance(node, Mapping) or key not in node:
             known = node if isinstance(node, Mapping) else ()
-            raise BadInput(f"{file} has no section {path + key!r}.{_hint(key, known)}")
+            raise UserError(f"{file} has no section {path + key!r}.{_hint(key, known)}")
         node, path = node[key], f"{path}{key}."
     return node
 
@@ -50,21 +50,21 @@ def read(section: str, file: Path = FILE) -> Any:
 def build(cls: type[T], node: Any, where: str) -> T:
     """An instance of the dataclass `cls` from a plain mapping; `where` names its origin in messages."""
     if not isinstance(node, Mapping):
-        raise BadInput(f"{where} must be a mapping of settings, not {node!r}.")
+        raise UserError(f"{where} must be a mapping of settings, not {node!r}.")
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]  # T is a dataclass here
     hints = typing.get_type_hints(cls)
     for key in node:
         if key not in fields:
             home = Path(inspect.getfile(cls)).name
-            raise BadInput(f"{where} has no setting {key!r}.{_hint(key, fields)} ({cls.__name__} in {home})")
+            raise UserError(f"{where} has no setting {key!r}.{_hint(key, fields)} ({cls.__name__} in {home})")
     for name, field in fields.items():
         optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         if name not in node and not optional:
-            raise BadInput(f"{where} lacks the setting {name!r}. Add it in conf/ and run `make params`.")
+            raise UserError(f"{where} lacks the setting {name!r}. Add it in conf/ and run `make params`.")
     try:
         return cls(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in node.items()})
     except ValueError as error:  # a check in the dataclass' own __post_init__
-        raise BadInput(f"{where}: {error}") from error
+        raise UserError(f"{where}: {error}") from error
 
 
 def check_keywords(function: Callable[..., Any], options: Mapping[str, Any], where: str) -> None:
@@ -73,7 +73,7 @@ def check_keywords(function: Callable[..., Any], options: Mapping[str, Any], whe
     known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
     for key in options:
         if key not in known:
-            raise BadInput(f"{where} has no option {key!r}.{_hint(key, known)}")
+            raise UserError(f"{where} has no option {key!r}.{_hint(key, known)}")
 
 
 def plain(config: Any) -> Any:
@@ -98,14 +98,14 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         return _convert(next(k for k in inner if k is not type(None)), value, where)
     if origin is typing.Literal:
         if value not in inner:
-            raise BadInput(f"{where} must be one of {', '.join(map(repr, inner))}, not {value!r}.")
+            raise UserError(f"{where} must be one of {', '.join(map(repr, inner))}, not {value!r}.")
         return value
     if dataclasses.is_dataclass(kind):
         return build(kind, value, where)  # type: ignore[arg-type]  # `kind` is the class, not an instance
     if origin is tuple and isinstance(value, list):
         kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
         if len(kinds) != len(value):
-            raise BadInput(f"{where} must have {len(kinds)} entries, not {len(value)}.")
+            raise UserError(f"{where} must have {len(kinds)} entries, not {len(value)}.")
         return tuple(_convert(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
     if origin is dict and isinstance(value, Mapping):
         return {key: _convert(inner[1], item, f"{where}.{key}") for key, item in value.items()}
@@ -113,4 +113,4 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     if isinstance(kind, type) and type(value) is kind:
         return value
-    raise BadInput(f"{where} must be of type {getattr(kind, '__name__', kind)}, not {value!r}.")
+    raise UserError(f"{where} must be of type {getattr(kind, '__name__', kind)}, not {value!r}.")

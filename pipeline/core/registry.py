@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 from types import ModuleType
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 
 def names(kind: str) -> list[str]:
@@ -26,12 +26,12 @@ def find(kind: str, name: str) -> ModuleType:
     """The module `name` of the open set `kind`.
 
     Raises:
-        BadInput: there is no such file; the message lists those that there are.
+        UserError: there is no such file; the message lists those that there are.
     """
     known = names(kind)
     if name not in known:
         guess = difflib.get_close_matches(name, known, n=1)
-        raise BadInput(
+        raise UserError(
             f"params.yaml asks for {name!r}, but pipeline/{kind}/{name}.py does not exist."
             + (f" Did you mean {guess[0]!r}?" if guess else "")
             + f" There are: {', '.join(known)}. To add one, add the file."

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipeline.core import files
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 
 def write(path: Path, table: pd.DataFrame) -> None:
@@ -24,13 +24,13 @@ def read(path: Path, columns: Sequence[str], stage: str, numbers: Sequence[str] 
     """Read what `write` wrote: strings, but for the integer columns in `numbers`.
 
     Raises:
-        BadInput: the file is missing or has other columns; `stage` is the one that makes it.
+        UserError: the file is missing or has other columns; `stage` is the one that makes it.
     """
     if not path.is_file():
-        raise BadInput(f"{path} does not exist. `dvc repro {stage}` makes it.")
+        raise UserError(f"{path} does not exist. `dvc repro {stage}` makes it.")
     content = path.read_bytes()
     if content.count(b"\t") != content.count(b"\n") * (len(columns) - 1):
-        raise BadInput(
+        raise UserError(
             f"{path} is cut short, or has other columns than {', '.join(columns)}. "
             f"`dvc repro --force {stage}` makes it again."
         )
@@ -40,9 +40,9 @@ def read(path: Path, columns: Sequence[str], stage: str, numbers: Sequence[str] 
             io.BytesIO(content), sep="\t", dtype=types, keep_default_na=False, quoting=csv.QUOTE_NONE, encoding="utf-8"
         )
     except (ValueError, pd.errors.ParserError) as error:
-        raise BadInput(f"{path} cannot be read ({error}). `dvc repro {stage}` makes it again.") from error
+        raise UserError(f"{path} cannot be read ({error}). `dvc repro {stage}` makes it again.") from error
     if list(table.columns) != list(columns):
-        raise BadInput(
+        raise UserError(
             f"{path} has the columns {', '.join(table.columns)} instead of {', '.join(columns)}. "
             f"`dvc repro --force {stage}` makes it again."
         )

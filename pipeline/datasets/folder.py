@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import (
     LABEL_SEPARATOR,
     MISSING,
@@ -45,14 +45,14 @@ def read(config: DatasetConfig) -> Manifest:
     """The manifest of the corpus, in the order of the CSV.
 
     Raises:
-        BadInput: the folder or CSV is missing or malformed; names the file and line.
+        UserError: the folder or CSV is missing or malformed; names the file and line.
     """
     root, annotations = Path(config.root), Path(config.annotations)
     if not root.is_dir():
-        raise BadInput(f"The corpus' root {root} is no folder. Set dataset.root in conf/dataset/, then `make params`.")
+        raise UserError(f"The corpus' root {root} is no folder. Set dataset.root in conf/dataset/, then `make params`.")
     rows = list(_rows(annotations))
     if not rows:
-        raise BadInput(f"{annotations} lists no video. Add a line `path,labels` for each.")
+        raise UserError(f"{annotations} lists no video. Add a line `path,labels` for each.")
     _refuse_duplicates(rows)
     classes = _classes(config, rows)
     splits = [row.split for row in rows]
@@ -60,7 +60,7 @@ def read(config: DatasetConfig) -> Manifest:
         splits = stratified([row.labels for row in rows], config.val_share, config.test_share, config.split_seed)
         log.info("%s has no split column: split by dataset.split_seed %d", annotations, config.split_seed)
         if lacking := [split for split in SPLITS if split not in splits]:
-            raise BadInput(
+            raise UserError(
                 f"{annotations}: {len(rows)} videos of {len(classes)} classes cannot be split so that {lacking[0]} has "
                 f"one. Labels are separated by {LABEL_SEPARATOR!r} ({rows[0].where} has {rows[0].labels}); or add a "
                 "split column."
@@ -113,19 +113,19 @@ def stratified(labels: list[tuple[str, ...]], val: float, test: float, seed: int
 
 def _rows(path: Path) -> Iterator[Row]:
     if not path.is_file():
-        raise BadInput(f"{path} does not exist. Set dataset.annotations in conf/dataset/, then `make params`.")
+        raise UserError(f"{path} does not exist. Set dataset.annotations in conf/dataset/, then `make params`.")
     reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
     read = 0  # lines up to the last good row
     try:
         header = list(reader.fieldnames or [])
         if sorted(header) not in (["labels", "path"], ["labels", "path", "split"]):
-            raise BadInput(f"{path}, line 1: the header is {','.join(header)!r}, not 'path,labels' or with ',split'.")
+            raise UserError(f"{path}, line 1: the header is {','.join(header)!r}, not 'path,labels' or with ',split'.")
         read = reader.line_num
         for cells in reader:
             yield _row(cells, f"{path}, line {reader.line_num}", "split" in header)
             read = reader.line_num
     except csv.Error as error:
-        raise BadInput(f"{path}, line {read + 1}: no readable CSV ({error}). Mend its quotes.") from error
+        raise UserError(f"{path}, line {read + 1}: no readable CSV ({error}). Mend its quotes.") from error
 
 
 def _text(path: Path) -> str:
@@ -135,19 +135,19 @@ def _text(path: Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise BadInput(f"{path}, line {line}: no text in UTF-8 ({error.reason}). Save the file as UTF-8.") from error
+        raise UserError(f"{path}, line {line}: no text in UTF-8 ({error.reason}). Save the file as UTF-8.") from error
 
 
 def _row(cells: dict[str, str], where: str, has_split: bool) -> Row:
     if None in cells or None in cells.values():
-        raise BadInput(f"{where}: more or fewer cells than the header has. Quote a path or label that has a comma.")
+        raise UserError(f"{where}: more or fewer cells than the header has. Quote a path or label that has a comma.")
     split = cells.get("split", "").strip()
     if has_split and split not in SPLITS:
-        raise BadInput(f"{where}: the split {split!r} is none of {', '.join(SPLITS)}.")
+        raise UserError(f"{where}: the split {split!r} is none of {', '.join(SPLITS)}.")
     video = safe_path(cells["path"], where)
     labels = tuple(dict.fromkeys(filter(None, (label.strip() for label in cells["labels"].split(LABEL_SEPARATOR)))))
     if not labels and split != "test":
-        raise BadInput(f"{where}: {video!r} has no label; only videos of the split 'test' may.")
+        raise UserError(f"{where}: {video!r} has no label; only videos of the split 'test' may.")
     for label in labels:
         check_class(label, where)
     return Row(where, video, labels, split)
@@ -157,7 +157,7 @@ def _refuse_duplicates(rows: list[Row]) -> None:
     first: dict[str, str] = {}
     for row in rows:
         if row.video in first:
-            raise BadInput(f"{row.where}: {row.video!r} occurs twice, first in {first[row.video]}. Drop one of them.")
+            raise UserError(f"{row.where}: {row.video!r} occurs twice, first in {first[row.video]}. Drop one of them.")
         first[row.video] = row.where
 
 
@@ -166,7 +166,7 @@ def _classes(config: DatasetConfig, rows: list[Row]) -> list[str]:
         return sorted({label for row in rows for label in row.labels})
     path = Path(config.classes)
     if not path.is_file():
-        raise BadInput(f"{path} does not exist. Set dataset.classes in conf/dataset/ (or null), then `make params`.")
+        raise UserError(f"{path} does not exist. Set dataset.classes in conf/dataset/ (or null), then `make params`.")
     classes = _text(path).splitlines()
     for number, name in enumerate(classes, start=1):
         check_class(name, f"{path}, line {number}")
@@ -174,5 +174,5 @@ def _classes(config: DatasetConfig, rows: list[Row]) -> list[str]:
     for row in rows:
         for label in row.labels:
             if label not in known:
-                raise BadInput(f"{row.where}: the label {label!r} is not in {path}. Mend the one or the other.")
+                raise UserError(f"{row.where}: the label {label!r} is not in {path}. Mend the one or the other.")
     return classes

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.predictions.table import RESERVED_NAMES, PredictionTable, remedy
 
 ALL = "all"
@@ -73,7 +73,7 @@ def check_members(tables: Mapping[str, PredictionTable]) -> None:
     """All members must speak of the same videos, classes and labels, in the same order.
 
     Raises:
-        BadInput: names the member, or the two that differ; what is wrong, and where first.
+        UserError: names the member, or the two that differ; what is wrong, and where first.
     """
     first, *others = tables
     for other in others:
@@ -81,13 +81,13 @@ def check_members(tables: Mapping[str, PredictionTable]) -> None:
             a, b = getattr(tables[first], what), getattr(tables[other], what)
             if a != b:
                 place = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-                raise BadInput(
+                raise UserError(
                     f"The members {first!r} and {other!r} differ in their {what}: {len(a)} against {len(b)}, first at "
                     f"position {place} ({_at(a, place)!r} against {_at(b, place)!r}). "
                     f"{_remedies(tables, first, other)}"
                 )
         if not np.array_equal(tables[first].broken, tables[other].broken):
-            raise BadInput(
+            raise UserError(
                 f"The members {first!r} and {other!r} differ in which videos are broken. "
                 f"{_remedies(tables, first, other)}"
             )
@@ -97,17 +97,17 @@ def check_scores(member: str, table: PredictionTable, scores: np.ndarray) -> Non
     """Refuse `scores` that are not one finite number for each video and class of the table.
 
     Raises:
-        BadInput: names the member, and the video and class of the first bad score.
+        UserError: names the member, and the video and class of the first bad score.
     """
     makes = remedy(member, table.meta)
     wanted = (len(table.videos), len(table.classes))
     if scores.shape != wanted:
-        raise BadInput(
+        raise UserError(
             f"The member {member!r} has scores of the shape {scores.shape} for {wanted} videos and classes. {makes}"
         )
     if not np.isfinite(scores).all():
         row, column = np.argwhere(~np.isfinite(scores))[0]
-        raise BadInput(
+        raise UserError(
             f"The member {member!r} scores {table.videos[row]!r}, class {table.classes[column]!r}, with "
             f"{scores[row, column]}, which is no number. {makes}"
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline import metrics
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.ensemble import averaging, parallel, weight_search
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.ensemble.weight_search import Evidence, Search
@@ -144,7 +144,7 @@ def compare(config: EnsembleConfig, probabilities: np.ndarray, targets: np.ndarr
     """Try the variants that the config asks for on val: probabilities (M, V, C), many-hot targets (V, C).
 
     Raises:
-        BadInput: there are fewer videos than folds.
+        UserError: there are fewer videos than folds.
     """
     fold = _folds(len(targets), config)
     asked = weight_search.RULES if config.weights == "best" else (config.weights,)
@@ -168,7 +168,7 @@ def compare(config: EnsembleConfig, probabilities: np.ndarray, targets: np.ndarr
 
 def _folds(videos: int, config: EnsembleConfig) -> np.ndarray:
     if videos < config.folds:
-        raise BadInput(f"{videos} val videos cannot be cut into {config.folds} folds. Lower ensemble.folds.")
+        raise UserError(f"{videos} val videos cannot be cut into {config.folds} folds. Lower ensemble.folds.")
     return np.random.default_rng(config.seed).permutation(videos) % config.folds
 
 

@@ -14,7 +14,7 @@ from pipeline import metrics
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips.views import PROTOCOLS
 from pipeline.core import files
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 from pipeline.ensemble import averaging, cross_validate, submission
 from pipeline.ensemble.bootstrap import intervals
@@ -40,13 +40,13 @@ class Split:
         """Read and compare; `manifest` holds the split.
 
         Raises:
-            BadInput: a member has no predictions, or not those of this manifest.
+            UserError: a member has no predictions, or not those of this manifest.
         """
         tables = {m: PredictionTable.read(predictions / m / f"{name}.parquet") for m in members}
         check_members(tables)
         first = tables[members[0]]
         if list(first.videos) != manifest.videos or first.classes != manifest.classes:
-            raise BadInput(
+            raise UserError(
                 f"{predictions}/{members[0]}/{name}.parquet holds {len(first.videos)} videos of {len(first.classes)} "
                 f"classes that are not those of the manifest ({len(manifest)} of {len(manifest.classes)}). `dvc repro`."
             )
@@ -96,7 +96,7 @@ def run_ensemble(
     """Fuse the members and write everything to the folder `out`.
 
     Raises:
-        BadInput: a member is missing or speaks of other videos, or a setting does not fit the data.
+        UserError: a member is missing or speaks of other videos, or a setting does not fit the data.
     """
     splits = {name: Split.read(name, config.members, predictions, manifest.split(name)) for name in ("val", "test")}
     probabilities = {name: split.probabilities(config.protocol) for name, split in splits.items()}

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 from pipeline.predictions.table import PredictionTable
 
@@ -43,18 +43,20 @@ def check(file: Path, videos: Sequence[str], classes: Sequence[str]) -> None:
     """Refuse a submission that the challenge could not score: every video once, in order, with its ranked classes.
 
     Raises:
-        BadInput: names the line and what is wrong with it.
+        UserError: names the line and what is wrong with it.
     """
     if not file.is_file():
-        raise BadInput(f"{file} does not exist. `dvc repro ensemble` makes it.")
+        raise UserError(f"{file} does not exist. `dvc repro ensemble` makes it.")
     (_, head), *rows = _lines(file) or [(1, [])]
     count, known = len(head) // 2, set(classes)
     if not 1 <= count <= len(known) or head != _header(count):
-        raise BadInput(f"{file}, line 1: the header must be video,class_1,score_1 and so on, at most one pair a class.")
+        raise UserError(
+            f"{file}, line 1: the header must be video,class_1,score_1 and so on, at most one pair a class."
+        )
     for (line, row), video in zip(rows, videos, strict=False):
         _check_row(row, video, known, count, where=f"{file}, line {line}")
     if len(rows) != len(videos):
-        raise BadInput(f"{file} answers {len(rows)} videos, and the test split has {len(videos)}.")
+        raise UserError(f"{file} answers {len(rows)} videos, and the test split has {len(videos)}.")
 
 
 def _lines(file: Path) -> list[tuple[int, list[str]]]:
@@ -62,29 +64,29 @@ def _lines(file: Path) -> list[tuple[int, list[str]]]:
     try:
         reader = csv.reader(io.StringIO(file.read_text(encoding="utf-8"), newline=""), strict=True)
     except UnicodeDecodeError as error:
-        raise BadInput(f"{file} is not UTF-8: {error}.") from error
+        raise UserError(f"{file} is not UTF-8: {error}.") from error
     try:
         return [(reader.line_num, row) for row in reader]
     except csv.Error as error:
-        raise BadInput(f"{file}, line {reader.line_num}: {error}.") from error
+        raise UserError(f"{file}, line {reader.line_num}: {error}.") from error
 
 
 def _check_row(row: Sequence[str], video: str, classes: set[str], count: int, where: str) -> None:
     if not row or row[0] != video:
-        raise BadInput(
+        raise UserError(
             f"{where}: the video is {_quoted(row[0] if row else '')}; in manifest order it must be {video!r}."
         )
     names = row[1::2]
     if len(row) != 1 + 2 * count or len(set(names)) != count:
-        raise BadInput(f"{where}: {video} must have {count} different classes, each followed by its score.")
+        raise UserError(f"{where}: {video} must have {count} different classes, each followed by its score.")
     for name in names:
         if name not in classes:
-            raise BadInput(f"{where}: {video} has the class {_quoted(name)}, which the class list does not know.")
+            raise UserError(f"{where}: {video} has the class {_quoted(name)}, which the class list does not know.")
     for cell in row[2::2]:
         if not _DECIMAL.fullmatch(cell) or float(cell) > 1:
-            raise BadInput(f"{where}: {video} has the score {_quoted(cell)}, which is no decimal number in 0..1.")
+            raise UserError(f"{where}: {video} has the score {_quoted(cell)}, which is no decimal number in 0..1.")
     if any(float(a) < float(b) for a, b in pairwise(row[2::2])):
-        raise BadInput(f"{where}: the scores of {video} must descend: {', '.join(row[2::2])}.")
+        raise UserError(f"{where}: the scores of {video} must descend: {', '.join(row[2::2])}.")
 
 
 def _quoted(cell: str) -> str:
@@ -106,6 +108,6 @@ if __name__ == "__main__":
     try:
         test = Manifest.read(args.manifest, args.classes).split("test")
         check(args.submission, test.videos, test.classes)
-    except BadInput as error:
+    except UserError as error:
         sys.exit(f"error: {error}")
     print(f"{args.submission}: {len(test)} videos, in order, each with its ranked classes")

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from pipeline.core import files, tsv
 from pipeline.core.broken import BrokenVideo, write_broken
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
 from pipeline.core.manifest import MISSING, SPLITS, Manifest
 from pipeline.extraction.ffmpeg import FORMAT, ExtractConfig, NoFrames, extract_frames
@@ -46,16 +46,18 @@ class Shard:
     """Fingerprint of all that the tar is made from."""
 
 
-def extract_corpus(manifest: Manifest, root: Path, out: Path, broken: Path, config: ExtractConfig, on: Machine) -> None:
+def extract_corpus(
+    manifest: Manifest, root: Path, out: Path, broken: Path, config: ExtractConfig, machine: Machine
+) -> None:
     """Extract every video of `manifest` under `root` into shards in `out`, and write the ledger `broken`.
 
     Raises:
-        BadInput: FFmpeg is missing, the corpus' root is missing, or a split has no video that gave frames.
+        UserError: FFmpeg is missing, the corpus' root is missing, or a split has no video that gave frames.
     """
     if not root.is_dir():
-        raise BadInput(f"The corpus' root {root} is no folder. Set dataset.root in conf/dataset/, `make params`.")
-    binary = on.ffmpeg_path()
-    store = scratch_folder(on, "extract")
+        raise UserError(f"The corpus' root {root} is no folder. Set dataset.root in conf/dataset/, `make params`.")
+    binary = machine.ffmpeg_path()
+    store = scratch_folder(machine, "extract")
     shards = plan(manifest, config, ffmpeg_version(binary))
     keep = [f"{shard.key}{suffix}" for shard in shards for suffix in (".tar", ".json")]
     files.prune(store, keep)  # before the work: half-extracted folders of a killed run are gone too
@@ -65,7 +67,7 @@ def extract_corpus(manifest: Manifest, root: Path, out: Path, broken: Path, conf
     log.info("%d of %d shards are to be made (%d videos)", len(missing), len(shards), videos)
     with tqdm(total=videos, desc="extract", unit="video", smoothing=0.1) as bar:
         for shard in missing:
-            _make(shard, store, root, config, binary, on.processes, bar.update)
+            _make(shard, store, root, config, binary, machine.processes, bar.update)
     _publish(manifest, shards, store, out, broken)
 
 
@@ -182,7 +184,7 @@ def _report(manifest: Manifest, good: list[dict[str, Any]], bad: dict[str, tuple
     left = manifest.without(bad)
     for split in SPLITS:
         if not len(left.split(split)):
-            raise BadInput(
+            raise UserError(
                 f"No video of the split {split!r} gave a frame ({len(manifest.split(split))} are broken, see above). "
                 "Mend or replace the files, then `dvc repro`."
             )

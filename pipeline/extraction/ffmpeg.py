@@ -12,7 +12,7 @@ from pathlib import Path
 
 import ffmpeg
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.tsv import one_line
 
 FORMAT = 1
@@ -74,7 +74,7 @@ def extract_frames(video: Path, folder: Path, config: ExtractConfig, binary: str
 
     Raises:
         NoFrames: the file is missing, empty or no video, or decoding gave no frame, crashed or took too long.
-        BadInput: the frames cannot be written; the disk is full, say.
+        UserError: the frames cannot be written; the disk is full, say.
     """
     if not video.is_file():
         raise NoFrames("missing", f"no such file: {video.name}")
@@ -94,7 +94,7 @@ def extract_frames(video: Path, folder: Path, config: ExtractConfig, binary: str
     said = done.stderr.decode("utf-8", "replace").replace(str(video.resolve()), video.name)
     unwritten = _WRITING.search(said)
     if unwritten:  # no fault of the video
-        raise BadInput(
+        raise UserError(
             f"FFmpeg cannot write into {folder.resolve()} ({unwritten[1] or 'error'}). Free some space, or set "
             "machine.scratch in conf/config.yaml and `make params`; then `dvc repro` goes on where it was."
         )

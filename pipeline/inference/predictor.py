@@ -12,7 +12,7 @@ from pipeline.clips import views
 from pipeline.clips.dataset import ClipConfig, Cut, Look, by_size
 from pipeline.clips.views import ViewConfig
 from pipeline.core import files, params, registry
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.layers.normalize import normalize
 from pipeline.runtime.checkpoint import FILE, Checkpoint
@@ -26,25 +26,29 @@ class Predictor:
     """A trained model, ready to score the views of videos.
 
     Raises:
-        BadInput: the checkpoint is missing or damaged, or its weights do not fit its architecture.
+        UserError: the checkpoint is missing or damaged, or its weights do not fit its architecture.
     """
 
-    def __init__(self, folder: Path, config: ViewConfig, fabric: Fabric, on: Machine) -> None:
-        self.fabric, self.most, self.name = fabric, on.views_per_pass, folder.name
+    def __init__(self, folder: Path, config: ViewConfig, fabric: Fabric, machine: Machine) -> None:
+        self.fabric, self.most, self.name = fabric, machine.views_per_pass, folder.name
         self.checkpoint = Checkpoint.read(folder)
         recipe = self.checkpoint.recipe
         self.clip = params.build(ClipConfig, recipe["clip"], f"{folder}: clip")
         self.grid = views.grid(self.clip.centre, config)
         self.network = _rebuild(self.checkpoint, folder).to(fabric.device).eval()
         gpu = fabric.device.type == "cuda"
-        device = {"device": fabric.device.type, "precision": on.precision, **({"tf32": on.tf32} if gpu else {})}
+        device = {
+            "device": fabric.device.type,
+            "precision": machine.precision,
+            **({"tf32": machine.tf32} if gpu else {}),
+        }
         self.meta = {
             "model": self.name,
             "arch": recipe["arch"],
             "checkpoint": files.file_hash(folder / FILE),
             "machine": device,
         }
-        self.exact = [on.threads, on.views_per_pass]  # they, too, decide on the last bits
+        self.exact = [machine.threads, machine.views_per_pass]  # they, too, decide on the last bits
 
     @property
     def look(self) -> Look:
@@ -54,13 +58,13 @@ class Predictor:
     def check(self, classes: tuple[str, ...]) -> None:
         """Refuse a corpus of other classes."""
         if classes != self.checkpoint.classes:
-            raise BadInput(f"Model {self.name} was trained on other classes. `dvc repro` trains it anew.")
+            raise UserError(f"Model {self.name} was trained on other classes. `dvc repro` trains it anew.")
 
     def score(self, frames: Mapping[int, torch.Tensor], cuts: Sequence[Cut]) -> np.ndarray:
         """The logits of every view of a video, float16 (K, C); equal cuts are computed once.
 
         Raises:
-            BadInput: a pass does not fit into the device's memory.
+            UserError: a pass does not fit into the device's memory.
         """
         distinct = list(dict.fromkeys(cuts))
         logits = np.empty((len(distinct), len(self.checkpoint.classes)), np.float16)
@@ -77,7 +81,7 @@ class Predictor:
             clips = torch.stack([cut.of(frames) for cut in cuts])
             return self.network(normalize(clips, self.checkpoint.input)).float().cpu().numpy()
         except torch.OutOfMemoryError as error:
-            raise BadInput(
+            raise UserError(
                 f"Model {self.name}: a pass of {len(cuts)} views does not fit into the memory of the device. Set a "
                 f"smaller machine.views_per_pass in conf/config.yaml (then `make params`). {error}"
             ) from error
@@ -90,7 +94,7 @@ def _rebuild(checkpoint: Checkpoint, folder: Path) -> nn.Module:
     try:
         model.load_state_dict(checkpoint.weights)
     except RuntimeError as error:
-        raise BadInput(
+        raise UserError(
             f"{folder / FILE} does not fit pipeline/models/{checkpoint.recipe['arch']}.py ({error}). "
             f"`dvc repro --force train@{folder.name}` trains it anew."
         ) from error

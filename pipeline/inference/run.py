@@ -27,7 +27,7 @@ from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.loader import loader
 from pipeline.clips.views import ViewConfig, ViewGrid
 from pipeline.core import files
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.inference import score_cache
@@ -68,7 +68,7 @@ class Job:
 
 def run_inference(
     name: str, tests: Mapping[str, ViewConfig], corpus: Manifest, store: FrameStore, statistics: ClassStatistics,
-    weights: Path, out: Path, on: Machine,
+    weights: Path, out: Path, machine: Machine,
 ) -> ViewGrid:  # fmt: skip
     """Score the val and test videos of a model and write its prediction files to the folder `out`.
 
@@ -78,28 +78,28 @@ def run_inference(
         weights: folder of the model's checkpoint; the others' lie beside it, and so do their predictions beside `out`.
 
     Raises:
-        BadInput: the model does not fit the corpus or its checkpoint, or gives scores that are not finite; or the
+        UserError: the model does not fit the corpus or its checkpoint, or gives scores that are not finite; or the
             processes do not share one scratch folder.
         Stopped: SIGTERM or SIGINT came; all scores so far are kept, and the same call goes on from there.
     """
-    fabric = distributed.launch(on)
+    fabric = distributed.launch(machine)
     manifest = _predicted(corpus)
     videos = [video for video in manifest.videos if video in store]
     data = [store.content_key(), videos]
 
     def job(weights: Path, config: ViewConfig) -> Job:
-        predictor = Predictor(weights, config, fabric, on)
+        predictor = Predictor(weights, config, fabric, machine)
         predictor.check(statistics.classes)
         predictor.check(corpus.classes)
         folder = files.folder_of(
-            Path(on.scratch) / "infer", predictor.name, predictor.meta, predictor.exact, predictor.grid.describe(),
+            Path(machine.scratch) / "infer", predictor.name, predictor.meta, predictor.exact, predictor.grid.describe(),
             data, fingerprint.code(*CODE, f"models/{predictor.meta['arch']}.py"), fingerprint.versions(),
         )  # fmt: skip
         return Job(predictor, Blocks(folder, len(videos), (len(predictor.grid), len(corpus.classes))))
 
     own = job(weights, tests[name])
     if not _agree(own.blocks.folder.name, fabric):
-        raise BadInput(f"The processes see different code, frames or weights of {name}. Give all nodes the same.")
+        raise UserError(f"The processes see different code, frames or weights of {name}. Give all nodes the same.")
     _name_leftovers(own)
     with ExitStack() as held:
         _hold(own, held, fabric, wait=True)
@@ -112,7 +112,7 @@ def run_inference(
                 jobs.append(companion)
             elif fabric.is_global_zero:
                 companion.blocks.forget()
-        score(jobs, videos, store, fabric, on)
+        score(jobs, videos, store, fabric, machine)
         if fabric.is_global_zero:
             write(own, corpus, store, statistics, out)
         fabric.barrier()
@@ -120,7 +120,7 @@ def run_inference(
     return own.predictor.grid
 
 
-def score(jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric: Fabric, on: Machine) -> None:
+def score(jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric: Fabric, machine: Machine) -> None:
     """Fill the blocks of every job with what they still lack, in one pass over the videos.
 
     Raises:
@@ -131,7 +131,7 @@ def score(jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric:
         raise _unshared(jobs[0])
     mine = [item for block in distributed.share(list(todo), fabric) for item in todo[block]]
     looks = [(videos[video], [jobs[j].predictor.look for j in who]) for video, who in mine]
-    workers = max(1, on.processes // distributed.local_processes(fabric))
+    workers = max(1, machine.processes // distributed.local_processes(fabric))
     seen = loader(SeenVideos(looks, store), workers, fabric.device.type == "cuda", batch_size=None)
     watch, done, rows = Stopwatch(), 0, _Rows(jobs)
     total = sum(map(len, todo.values()))
@@ -248,7 +248,9 @@ def _finite(job: Job) -> Iterator[np.ndarray]:
     for scores in job.blocks.scores():
         if not np.isfinite(scores).all():
             job.blocks.forget()
-            raise BadInput(f"Model {job.predictor.name} gives scores that are not finite. Train it anew at a lower lr.")
+            raise UserError(
+                f"Model {job.predictor.name} gives scores that are not finite. Train it anew at a lower lr."
+            )
         yield scores
 
 
@@ -257,7 +259,7 @@ def _companion(job: Callable[[Path, ViewConfig], Job], weights: Path, config: Vi
     made = None
     try:
         made = job(weights, config)
-    except (BadInput, torch.OutOfMemoryError) as error:  # its own stage will say so again, and fail
+    except (UserError, torch.OutOfMemoryError) as error:  # its own stage will say so again, and fail
         log.info("without %s: %s", weights.name, error)
     return made if _agree(made and made.blocks.folder.name, fabric) else None
 
@@ -272,7 +274,7 @@ def _has(out: Path, predictor: Predictor, manifest: Manifest) -> bool:
     wanted = {"checkpoint": predictor.meta["checkpoint"], "protocol": FINAL, **predictor.grid.describe()}
     try:
         tables = [PredictionTable.read(out / f"{split}.parquet") for split in SPLITS]
-    except BadInput:  # there are none yet
+    except UserError:  # there are none yet
         return False
     same = [video for table in tables for video in table.videos] == manifest.videos
     return same and all(wanted.items() <= table.meta.items() for table in tables)
@@ -311,8 +313,8 @@ def _agree(value: Any, fabric: Fabric) -> bool:
     return others == 0
 
 
-def _unshared(job: Job) -> BadInput:
-    return BadInput(
+def _unshared(job: Job) -> UserError:
+    return UserError(
         f"The processes do not see the same files under {job.blocks.folder}: machine.scratch must name a folder that "
         "all nodes share."
     )

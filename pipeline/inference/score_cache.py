@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from pipeline.core import files
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -61,12 +61,12 @@ class Blocks:
         """The scores (K, C) of every video, one after the other; one block is in memory at a time.
 
         Raises:
-            BadInput: a block is not finished.
+            UserError: a block is not finished.
         """
         for number in range(len(self)):
             span, rows = self.span(number), self.rows(number)
             if len(rows) != len(span):
-                raise BadInput(
+                raise UserError(
                     f"{self._path(number)} holds the scores of {len(rows)} videos, not of {len(span)}, though all were "
                     "scored: it was deleted or damaged, or machine.scratch names no folder that all nodes share. "
                     "Mend that and start again; what is missing is scored."
@@ -79,7 +79,7 @@ class Blocks:
             with files.aside(self._path(number)) as partial, partial.open("wb") as file:
                 np.save(file, rows)
         except OSError as error:
-            raise BadInput(
+            raise UserError(
                 f"{self.folder} cannot be written ({error.strerror}). What was finished before is kept: make room, or "
                 "name another machine.scratch after moving the folder there, and start again."
             ) from error

@@ -20,7 +20,7 @@ from pipeline.class_stats import ClassStatistics
 from pipeline.clips.views import PROTOCOLS
 from pipeline.core import files
 from pipeline.core.broken import read_broken
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import RESERVED, Manifest
 from pipeline.predictions import result_pickle
 from pipeline.predictions.table import FINAL, RESERVED_NAMES, SPLITS, ViewScores, check_rows, repeated, write_split
@@ -80,11 +80,11 @@ def add_arguments(command: argparse.ArgumentParser, data: Path) -> None:
 def run(args: argparse.Namespace) -> str:
     """Do what the command line asks for; what to say in the end."""
     if not args.name or Path(args.name).name != args.name or args.name.startswith("."):
-        raise BadInput(f"--as {args.name!r}: a member's name is that of one folder, and does not begin with a dot.")
+        raise UserError(f"--as {args.name!r}: a member's name is that of one folder, and does not begin with a dot.")
     if args.name in RESERVED_NAMES:
-        raise BadInput(f"--as {args.name!r}: metrics.json has other figures under that name. Take another.")
+        raise UserError(f"--as {args.name!r}: metrics.json has other figures under that name. Take another.")
     if args.views < 1:
-        raise BadInput(f"--views {args.views}: give the number of views that were summed, at least 1.")
+        raise UserError(f"--views {args.views}: give the number of views that were summed, at least 1.")
     corpus = Manifest.read(args.data / "manifest.tsv", args.data / "classes.txt")
     statistics = ClassStatistics.read(args.data / "stats")
     broken = {row.video for row in read_broken(args.data / "broken.tsv")}
@@ -108,11 +108,11 @@ def read_scores(
     The rows of `broken` videos are left out, whatever they hold.
 
     Raises:
-        BadInput: one is missing or damaged, or of no kind that is known; or there are other than one list a pickle.
+        UserError: one is missing or damaged, or of no kind that is known; or there are other than one list a pickle.
     """
     pickled = [file for file in files if file.suffix in PICKLES]
     if len(ids) != len(pickled) or (names is None) != (not pickled):
-        raise BadInput(
+        raise UserError(
             f"There are {len(pickled)} pickles, {len(ids)} --ids and {0 if names is None else 1} --names. Pickles hold "
             "scores without names. Give --ids (a text file with one video id a line, in the order of the list that was "
             "tested) once for each, in their order, and --names (one class a line, in the order of the scores) once."
@@ -132,7 +132,7 @@ def checked(read: Sequence[Scores], kind: str, views: int, corpus: Manifest, bro
     `kind` is one of KINDS, and the scores are sums over so many `views`.
 
     Raises:
-        BadInput: other classes or another order, an unknown id, a video twice or missing, a score that is not finite.
+        UserError: other classes or another order, an unknown id, a video twice or missing, a score that is not finite.
     """
     expected = {video for split in SPLITS for video in corpus.split(split).videos}
     found: dict[str, np.ndarray] = {}
@@ -143,14 +143,16 @@ def checked(read: Sequence[Scores], kind: str, views: int, corpus: Manifest, bro
         for row, video in enumerate(scores.videos):
             if video not in expected:
                 known = "is a train video" if video in set(corpus.videos) else "is not in the manifest"
-                raise BadInput(f"{scores.place(row)}: the video {video!r} {known}. Ids are those of data/manifest.tsv.")
+                raise UserError(
+                    f"{scores.place(row)}: the video {video!r} {known}. Ids are those of data/manifest.tsv."
+                )
             if video in found:
-                raise BadInput(f"{scores.place(row)}: the video {video!r} stood in {where[video]} already.")
+                raise UserError(f"{scores.place(row)}: the video {video!r} stood in {where[video]} already.")
             found[video] = as_logits(scores.values[row] / views, kind, scores.place(row))
             where[video] = scores.place(row)
     missing = [video for video in corpus.videos if video in expected and video not in found and video not in broken]
     if missing:
-        raise BadInput(
+        raise UserError(
             f"{', '.join(str(scores.path) for scores in read)}: {len(missing)} of {len(expected)} videos are missing: "
             f"{_some(missing)}. Give several files where val and test lie apart."
         )
@@ -176,16 +178,16 @@ def as_logits(values: np.ndarray, kind: str, where: str) -> np.ndarray:
     """Scores (C,) as logits.
 
     Raises:
-        BadInput: probabilities lie outside 0..1 by more than ROUNDING, or a logit is too large to be stored; `where`
+        UserError: probabilities lie outside 0..1 by more than ROUNDING, or a logit is too large to be stored; `where`
             names the row.
     """
     low, high = values.min(), values.max()
     if kind == "logits":
         if max(-low, high) > np.finfo(np.float16).max:
-            raise BadInput(f"{where}: logits from {low:g} to {high:g}, and 65504 is the largest that is stored.")
+            raise UserError(f"{where}: logits from {low:g} to {high:g}, and 65504 is the largest that is stored.")
         return values
     if low < -ROUNDING or high > 1 + ROUNDING:
-        raise BadInput(
+        raise UserError(
             f"{where}: probabilities from {low:.9g} to {high:.9g}, not in 0..1. For sums over the views of a video (as "
             "PySlowFast stores them, of 30 by default), add --views and their number; for logits, --values logits."
         )
@@ -199,10 +201,10 @@ def _check_free(out: Path) -> None:
         return
     try:
         views = ViewScores.read(out, "val").grid["views"]
-    except BadInput:
+    except UserError:
         views = None
     if views != GRID["views"]:
-        raise BadInput(
+        raise UserError(
             f"{out} holds the predictions of a model of this project, or what import-scores did not write. "
             "Take another name, or delete it."
         )
@@ -210,7 +212,7 @@ def _check_free(out: Path) -> None:
 
 def _from_table(path: Path, id_column: str, broken: Collection[str]) -> Scores:
     if not path.is_file():
-        raise BadInput(f"{path} does not exist.")
+        raise UserError(f"{path} does not exist.")
     try:
         if path.suffix == ".parquet":
             table = pd.read_parquet(path)
@@ -218,18 +220,18 @@ def _from_table(path: Path, id_column: str, broken: Collection[str]) -> Scores:
         elif path.suffix == ".csv":
             table = _read_csv(path, id_column)
         else:
-            raise BadInput(f"{path}: {path.suffix or 'a file without suffix'} is neither .csv, .parquet nor .pkl.")
+            raise UserError(f"{path}: {path.suffix or 'a file without suffix'} is neither .csv, .parquet nor .pkl.")
     except _UNREADABLE as error:
-        raise BadInput(f"{path} cannot be read ({error}).") from error
+        raise UserError(f"{path} cannot be read ({error}).") from error
     if id_column not in table.columns:
-        raise BadInput(
+        raise UserError(
             f"{path} has no column {id_column!r}; name that of the ids with --id. It has {_some(table.columns)}."
         )
     classes = [str(name) for name in table.columns if name not in {id_column, *RESERVED}]
     table = table[~table[id_column].isin(broken)]
     nameless = table.index[table[id_column].isna() | (table[id_column].astype(str) == "")]
     if len(nameless):
-        raise BadInput(f"{path}, line {nameless[0]}: the row has no id in the column {id_column!r}.")
+        raise UserError(f"{path}, line {nameless[0]}: the row has no id in the column {id_column!r}.")
     videos = table[id_column].astype(str).tolist()
     return Scores(path, videos, classes, _numbers(path, table[classes]), table.index.tolist())
 
@@ -239,7 +241,7 @@ def _read_csv(path: Path, id_column: str) -> pd.DataFrame:
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = next(csv.reader(file), [])
     if (twice := repeated(header)) is not None:  # pandas would rename it
-        raise BadInput(f"{path}, line 1: the column {header[twice]!r} stands there twice.")
+        raise UserError(f"{path}, line 1: the column {header[twice]!r} stands there twice.")
     empty = {name: [""] for name in header if name != id_column}
     table = pd.read_csv(
         path, dtype={id_column: str}, na_values=empty, keep_default_na=False, encoding="utf-8-sig",
@@ -259,7 +261,7 @@ def _numbers(path: Path, table: pd.DataFrame) -> np.ndarray:
                 try:
                     float(value)
                 except (ValueError, TypeError):
-                    raise BadInput(f"{path}, line {line}: {value!r} is no score of {name!r}.") from None
+                    raise UserError(f"{path}, line {line}: {value!r} is no score of {name!r}.") from None
         raise
 
 
@@ -269,13 +271,13 @@ def _check_classes(scores: Scores, classes: tuple[str, ...]) -> None:
         return
     if sorted(given) == sorted(classes):
         place = next(i for i, (a, b) in enumerate(zip(given, classes, strict=True)) if a != b)
-        raise BadInput(
+        raise UserError(
             f"{scores.path}: its classes stand in another order than those of the corpus, first at position "
             f"{place + 1} ({given[place]!r} instead of {classes[place]!r}). Reorder them as in data/classes.txt."
         )
     lacking, spare = [c for c in classes if c not in given], [c for c in given if c not in classes]
     twice = repeated(given)
-    raise BadInput(
+    raise UserError(
         f"{scores.path}: its {len(given)} classes are not the {len(classes)} of the corpus: missing {_some(lacking)}; "
         f"unknown {_some(spare)}; twice {'none' if twice is None else given[twice]}."
     )
@@ -285,7 +287,7 @@ def _from_pickle(path: Path, ids: Path, names: Path, broken: Collection[str]) ->
     values = result_pickle.read(path)
     videos, classes = _lines(ids), _lines(names)
     if values.shape != (len(videos), len(classes)):
-        raise BadInput(
+        raise UserError(
             f"{path} holds scores of {values.shape[0]} videos and {values.shape[1]} classes, {ids} names {len(videos)} "
             f"videos and {names} {len(classes)} classes."
         )
@@ -297,7 +299,7 @@ def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
     except (UnicodeDecodeError, OSError) as error:
-        raise BadInput(f"{path} cannot be read ({error}). It is to be a text file in UTF-8, a name a line.") from error
+        raise UserError(f"{path} cannot be read ({error}). It is to be a text file in UTF-8, a name a line.") from error
 
 
 _UNREADABLE = (

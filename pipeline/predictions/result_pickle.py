@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.pretrained import safe_pickle
 
 
@@ -21,7 +21,7 @@ def read(path: Path) -> np.ndarray:
     """The scores as they stand there, float64 (V, C). Nothing in the file is run.
 
     Raises:
-        BadInput: the file is missing or damaged, asks for more than arrays and tensors, or has another layout.
+        UserError: the file is missing or damaged, asks for more than arrays and tensors, or has another layout.
     """
     content = rows = safe_pickle.load_arrays(path, TENSORS)
     if _is_pyslowfast(content):
@@ -31,11 +31,11 @@ def read(path: Path) -> np.ndarray:
     try:
         values = np.asarray(rows)
     except (ValueError, TypeError) as error:
-        raise BadInput(f"{path} holds no list of score vectors of one length ({error}).") from error
+        raise UserError(f"{path} holds no list of score vectors of one length ({error}).") from error
     if values.dtype.kind not in "biuf":
-        raise BadInput(f"{path} holds {values.dtype} and no real numbers.")
+        raise UserError(f"{path} holds {values.dtype} and no real numbers.")
     if values.ndim != 2:
-        raise BadInput(f"{path} holds an array of shape {values.shape}, not (videos, classes).")
+        raise UserError(f"{path} holds an array of shape {values.shape}, not (videos, classes).")
     return values.astype(np.float64)
 
 
@@ -53,7 +53,7 @@ def _of_sample(path: Path, number: int, sample: Mapping[str, Any]) -> Any:
     if isinstance(scores, dict):  # mmaction2 1.0: {"item": scores}
         scores = scores.get("item")
     if scores is None:
-        raise BadInput(f"{path}: sample {number} has no pred_score, only {', '.join(map(str, sample)) or 'nothing'}.")
+        raise UserError(f"{path}: sample {number} has no pred_score, only {', '.join(map(str, sample)) or 'nothing'}.")
     return scores
 
 

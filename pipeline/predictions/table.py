@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from pipeline.clips.views import PROTOCOLS
 from pipeline.core import files
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import LABEL_SEPARATOR, RESERVED, Manifest
 
 SPLITS = ("val", "test")
@@ -86,16 +86,16 @@ class PredictionTable:
         """Read what `write` wrote.
 
         Raises:
-            BadInput: the file is missing or no Parquet file, or its columns or metadata are not those of `write`; a
+            UserError: the file is missing or no Parquet file, or its columns or metadata are not those of `write`; a
                 video or class stands there twice, a status or label is unknown, or a score is not in 0..1 (names the
                 row, counted from 1).
         """
         if not path.is_file():
-            raise BadInput(f"{path} does not exist. {_MAKES}")
+            raise UserError(f"{path} does not exist. {_MAKES}")
         try:
             table = pq.ParquetFile(path).read()  # `read_table` cannot say which column stands there twice
         except (pa.ArrowInvalid, OSError) as error:
-            raise BadInput(f"{path} is no readable Parquet file ({error}). {_MAKES}") from error
+            raise UserError(f"{path} is no readable Parquet file ({error}). {_MAKES}") from error
         _check_columns(table.schema, path)
         classes = tuple(table.column_names[3:])
         video, status, labels = (column.to_pylist() for column in table.columns[:3])
@@ -122,7 +122,7 @@ class ViewScores:
     def probabilities(self, protocol: str) -> np.ndarray:
         """The mean over the protocol's views of the sigmoid: float32 (V, C)."""
         if protocol not in self.grid["protocols"]:
-            raise BadInput(f"There is no protocol {protocol!r}, only {', '.join(self.grid['protocols'])}.")
+            raise UserError(f"There is no protocol {protocol!r}, only {', '.join(self.grid['protocols'])}.")
         return self.mean_of(self.grid["protocols"][protocol])
 
     def mean_of(self, views: Sequence[int]) -> np.ndarray:
@@ -158,22 +158,22 @@ class ViewScores:
         """Read what `write` wrote; the logits stay on disk until they are looked at.
 
         Raises:
-            BadInput: a file is missing or damaged, or they do not fit one another.
+            UserError: a file is missing or damaged, or they do not fit one another.
         """
         array, axes = folder / f"{split}.views.npy", folder / f"{split}.views.json"
         makes = _makes_views(folder, split)
         for path in (array, axes):
             if not path.is_file():
-                raise BadInput(f"{path} does not exist. {makes}")
+                raise UserError(f"{path} does not exist. {makes}")
         try:
             logits = np.load(array, mmap_mode="r")
         except (ValueError, EOFError, OSError) as error:
-            raise BadInput(f"{array} cannot be read ({error}). {makes}") from error
+            raise UserError(f"{array} cannot be read ({error}). {makes}") from error
         if not isinstance(logits, np.ndarray) or logits.dtype.kind != "f" or logits.ndim != 3:
-            raise BadInput(f"{array} holds no numbers of the shape (videos, views, classes). {makes}")
+            raise UserError(f"{array} holds no numbers of the shape (videos, views, classes). {makes}")
         shape, grid = _axes(axes, makes)
         if list(logits.shape) != shape:
-            raise BadInput(f"{array} has the shape {logits.shape}, and {axes.name} says {shape}. {makes}")
+            raise UserError(f"{array} has the shape {logits.shape}, and {axes.name} says {shape}. {makes}")
         return cls(logits, grid)
 
 
@@ -208,11 +208,11 @@ def repeated(names: Sequence[str]) -> int | None:
 def check_rows(videos: Sequence[str], classes: Sequence[str], scores: np.ndarray, place: Callable[[int], str]) -> None:
     """Refuse a video that stands there twice and scores (V, C) that are not finite; `place` names a row."""
     if (twice := repeated(videos)) is not None:
-        raise BadInput(f"{place(twice)}: the video {videos[twice]!r} stands there a second time. Keep one.")
+        raise UserError(f"{place(twice)}: the video {videos[twice]!r} stands there a second time. Keep one.")
     finite = np.isfinite(scores)
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
-        raise BadInput(
+        raise UserError(
             f"{place(row)} (video {videos[row]!r}): the score of {classes[column]!r} is {scores[row, column]}. "
             "Scores must be finite numbers; make the file again."
         )
@@ -254,16 +254,16 @@ def write_split(
 def _check_columns(schema: pa.Schema, path: Path) -> None:
     """Refuse other columns than three of text and then numbers."""
     if tuple(schema.names[:3]) != RESERVED:
-        raise BadInput(f"{path} has the columns {schema.names[:3]} first, not {list(RESERVED)}.")
+        raise UserError(f"{path} has the columns {schema.names[:3]} first, not {list(RESERVED)}.")
     if (twice := repeated(schema.names)) is not None:
-        raise BadInput(f"{path} has two columns {schema.names[twice]!r} (number {twice + 1} repeats one).")
+        raise UserError(f"{path} has two columns {schema.names[twice]!r} (number {twice + 1} repeats one).")
     if len(schema) == 3:
-        raise BadInput(f"{path} has no column of a class. {_MAKES}")
+        raise UserError(f"{path} has no column of a class. {_MAKES}")
     for number, field in enumerate(schema):
         text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
         if not (text if number < 3 else pa.types.is_floating(field.type)):
             wanted = "text" if number < 3 else "floating-point numbers"
-            raise BadInput(f"{path}: the column {field.name!r} holds {field.type}, not {wanted}. {_MAKES}")
+            raise UserError(f"{path}: the column {field.name!r} holds {field.type}, not {wanted}. {_MAKES}")
 
 
 def _check_words(
@@ -273,10 +273,10 @@ def _check_words(
     known = {"", *classes}
     for row, (state, text) in enumerate(zip(status, labels, strict=True)):
         if state not in (OK, BROKEN):
-            raise BadInput(f"{place(row)}: the status is {state!r}, neither {OK!r} nor {BROKEN!r}.")
+            raise UserError(f"{place(row)}: the status is {state!r}, neither {OK!r} nor {BROKEN!r}.")
         strange = [text] if text is None else [name for name in text.split(LABEL_SEPARATOR) if name not in known]
         if strange:
-            raise BadInput(f"{place(row)}: no column of a class is called {strange[0]!r}, as a label is.")
+            raise UserError(f"{place(row)}: no column of a class is called {strange[0]!r}, as a label is.")
 
 
 def _check_range(
@@ -285,7 +285,7 @@ def _check_range(
     """Refuse what is no probability."""
     if scores.size and not 0 <= scores.min() <= scores.max() <= 1:
         row, column = np.argwhere((scores < 0) | (scores > 1))[0]
-        raise BadInput(
+        raise UserError(
             f"{place(row)} (video {videos[row]!r}): the score of {classes[column]!r} is {scores[row, column]}. "
             "Probabilities lie in 0..1; make the file again."
         )
@@ -295,9 +295,9 @@ def _meta(schema: pa.Schema, path: Path) -> dict[str, Any]:
     try:
         meta = json.loads((schema.metadata or {}).get(_META, b"{}"))
     except ValueError as error:
-        raise BadInput(f"{path}: the metadata `prediction` are no JSON ({error}). {_MAKES}") from error
+        raise UserError(f"{path}: the metadata `prediction` are no JSON ({error}). {_MAKES}") from error
     if not isinstance(meta, dict):
-        raise BadInput(f"{path}: the metadata `prediction` are no JSON object. {_MAKES}")
+        raise UserError(f"{path}: the metadata `prediction` are no JSON object. {_MAKES}")
     return meta
 
 
@@ -308,12 +308,12 @@ def _axes(path: Path, makes: str) -> tuple[list[int], dict[str, Any]]:
         shape, views = list(axes["shape"]), [dict(view) for view in axes["views"]]
         protocols = {name: [index(position) for position in chosen] for name, chosen in axes["protocols"].items()}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise BadInput(f"{path} cannot be read ({error!r}). {makes}") from error
+        raise UserError(f"{path} cannot be read ({error!r}). {makes}") from error
     if shape[1:2] != [len(views)] or not protocols:
-        raise BadInput(f"{path} has {len(views)} views and {len(protocols)} protocols of the shape {shape}. {makes}")
+        raise UserError(f"{path} has {len(views)} views and {len(protocols)} protocols of the shape {shape}. {makes}")
     for name, chosen in protocols.items():
         if not chosen or min(chosen) < 0 or max(chosen) >= len(views):
-            raise BadInput(f"{path}: the protocol {name!r} averages the views {chosen}, of {len(views)}. {makes}")
+            raise UserError(f"{path}: the protocol {name!r} averages the views {chosen}, of {len(views)}. {makes}")
     return shape, {"views": views, "protocols": protocols}
 
 
@@ -322,7 +322,7 @@ def _makes_views(folder: Path, split: str) -> str:
     table = folder / f"{split}.parquet"
     try:
         meta = _meta(pq.read_schema(table), table)
-    except (pa.ArrowInvalid, OSError, BadInput):
+    except (pa.ArrowInvalid, OSError, UserError):
         meta = {}
     if "weights" in meta:
         return "An ensemble has no views: look into its members."

@@ -16,7 +16,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from pipeline.core import registry
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
 from pipeline.pretrained import infer_config, weight_file
 from pipeline.pretrained.importers import Translation
@@ -94,7 +94,7 @@ class Candidate:
         """The weights of `path` (see `weights.read`), under this project's names.
 
         Raises:
-            BadInput: the file cannot be read, or none or several of the importers recognise it.
+            UserError: the file cannot be read, or none or several of the importers recognise it.
         """
         held = weight_file.read(path)
         name = _recognise(held, str(path)) if source == AUTO else source
@@ -117,7 +117,7 @@ def load_pretrained(model: nn.Module, path: str | Path, source: str = AUTO) -> R
         source: an importer of pipeline/importers; "auto" takes the one that recognises the file.
 
     Raises:
-        BadInput: the file cannot be read, none or several of the importers recognise it, or it does not fit the model.
+        UserError: the file cannot be read, none or several of the importers recognise it, or it does not fit the model.
     """
     match, report = plan(model, Candidate.read(path, source))
     model.load_state_dict(match.state, strict=False)  # `plan` has checked more than strict would
@@ -128,19 +128,19 @@ def plan(model: nn.Module, candidate: Candidate) -> tuple[Match, Report]:
     """What would be loaded into `model`, which may be on the meta device.
 
     Raises:
-        BadInput: the weights do not fit.
+        UserError: the weights do not fit.
     """
     target, translation = model.state_dict(), candidate.translation
     names = _names_in_image(model) if translation.image else {name: name for name in target}
     if translation.image and not any(name.startswith("backbone.") for name in names):
-        raise BadInput(
+        raise UserError(
             f"{candidate.where} is an image network ({candidate.source}), and SlowFast cannot start from one: its fast "
             f"path has no 2D counterpart. Start it from a checkpoint of SlowFast, or take the model slow."
         )
     match, problems = _match(target, translation, names)
     advice = _advice(model, target, translation)
     if problems or translation.needs.keys() & advice.keys():
-        raise BadInput(_misfit(candidate, infer_config.options(target), advice, problems))
+        raise UserError(_misfit(candidate, infer_config.options(target), advice, problems))
     report = Report(
         where=candidate.where,
         source=candidate.source,
@@ -165,8 +165,8 @@ def _recognise(held: Weights, where: str) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise BadInput(f"{where} could be of {' or '.join(found)}. Say which with --source.")
-    raise BadInput(
+        raise UserError(f"{where} could be of {' or '.join(found)}. Say which with --source.")
+    raise UserError(
         f"{where} is of no known source. Its entries are called {_listed(tuple(held.tensors), SHOWN)}. Known are "
         f"{', '.join(known)}; if it is of one of them all the same, say so with --source. If not, write an importer, "
         f"see pipeline/importers/__init__.py."
@@ -177,7 +177,7 @@ def _library(origin: Any, where: str) -> str:
     """The library that a file of `Weights.write` is from."""
     name = str(origin.get("name", "")).partition(":")[0] if isinstance(origin, dict) else ""
     if name not in LIBRARIES:
-        raise BadInput(
+        raise UserError(
             f"{where} says that it is from {origin!r}, which is none of {', '.join(LIBRARIES)}. Fetch it again."
         )
     return name

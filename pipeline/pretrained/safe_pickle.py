@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 KINDS = "biufcSU"
 """Booleans, numbers and text: arrays whose bytes mean no more than themselves."""
@@ -41,7 +41,7 @@ def load_arrays(path: Path, also: Mapping[str, Any] | None = None) -> Any:
     Text that Python 2 wrote, as in the files of Caffe2, is read as latin-1. Arrays may be read-only.
 
     Raises:
-        BadInput: the pickle asks for anything else (nothing of it has run), it is damaged, or it is none.
+        UserError: the pickle asks for anything else (nothing of it has run), it is damaged, or it is none.
     """
     try:
         with path.open("rb") as file:
@@ -49,16 +49,16 @@ def load_arrays(path: Path, also: Mapping[str, Any] | None = None) -> Any:
             reader.admitted = ADMITTED | dict(also or {})
             return plain(reader.load())
     except OSError as error:
-        raise BadInput(f"{path} cannot be read: {error.strerror}.") from error
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except Refused as error:
         raise refusal(path, str(error)) from error
     except DAMAGE as error:
-        raise BadInput(f"{path} is no pickle, or a damaged one ({error}). Fetch it again.") from error
+        raise UserError(f"{path} is no pickle, or a damaged one ({error}). Fetch it again.") from error
 
 
-def refusal(path: Path, name: str) -> BadInput:
+def refusal(path: Path, name: str) -> UserError:
     """The message about a file that asks for the global `name`."""
-    return BadInput(
+    return UserError(
         f"{path} holds more than data: it asks for `{name}`, which could run anything, so it was not loaded. {RESAVE}"
     )
 

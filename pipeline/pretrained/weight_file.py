@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pipeline.core import files
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.pretrained import safe_pickle
 
 CONTAINERS = ("state_dict", "model_state", "model", "blobs")
@@ -65,7 +65,7 @@ def read(where: str | Path) -> Weights:
             of torchvision (`torchvision:resnet50`, `torchvision:resnet50.IMAGENET1K_V1`).
 
     Raises:
-        BadInput: there is no such file, it is damaged, it holds no tensors or more than data; or a library does not
+        UserError: there is no such file, it is damaged, it holds no tensors or more than data; or a library does not
             know the name, or cannot fetch its weights.
     """
     library, _, name = str(where).partition(":")
@@ -73,11 +73,11 @@ def read(where: str | Path) -> Weights:
         return _fetch(library, name)
     path = Path(where)
     if not path.exists():
-        raise BadInput(
+        raise UserError(
             f"{path} does not exist. Weights that a library fetches are called timm:NAME or torchvision:NAME."
         )
     if not path.is_file():
-        raise BadInput(f"{path} is a folder. Name the file in it that holds the weights.")
+        raise UserError(f"{path} is a folder. Name the file in it that holds the weights.")
     content, metadata = _open(path)
     tensors, container = _tensors(content, path)
     parallel = all(key.startswith(PARALLEL) for key in tensors)
@@ -90,7 +90,7 @@ def _open(path: Path) -> tuple[Any, dict[str, Any]]:
     with path.open("rb") as file:
         head = file.read(16)
     if not head:
-        raise BadInput(f"{path} is empty. Fetch it again.")
+        raise UserError(f"{path} is empty. Fetch it again.")
     if head[8:9] == b"{":
         return _open_safetensors(path)
     if zipfile.is_zipfile(path) or head.startswith(LEGACY_TORCH):
@@ -98,9 +98,9 @@ def _open(path: Path) -> tuple[Any, dict[str, Any]]:
     if head[:1] == b"\x80" or path.suffix == ".pkl":
         return safe_pickle.load_arrays(path), {}
     if head.startswith(b"PK"):
-        raise BadInput(f"{path} is a file of torch.save that breaks off before its end. Fetch it again.")
+        raise UserError(f"{path} is a file of torch.save that breaks off before its end. Fetch it again.")
     seems = "text, a web page perhaps" if _is_text(path) else f"of no known kind (it begins with {head[:8]!r})"
-    raise BadInput(
+    raise UserError(
         f"{path} holds no weights: it is {seems}. Known are files of torch.save, .safetensors and Caffe2's .pkl; if it "
         f"was downloaded, fetch it again and compare the size."
     )
@@ -112,7 +112,7 @@ def _open_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             metadata = {key: _json(text) for key, text in (file.metadata() or {}).items()}
         return safetensors.torch.load_file(path), metadata
     except (SafetensorError, OSError) as error:
-        raise BadInput(f"{path} is a damaged safetensors file, or cut short ({error}). Fetch it again.") from error
+        raise UserError(f"{path} is a damaged safetensors file, or cut short ({error}). Fetch it again.") from error
 
 
 def _open_torch(path: Path) -> Any:
@@ -127,7 +127,7 @@ def _open_torch(path: Path) -> Any:
         if found := re.search(r"GLOBAL ([\w.]+)|unrecognized function (.+)|(numpy\.dtype\(.+?\))|(TorchScript)", said):
             name = next(filter(None, found.groups()))
             raise safe_pickle.refusal(path, name if found[1] is None or "." in name else f"builtins.{name}") from error
-        raise BadInput(
+        raise UserError(
             f"{path} is damaged or cut short, or written in a way that torch cannot read safely "
             f"({said.strip().partition(chr(10))[0]}). Fetch it again. {safe_pickle.RESAVE}"
         ) from error
@@ -142,7 +142,7 @@ def _tensors(content: Any, path: Path) -> tuple[dict[str, Tensor], str]:
                 if all(isinstance(key, str) and tensor is not None for key, tensor in tensors.items()):
                     return {key: tensor for key, tensor in tensors.items() if tensor is not None}, container
     holds = f"a dict with {', '.join(map(repr, list(content)[:6]))}" if isinstance(content, Mapping) else type(content)
-    raise BadInput(
+    raise UserError(
         f"{path} holds no tensors by name: it is {holds}. They are looked for under {', '.join(CONTAINERS)}, or as the "
         f"whole file; save a model's state_dict()."
     )
@@ -158,11 +158,11 @@ def _fetch(library: str, name: str) -> Weights:
     """The weights that `library` has under `name`; it downloads them unless it keeps them already."""
     load, known = LIBRARIES[library]
     if not known(name.partition(".")[0]):
-        raise BadInput(f"{library}:{name}: {library} has no model {name.partition('.')[0]!r}.")
+        raise UserError(f"{library}:{name}: {library} has no model {name.partition('.')[0]!r}.")
     try:
         tensors, metadata = load(name)
     except Exception as error:  # whatever the library, its hub client or its HTTP client raises
-        raise BadInput(
+        raise UserError(
             f"{library}:{name} could not be fetched ({_first_line(error)}). On a machine with a network, `python -m "
             f"pipeline.pretrained {library}:{name} --save FILE.safetensors` writes a file to take along."
         ) from error

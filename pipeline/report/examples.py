@@ -66,7 +66,7 @@ def strip(store: FrameStore, video: str, frames: int = FRAMES) -> tuple[str, ...
     """Evenly spaced frames of a video, small, as data URLs; none where the store has none.
 
     Raises:
-        BadInput: a JPEG of the store does not decode.
+        UserError: a JPEG of the store does not decode.
     """
     if video not in store:
         return ()

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from pipeline.class_stats import ClassStatistics
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 from pipeline.ensemble.results import VARIANTS
 from pipeline.predictions.table import PredictionTable, ViewScores
@@ -55,7 +55,7 @@ class Run:
         """Read what every page needs.
 
         Raises:
-            BadInput: a file is missing or not of this corpus.
+            UserError: a file is missing or not of this corpus.
         """
         manifest = Manifest.read(sources.manifest, sources.classes)
         fused = PredictionTable.read(sources.ensemble / "test.parquet")
@@ -66,7 +66,7 @@ class Run:
         metrics = json.loads(present(sources.metrics).read_text(encoding="utf-8"))
         variants = pd.read_csv(present(sources.ensemble / "variants.csv"), keep_default_na=False, na_values=[""])
         if tuple(variants.columns) != VARIANTS:
-            raise BadInput(f"{sources.ensemble / 'variants.csv'} is of another version. `dvc repro ensemble`.")
+            raise UserError(f"{sources.ensemble / 'variants.csv'} is of another version. `dvc repro ensemble`.")
         worth = pd.read_csv(present(sources.ensemble / "members.csv"), dtype={"member": str}, keep_default_na=False)
         worth["worth"] = pd.to_numeric(worth["worth"])
         return cls(sources, manifest, ClassStatistics.read(sources.stats), split, fused, metrics, variants, worth)
@@ -116,7 +116,7 @@ class Run:
         """A member's predictions of the split that is judged, under the protocol that is fused.
 
         Raises:
-            BadInput: a file is missing or not of this corpus.
+            UserError: a file is missing or not of this corpus.
         """
         folder, protocol = self.sources.predictions / member, self.fused.meta["protocol"]
         table = PredictionTable.read(folder / f"{self.split}.parquet")
@@ -125,7 +125,7 @@ class Run:
             return table
         scores = ViewScores.read(folder, self.split).probabilities(protocol)
         if scores.shape != table.probabilities.shape:
-            raise BadInput(
+            raise UserError(
                 f"{folder}/{self.split}.views.npy holds {scores.shape} videos and classes, {self.split}.parquet "
                 f"{table.probabilities.shape}. `dvc repro infer@{member}` makes both again."
             )
@@ -134,15 +134,15 @@ class Run:
 
 def _check(table: PredictionTable, manifest: Manifest, path: Path) -> None:
     if list(table.videos) != manifest.videos or table.classes != manifest.classes:
-        raise BadInput(f"{path} holds other videos or classes than the manifest. `dvc repro ensemble` makes it again.")
+        raise UserError(f"{path} holds other videos or classes than the manifest. `dvc repro ensemble` makes it again.")
 
 
 def present(path: Path) -> Path:
     """The path, if there is such a file.
 
     Raises:
-        BadInput: there is not.
+        UserError: there is not.
     """
     if not path.is_file():
-        raise BadInput(f"{path} does not exist. `dvc repro` makes it.")
+        raise UserError(f"{path} does not exist. `dvc repro` makes it.")
     return path

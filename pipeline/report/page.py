@@ -40,7 +40,7 @@ def write_page(sources: Sources, out: Path) -> None:
     """Write the page and its lists into the folder `out`.
 
     Raises:
-        BadInput: an out of an earlier stage is missing, damaged or not of this corpus.
+        UserError: an out of an earlier stage is missing, damaged or not of this corpus.
     """
     run = Run.read(sources)
     precision = per_class.precision(run.statistics, run.fused, run.table(run.best))

@@ -27,8 +27,8 @@ class Origin:
     @property
     def device(self) -> str:
         """What it was trained on, one after the other; empty where that is not known."""
-        on = [(machine["device"], machine["devices"]) for machine in self.recipe.get("machines", [])]
-        named = (kind if count == 1 else f"{count} \N{MULTIPLICATION SIGN} {kind}" for kind, count in on)
+        ran_on = [(machine["device"], machine["devices"]) for machine in self.recipe.get("machines", [])]
+        named = (kind if count == 1 else f"{count} \N{MULTIPLICATION SIGN} {kind}" for kind, count in ran_on)
         return ", ".join(dict.fromkeys(named))
 
     @property

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pipeline.core import files
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
 
 FILE = "model.safetensors"
@@ -45,17 +45,17 @@ class Checkpoint:
         """Read what `write` wrote.
 
         Raises:
-            BadInput: there is no such file, it is damaged, or another program wrote it.
+            UserError: there is no such file, it is damaged, or another program wrote it.
         """
         path = folder / FILE
         remedy = f"`dvc repro train@{folder.name}` makes it again."
         if not path.is_file():
-            raise BadInput(f"{path} does not exist. {remedy}")
+            raise UserError(f"{path} does not exist. {remedy}")
         try:
             with safe_open(path, "pt") as file:
                 meta = json.loads((file.metadata() or {})[_KEY])
             weights = load_file(path)
         except (SafetensorError, KeyError, ValueError) as error:
-            raise BadInput(f"{path} is damaged or not of this pipeline ({error!r}). {remedy}") from error
+            raise UserError(f"{path} is damaged or not of this pipeline ({error!r}). {remedy}") from error
         spec = InputSpec(tuple(meta["input"]["mean"]), tuple(meta["input"]["std"]))
         return cls(weights, meta["recipe"], tuple(meta["classes"]), spec)

@@ -16,7 +16,7 @@ from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.layers.sync_norm import synchronise
 
@@ -27,30 +27,32 @@ if "forward_sync_buffers" not in inspect.signature(DistributedDataParallel).para
     NO_BROADCAST = {"broadcast_buffers": False}  # its name before PyTorch 2.15
 
 
-def launch(on: Machine) -> Fabric:
+def launch(machine: Machine) -> Fabric:
     """The devices of a machine, ready: in a process of each of them, this returns.
 
     One node's processes are started here (`machine.devices`); torchrun and SLURM (`srun`) have started them already.
     """
-    if on.precision == "fp16" and (on.accelerator == "cpu" or not torch.cuda.is_available()):
-        raise BadInput("machine.precision: fp16 needs a GPU. Take 32 or bf16 in conf/config.yaml (then `make params`).")
-    torch.set_num_threads(on.threads)
-    torch.backends.cudnn.allow_tf32 = on.tf32
-    torch.set_float32_matmul_precision("high" if on.tf32 else "highest")
-    devices, nodes = layout(on)
+    if machine.precision == "fp16" and (machine.accelerator == "cpu" or not torch.cuda.is_available()):
+        raise UserError(
+            "machine.precision: fp16 needs a GPU. Take 32 or bf16 in conf/config.yaml (then `make params`)."
+        )
+    torch.set_num_threads(machine.threads)
+    torch.backends.cudnn.allow_tf32 = machine.tf32
+    torch.set_float32_matmul_precision("high" if machine.tf32 else "highest")
+    devices, nodes = layout(machine)
     several = devices != 1 or nodes != 1
     fabric = Fabric(
-        accelerator=on.accelerator,
+        accelerator=machine.accelerator,
         devices=devices,
         num_nodes=nodes,
-        precision=PRECISION[on.precision],
+        precision=PRECISION[machine.precision],
         strategy=DDPStrategy(gradient_as_bucket_view=True, **NO_BROADCAST) if several else "auto",
     )
     fabric.launch()
     return fabric
 
 
-def layout(on: Machine) -> tuple[int, int]:
+def layout(machine: Machine) -> tuple[int, int]:
     """(devices of a node, nodes): what the launcher says where there is one, else what the settings say."""
     if TorchElasticEnvironment.detect():
         local = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -58,9 +60,9 @@ def layout(on: Machine) -> tuple[int, int]:
     if SLURMEnvironment.detect():
         nodes = int(os.environ.get("SLURM_NNODES", "1"))
         return int(os.environ["SLURM_NTASKS"]) // nodes, nodes
-    if on.devices:
-        return on.devices, 1
-    gpus = torch.cuda.device_count() if on.accelerator != "cpu" else 0
+    if machine.devices:
+        return machine.devices, 1
+    gpus = torch.cuda.device_count() if machine.accelerator != "cpu" else 0
     return max(gpus, 1), 1
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 import pipeline
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.files import file_hash
 
 LIBRARIES = ("torchvision", "timm", "numpy", "simplejpeg")
@@ -21,13 +21,13 @@ def code(*names: str) -> dict[str, str]:
     """File of the package `pipeline` -> SHA-256 of its bytes, for the folders and files in `names`.
 
     Raises:
-        BadInput: there is no such folder or file.
+        UserError: there is no such folder or file.
     """
     root, found = Path(pipeline.__file__).parent, set()
     for name in names:
         inside = sorted((root / name).rglob("*.py")) if (root / name).is_dir() else [root / name]
         if not inside or not inside[0].is_file():
-            raise BadInput(f"{root / name} does not exist.")
+            raise UserError(f"{root / name} does not exist.")
         found |= set(inside)
     return {file.relative_to(root).as_posix(): file_hash(file) for file in sorted(found)}
 

@@ -10,7 +10,7 @@ from pipeline.class_stats import ClassStatistics
 from pipeline.clips.dataset import ClipConfig
 from pipeline.clips.transforms import AugmentConfig
 from pipeline.core import params, registry
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
 from pipeline.training.mixup import MixConfig
 from pipeline.training.optim import OptimConfig, ScheduleConfig
@@ -39,14 +39,14 @@ class LossConfig:
         options = self.options.get(self.name, {})
         params.check_keywords(module.build, options, f"options of loss {self.name!r}")
         if mix.on and not module.SOFT_TARGETS:
-            raise BadInput(
+            raise UserError(
                 f"Loss {self.name!r} ranks classes, and blended labels do not say which stands above which. Switch off "
                 "train.mix, or take the loss bce or asymmetric."
             )
         try:
             return module.build(statistics, **options)
         except ValueError as error:
-            raise BadInput(f"options of loss {self.name!r}: {error}") from error
+            raise UserError(f"options of loss {self.name!r}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -96,4 +96,4 @@ class ModelConfig:
         try:
             return module.build(classes, **self.options), module.INPUT
         except ValueError as error:
-            raise BadInput(f"options of model {self.arch!r}: {error}") from error
+            raise UserError(f"options of model {self.arch!r}: {error}") from error

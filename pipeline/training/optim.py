@@ -9,7 +9,7 @@ import torch
 from timm.optim import create_optimizer_v2, get_optimizer_class, get_optimizer_info, list_optimizers
 from torch import nn
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 ROLES = ("weight", "bias", "norm", "classifier_weight", "classifier_bias")
 """What a parameter is for: see `role`."""
@@ -96,17 +96,17 @@ def optimizer(model: nn.Module, config: OptimConfig, fused: bool = False) -> tor
     kernel for all of it (on GPUs), where the optimiser has one.
 
     Raises:
-        BadInput: timm has no such optimiser, or it has no such option.
+        UserError: timm has no such optimiser, or it has no such option.
     """
     if config.name not in list_optimizers():
-        raise BadInput(f"train.optim.name: timm has no optimiser {config.name!r}. There are: {list_optimizers()}.")
+        raise UserError(f"train.optim.name: timm has no optimiser {config.name!r}. There are: {list_optimizers()}.")
     if get_optimizer_info(config.name).second_order:
-        raise BadInput(f"train.optim.name: {config.name} needs second derivatives, which this training does not make.")
+        raise UserError(f"train.optim.name: {config.name} needs second derivatives, which this training does not make.")
     known = inspect.signature(get_optimizer_class(config.name, bind_defaults=False)).parameters
     options = config.options.get(config.name, {})
     for option in options:
         if option not in known:
-            raise BadInput(f"train.optim.options: {config.name} has no {option!r}. There are: {', '.join(known)}.")
+            raise UserError(f"train.optim.options: {config.name} has no {option!r}. There are: {', '.join(known)}.")
     groups: dict[RoleConfig, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:

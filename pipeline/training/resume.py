@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pipeline.core import files
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.runtime import fingerprint
 
 CODE = (
@@ -62,7 +62,7 @@ class ResumeState:
         """Copy the last state into `weights` (in place) and the optimiser; a fresh Progress where there is none.
 
         Raises:
-            BadInput: the state is damaged, or a part of it is lost.
+            UserError: the state is damaged, or a part of it is lost.
         """
         if not self.folder.is_dir():
             return Progress()
@@ -94,7 +94,7 @@ class ResumeState:
             packed = _pack(optimizer.state_dict(), "optim", tensors)
             plain = json.dumps({"progress": vars(progress), "optimizer": packed})
         except TypeError as error:
-            raise BadInput(
+            raise UserError(
                 f"The state of {type(optimizer).__name__} cannot be saved ({error}), so training could not be resumed. "
                 "Take another train.optim.name."
             ) from error
@@ -110,7 +110,7 @@ class ResumeState:
         """The best weights.
 
         Raises:
-            BadInput: their file is missing or damaged.
+            UserError: their file is missing or damaged.
         """
         return _read(self.folder / BEST)
 
@@ -129,7 +129,7 @@ class ResumeState:
                     folder.mkdir()
                     save_file(tensors, folder / name)
         except (OSError, SafetensorError) as error:
-            raise BadInput(
+            raise UserError(
                 f"The resume state {self.folder / name} cannot be written ({error}). What was saved before is intact: "
                 "make room, or name another machine.scratch after moving the folder there, and start again."
             ) from error
@@ -170,7 +170,7 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
-        raise BadInput(
+        raise UserError(
             f"The resume state {path} cannot be read ({error}). Put it back, or delete {path.parent} to start from the "
             "first step."
         ) from error

@@ -29,7 +29,7 @@ from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.loader import EpochSampler, loader
 from pipeline.clips.views import View, ViewGrid
 from pipeline.core import files, params
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.layers.normalize import normalize
@@ -50,15 +50,15 @@ STARVED = 0.2
 
 
 def fit(
-    config: ModelConfig, manifest: Manifest, store: FrameStore, statistics: ClassStatistics, out: Path, on: Machine
+    config: ModelConfig, manifest: Manifest, store: FrameStore, statistics: ClassStatistics, out: Path, machine: Machine
 ) -> Progress:
     """Train a model and write its checkpoint and curves to `out`.
 
     Raises:
-        BadInput: an unknown option, too few videos for a batch, or a loss that is not finite.
+        UserError: an unknown option, too few videos for a batch, or a loss that is not finite.
         Stopped: SIGTERM or SIGINT came; the state is saved, and the same call goes on from there.
     """
-    run = _Run(config, manifest, store, statistics, on, out.name)
+    run = _Run(config, manifest, store, statistics, machine, out.name)
     progress = run.restore()
     curves = Curves.start(out, progress.history)
     with signals.listen() as request:
@@ -94,26 +94,28 @@ class _Run:
         manifest: Manifest,
         store: FrameStore,
         statistics: ClassStatistics,
-        on: Machine,
+        machine: Machine,
         name: str,
     ) -> None:
-        train, self.config, self.on = config.train, config, on
+        train, self.config, self.machine = config.train, config, machine
         good = manifest.without(set(manifest.videos) - set(store.videos))
         self.training, self.validation, self.classes = good.split("train"), good.split("val"), manifest.classes
         if train.batch > len(self.training):
-            raise BadInput(
+            raise UserError(
                 f"A batch of {train.batch} is more than the {len(self.training)} train videos. Lower train.batch."
             )
         if not len(self.validation):
-            raise BadInput(
+            raise UserError(
                 "No val video gave frames, so no epoch could be told the best. Add val videos to the corpus."
             )
-        self.fabric = fabric = distributed.launch(on)
+        self.fabric = fabric = distributed.launch(machine)
         self.recipe = _recipe(config, manifest, store, statistics)
         self._build(statistics)
         self._load(store)
         self.total_steps = train.epochs * self.batches.steps
-        self.state = ResumeState(Path(on.scratch), name, self.recipe, on.save_seconds, writes=fabric.is_global_zero)
+        self.state = ResumeState(
+            Path(machine.scratch), name, self.recipe, machine.save_seconds, writes=fabric.is_global_zero
+        )
         self.asked_to_stop = False
         self.watches: list[Stopwatch] = []
 
@@ -130,12 +132,12 @@ class _Run:
             self.input = start.input or self.input
             self.recipe["pretrained"] = {"source": start.source, "sha256": start.sha256}
         self.loss = train.loss.build(statistics, train.mix).to(fabric.device)
-        fused = fabric.device.type == "cuda" and self.on.precision != "fp16"  # fp16 unscales before it clips
+        fused = fabric.device.type == "cuda" and self.machine.precision != "fp16"  # fp16 unscales before it clips
         optimizer = optim.optimizer(network, train.optim, fused)
         self.network = distributed.synchronised(network, fabric)
-        if self.on.channels_last:
+        if self.machine.channels_last:
             distributed.to_channels_last(self.network)
-        trained: Any = torch.compile(self.network) if self.on.compile else self.network
+        trained: Any = torch.compile(self.network) if self.machine.compile else self.network
         self.model, self.optimizer = fabric.setup(trained, optimizer)
         self.ema = None if train.ema is None else ModelEmaV3(self.network, train.ema)
         self.kept = self.network if self.ema is None else self.ema.module  # what is validated, and saved in the end
@@ -144,22 +146,22 @@ class _Run:
         """The loaders of this process' share of the train and val videos."""
         train, clip, fabric = self.config.train, self.config.clip, self.fabric
         if train.batch < fabric.world_size:
-            raise BadInput(f"A batch of {train.batch} leaves some of {fabric.world_size} devices idle. Raise it.")
+            raise UserError(f"A batch of {train.batch} leaves some of {fabric.world_size} devices idle. Raise it.")
         options: dict[str, Any] = {"pin": fabric.device.type == "cuda"}
-        workers = max(1, self.on.processes // distributed.local_processes(fabric))
+        workers = max(1, self.machine.processes // distributed.local_processes(fabric))
         clips = TrainingClips(self.training, store, clip.sampler, train.augment, train.seed)
         self.batches = EpochSampler(
             len(clips), train.batch, train.seed,
-            rank=fabric.global_rank, processes=fabric.world_size, most=self.on.clips_per_device,
+            rank=fabric.global_rank, processes=fabric.world_size, most=self.machine.clips_per_device,
         )  # fmt: skip
         if train.mix.on and self.batches.smallest_piece < 2:
-            raise BadInput(
+            raise UserError(
                 "train.mix blends clips of one pass, and here some have one. Raise machine.clips_per_device."
             )
         self.loader = loader(clips, workers, stay=True, batch_sampler=self.batches, **options)
         grid = ViewGrid((View(1, 0, clip.centre, "centre"),), {"clip": (0,)})
         views = VideoViews(distributed.share(self.validation.videos, fabric), store, clip.sampler, grid)
-        piece = min(train.batch // fabric.world_size, self.on.clips_per_device or train.batch)
+        piece = min(train.batch // fabric.world_size, self.machine.clips_per_device or train.batch)
         self.validation_loader = loader(views, workers, batch_size=piece, **options)
 
     def restore(self) -> Progress:
@@ -167,7 +169,7 @@ class _Run:
         progress = self.state.restore(self._tensors(), self.optimizer.optimizer)
         (steps,) = distributed.add([progress.step], self.fabric)
         if steps != progress.step * self.fabric.world_size:
-            raise BadInput(
+            raise UserError(
                 f"The processes see different resume states under {self.state.folder}: machine.scratch must name a "
                 "folder that all nodes share."
             )
@@ -183,7 +185,7 @@ class _Run:
         ran_on = {
             "device": self.fabric.device.type,
             "devices": self.fabric.world_size,
-            **{name: getattr(self.on, name) for name in RECORDED},
+            **{name: getattr(self.machine, name) for name in RECORDED},
         }
         if ran_on not in progress.machines:
             progress.machines.append(ran_on)
@@ -267,7 +269,7 @@ class _Run:
         """The mean loss of clips as the loader gives them."""
         clip = normalize(clip.to(self.fabric.device, non_blocking=True), self.input)
         clip, targets = mixup.mix(clip, targets.to(self.fabric.device, non_blocking=True), self.config.train.mix)
-        if self.on.channels_last:
+        if self.machine.channels_last:
             clip = clip.contiguous(memory_format=torch.channels_last_3d)
         return self.loss(self.model(clip), targets)
 
@@ -279,7 +281,7 @@ class _Run:
             )
             assert norm is not None
             # The scaler of fp16 leaves out such a step and lowers its scale.
-            if self.on.precision != "fp16" and not torch.isfinite(norm):
+            if self.machine.precision != "fp16" and not torch.isfinite(norm):
                 raise self._diverged(f"The norm of the gradient is {float(norm)}", step)
         self.optimizer.step()
         if self.ema is not None:
@@ -310,7 +312,7 @@ class _Run:
     def finish(self, progress: Progress, out: Path) -> None:
         """Write the best weights with all that made them, and delete the resume state."""
         if progress.best_epoch < 0:
-            raise BadInput("No epoch ended with finite validation scores. Lower train.optim.lr.")
+            raise UserError("No epoch ended with finite validation scores. Lower train.optim.lr.")
         if self.fabric.is_global_zero:
             result = {"epoch": progress.best_epoch, "val_mAP": progress.best_map}
             recipe = {**self.recipe, "machines": progress.machines, "result": result}
@@ -343,8 +345,8 @@ class _Run:
             precision.load_state_dict(load)
         return dict(precision.state_dict())
 
-    def _diverged(self, what: str, step: int) -> BadInput:
-        return BadInput(
+    def _diverged(self, what: str, step: int) -> UserError:
+        return UserError(
             f"{what} at step {step} (epoch {step // self.batches.steps + 1}). Weights of earlier epochs, if there were "
             f"any, stay in {self.state.folder}. Lower train.optim.lr or train.optim.clip_norm in conf/model/."
         )

@@ -9,7 +9,7 @@ import timm
 import torch
 
 from pipeline.cli import checkpoint
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.pretrained import weight_file
 from tests.support import peers
 
@@ -55,9 +55,9 @@ def test_it_says_what_a_model_would_take(image_file: Path, capsys: pytest.Captur
 
 
 def test_a_model_that_does_not_fit_or_exist_is_an_error(image_file: Path):
-    with pytest.raises(BadInput, match="does not fit the model"):
+    with pytest.raises(UserError, match="does not fit the model"):
         checkpoint.main([str(image_file), "--model", "tsn_r101"])
-    with pytest.raises(BadInput, match=r"no model 'nope'.*tsn_demo"):
+    with pytest.raises(UserError, match=r"no model 'nope'.*tsn_demo"):
         checkpoint.main([str(image_file), "--model", "nope"])
 
 

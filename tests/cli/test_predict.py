@@ -19,7 +19,7 @@ from pipeline.clips import frame_store
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.views import ViewConfig
 from pipeline.core.broken import read_broken
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.machine import scratch_folder
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.extraction.extract import extract_corpus
@@ -39,23 +39,32 @@ VIDEOS = {"h264.mp4": "train", "upright.mp4": "train", "vp9.webm": "val", "short
 def project(tmp_path_factory, clips) -> Path:
     """A folder with two trained models and their predictions, as the stages leave it."""
     root = tmp_path_factory.mktemp("project")
-    data, on = root / "data", tiny.machine(root / "work", threads=2)
+    data, machine = root / "data", tiny.machine(root / "work", threads=2)
     rows = [VideoRecord(v, split, v, "red;blue" if v == "h264.mp4" else "green", "1-x") for v, split in VIDEOS.items()]
     manifest = Manifest.from_records(rows, list(tiny.COLOURS))
-    extract_corpus(manifest, clips, data / "frames", data / "broken.tsv", EXTRACT, on)
-    frame_store.pack(data / "frames", data / "lmdb", scratch_folder(on, "pack"))
+    extract_corpus(manifest, clips, data / "frames", data / "broken.tsv", EXTRACT, machine)
+    frame_store.pack(data / "frames", data / "lmdb", scratch_folder(machine, "pack"))
     train = manifest.split("train")
     counted = class_stats.write(data / "stats", train.targets(), train.classes, expected=2)
     corpus = manifest, FrameStore(data / "lmdb"), counted
     for name in ("net", "other"):
-        fit(tiny.model(epochs=1, batch=2, seed=len(name)), *corpus, data / "models" / name, on)
+        fit(tiny.model(epochs=1, batch=2, seed=len(name)), *corpus, data / "models" / name, machine)
         run_inference(
-            name, {name: ViewConfig(2, (32, 36), 32)}, *corpus, data / "models" / name, data / "predictions" / name, on
+            name,
+            {name: ViewConfig(2, (32, 36), 32)},
+            *corpus,
+            data / "models" / name,
+            data / "predictions" / name,
+            machine,
         )
     tables = [PredictionTable.read(data / "predictions" / name / "val.parquet") for name in ("net", "other")]
     fused = (0.25 * tables[0].probabilities + 0.75 * tables[1].probabilities).astype(np.float32)
     write_ensemble(data, fused, "probability", "multiscale", {"net": 0.25, "gone": 0.0, "other": 0.75})
-    params = {"extract": vars(EXTRACT), "machine": vars(on), "models": {n: {"test": TEST} for n in ("net", "other")}}
+    params = {
+        "extract": vars(EXTRACT),
+        "machine": vars(machine),
+        "models": {n: {"test": TEST} for n in ("net", "other")},
+    }
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     return root
 
@@ -186,7 +195,7 @@ def test_members_of_other_classes_are_refused(copy, clips, capsys):
 def test_one_device_is_enough(here, clips, capsys, monkeypatch):
     asked = []
     launch = predict.distributed.launch
-    monkeypatch.setattr(predict.distributed, "launch", lambda on: asked.append(on.devices) or launch(on))
+    monkeypatch.setattr(predict.distributed, "launch", lambda machine: asked.append(machine.devices) or launch(machine))
     assert run(capsys, clips / "vp9.webm", "--model", "net")[0] == 0
     assert asked == [1]
 
@@ -238,7 +247,7 @@ def test_folders_and_patterns_give_the_videos_in_them(tmp_path, monkeypatch):
     assert predict.found(["in/notes.txt", "nowhere.mp4"]) == [Path("in/notes.txt"), Path("nowhere.mp4")]
     for nothing in ("in/*.avi", "empty"):
         (tmp_path / "empty").mkdir(exist_ok=True)
-        with pytest.raises(BadInput, match="no video there"):
+        with pytest.raises(UserError, match="no video there"):
             predict.found([nothing])
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline.cli import scores
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.predictions import import_scores
 from pipeline.predictions.table import PredictionTable, ViewScores, protocol_table
@@ -99,7 +99,7 @@ def test_files_of_other_videos_are_not_compared(folder, capsys):
     PredictionTable(("a", "b", "x"), table.broken, table.labels, CLASSES, table.probabilities, {}).write(
         folder / "x.parquet"
     )
-    with pytest.raises(BadInput, match="cannot be compared"):
+    with pytest.raises(UserError, match="cannot be compared"):
         said(capsys, "compare", folder / "val.parquet", folder / "x.parquet")
 
 
@@ -133,7 +133,7 @@ def test_a_protocol_is_recomputed_and_written(folder, capsys):
 )
 def test_what_is_not_there_is_named(folder, capsys, monkeypatch, arguments, message):
     monkeypatch.chdir(folder)
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(UserError, match=message):
         said(capsys, *arguments)
 
 
@@ -144,7 +144,7 @@ def test_a_protocol_is_written_to_a_parquet_file_and_never_over_a_folder(folder,
         (folder / kept).parent.mkdir()
         (folder / kept).write_text("kept")
     before = sorted(folder.rglob("*"))
-    with pytest.raises(BadInput, match=r"--write .*ends in \.parquet, and no folder"):
+    with pytest.raises(UserError, match=r"--write .*ends in \.parquet, and no folder"):
         scores.main(["protocol", ".", "val", "clip", "--write", name])
     assert sorted(folder.rglob("*")) == before
 
@@ -152,14 +152,14 @@ def test_a_protocol_is_written_to_a_parquet_file_and_never_over_a_folder(folder,
 def test_the_views_of_imported_scores_cannot_be_chosen(folder, capsys):
     ViewScores(LOGITS[:, :1], import_scores.GRID).write(folder, "val")
     said(capsys, "protocol", folder, "val", "dense")
-    with pytest.raises(BadInput, match="'side=40': nobody knows .*ask for a protocol, clip, dense, multiscale"):
+    with pytest.raises(UserError, match="'side=40': nobody knows .*ask for a protocol, clip, dense, multiscale"):
         said(capsys, "protocol", folder, "val", "side=40")
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 3), (3, 4, 2)])
 def test_views_of_another_run_are_refused(folder, capsys, shape):
     ViewScores(np.zeros(shape, np.float16), GRID).write(folder, "val")
-    with pytest.raises(BadInput, match=r"val.parquet and val.views.npy are not of one run"):
+    with pytest.raises(UserError, match=r"val.parquet and val.views.npy are not of one run"):
         said(capsys, "protocol", folder, "val", "clip")
 
 
@@ -168,7 +168,7 @@ def test_logits_that_are_no_numbers_are_refused_with_their_place(folder, capsys)
     logits = LOGITS.copy()
     logits[1, 0, 2] = np.nan
     ViewScores(logits, GRID).write(folder, "val")
-    with pytest.raises(BadInput, match=r"val.views.npy, row 2 \(video 'b.mp4'\): the score of 'swim' is nan"):
+    with pytest.raises(UserError, match=r"val.views.npy, row 2 \(video 'b.mp4'\): the score of 'swim' is nan"):
         said(capsys, "protocol", folder, "val", "clip")
 
 

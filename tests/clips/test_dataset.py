@@ -18,7 +18,7 @@ from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.transforms import AugmentConfig, Box
 from pipeline.clips.views import Scale, View, ViewConfig, ViewGrid
 from pipeline.core import params
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
 
 Packed = Callable[[dict[str, list[bytes]]], FrameStore]
@@ -306,7 +306,7 @@ def test_a_stored_frame_that_does_not_decode_is_refused_with_shard_and_command(p
 
     for ask in (lambda: broken[0], lambda: trained[0, 0]):
         with pytest.raises(
-            BadInput, match=r"a\.lmdb is damaged \(video 'x\.mp4'.*dvc repro --force --single-item pack"
+            UserError, match=r"a\.lmdb is damaged \(video 'x\.mp4'.*dvc repro --force --single-item pack"
         ):
             ask()
     assert broken[1][16].shape == (3, 3, 3, 16, 16)
@@ -316,7 +316,7 @@ def test_a_stored_frame_that_does_not_decode_is_refused_with_shard_and_command(p
 def test_a_video_that_the_store_lacks_is_refused(packed: Packed):
     read = packed({"x.mp4": grey(1)})
 
-    with pytest.raises(BadInput, match=r"no video 'y\.mp4'"):
+    with pytest.raises(UserError, match=r"no video 'y\.mp4'"):
         TrainingClips(manifest("x.mp4", "y.mp4").split("train"), read, SEGMENTS, WHOLE, seed=0)[0, 1]
 
 
@@ -330,7 +330,7 @@ def test_datasets_can_be_sent_to_spawned_workers(packed: Packed):
 def test_a_crop_larger_than_the_side_is_refused():
     settings = {"sampler": {"kind": "segments", "frames": 8}, "side": 48, "crop": 49}
 
-    with pytest.raises(BadInput, match="a crop of 49 pixels does not fit into a short side of 48"):
+    with pytest.raises(UserError, match="a crop of 49 pixels does not fit into a short side of 48"):
         params.build(ClipConfig, settings, where="models.tsm.clip")
     assert params.build(ClipConfig, settings | {"crop": 48}, where="models.tsm.clip").centre == Scale(48, 48)
 

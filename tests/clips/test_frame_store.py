@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from pipeline.clips import frame_store
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import tsv
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 Shards = Callable[..., Path]
 Packed = Callable[[dict[str, list[bytes]]], FrameStore]
@@ -123,7 +123,7 @@ def test_an_unknown_video_is_refused_with_the_remedy(packed: Packed):
     assert "1.mp4" in read
     assert "2.mp4" not in read
     for ask in (read.frames, lambda name: read.read(name, [0])):
-        with pytest.raises(BadInput, match=r"no video '2\.mp4'.*dvc repro pack.*broken\.tsv"):
+        with pytest.raises(UserError, match=r"no video '2\.mp4'.*dvc repro pack.*broken\.tsv"):
             ask("2.mp4")
 
 
@@ -176,7 +176,7 @@ def test_a_video_larger_than_the_whole_map_fits(shards: Shards, monkeypatch: pyt
 def test_a_value_too_large_for_its_offsets_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(frame_store, "_LARGEST", 1000)
 
-    with pytest.raises(BadInput, match=r"2 frames make 1,024 bytes.*Cut the video"):
+    with pytest.raises(UserError, match=r"2 frames make 1,024 bytes.*Cut the video"):
         frame_store.encode([b"x" * 500] * 2, 24, 16)  # 24 bytes of header and offsets
 
 
@@ -311,7 +311,7 @@ def test_a_damaged_shard_is_named_with_the_command_that_makes_it_again(shards: S
     damage(out / "a.lmdb", how)
 
     read = FrameStore(out)
-    with pytest.raises(BadInput, match=r"a\.lmdb is damaged .*dvc repro --force --single-item pack"):
+    with pytest.raises(UserError, match=r"a\.lmdb is damaged .*dvc repro --force --single-item pack"):
         read.read("1.mp4", [0])
     assert bytes(read.read("2.mp4", [0])[0]) == noise(1, 0)[0]
 
@@ -332,7 +332,7 @@ def test_a_damaged_value_is_refused_with_shard_and_video(packed: Packed, value: 
     (root / "a.lmdb").unlink()
     frame_store.write_shard(root / "a.lmdb", [("1.mp4", value)])
 
-    with pytest.raises(BadInput, match=r"a\.lmdb is damaged \(video '1\.mp4'.*dvc repro"):
+    with pytest.raises(UserError, match=r"a\.lmdb is damaged \(video '1\.mp4'.*dvc repro"):
         FrameStore(root).read("1.mp4", [0])
 
 
@@ -341,12 +341,12 @@ def test_a_video_that_the_shard_lacks_is_refused_with_shard_and_video(packed: Pa
     (root / "a.lmdb").unlink()
     frame_store.write_shard(root / "a.lmdb", [("2.mp4", frame_store.encode([b"x"], 24, 16))])
 
-    with pytest.raises(BadInput, match=r"a\.lmdb is damaged \(video '1\.mp4'"):
+    with pytest.raises(UserError, match=r"a\.lmdb is damaged \(video '1\.mp4'"):
         FrameStore(root).read("1.mp4", [0])
 
 
 def test_a_folder_that_is_no_store_is_refused_with_the_stage(tmp_path: Path):
-    with pytest.raises(BadInput, match="dvc repro pack"):
+    with pytest.raises(UserError, match="dvc repro pack"):
         FrameStore(tmp_path)
 
 
@@ -369,7 +369,7 @@ def test_an_index_that_does_not_fit_the_tar_is_refused(shards: Shards, change: C
     frames = shards(a={"1.mp4": noise(2, 0), "2.mp4": noise(4, 0)})
     change_index(frames, change)
 
-    with pytest.raises(BadInput, match=r"[ab]\.tar is damaged .*dvc repro --force --single-item extract"):
+    with pytest.raises(UserError, match=r"[ab]\.tar is damaged .*dvc repro --force --single-item extract"):
         pack(frames)
     assert not (frames.parent / "lmdb").exists()
     assert list((frames.parent / "scratch of lmdb").iterdir()) == []
@@ -380,7 +380,7 @@ def test_a_cut_tar_is_refused(shards: Shards, keep: int):
     frames = shards(a={"1.mp4": noise(4, 0)})
     os.truncate(frames / "a.tar", keep)
 
-    with pytest.raises(BadInput, match=r"a\.tar is damaged .*dvc repro --force --single-item extract"):
+    with pytest.raises(UserError, match=r"a\.tar is damaged .*dvc repro --force --single-item extract"):
         pack(frames)
     assert not (frames.parent / "lmdb").exists()
 
@@ -389,12 +389,12 @@ def test_garbage_instead_of_a_tar_is_refused(shards: Shards):
     frames = shards(a={"1.mp4": noise(4, 0)})
     (frames / "a.tar").write_bytes(bytes(range(256)) * 100)
 
-    with pytest.raises(BadInput, match=r"a\.tar is damaged"):
+    with pytest.raises(UserError, match=r"a\.tar is damaged"):
         pack(frames)
 
 
 def test_a_missing_index_is_named_with_the_stage(tmp_path: Path):
     (tmp_path / "frames").mkdir()
 
-    with pytest.raises(BadInput, match="dvc repro extract"):
+    with pytest.raises(UserError, match="dvc repro extract"):
         pack(tmp_path / "frames")

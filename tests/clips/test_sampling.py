@@ -11,7 +11,7 @@ import pytest
 from pipeline.clips import sampling
 from pipeline.clips.sampling import SamplerConfig
 from pipeline.core import params
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from tests.support.golden import keys
 
 # X-Temporal's indices count from 1. Left out, since our rule is another:
@@ -208,5 +208,5 @@ def test_a_clip_holds_frames_that_the_video_has(config: SamplerConfig):
     ],
 )
 def test_settings_that_make_no_clip_are_refused(wrong: dict[str, Any]):
-    with pytest.raises(BadInput, match="sampler"):
+    with pytest.raises(UserError, match="sampler"):
         params.build(SamplerConfig, wrong, where="clip.sampler")

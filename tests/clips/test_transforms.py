@@ -13,7 +13,7 @@ from torch import Tensor
 from pipeline.clips import transforms, views
 from pipeline.clips.transforms import AugmentConfig, Box
 from pipeline.core import params
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec, normalize
 from tests.support.golden import keys
 
@@ -335,5 +335,5 @@ def test_frames_are_decoded_at_the_longest_side_that_can_be_drawn():
     ],
 )
 def test_settings_that_make_no_crop_are_refused(wrong: dict[str, Any], message: str):
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(UserError, match=message):
         params.build(AugmentConfig, wrong, where="augment")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.broken import BrokenVideo, read_broken, write_broken
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 
 def test_a_line_says_who_is_broken_and_why(tmp_path: Path):
@@ -35,5 +35,5 @@ def test_a_ledger_without_a_broken_video_is_a_header(tmp_path: Path):
 
 
 def test_a_missing_ledger_names_the_stage_that_makes_it(tmp_path: Path):
-    with pytest.raises(BadInput, match="dvc repro extract"):
+    with pytest.raises(UserError, match="dvc repro extract"):
         read_broken(tmp_path / "broken.tsv")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.core import files
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,7 +73,7 @@ def test_a_file_never_takes_the_place_of_a_folder(tmp_path: Path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").write_text("old")
 
-    with pytest.raises(BadInput, match="out is a folder, and a file would take its place"):
+    with pytest.raises(UserError, match="out is a folder, and a file would take its place"):
         files.write_text(tmp_path / "out", "new")
 
     assert (tmp_path / "out" / "old").read_text() == "old"
@@ -84,7 +84,7 @@ def test_a_folder_never_takes_the_place_of_a_file(tmp_path: Path):
     (tmp_path / "out").write_text("old")
 
     with (
-        pytest.raises(BadInput, match="out is a file, and a folder would take its place"),
+        pytest.raises(UserError, match="out is a file, and a folder would take its place"),
         files.aside(tmp_path / "out") as partial,
     ):
         partial.mkdir()

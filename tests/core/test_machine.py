@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from pipeline.core import params
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, ffmpeg_version, load_machine, parallel, scratch_folder
 from tests.support import tiny
 
@@ -54,7 +54,7 @@ def test_cores_are_counted_where_the_system_knows_no_affinity(monkeypatch: pytes
     ],
 )
 def test_settings_that_no_machine_has_are_refused(wrong: dict[str, Any]):
-    with pytest.raises(BadInput, match="machine"):
+    with pytest.raises(UserError, match="machine"):
         build(**wrong)
 
 
@@ -84,14 +84,14 @@ def test_a_relative_path_of_ffmpeg_works_from_every_folder(tmp_path: Path, monke
 
 @pytest.mark.parametrize("binary", ["/nowhere/ffmpeg", "no-such-program", "/", "/bin/false"])
 def test_an_ffmpeg_that_does_not_run_is_refused_with_the_remedy(binary: str):
-    with pytest.raises(BadInput, match=r"FFmpeg does not run .*make install.*machine\.ffmpeg"):
+    with pytest.raises(UserError, match=r"FFmpeg does not run .*make install.*machine\.ffmpeg"):
         build(ffmpeg=binary).ffmpeg_path()
 
 
 def test_a_missing_pinned_ffmpeg_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/nowhere/ffmpeg")
 
-    with pytest.raises(BadInput, match="make install"):
+    with pytest.raises(UserError, match="make install"):
         build().ffmpeg_path()
 
 
@@ -164,9 +164,9 @@ def test_nothing_to_do_gives_nothing():
 
 
 def test_a_scratch_folder_is_made_and_kept(tmp_path: Path):
-    on = build(scratch=str(tmp_path / "deep" / "work"))
+    machine = build(scratch=str(tmp_path / "deep" / "work"))
 
-    folder = scratch_folder(on, "extract")
+    folder = scratch_folder(machine, "extract")
     (folder / "piece").touch()
-    assert scratch_folder(on, "extract") == folder == tmp_path / "deep" / "work" / "extract"
+    assert scratch_folder(machine, "extract") == folder == tmp_path / "deep" / "work" / "extract"
     assert (folder / "piece").exists()

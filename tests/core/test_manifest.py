@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS, Manifest, VideoRecord, file_fingerprint, safe_path
 
 CLASSES = ("jump", "run", "swim")
@@ -22,7 +22,7 @@ def manifest(*changed: VideoRecord, classes: tuple[str, ...] = CLASSES) -> Manif
 
 
 def refusal(*changed: VideoRecord, classes: tuple[str, ...] = CLASSES) -> str:
-    with pytest.raises(BadInput) as error:
+    with pytest.raises(UserError) as error:
         manifest(*changed, classes=classes)
     return str(error.value)
 
@@ -161,17 +161,17 @@ def test_five_of_many_missing_classes_are_named():
 def test_a_split_without_a_video_is_refused(empty: str):
     rows = [record(f"{split}.mp4", split) for split in SPLITS if split != empty]
 
-    with pytest.raises(BadInput, match=f"no video in the split '{empty}'; it needs all of train, val, test"):
+    with pytest.raises(UserError, match=f"no video in the split '{empty}'; it needs all of train, val, test"):
         Manifest.from_records(rows, CLASSES)
 
 
 def test_a_corpus_without_a_train_video_is_refused():
-    with pytest.raises(BadInput, match="no train video is labelled 'jump', 'run', 'swim'"):
+    with pytest.raises(UserError, match="no train video is labelled 'jump', 'run', 'swim'"):
         Manifest.from_records([record("1.mp4", "val"), record("2.mp4", "test")], CLASSES)
 
 
 def test_a_corpus_without_a_video_is_refused():
-    with pytest.raises(BadInput, match="no train video"):
+    with pytest.raises(UserError, match="no train video"):
         Manifest.from_records([], CLASSES)
 
 
@@ -196,7 +196,7 @@ def test_a_wrong_class_list_is_refused(classes: tuple[str, ...], message: str):
 
 
 def test_a_mistake_of_the_corpus_is_said_of_the_file_that_it_comes_from():
-    with pytest.raises(BadInput, match=r"^my/labels\.csv has no video in the split 'test'"):
+    with pytest.raises(UserError, match=r"^my/labels\.csv has no video in the split 'test'"):
         Manifest.from_records([record("1.mp4"), record("2.mp4", "val")], CLASSES, where="my/labels.csv")
 
 
@@ -205,7 +205,7 @@ def test_a_manifest_is_checked_again_when_it_is_read(tmp_path: Path):
     text = (tmp_path / "manifest.tsv").read_text()
     (tmp_path / "manifest.tsv").write_text(text.replace("2.mp4\tval\t2.mp4", "2.mp4\tval\t/etc/passwd"))
 
-    with pytest.raises(BadInput, match=r"manifest\.tsv, line 3: 2\.mp4: the path '/etc/passwd' leaves"):
+    with pytest.raises(UserError, match=r"manifest\.tsv, line 3: 2\.mp4: the path '/etc/passwd' leaves"):
         Manifest.read(tmp_path / "manifest.tsv", tmp_path / "classes.txt")
 
 
@@ -214,7 +214,7 @@ def test_a_missing_file_is_named_with_the_stage_that_makes_it(tmp_path: Path, mi
     manifest().write(tmp_path / "manifest.tsv", tmp_path / "classes.txt")
     (tmp_path / missing).unlink()
 
-    with pytest.raises(BadInput, match=rf"{missing} does not exist. `dvc repro index`"):
+    with pytest.raises(UserError, match=rf"{missing} does not exist. `dvc repro index`"):
         Manifest.read(tmp_path / "manifest.tsv", tmp_path / "classes.txt")
 
 
@@ -239,13 +239,13 @@ def test_a_path_has_one_normal_form(text: str, normal: str):
     ["/a.mp4", "../a.mp4", "b/../../a.mp4", "..", "..\\a.mp4", "\\\\host\\a.mp4", "C:\\a.mp4", "c:a.mp4", "", " ", "."],
 )
 def test_a_path_that_leaves_the_root_or_is_no_file_is_refused(text: str):
-    with pytest.raises(BadInput, match=r"^labels.csv, line 2: the path"):
+    with pytest.raises(UserError, match=r"^labels.csv, line 2: the path"):
         safe_path(text, "labels.csv, line 2")
 
 
 @pytest.mark.parametrize("text", ["a\tb", "a\nb", "a\rb", "a\x00b", "a\x7fb", "a\u2028b", "x" * 501])
 def test_a_path_that_cannot_be_a_key_is_refused(text: str):
-    with pytest.raises(BadInput, match=r"^labels.csv, line 2: the path"):
+    with pytest.raises(UserError, match=r"^labels.csv, line 2: the path"):
         safe_path(text, "labels.csv, line 2")
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from pipeline.core import params
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def build(**changed: Any) -> Train:
 
 
 def refusal(**changed: Any) -> str:
-    with pytest.raises(BadInput) as error:
+    with pytest.raises(UserError) as error:
         build(**changed)
     return str(error.value)
 
@@ -77,12 +77,12 @@ def test_a_setting_inside_another_is_named_by_its_whole_path():
 
 
 def test_a_setting_whose_name_yaml_reads_as_a_boolean_is_refused():
-    with pytest.raises(BadInput, match="has no setting True"):  # `on: 3` in YAML
+    with pytest.raises(UserError, match="has no setting True"):  # `on: 3` in YAML
         params.build(Optim, {"lr": 0.1, True: 3}, where="train")
 
 
 def test_a_missing_setting_is_named():
-    with pytest.raises(BadInput, match=r"train lacks the setting 'lr'.*make params"):
+    with pytest.raises(UserError, match=r"train lacks the setting 'lr'.*make params"):
         params.build(Optim, {"momentum": 0.5}, where="train")
 
 
@@ -136,7 +136,7 @@ def test_a_check_of_the_dataclass_itself_is_reported_with_its_place():
 
 
 def test_a_section_that_is_no_mapping_is_refused():
-    with pytest.raises(BadInput, match="train must be a mapping"):
+    with pytest.raises(UserError, match="train must be a mapping"):
         params.build(Optim, [1, 2], where="train")
 
 
@@ -148,7 +148,7 @@ def test_a_dotted_section_of_a_file_is_loaded(tmp_path: Path):
 
 
 def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path: Path):
-    with pytest.raises(BadInput, match=r"nowhere\.yaml does not exist.*make params"):
+    with pytest.raises(UserError, match=r"nowhere\.yaml does not exist.*make params"):
         params.load("train", Optim, tmp_path / "nowhere.yaml")
 
 
@@ -164,7 +164,7 @@ def test_a_missing_section_is_named_with_those_that_there_are(tmp_path: Path, se
     file = tmp_path / "params.yaml"
     file.write_text("models: {tiny: {lr: 2}}\ntrain: 3\n", encoding="utf-8")
 
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(UserError, match=message):
         params.read(section, file)
 
 
@@ -172,7 +172,7 @@ def test_an_empty_file_has_no_section(tmp_path: Path):
     file = tmp_path / "params.yaml"
     file.write_text("")
 
-    with pytest.raises(BadInput, match="no section 'train'"):
+    with pytest.raises(UserError, match="no section 'train'"):
         params.read("train", file)
 
 
@@ -180,7 +180,7 @@ def test_a_file_that_is_no_yaml_is_refused_with_the_line(tmp_path: Path):
     file = tmp_path / "params.yaml"
     file.write_text("train:\n  lr: [1\nother: 2\n")
 
-    with pytest.raises(BadInput, match=r"(?s)params\.yaml.*line 3"):
+    with pytest.raises(UserError, match=r"(?s)params\.yaml.*line 3"):
         params.read("train", file)
 
 
@@ -188,9 +188,9 @@ def test_options_are_the_keyword_only_arguments_of_a_builder():
     def builder(num_classes: int, *, frames: int = 8, dropout: float = 0.5) -> None: ...
 
     params.check_keywords(builder, {"frames": 4, "dropout": 0.1}, "models.tsm")
-    with pytest.raises(BadInput, match=r"models.tsm has no option 'frame'. Did you mean 'frames'\?"):
+    with pytest.raises(UserError, match=r"models.tsm has no option 'frame'. Did you mean 'frames'\?"):
         params.check_keywords(builder, {"frame": 4}, "models.tsm")
-    with pytest.raises(BadInput, match="no option 'num_classes'"):  # comes from the corpus, never from a setting
+    with pytest.raises(UserError, match="no option 'num_classes'"):  # comes from the corpus, never from a setting
         params.check_keywords(builder, {"num_classes": 4}, "models.tsm")
 
 

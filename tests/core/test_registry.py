@@ -7,7 +7,7 @@ import pytest
 
 import pipeline.losses
 from pipeline.core import registry
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 ROOT = Path(__file__).parents[2] / "pipeline"
 
@@ -25,12 +25,12 @@ def test_a_member_is_the_module_of_its_file():
 
 
 def test_an_unknown_name_is_refused_with_the_file_that_it_would_be_and_a_guess():
-    with pytest.raises(BadInput, match=r"pipeline/models/slowfats\.py does not exist. Did you mean 'slowfast'\?"):
+    with pytest.raises(UserError, match=r"pipeline/models/slowfats\.py does not exist. Did you mean 'slowfast'\?"):
         registry.find("models", "slowfats")
 
 
 def test_a_name_like_no_other_gets_no_guess_but_the_list():
-    with pytest.raises(BadInput) as error:
+    with pytest.raises(UserError) as error:
         registry.find("datasets", "zzz")
 
     assert "Did you mean" not in str(error.value)
@@ -39,7 +39,7 @@ def test_a_name_like_no_other_gets_no_guess_but_the_list():
 
 @pytest.mark.parametrize("name", ["", "../records", ".folder", "__init__"])
 def test_a_name_that_is_no_member_is_never_imported(name: str):
-    with pytest.raises(BadInput):
+    with pytest.raises(UserError):
         registry.find("datasets", name)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.core import tsv
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 
 
 def test_a_table_is_a_line_of_names_and_a_line_a_row(tmp_path: Path):
@@ -52,7 +52,7 @@ def test_a_tab_inside_a_cell_is_an_error_and_leaves_the_old_file(tmp_path: Path)
 
 
 def test_a_missing_file_is_named_with_the_stage_that_makes_it(tmp_path: Path):
-    with pytest.raises(BadInput, match=r"t\.tsv does not exist. `dvc repro index`"):
+    with pytest.raises(UserError, match=r"t\.tsv does not exist. `dvc repro index`"):
         tsv.read(tmp_path / "t.tsv", ["a"], stage="index")
 
 
@@ -75,14 +75,14 @@ def test_a_missing_file_is_named_with_the_stage_that_makes_it(tmp_path: Path):
 def test_a_damaged_table_is_refused_by_name(tmp_path: Path, damaged: bytes):
     (tmp_path / "t.tsv").write_bytes(damaged)
 
-    with pytest.raises(BadInput, match=r"t\.tsv.*extract` makes it again"):
+    with pytest.raises(UserError, match=r"t\.tsv.*extract` makes it again"):
         tsv.read(tmp_path / "t.tsv", ["a", "b"], stage="extract", numbers=["b"])
 
 
 def test_a_cut_cell_of_text_is_refused(tmp_path: Path):
     (tmp_path / "t.tsv").write_bytes(b"a\tb\nx\tone\ny\n")
 
-    with pytest.raises(BadInput, match=r"t\.tsv"):
+    with pytest.raises(UserError, match=r"t\.tsv"):
         tsv.read(tmp_path / "t.tsv", ["a", "b"], stage="extract")
 
 

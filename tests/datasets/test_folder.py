@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest, VideoRecord, file_fingerprint
 from pipeline.datasets import folder
 from pipeline.datasets.folder import stratified
@@ -36,7 +36,7 @@ def read(root: Path, csv: str | bytes, classes: Path | None = None) -> Manifest:
 
 
 def refusal(root: Path, csv: str | bytes, classes: Path | None = None) -> str:
-    with pytest.raises(BadInput) as error:
+    with pytest.raises(UserError) as error:
         read(root, csv, classes)
     return str(error.value)
 
@@ -170,12 +170,12 @@ def test_a_csv_without_a_video_is_refused(tmp_path: Path, csv: str):
 
 
 def test_a_missing_csv_is_named_with_the_setting(tmp_path: Path):
-    with pytest.raises(BadInput, match=r"labels\.csv does not exist. Set dataset.annotations"):
+    with pytest.raises(UserError, match=r"labels\.csv does not exist. Set dataset.annotations"):
         folder.read(config(tmp_path))
 
 
 def test_a_missing_root_is_named_with_the_setting(tmp_path: Path):
-    with pytest.raises(BadInput, match=r"nowhere is no folder. Set dataset.root"):
+    with pytest.raises(UserError, match=r"nowhere is no folder. Set dataset.root"):
         folder.read(config(tmp_path / "nowhere"))
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.ensemble.config import EnsembleConfig, check_members, check_scores
 from pipeline.predictions.table import PredictionTable
 
@@ -87,7 +87,7 @@ def test_members_that_agree_pass():
     ],
 )
 def test_members_that_differ_are_named(changes, message):
-    with pytest.raises(BadInput, match=f"'a' and 'b' .*{message}"):
+    with pytest.raises(UserError, match=f"'a' and 'b' .*{message}"):
         check_members({"a": table(), "b": table(**changes)})
 
 
@@ -95,22 +95,22 @@ def test_members_that_differ_are_named(changes, message):
 def test_a_score_that_is_no_number_is_named(value):
     scores = table().probabilities.copy()
     scores[1, 0] = value
-    with pytest.raises(BadInput, match="'b' scores 'y.mp4', class 'jump', with (nan|inf|-inf).*infer@b"):
+    with pytest.raises(UserError, match="'b' scores 'y.mp4', class 'jump', with (nan|inf|-inf).*infer@b"):
         check_scores("b", table(), scores)
 
 
 def test_scores_of_another_shape_are_named():
-    with pytest.raises(BadInput, match=r"'b' has scores of the shape \(3, 2\) for \(2, 2\) videos and classes"):
+    with pytest.raises(UserError, match=r"'b' has scores of the shape \(3, 2\) for \(2, 2\) videos and classes"):
         check_scores("b", table(), np.zeros((3, 2), np.float32))
 
 
 @pytest.mark.parametrize("changes", [dict(videos=("x.mp4", "z.mp4")), dict(broken=np.array([True, False]))])
 def test_members_are_mended_by_what_made_them(changes):
     imported = table(meta={"source": {"their scores.csv": "0" * 64}}, **changes)
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(UserError) as refused:
         check_members({"ours": table(), "theirs": imported})
     assert "dvc repro --force infer@ours" in str(refused.value)
     assert "infer@theirs" not in str(refused.value), "there is no such stage"
     assert "import-scores 'their scores.csv' --as theirs" in str(refused.value)
-    with pytest.raises(BadInput, match=r"import-scores .* --as theirs"):
+    with pytest.raises(UserError, match=r"import-scores .* --as theirs"):
         check_scores("theirs", imported, np.full((2, 2), np.nan, np.float32))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline import metrics
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.ensemble import averaging, cross_validate, weight_search
 from pipeline.ensemble.config import EnsembleConfig
 
@@ -188,5 +188,5 @@ def test_the_order_of_the_members_hardly_matters():
 
 def test_more_folds_than_videos_are_refused():
     probabilities, targets = members(videos=3)
-    with pytest.raises(BadInput, match="3 val videos cannot be cut into 5 folds"):
+    with pytest.raises(UserError, match="3 val videos cannot be cut into 5 folds"):
         compare(probabilities, targets, folds=5)

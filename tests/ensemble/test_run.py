@@ -10,7 +10,7 @@ from scipy.stats import rankdata
 
 from pipeline.clips import views
 from pipeline.clips.views import Scale, ViewConfig
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 from pipeline.ensemble import cross_validate
 from pipeline.ensemble import run as ensemble_run
@@ -292,7 +292,7 @@ def test_views_that_are_no_numbers_are_refused_with_their_place(corpus):
     logits = np.load(file)
     logits[3, :, 1] = np.nan
     np.save(file, logits)
-    with pytest.raises(BadInput, match="'b' scores 'val3', class 'green', with nan"):
+    with pytest.raises(UserError, match="'b' scores 'val3', class 'green', with nan"):
         run(corpus)
     assert not (corpus[0] / "ensemble").exists()
 
@@ -304,7 +304,7 @@ def test_blocks_of_videos_do_not_show(corpus, monkeypatch):
 
 
 def test_a_member_without_predictions_is_named(corpus):
-    with pytest.raises(BadInput, match="predictions/c/val.parquet does not exist"):
+    with pytest.raises(UserError, match="predictions/c/val.parquet does not exist"):
         run(corpus, members=("a", "c"))
 
 
@@ -317,7 +317,7 @@ def test_predictions_that_nobody_asked_for_are_not_used(corpus):
 def test_predictions_of_another_manifest_are_refused(corpus):
     folder, manifest, statistics = corpus
     fewer = manifest.without(["val0"])
-    with pytest.raises(BadInput, match="6 videos of 3 classes that are not those of the manifest"):
+    with pytest.raises(UserError, match="6 videos of 3 classes that are not those of the manifest"):
         ensemble_run.run_ensemble(
             EnsembleConfig(**SETTINGS), fewer, statistics, folder / "predictions", folder / "ensemble"
         )
@@ -327,6 +327,6 @@ def test_members_that_differ_are_refused_and_nothing_is_left_behind(corpus):
     folder, _, _ = corpus
     table = PredictionTable.read(folder / "predictions" / "b" / "val.parquet")
     dataclasses.replace(table, videos=table.videos[::-1]).write(folder / "predictions" / "b" / "val.parquet")
-    with pytest.raises(BadInput, match="'a' and 'b' differ in their videos"):
+    with pytest.raises(UserError, match="'a' and 'b' differ in their videos"):
         run(corpus)
     assert not (folder / "ensemble").exists()

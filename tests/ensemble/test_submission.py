@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.ensemble import submission
 from pipeline.predictions.table import PredictionTable
@@ -60,38 +60,38 @@ def test_what_could_not_be_scored_is_refused_with_its_line(tmp_path, old, new, m
     text = submission.text(table(), top=2)
     assert old in text
     file.write_text(text.replace(old, new, 1))
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(UserError, match=message):
         submission.check(file, VIDEOS, CLASSES)
 
 
 def test_a_video_more_than_there_are_is_refused(tmp_path):
     file = tmp_path / "submission.csv"
     file.write_text(submission.text(table(), top=2) + "z.mp4,run,1,jump,0\n")
-    with pytest.raises(BadInput, match="answers 3 videos, and the test split has 2"):
+    with pytest.raises(UserError, match="answers 3 videos, and the test split has 2"):
         submission.check(file, VIDEOS, CLASSES)
 
 
 def test_an_empty_file_has_no_header(tmp_path):
     (tmp_path / "submission.csv").write_text("")
-    with pytest.raises(BadInput, match="line 1: the header"):
+    with pytest.raises(UserError, match="line 1: the header"):
         submission.check(tmp_path / "submission.csv", VIDEOS, CLASSES)
 
 
 def test_a_file_in_another_encoding_is_refused(tmp_path):
     (tmp_path / "submission.csv").write_bytes("vidéo".encode("latin-1"))
-    with pytest.raises(BadInput, match="is not UTF-8"):
+    with pytest.raises(UserError, match="is not UTF-8"):
         submission.check(tmp_path / "submission.csv", VIDEOS, CLASSES)
 
 
 def test_a_line_is_counted_as_an_editor_counts_it(tmp_path):
     file = tmp_path / "submission.csv"
     file.write_text(submission.text(table(), top=2).replace("x, 1.mp4", "x,\n1.mp4").replace("sit; down", "fly"))
-    with pytest.raises(BadInput, match="line 4: .* has the class 'fly'"):
+    with pytest.raises(UserError, match="line 4: .* has the class 'fly'"):
         submission.check(file, ("x,\n1.mp4", VIDEOS[1]), CLASSES)
 
 
 def test_a_file_that_is_not_there_names_the_stage_that_makes_it(tmp_path):
-    with pytest.raises(BadInput, match="does not exist. `dvc repro ensemble`"):
+    with pytest.raises(UserError, match="does not exist. `dvc repro ensemble`"):
         submission.check(tmp_path / "submission.csv", VIDEOS, CLASSES)
 
 

@@ -17,7 +17,7 @@ import simplejpeg
 
 from pipeline.core import tsv
 from pipeline.core.broken import read_broken
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS, Manifest, VideoRecord, file_fingerprint
 from pipeline.extraction.extract import COLUMNS, extract_corpus, jpeg_size, plan, shard_number
 from pipeline.extraction.ffmpeg import FORMAT, ExtractConfig, Extracted, NoFrames, extract_frames
@@ -499,14 +499,14 @@ def test_a_split_whose_videos_are_all_broken_stops_the_stage(corpus: Corpus, spl
     for name in corpus.manifest.split(split).videos:
         (corpus.root / name).write_bytes(b"")
 
-    with pytest.raises(BadInput, match=rf"No video of the split '{split}' gave a frame \([23] are broken"):
+    with pytest.raises(UserError, match=rf"No video of the split '{split}' gave a frame \([23] are broken"):
         corpus.extract()
     assert not corpus.out.exists()
     assert not corpus.broken.exists()
 
 
 def test_a_missing_ffmpeg_stops_before_any_work(corpus: Corpus, decoded: list[str]):
-    with pytest.raises(BadInput, match="FFmpeg does not run"):
+    with pytest.raises(UserError, match="FFmpeg does not run"):
         corpus.extract(binary="/nowhere/ffmpeg")
 
     assert decoded == []
@@ -517,7 +517,7 @@ def test_a_missing_root_stops_before_any_work(corpus: Corpus, decoded: list[str]
     manifest = corpus.manifest
     machine = tiny.machine(corpus.home / "work")
 
-    with pytest.raises(BadInput, match=r"nowhere is no folder. Set dataset.root"):
+    with pytest.raises(UserError, match=r"nowhere is no folder. Set dataset.root"):
         extract_corpus(manifest, corpus.home / "nowhere", corpus.out, corpus.broken, CONFIG, machine)
     assert decoded == []
 

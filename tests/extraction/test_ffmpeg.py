@@ -10,7 +10,7 @@ import pytest
 import simplejpeg
 
 from pipeline.core import params
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.extraction.ffmpeg import ExtractConfig, Extracted, NoFrames, command, extract_frames
 from tests.support import corpus
 from tests.support.corpus import FFMPEG, ffmpeg
@@ -324,7 +324,7 @@ def test_a_full_disk_is_no_fault_of_the_video(clips: Path, tmp_path: Path):
     (tmp_path / "frames").mkdir()
     (tmp_path / "frames" / "000003.jpg").symlink_to("/dev/full")
 
-    with pytest.raises(BadInput, match=r"cannot write into .*frames \(No space left on device\).*machine\.scratch"):
+    with pytest.raises(UserError, match=r"cannot write into .*frames \(No space left on device\).*machine\.scratch"):
         extract_frames(clips / "short.mp4", tmp_path / "frames", config(fps=60), FFMPEG)
 
 
@@ -397,5 +397,5 @@ def test_nothing_is_written_but_the_frames(clips: Path, tmp_path: Path):
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, int]):
     right = dict(fps=30, short_side=64, jpeg_qscale=2, timeout_seconds=60, shards=1)
 
-    with pytest.raises(BadInput, match=next(iter(wrong))):
+    with pytest.raises(UserError, match=next(iter(wrong))):
         params.build(ExtractConfig, right | wrong, where="extract")

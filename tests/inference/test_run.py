@@ -21,7 +21,7 @@ from pipeline.class_stats import ClassStatistics
 from pipeline.clips import dataset, views
 from pipeline.clips.dataset import VideoViews
 from pipeline.clips.views import ViewConfig
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 from pipeline.inference import predictor, score_cache
 from pipeline.inference import run as inference_run
@@ -51,9 +51,9 @@ def trained(tmp_path_factory):
 def infer(trained, to: Path, name: str = "net", tests=None, corpus=None, **machine) -> Path:
     """Run the stage's function with a scratch folder beside `to`; the folder of predictions."""
     models, (manifest, store, statistics) = trained
-    on = tiny.machine(to.parent / "work", **machine)
+    machine = tiny.machine(to.parent / "work", **machine)
     tests = tests or {name: VIEWS}
-    inference_run.run_inference(name, tests, corpus or manifest, store, statistics, models / name, to / name, on)
+    inference_run.run_inference(name, tests, corpus or manifest, store, statistics, models / name, to / name, machine)
     return to / name
 
 
@@ -69,8 +69,8 @@ def assert_same_files(one: Path, other: Path) -> None:
 
 
 def prepared(trained, config=VIEWS, scratch=Path("unused"), **machine) -> Predictor:
-    on = tiny.machine(scratch, **machine)
-    return Predictor(trained[0] / "net", config, distributed.launch(on), on)
+    machine = tiny.machine(scratch, **machine)
+    return Predictor(trained[0] / "net", config, distributed.launch(machine), machine)
 
 
 def scores_of(chosen: Predictor, store, video: str) -> np.ndarray:
@@ -460,7 +460,7 @@ def test_a_pass_that_does_not_fit_names_the_setting(trained, monkeypatch):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
     chosen.network.register_forward_pre_hook(full)
-    with pytest.raises(BadInput, match=r"Model net: a pass of 5 views .*machine.views_per_pass.*allocate 2 GiB"):
+    with pytest.raises(UserError, match=r"Model net: a pass of 5 views .*machine.views_per_pass.*allocate 2 GiB"):
         scores_of(chosen, trained[1][1], "val0")
 
 
@@ -526,7 +526,7 @@ def test_a_companion_that_one_process_does_not_see_is_left_out_by_all(trained, w
 def test_other_classes_than_those_of_the_model_are_refused(trained, tmp_path):
     models, (manifest, store, statistics) = trained
     others = ClassStatistics(("x", "y", "z"), statistics.counts, statistics.videos)
-    with pytest.raises(BadInput, match="Model net was trained on other classes"):
+    with pytest.raises(UserError, match="Model net was trained on other classes"):
         infer((models, (manifest, store, others)), tmp_path / "out")
 
 
@@ -536,7 +536,7 @@ def test_a_checkpoint_that_does_not_fit_its_architecture_is_refused(trained, tmp
     del weights["backbone.bn1.weight"]
     Checkpoint(weights, checkpoint.recipe, checkpoint.classes, checkpoint.input).write(tmp_path / "net")
     with pytest.raises(
-        BadInput, match=r"(?s)does not fit pipeline/models/tsn.py.*Missing key.*dvc repro --force train@net"
+        UserError, match=r"(?s)does not fit pipeline/models/tsn.py.*Missing key.*dvc repro --force train@net"
     ):
         prepared((tmp_path, None))
 
@@ -547,7 +547,7 @@ def test_scores_that_are_not_finite_are_refused(trained, tmp_path, monkeypatch):
             return torch.full((len(clip), 3), float("nan"))
 
     monkeypatch.setattr(predictor, "_rebuild", lambda *_: Broken())
-    with pytest.raises(BadInput, match="Model net gives scores that are not finite"):
+    with pytest.raises(UserError, match="Model net gives scores that are not finite"):
         infer(trained, tmp_path / "out")
     assert not (tmp_path / "out/net").exists()
     assert not any((tmp_path / "work/infer").iterdir())

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.inference import score_cache
 from pipeline.inference.score_cache import Blocks
 
@@ -35,7 +35,7 @@ def test_blocks_come_back_in_order_and_the_last_may_be_short(tmp_path):
 def test_an_unfinished_block_stands_for_no_other_video(tmp_path, there):
     found = kept(tmp_path)
     found.write(1, VALUES[16 : 16 + there])
-    with pytest.raises(BadInput, match=rf"000001.npy holds the scores of {there} videos, not of 16.*machine.scratch"):
+    with pytest.raises(UserError, match=rf"000001.npy holds the scores of {there} videos, not of 16.*machine.scratch"):
         list(found.scores())
 
 

@@ -11,7 +11,7 @@ import torch
 from pipeline import class_stats
 from pipeline.cli import scores
 from pipeline.core.broken import BrokenVideo, write_broken
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.ensemble.run import run_ensemble
@@ -93,7 +93,7 @@ def test_logits_are_refused_where_float16_ends(data, tmp_path, value, stored):
         run(data, tmp_path / "a.csv", values="logits")
         assert ViewScores.read(data / "predictions/theirs", "val").logits[0, 0].tolist() == [value, 1]
     else:
-        with pytest.raises(BadInput, match=r"a.csv, line 2: logits from .*65504 is the largest"):
+        with pytest.raises(UserError, match=r"a.csv, line 2: logits from .*65504 is the largest"):
             run(data, tmp_path / "a.csv", values="logits")
 
 
@@ -129,7 +129,7 @@ def test_nothing_is_looked_at_in_the_rows_of_broken_videos(data, tmp_path, value
 def test_blank_lines_are_none_and_lines_are_still_counted(data, tmp_path):
     head, *rows = frame(v2=[0.5, "much"]).to_csv(index=False).splitlines()
     (tmp_path / "a.csv").write_text("\n".join([head, rows[0], "", ",,", *rows[1:], "", ""]) + "\n")
-    with pytest.raises(BadInput, match="a.csv, line 5: 'much' is no score of 'run'"):
+    with pytest.raises(UserError, match="a.csv, line 5: 'much' is no score of 'run'"):
         run(data, tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text((tmp_path / "a.csv").read_text().replace("much", "0.5"))
     run(data, tmp_path / "a.csv")
@@ -142,7 +142,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name(data, tmp_path):
 
 def test_a_header_too_long_for_a_table_is_refused(data, tmp_path):
     (tmp_path / "a.csv").write_text(f"video,{'x' * 140_000}\nv1,0.5\n")
-    with pytest.raises(BadInput, match="a.csv cannot be read .*field limit"):
+    with pytest.raises(UserError, match="a.csv cannot be read .*field limit"):
         run(data, tmp_path / "a.csv")
 
 
@@ -180,7 +180,7 @@ def test_files_of_one_name_are_told_apart_in_the_metadata(data, tmp_path):
 )
 def test_what_cannot_be_right_is_refused_with_its_line(data, tmp_path, table, message):
     table.to_csv(tmp_path / "a.csv", index=False)
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(UserError, match=message):
         run(data, tmp_path / "a.csv")
     assert not (data / "predictions").exists()
 
@@ -188,7 +188,7 @@ def test_what_cannot_be_right_is_refused_with_its_line(data, tmp_path, table, me
 def test_a_video_in_two_files_is_refused(data, tmp_path):
     frame().to_csv(tmp_path / "a.csv", index=False)
     frame().iloc[:1].to_csv(tmp_path / "b.csv", index=False)
-    with pytest.raises(BadInput, match=r"b.csv, line 2: the video 'v1' stood in .*a.csv, line 2"):
+    with pytest.raises(UserError, match=r"b.csv, line 2: the video 'v1' stood in .*a.csv, line 2"):
         run(data, tmp_path / "a.csv", tmp_path / "b.csv")
 
 
@@ -198,7 +198,7 @@ def test_a_model_of_this_project_is_not_overwritten(data, tmp_path):
     run(data, tmp_path / "a.csv")  # its own files may be made again
     scores = ViewScores(np.zeros((2, 1, 2), np.float16), {"views": [{"clip": 0}], "protocols": {"clip": [0]}})
     scores.write(data / "predictions/theirs", "val")
-    with pytest.raises(BadInput, match="predictions of a model of this project"):
+    with pytest.raises(UserError, match="predictions of a model of this project"):
         run(data, tmp_path / "a.csv")
 
 
@@ -208,7 +208,7 @@ def test_a_name_that_is_no_free_folder_is_refused_and_nothing_is_lost(data, tmp_
     kept = data / "predictions/ours/val.parquet"
     kept.parent.mkdir(parents=True)
     kept.write_text("predictions of a model")
-    with pytest.raises(BadInput, match=f"--as {name!r}"):
+    with pytest.raises(UserError, match=f"--as {name!r}"):
         import_scores.run(
             scores.parser().parse_args(["import-scores", str(tmp_path / "a.csv"), "--as", name, "--data", str(data)])
         )
@@ -221,7 +221,7 @@ def test_a_folder_of_other_files_is_not_replaced(data, tmp_path):
     note = data / "predictions/theirs/notes.txt"
     note.parent.mkdir(parents=True)
     note.write_text("by hand")
-    with pytest.raises(BadInput, match="what import-scores did not write"):
+    with pytest.raises(UserError, match="what import-scores did not write"):
         run(data, tmp_path / "a.csv")
     assert note.is_file()
 
@@ -268,13 +268,13 @@ def test_result_pickles_are_read(data, tmp_path, layout):
 )
 def test_other_pickles_are_refused(data, tmp_path, content, message):
     names = pickled(tmp_path, content)
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(UserError, match=message):
         run(data, tmp_path / "a.pkl", **names)
 
 
 def test_a_pickle_needs_names(data, tmp_path):
     pickled(tmp_path, [VALUES, VALUES])
-    with pytest.raises(BadInput, match="1 pickles, 0 --ids and 0 --names.* Give --ids .* and --names"):
+    with pytest.raises(UserError, match="1 pickles, 0 --ids and 0 --names.* Give --ids .* and --names"):
         run(data, tmp_path / "a.pkl")
 
 
@@ -288,7 +288,7 @@ def test_sums_over_views_are_divided_in_any_precision(data, tmp_path, dtype):
 
 @pytest.mark.parametrize("views", [0, -30])
 def test_a_number_of_views_that_is_none_is_refused(data, tmp_path, views):
-    with pytest.raises(BadInput, match=f"--views {views}"):
+    with pytest.raises(UserError, match=f"--views {views}"):
         run(data, tmp_path / "a.pkl", views=views)
 
 
@@ -303,7 +303,7 @@ def test_pickles_of_val_and_test_have_a_list_of_ids_each(data, tmp_path):
     np.testing.assert_allclose(read(data, "val").probabilities, [SCORES["v1"], SCORES["v2"]], atol=5e-4)
     np.testing.assert_allclose(read(data, "test").probabilities[1], SCORES["t2"], atol=5e-4)
     for given in ({"ids": lists[:1], "names": names}, {"ids": lists}, {"ids": [*lists, lists[0]], "names": names}):
-        with pytest.raises(BadInput, match=r"There are 2 pickles, \d --ids and [01] --names"):
+        with pytest.raises(UserError, match=r"There are 2 pickles, \d --ids and [01] --names"):
             run(data, *files, **given)
 
 
@@ -312,7 +312,7 @@ def test_pickles_of_val_and_test_have_a_list_of_ids_each(data, tmp_path):
 def test_a_list_that_cannot_be_read_is_named(data, tmp_path, which, content):
     names = pickled(tmp_path, list(VALUES))
     names[which].unlink() if content is None else names[which].write_bytes(content)
-    with pytest.raises(BadInput, match=f"{which}.txt cannot be read .*UTF-8"):
+    with pytest.raises(UserError, match=f"{which}.txt cannot be read .*UTF-8"):
         run(data, tmp_path / "a.pkl", **names)
 
 
@@ -320,7 +320,7 @@ def test_a_list_that_cannot_be_read_is_named(data, tmp_path, which, content):
 def test_a_pickle_cannot_alter_what_stands_for_a_tensor(data, tmp_path, name):
     module, function = name.rsplit(".", 1)
     alter = f"c{module}\n{function}\n(dS'__defaults__'\n(I1\ntsb.".encode()  # BUILD with {"__defaults__": (1,)}
-    with pytest.raises(BadInput, match="the state of a function"):
+    with pytest.raises(UserError, match="the state of a function"):
         run(data, tmp_path / "a.pkl", **pickled(tmp_path, alter))
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.predictions import table as prediction_table
 from pipeline.predictions.table import PredictionTable, ViewScores
@@ -72,13 +72,13 @@ def test_a_table_without_a_label_cannot_be_scored():
 def test_an_unreadable_file_is_named(tmp_path, content, message):
     if content is not None:
         (tmp_path / "val.parquet").write_bytes(content)
-    with pytest.raises(BadInput, match=f"val.parquet.*{message}"):
+    with pytest.raises(UserError, match=f"val.parquet.*{message}"):
         PredictionTable.read(tmp_path / "val.parquet")
 
 
 def test_a_table_of_another_program_is_refused(tmp_path):
     pd.DataFrame({"id": ["a"], "run": [0.5]}).to_parquet(tmp_path / "val.parquet")
-    with pytest.raises(BadInput, match="columns"):
+    with pytest.raises(UserError, match="columns"):
         PredictionTable.read(tmp_path / "val.parquet")
 
 
@@ -104,7 +104,7 @@ def test_the_largest_logits_do_not_overflow():
 
 
 def test_an_unknown_protocol_is_refused():
-    with pytest.raises(BadInput, match="no protocol 'densse', only clip, dense"):
+    with pytest.raises(UserError, match="no protocol 'densse', only clip, dense"):
         view_scores().probabilities("densse")
 
 
@@ -124,7 +124,7 @@ def test_views_survive_the_round_trip_and_name_their_axes(tmp_path):
 def test_views_of_another_shape_than_the_json_says_are_refused(tmp_path):
     view_scores().write(tmp_path, "val")
     np.save(tmp_path / "val.views.npy", np.zeros((1, 2, 2), np.float16))
-    with pytest.raises(BadInput, match=r"has the shape \(1, 2, 2\)"):
+    with pytest.raises(UserError, match=r"has the shape \(1, 2, 2\)"):
         ViewScores.read(tmp_path, "val")
 
 
@@ -132,7 +132,7 @@ def test_a_truncated_array_is_refused(tmp_path):
     view_scores().write(tmp_path, "val")
     data = (tmp_path / "val.views.npy").read_bytes()
     (tmp_path / "val.views.npy").write_bytes(data[:-4])
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         ViewScores.read(tmp_path, "val")
 
 
@@ -166,14 +166,14 @@ def test_the_parquet_can_be_recomputed_from_the_views(tmp_path):
 )
 def test_a_table_that_cannot_be_right_is_refused_with_its_row(tmp_path, changes, message):
     table(**changes).write(tmp_path / "val.parquet")
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(UserError, match=message):
         PredictionTable.read(tmp_path / "val.parquet")
 
 
 def test_a_class_that_stands_there_twice_is_refused(tmp_path):
     columns = [pa.array([text]) for text in ("a.mp4", "ok", "run")] + [pa.array([0.5])] * 2
     pq.write_table(pa.Table.from_arrays(columns, ["video", "status", "labels", "run", "run"]), tmp_path / "val.parquet")
-    with pytest.raises(BadInput, match=r"two columns 'run' \(number 5"):
+    with pytest.raises(UserError, match=r"two columns 'run' \(number 5"):
         PredictionTable.read(tmp_path / "val.parquet")
 
 
@@ -196,14 +196,14 @@ COLUMNS = {"video": ["a", "b"], "status": ["ok", "broken"], "labels": ["run", ""
 def test_columns_that_another_program_wrote_are_refused(tmp_path, changes, message):
     columns = {name: values for name, values in (COLUMNS | changes).items() if values is not None}
     pq.write_table(pa.table(columns), tmp_path / "val.parquet")
-    with pytest.raises(BadInput, match=f"val.parquet.*{message}"):
+    with pytest.raises(UserError, match=f"val.parquet.*{message}"):
         PredictionTable.read(tmp_path / "val.parquet")
 
 
 @pytest.mark.parametrize("text", [b"{", b"\xff", b"[]", b"1"])
 def test_metadata_that_are_no_json_object_are_refused(tmp_path, text):
     pq.write_table(pa.table(COLUMNS).replace_schema_metadata({b"prediction": text}), tmp_path / "val.parquet")
-    with pytest.raises(BadInput, match="val.parquet: the metadata `prediction` are no JSON"):
+    with pytest.raises(UserError, match="val.parquet: the metadata `prediction` are no JSON"):
         PredictionTable.read(tmp_path / "val.parquet")
 
 
@@ -261,7 +261,7 @@ def test_views_that_are_damaged_are_refused_by_name(tmp_path, name, content, mes
         path.write_text(json.dumps(json.loads(path.read_text()) | content))
     else:
         path.write_bytes(content)
-    with pytest.raises(BadInput, match=f"{message}.*dvc repro --force infer@net"):
+    with pytest.raises(UserError, match=f"{message}.*dvc repro --force infer@net"):
         ViewScores.read(folder, "val")
 
 
@@ -275,7 +275,7 @@ def test_views_that_are_damaged_are_refused_by_name(tmp_path, name, content, mes
 )
 def test_the_remedy_for_views_is_one_that_there_is(tmp_path, meta, message):
     table(meta=meta).write(tmp_path / "net/val.parquet")
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(UserError, match=message):
         ViewScores.read(tmp_path / "net", "val")
 
 

@@ -13,7 +13,7 @@ import torchvision
 from torch import Tensor, nn
 
 from pipeline.core import registry
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
 from pipeline.models import fast, r2plus1d, r3d, slow, slowfast, tin, trn, tsm, tsn
 from pipeline.pretrained import infer_config, weight_file
@@ -178,13 +178,13 @@ def test_slowfast_cannot_start_from_an_image_network(tmp_path: Path):
     model = slowfast.build(5, **checks.TINY_SLOWFAST)
     before = state_of(model)
 
-    with pytest.raises(BadInput, match=r"fast path has no 2D counterpart.*take the model slow"):
+    with pytest.raises(UserError, match=r"fast path has no 2D counterpart.*take the model slow"):
         load_pretrained(model, saved(plain_resnet(), tmp_path))
     assert_unchanged(model, before)
 
 
 def test_factored_convolutions_cannot_start_from_an_image_network(tmp_path: Path):
-    with pytest.raises(BadInput, match=r"seems to be: an image network.*\n.*The model is: r2plus1d"):
+    with pytest.raises(UserError, match=r"seems to be: an image network.*\n.*The model is: r2plus1d"):
         load_pretrained(r2plus1d.build(5, depth=18, blocks=(1, 1, 1, 1)), saved(plain_resnet(), tmp_path))
 
 
@@ -253,7 +253,7 @@ def test_other_options_than_the_files_are_named(option: dict[str, Any], said: st
     model = slowfast.build(5, **{**LINSPACE, **option})
     before = state_of(model)
 
-    with pytest.raises(BadInput, match=said):
+    with pytest.raises(UserError, match=said):
         load_pretrained(model, pyslowfast_file(tmp_path))
     assert_unchanged(model, before)
 
@@ -261,7 +261,7 @@ def test_other_options_than_the_files_are_named(option: dict[str, Any], said: st
 def test_a_strided_file_needs_a_strided_model(tmp_path: Path):
     path = own(slowfast.build(5, **checks.TINY_SLOWFAST), tmp_path, "slowfast", **checks.TINY_SLOWFAST)
 
-    with pytest.raises(BadInput, match=r"Set slow_frames: strided \(the model has linspace\)"):
+    with pytest.raises(UserError, match=r"Set slow_frames: strided \(the model has linspace\)"):
         load_pretrained(slowfast.build(5, **checks.TINY_SLOWFAST, slow_frames="linspace"), path)
 
 
@@ -318,14 +318,14 @@ def test_another_rule_of_shifted_blocks_is_named(theirs: int, ours: int, tmp_pat
     path = saved(peers.x_temporal(as_x_temporal(fill(tsm.build(5, **SMALL, every=theirs)).state_dict())), tmp_path)
     load_pretrained(tsm.build(5, **SMALL, every=theirs), path)
 
-    with pytest.raises(BadInput, match=rf"Set every: {theirs} \(the model has {ours}\)"):
+    with pytest.raises(UserError, match=rf"Set every: {theirs} \(the model has {ours}\)"):
         load_pretrained(tsm.build(5, **SMALL, every=ours), path)
 
 
 def test_tin_of_another_number_of_frames_is_named(tmp_path: Path):
     path = own(tin.build(5, **TINY, frames=8), tmp_path, "tin")
 
-    with pytest.raises(BadInput, match=r"Set frames: 8 \(the model has 4\)"):
+    with pytest.raises(UserError, match=r"Set frames: 8 \(the model has 4\)"):
         load_pretrained(tin.build(5, **TINY, frames=4), path)
 
 
@@ -334,7 +334,7 @@ def test_a_file_of_another_architecture_lists_a_dozen_and_the_counts(tmp_path: P
     model = tsn.build(5, **TINY)
     before = state_of(model)
 
-    with pytest.raises(BadInput, match=r"seems to be: tin.*\n.*The model is: tsn") as caught:
+    with pytest.raises(UserError, match=r"seems to be: tin.*\n.*The model is: tsn") as caught:
         load_pretrained(model, path)
 
     assert_unchanged(model, before)
@@ -351,7 +351,7 @@ def test_a_file_with_a_gap_changes_nothing(tmp_path: Path):
     model = slowfast.build(5, **LINSPACE)
     before = state_of(model)
 
-    with pytest.raises(BadInput, match=r"1 entries are missing from the file: laterals\.2\.bn\.running_var\."):
+    with pytest.raises(UserError, match=r"1 entries are missing from the file: laterals\.2\.bn\.running_var\."):
         load_pretrained(model, saved(peers.pyslowfast(state), tmp_path))
     assert_unchanged(model, before)
 
@@ -370,7 +370,7 @@ def test_old_files_without_counters_are_fine(tmp_path: Path):
 
 
 def test_a_file_of_no_source_lists_all(tmp_path: Path):
-    with pytest.raises(BadInput, match=r"no known source.*strange\.weight") as caught:
+    with pytest.raises(UserError, match=r"no known source.*strange\.weight") as caught:
         load_pretrained(tsn.build(5, **TINY), saved({"strange.weight": torch.ones(1)}, tmp_path))
     assert all(name in str(caught.value) for name in registry.names("pretrained/importers"))
 
@@ -378,7 +378,7 @@ def test_a_file_of_no_source_lists_all(tmp_path: Path):
 def test_a_file_of_two_sources_lists_both(tmp_path: Path):
     state = {"cls_head.fc_cls.weight": torch.ones(1), "base_model.conv1.weight": torch.ones(1)}
 
-    with pytest.raises(BadInput, match=r"could be of mmaction2 or x_temporal.*--source"):
+    with pytest.raises(UserError, match=r"could be of mmaction2 or x_temporal.*--source"):
         load_pretrained(tsn.build(5, **TINY), saved(state, tmp_path))
 
 
@@ -386,7 +386,7 @@ def test_a_source_can_be_named(tmp_path: Path):
     path = saved(plain_resnet(5), tmp_path)
 
     assert load_pretrained(slow.build(5, **PLAIN), path, source="torchvision").source == "torchvision"
-    with pytest.raises(BadInput, match="'torchvison'.*Did you mean 'torchvision'"):
+    with pytest.raises(UserError, match="'torchvison'.*Did you mean 'torchvision'"):
         load_pretrained(slow.build(5, **PLAIN), path, source="torchvison")
 
 

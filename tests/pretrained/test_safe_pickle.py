@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.pretrained.safe_pickle import load_arrays
 from tests.support.peers import Call
 
@@ -71,7 +71,7 @@ def test_a_hostile_pickle_runs_nothing_and_is_refused_by_name(function, protocol
     content = {"blobs": {"conv1_w": np.zeros(3), "conv1_b": Call(function, code)}}
     path = file(tmp_path, pickle.dumps(content, protocol))
 
-    with pytest.raises(BadInput, match=rf"\w+\.{function.__name__}`.*not loaded.*save the tensors only"):
+    with pytest.raises(UserError, match=rf"\w+\.{function.__name__}`.*not loaded.*save the tensors only"):
         load_arrays(path)
     assert not marker.exists()
 
@@ -88,7 +88,7 @@ def test_no_module_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "trap_for_imports.py").write_text(f"open({str(tmp_path / 'marker')!r}, 'w')")
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    with pytest.raises(BadInput, match=r"trap_for_imports\.anything"):
+    with pytest.raises(UserError, match=r"trap_for_imports\.anything"):
         load_arrays(file(tmp_path, b"ctrap_for_imports\nanything\n."))
     assert not (tmp_path / "marker").exists()
 
@@ -105,13 +105,13 @@ def test_the_types_of_arrays_cannot_be_forged(tmp_path: Path):
             rebuild = np.zeros(1).__reduce__()[0]
             return rebuild, (np.ndarray, (0,), b"b"), (1, (1,), Forged(), False, b"\x01" * 8)
 
-    with pytest.raises(BadInput, match=r"numpy\.dtype\('O"):
+    with pytest.raises(UserError, match=r"numpy\.dtype\('O"):
         load_arrays(file(tmp_path, pickle.dumps(Array(), 2)))
 
 
 @pytest.mark.parametrize("array", [np.array([{}], dtype=object), np.zeros(1, [("a", "f4")])])
 def test_arrays_of_anything_but_numbers_and_text_are_refused(array: np.ndarray, tmp_path: Path):
-    with pytest.raises(BadInput, match=r"numpy\.dtype"):
+    with pytest.raises(UserError, match=r"numpy\.dtype"):
         load_arrays(file(tmp_path, pickle.dumps(array, 2)))
 
 
@@ -119,7 +119,7 @@ def test_arrays_of_anything_but_numbers_and_text_are_refused(array: np.ndarray, 
     "content", [b"", b"\x80", b"hello", pickle.dumps(ARRAYS)[:-40], b"\x80\x04N", b"]q\x00h\x00a."]
 )
 def test_a_damaged_pickle_says_so(content: bytes, tmp_path: Path):
-    with pytest.raises(BadInput, match=r"blobs\.pkl is no pickle, or a damaged one"):
+    with pytest.raises(UserError, match=r"blobs\.pkl is no pickle, or a damaged one"):
         load_arrays(file(tmp_path, content))
 
 
@@ -127,11 +127,11 @@ def test_a_bomb_of_memory_is_an_error(tmp_path: Path):
     array = np.arange(3, dtype=np.float32)
     forged = pickle.dumps(array, 2).replace(b"K\x03\x85", b"J\xff\xff\xff\x7f\x85", 1)  # a shape of two billions
 
-    with pytest.raises(BadInput, match="damaged"):
+    with pytest.raises(UserError, match="damaged"):
         load_arrays(file(tmp_path, forged))
 
 
 @pytest.mark.parametrize("name", ["missing.pkl", "."])
 def test_what_is_no_file_says_so(name: str, tmp_path: Path):
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         load_arrays(tmp_path / name)

@@ -14,7 +14,7 @@ import torch
 import torchvision
 
 from pipeline.core import files
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.pretrained import weight_file
 from tests.support.peers import Call
 
@@ -83,7 +83,7 @@ def test_nothing_in_a_file_runs(kind: str, function, tmp_path: Path):
     else:
         torch.save(content, path, _use_new_zipfile_serialization=kind == "zip")
 
-    with pytest.raises(BadInput, match=rf"\w+\.{function.__name__}`.*not loaded.*save the tensors only"):
+    with pytest.raises(UserError, match=rf"\w+\.{function.__name__}`.*not loaded.*save the tensors only"):
         weight_file.read(path)
     assert not marker.exists()
 
@@ -91,7 +91,7 @@ def test_nothing_in_a_file_runs(kind: str, function, tmp_path: Path):
 def test_a_whole_module_is_refused_by_name(tmp_path: Path):
     torch.save(torch.nn.Linear(2, 2), path := tmp_path / "model.pth")
 
-    with pytest.raises(BadInput, match=r"`torch\.nn\.modules\.linear\.Linear`.*state_dict"):
+    with pytest.raises(UserError, match=r"`torch\.nn\.modules\.linear\.Linear`.*state_dict"):
         weight_file.read(path)
 
 
@@ -99,14 +99,14 @@ def test_a_whole_module_is_refused_by_name(tmp_path: Path):
 def test_a_compiled_program_is_refused(tmp_path: Path):
     torch.jit.script(torch.nn.Linear(2, 2)).save(path := tmp_path / "program.pt")
 
-    with pytest.raises(BadInput, match=r"`TorchScript`, which could run anything"):
+    with pytest.raises(UserError, match=r"`TorchScript`, which could run anything"):
         weight_file.read(path)
 
 
 def test_arrays_of_objects_are_refused(tmp_path: Path):
     torch.save({"model": STATE, "history": np.array([{}], dtype=object)}, path := tmp_path / "ckpt.pth")
 
-    with pytest.raises(BadInput, match=r"`numpy\.dtype\('O8'\)`"):
+    with pytest.raises(UserError, match=r"`numpy\.dtype\('O8'\)`"):
         weight_file.read(path)
 
 
@@ -138,7 +138,7 @@ def test_a_file_that_breaks_off_says_so(write, rest: float, tmp_path: Path):
     cut(path, rest)
 
     with pytest.raises(
-        BadInput, match=r"weights (is|holds) .*(damaged|breaks off|cut short|of no known kind).*[Ff]etch it again"
+        UserError, match=r"weights (is|holds) .*(damaged|breaks off|cut short|of no known kind).*[Ff]etch it again"
     ):
         weight_file.read(path)
 
@@ -155,14 +155,14 @@ def test_a_file_that_breaks_off_says_so(write, rest: float, tmp_path: Path):
 def test_what_is_no_weight_file_says_what_it_seems_to_be(content: bytes, said: str, tmp_path: Path):
     (path := tmp_path / "resnet50.pth").write_bytes(content)
 
-    with pytest.raises(BadInput, match=rf"resnet50\.pth .*{said}.*[Ff]etch it again"):
+    with pytest.raises(UserError, match=rf"resnet50\.pth .*{said}.*[Ff]etch it again"):
         weight_file.read(path)
 
 
 def test_a_folder_and_a_missing_file_say_so(tmp_path: Path):
-    with pytest.raises(BadInput, match=r"is a folder. Name the file in it"):
+    with pytest.raises(UserError, match=r"is a folder. Name the file in it"):
         weight_file.read(tmp_path)
-    with pytest.raises(BadInput, match=r"nothing\.pth does not exist.*timm:NAME"):
+    with pytest.raises(UserError, match=r"nothing\.pth does not exist.*timm:NAME"):
         weight_file.read(tmp_path / "nothing.pth")
 
 
@@ -172,7 +172,7 @@ def test_a_folder_and_a_missing_file_say_so(tmp_path: Path):
 def test_a_file_without_tensors_says_what_it_has(content, tmp_path: Path):
     torch.save(content, path := tmp_path / "ckpt.pth")
 
-    with pytest.raises(BadInput, match=r"holds no tensors by name.*state_dict, model_state, model, blobs"):
+    with pytest.raises(UserError, match=r"holds no tensors by name.*state_dict, model_state, model, blobs"):
         weight_file.read(path)
 
 
@@ -212,13 +212,13 @@ def test_without_a_network_the_message_says_how_to_take_a_file_along(where, patc
 
     monkeypatch.setattr(*patched, unreachable)
 
-    with pytest.raises(BadInput, match=rf"{where} could not be fetched \(no route to host\).*--save FILE.safetensors"):
+    with pytest.raises(UserError, match=rf"{where} could not be fetched \(no route to host\).*--save FILE.safetensors"):
         weight_file.read(where)
 
 
 @pytest.mark.parametrize("where", ["timm:resnet5", "torchvision:resnet5"])
 def test_a_name_that_no_library_knows_is_refused(where: str):
-    with pytest.raises(BadInput, match="has no model 'resnet5'"):
+    with pytest.raises(UserError, match="has no model 'resnet5'"):
         weight_file.read(where)
 
 

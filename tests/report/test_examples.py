@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import simplejpeg
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.predictions.table import PredictionTable
 from pipeline.report import examples
 
@@ -80,5 +80,5 @@ def test_a_video_without_frames_has_no_strip_and_a_damaged_frame_is_named(packed
     broken = GREY[0][:200] + b"\0" * 50
     store = packed({"v0": [GREY[0]], "v1": [GREY[0], broken]})
     assert examples.strip(store, "nobody") == ()
-    with pytest.raises(BadInput, match="video 'v1'"):
+    with pytest.raises(UserError, match="video 'v1'"):
         examples.strip(store, "v1")

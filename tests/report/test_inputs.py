@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.predictions.table import PredictionTable, ViewScores
 from pipeline.report.inputs import Run
 from tests.support import finished
@@ -29,7 +29,7 @@ def test_views_of_other_videos_than_the_table_are_refused(tmp_path):
     sources = finished.run(tmp_path, protocol="clip")
     scores = ViewScores.read(sources.predictions / "tin", "test")
     ViewScores(np.array(scores.logits[:-1]), scores.grid).write(sources.predictions / "tin", "test")
-    with pytest.raises(BadInput, match=r"test.views.npy holds \(5, 3\).*dvc repro infer@tin"):
+    with pytest.raises(UserError, match=r"test.views.npy holds \(5, 3\).*dvc repro infer@tin"):
         Run.read(sources).table("tin")
 
 

@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score
 from pipeline import class_stats
 from pipeline.clips import frame_store
 from pipeline.core import tsv
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.predictions.table import PredictionTable
 from pipeline.report.inputs import Run
 from pipeline.report.page import PAGE, confusion_table, curves, together, verdict, write_page
@@ -252,7 +252,7 @@ def test_a_missing_out_is_named_and_an_older_page_stays(tmp_path, gone):
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "old").touch()
     shutil.rmtree(tmp_path / gone) if gone == "stats" else (tmp_path / gone).unlink()
-    with pytest.raises(BadInput, match=f"{gone}.* does not exist. `dvc repro"):
+    with pytest.raises(UserError, match=f"{gone}.* does not exist. `dvc repro"):
         write_page(sources, tmp_path / "report")
     assert [file.name for file in (tmp_path / "report").iterdir()] == ["old"]
 
@@ -260,7 +260,7 @@ def test_a_missing_out_is_named_and_an_older_page_stays(tmp_path, gone):
 def test_predictions_of_another_corpus_are_refused(tmp_path):
     one, other = finished.run(tmp_path / "a"), finished.run(tmp_path / "b", prefix="x")
     shutil.copy(other.ensemble / "test.parquet", one.ensemble / "test.parquet")
-    with pytest.raises(BadInput, match=r"test\.parquet holds other videos or classes"):
+    with pytest.raises(UserError, match=r"test\.parquet holds other videos or classes"):
         write_page(one, tmp_path / "report")
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
 from pipeline.runtime.checkpoint import FILE, RECIPE, Checkpoint
 
@@ -37,7 +37,7 @@ def test_the_same_model_gives_the_same_bytes(tmp_path):
 
 
 def test_a_missing_checkpoint_names_the_command(tmp_path):
-    with pytest.raises(BadInput, match=r"does not exist. `dvc repro train@tin_demo`"):
+    with pytest.raises(UserError, match=r"does not exist. `dvc repro train@tin_demo`"):
         Checkpoint.read(tmp_path / "tin_demo")
 
 
@@ -46,11 +46,11 @@ def test_a_truncated_file_is_refused(tmp_path, keep):
     checkpoint().write(tmp_path)
     data = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(data[:keep])
-    with pytest.raises(BadInput, match="damaged or not of this pipeline"):
+    with pytest.raises(UserError, match="damaged or not of this pipeline"):
         Checkpoint.read(tmp_path)
 
 
 def test_a_file_of_another_program_is_refused(tmp_path):
     save_file({"fc.weight": torch.zeros(1)}, tmp_path / FILE)
-    with pytest.raises(BadInput, match="not of this pipeline"):
+    with pytest.raises(UserError, match="not of this pipeline"):
         Checkpoint.read(tmp_path)

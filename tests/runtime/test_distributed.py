@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.runtime import distributed
 from pipeline.runtime.checkpoint import FILE, Checkpoint
 from tests.support import tiny
@@ -156,11 +156,11 @@ def test_shares_cover_everything_once_and_come_together_in_order(world, total, m
 
 
 def test_the_launcher_overrules_the_settings(monkeypatch, tmp_path):
-    on = tiny.machine(tmp_path, devices=3)
-    assert distributed.layout(on) == (3, 1)
+    machine = tiny.machine(tmp_path, devices=3)
+    assert distributed.layout(machine) == (3, 1)
     for name, value in {"SLURM_NTASKS": "32", "SLURM_NNODES": "4", "SLURM_JOB_NAME": "train"}.items():
         monkeypatch.setenv(name, value)
-    assert distributed.layout(on) == (8, 4)
+    assert distributed.layout(machine) == (8, 4)
 
 
 def test_torchrun_overrules_the_settings(monkeypatch, tmp_path):
@@ -175,5 +175,5 @@ def test_without_a_gpu_there_is_one_device(tmp_path):
 
 
 def test_half_precision_with_a_scaler_needs_a_gpu(tmp_path):
-    with pytest.raises(BadInput, match="fp16 needs a GPU"):
+    with pytest.raises(UserError, match="fp16 needs a GPU"):
         distributed.launch(tiny.machine(tmp_path, precision="fp16"))

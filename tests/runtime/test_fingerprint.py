@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.runtime import fingerprint
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ def test_what_a_process_has_imported_does_not_count():
 
 @pytest.mark.parametrize("name", ["models/tsnn.py", "layer"])
 def test_what_is_not_there_is_an_error(name):
-    with pytest.raises(BadInput, match=name):
+    with pytest.raises(UserError, match=name):
         fingerprint.code("core", name)
 
 

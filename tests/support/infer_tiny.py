@@ -14,17 +14,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from pipeline.clips.views import ViewConfig  # noqa: E402
-from pipeline.inference.run import run_inference  # noqa: E402
-from tests.support import tiny  # noqa: E402 - found by the line above
+from pipeline.clips.views import ViewConfig
+from pipeline.inference.run import run_inference
+from tests.support import tiny
 
 
 def main(folder: Path, out: Path, machine: dict, names: list[str]) -> None:
     logging.basicConfig(level=logging.INFO)
     corpus = tiny.corpus(folder / "lmdb", val=22, test=18)
     tests = {name: ViewConfig(clips=2, sides=(32, 36), crop=32) for name in names}
-    on = tiny.machine(machine.pop("scratch", out.parent / "work"), **machine)
-    run_inference(names[0], tests, *corpus, folder / "models" / names[0], out / names[0], on)
+    machine = tiny.machine(machine.pop("scratch", out.parent / "work"), **machine)
+    run_inference(names[0], tests, *corpus, folder / "models" / names[0], out / names[0], machine)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from pipeline.runtime.signals import Stopped  # noqa: E402
-from pipeline.training.trainer import fit  # noqa: E402
-from tests.support import tiny  # noqa: E402 - found by the line above
+from pipeline.runtime.signals import Stopped
+from pipeline.training.trainer import fit
+from tests.support import tiny
 
 
 def main(folder: Path, name: str, settings: dict) -> None:

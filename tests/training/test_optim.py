@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.models import tin, tsm
 from pipeline.pretrained import importers
 from pipeline.training.optim import OptimConfig, RoleConfig, ScheduleConfig, learning_rate, optimizer, role
@@ -128,7 +128,7 @@ def test_by_default_there_is_one_group_as_in_the_reports_code():
     ],
 )
 def test_an_unknown_optimiser_or_option_is_refused(settings, message):
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(UserError, match=message):
         optimizer(nn.Linear(1, 1), OptimConfig(0.1, 0.01, None, **settings))
 
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from pipeline.clips import sampling, transforms
 from pipeline.clips.dataset import generator, read_frames
 from pipeline.core import files, registry
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.runtime import fingerprint, signals
 from pipeline.runtime.checkpoint import FILE, Checkpoint
 from pipeline.training import optim, resume, trainer
@@ -260,7 +260,7 @@ def stopped_early(tmp_path: Path, monkeypatch) -> Path:
 @pytest.mark.parametrize("name", ["state.safetensors", "best.safetensors"])
 def test_a_lost_resume_state_is_an_error_and_never_a_silent_restart(tmp_path, monkeypatch, name):
     (stopped_early(tmp_path, monkeypatch) / name).unlink()
-    with pytest.raises(BadInput, match=f"{name} cannot be read .* Put it back, or delete .* to start from the first"):
+    with pytest.raises(UserError, match=f"{name} cannot be read .* Put it back, or delete .* to start from the first"):
         fit(tmp_path, "out")
 
 
@@ -274,7 +274,7 @@ def test_a_full_disk_is_an_error_that_keeps_the_last_state(tmp_path, monkeypatch
 
     with monkeypatch.context() as patch:
         patch.setattr(resume, "save_file", full)
-        with pytest.raises(BadInput, match=r"cannot be written .*No space left.* What was saved before is intact"):
+        with pytest.raises(UserError, match=r"cannot be written .*No space left.* What was saved before is intact"):
             fit(tmp_path, "out", save_seconds=0)
     assert state.read_bytes() == before
     assert [path.name for path in state.parent.iterdir() if "partial" in path.name] == []
@@ -380,7 +380,7 @@ def test_mixed_clips_train_to_other_weights(tmp_path):
 
 
 def test_mixing_is_refused_where_a_pass_has_one_clip(tmp_path):
-    with pytest.raises(BadInput, match=r"train.mix blends clips of one pass.*clips_per_device"):
+    with pytest.raises(UserError, match=r"train.mix blends clips of one pass.*clips_per_device"):
         fit(tmp_path, "out", tiny.model(mix=MixConfig(mixup=0.8)), clips_per_device=1)
 
 
@@ -391,7 +391,7 @@ def test_a_damaged_resume_state_is_an_error_that_names_it(tmp_path, monkeypatch)
             fit(tmp_path, "out", save_seconds=0)
     (state,) = (tmp_path / "out-work").rglob("state.safetensors")
     state.write_bytes(state.read_bytes()[:-100])
-    with pytest.raises(BadInput, match="state.safetensors cannot be read .* delete .* to start from the first step"):
+    with pytest.raises(UserError, match="state.safetensors cannot be read .* delete .* to start from the first step"):
         fit(tmp_path, "out")
 
 
@@ -431,7 +431,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_best_weight
         return original(self, tuple((clip, targets * factor) for clip, targets in pieces), lr, step, stop)
 
     monkeypatch.setattr(trainer._Run, "step", explodes)
-    with pytest.raises(BadInput, match=r"The loss is nan at step 3 \(epoch 2\).*Lower train.optim.lr"):
+    with pytest.raises(UserError, match=r"The loss is nan at step 3 \(epoch 2\).*Lower train.optim.lr"):
         fit(tmp_path, "out")
     (best,) = (tmp_path / "out-work").rglob("best.safetensors")
     assert all(torch.isfinite(t).all() for t in load_file(best).values())
@@ -439,7 +439,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_best_weight
 
 
 def test_a_batch_larger_than_the_corpus_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="A batch of 99 is more than the 8 train videos"):
+    with pytest.raises(UserError, match="A batch of 99 is more than the 8 train videos"):
         fit(tmp_path, "out", tiny.model(batch=99))
 
 
@@ -451,19 +451,19 @@ def test_a_batch_larger_than_the_corpus_is_refused(tmp_path):
     ],
 )
 def test_a_misspelt_loss_is_refused_before_work(tmp_path, loss, message):
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(UserError, match=message):
         fit(tmp_path, "out", tiny.model(loss=loss))
 
 
 def test_a_misspelt_model_option_is_refused_before_work():
     config = tiny.model()
-    with pytest.raises(BadInput, match="'framez'.*Did you mean 'frames'"):
+    with pytest.raises(UserError, match="'framez'.*Did you mean 'frames'"):
         trainer.ModelConfig("tsn", {"framez": 8}, config.clip, config.train).build(3)
 
 
 @pytest.mark.parametrize("name", ["lsep", "wlsep", "warp"])
 def test_a_ranking_loss_refuses_blended_labels_before_work(tmp_path, name):
-    with pytest.raises(BadInput, match=f"'{name}' ranks classes.*Switch off train.mix"):
+    with pytest.raises(UserError, match=f"'{name}' ranks classes.*Switch off train.mix"):
         fit(tmp_path, "out", tiny.model(loss=LossConfig(name, {}), mix=MixConfig(mixup=0.8)))
 
 
@@ -492,13 +492,13 @@ def test_a_checkpoint_that_does_not_fit_stops_before_work(tmp_path):
     first, _ = fit(tmp_path, "first", tiny.model(epochs=1))
     config = tiny.model(pretrained=str(first / FILE))
     config.options["backbone_options"] = {"stem_width": 4, "channels": [8, 8, 8, 16]}
-    with pytest.raises(BadInput, match="does not fit the model"):
+    with pytest.raises(UserError, match="does not fit the model"):
         fit(tmp_path, "second", config)
 
 
 def test_a_corpus_without_val_videos_is_refused_before_work(tmp_path):
     manifest, store, statistics = tiny.corpus(tmp_path / "lmdb", val=1)  # the last of val is broken
-    with pytest.raises(BadInput, match="No val video gave frames"):
+    with pytest.raises(UserError, match="No val video gave frames"):
         trainer.fit(tiny.model(), manifest, store, statistics, tmp_path / "out", tiny.machine(tmp_path / "work"))
 
 
@@ -527,7 +527,7 @@ def test_a_kill_while_the_state_is_deleted_leaves_no_damaged_state(tmp_path, mon
 
 @pytest.mark.parametrize("name", ["adahessian", "adafactorbv"])
 def test_an_optimiser_that_cannot_train_or_resume_is_refused_before_work(tmp_path, name):
-    with pytest.raises(BadInput, match=r"second derivatives|cannot be saved"):
+    with pytest.raises(UserError, match=r"second derivatives|cannot be saved"):
         fit(tmp_path, "out", tiny.model(optim=OptimConfig(0.001, 0.01, None, name=name)))
 
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
 from pipeline.pretrained.weight_file import Weights
 
@@ -72,7 +72,7 @@ def rename(tensors: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
     """The tensors under the names that `rules` make.
 
     Raises:
-        BadInput: two of them would have the same name.
+        UserError: two of them would have the same name.
     """
     renamed: dict[str, Tensor] = {}
     for old, tensor in tensors.items():
@@ -80,7 +80,7 @@ def rename(tensors: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
         for pattern, replacement in rules:
             new = re.sub(pattern, replacement, new)
         if new in renamed:
-            raise BadInput(f"{old!r} and another entry of the file both are {new!r} here. Keep the one that is meant.")
+            raise UserError(f"{old!r} and another entry of the file both are {new!r} here. Keep the one that is meant.")
         renamed[new] = tensor
     return renamed
 
@@ -98,15 +98,15 @@ def translate_tsn(weights: Weights, rules: Rules = ()) -> Translation:
     """A 2D network of TSN's descendants; `rules` are those of one of them, applied first.
 
     Raises:
-        BadInput: it is one that no model here can be.
+        UserError: it is one that no model here can be.
     """
     if any("conv1_7x7_s2" in name for name in weights.tensors):
-        raise BadInput(
+        raise UserError(
             "The file's backbone is BNInception, which timm does not have, so no model here can take it. Use a "
             "checkpoint with a ResNet."
         )
     if any(re.search(r"\.conv2\.net\.", name) for name in weights.tensors):
-        raise BadInput(
+        raise UserError(
             "The file's network shifts before the second convolution of a block as well (TIN's repository does so "
             "for its TSM), which no model here does. Use a checkpoint of TSM's own repository or of X-Temporal."
         )

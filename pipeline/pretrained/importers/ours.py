@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
 from pipeline.pretrained.importers import Translation
 from pipeline.pretrained.weight_file import Weights
@@ -29,7 +29,7 @@ def translate(weights: Weights) -> Translation:
     try:
         spec = InputSpec(tuple(told["input"]["mean"]), tuple(told["input"]["std"]))
     except (KeyError, TypeError) as error:
-        raise BadInput(f"The file's metadata says nothing of its input that makes sense ({error!r}).") from error
+        raise UserError(f"The file's metadata says nothing of its input that makes sense ({error!r}).") from error
     recipe = told["recipe"]
     silent = SHAPELESS.get(recipe.get("arch", ""), {})
     options = recipe.get("options", {})

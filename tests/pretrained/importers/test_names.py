@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from pipeline.core import registry
-from pipeline.core.errors import BadInput
+from pipeline.core.errors import UserError
 from pipeline.models import fast, r2plus1d, r3d, slow, slowfast, tin, trn, tsm, tsn
 from pipeline.pretrained.weight_file import Weights
 from tests.support import peers
@@ -222,21 +222,21 @@ def test_inception_resnet_loses_the_background_class_and_nothing_else():
 def test_bninception_is_refused_by_name():
     weights = held(["base_model.conv1_7x7_s2.weight", "new_fc.weight", "consensus.classifier.1.weight"])
 
-    with pytest.raises(BadInput, match=r"BNInception, which timm does not have"):
+    with pytest.raises(UserError, match=r"BNInception, which timm does not have"):
         registry.find("pretrained/importers", "trn").translate(weights)
 
 
 def test_two_shifts_a_block_are_refused():
     weights = held(["base_model.layer1.0.conv1.net.weight", "base_model.layer1.0.conv2.net.weight"])
 
-    with pytest.raises(BadInput, match="second convolution"):
+    with pytest.raises(UserError, match="second convolution"):
         registry.find("pretrained/importers", "tsm").translate(weights)
 
 
 def test_two_entries_of_one_name_are_refused():
     weights = held(["base_model.fc.weight", "new_fc.weight"])
 
-    with pytest.raises(BadInput, match=r"'new_fc.weight'.*both are 'classifier.weight'"):
+    with pytest.raises(UserError, match=r"'new_fc.weight'.*both are 'classifier.weight'"):
         registry.find("pretrained/importers", "x_temporal").translate(weights)
 
 
