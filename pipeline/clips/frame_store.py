@@ -21,10 +21,10 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from pipeline.core import files, tsv
 from pipeline.core.errors import UserError
+from pipeline.core.progress_bar import progress_bar
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def pack(frames: Path, out: Path, scratch: Path) -> int:
     keys = {tar.stem: files.fingerprint(FORMAT, files.file_hash(tar)) for tar in tars}
     packed = {key: path for key in keys.values() if (path := _packed(scratch, key))}
     files.prune(scratch, keep=[path.name for path in packed.values()])
-    with tqdm(total=len(index), desc="pack", unit="video") as bar:
+    with progress_bar(total=len(index), desc="pack", unit="video") as bar:
         for tar in tars:
             members = index[index["shard"] == tar.stem].set_index("video")
             key = keys[tar.stem]

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import ffmpeg as commands
 import numpy as np
-from tqdm import tqdm
 
 from pipeline.core import files
+from pipeline.core.progress_bar import progress_bar
 from pipeline.demo.clip import CLASSES, FPS, FRAMES, HEIGHT, MOTIONS, WIDTH, Scene, draw_clip, render_clip
 
 SPLITS = ("train", "val", "test")
@@ -91,7 +91,7 @@ def render_corpus(root: Path, config: DemoConfig, workers: int, ffmpeg: str) -> 
             (folder / "videos" / split).mkdir(parents=True)
         write = partial(_write, folder / "videos", ffmpeg)
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            labels = list(tqdm(pool.map(write, clips), total=len(clips), desc="render", unit="clip"))
+            labels = list(progress_bar(pool.map(write, clips), total=len(clips), desc="render", unit="clip"))
         with (folder / "annotations.csv").open("w", encoding="utf-8", newline="") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(["path", "labels", "split"])

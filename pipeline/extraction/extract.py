@@ -16,13 +16,13 @@ from typing import Any
 
 import pandas as pd
 import simplejpeg
-from tqdm import tqdm
 
 from pipeline.core import files, tsv
 from pipeline.core.broken import BrokenVideo, write_broken
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
 from pipeline.core.manifest import MISSING, SPLITS, Manifest
+from pipeline.core.progress_bar import progress_bar
 from pipeline.extraction.ffmpeg import FORMAT, ExtractConfig, NoFrames, extract_frames
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def extract_corpus(
     missing = [shard for shard in shards if not _finished(store, shard)]
     videos = sum(len(shard.rows) for shard in missing)
     log.info("%d of %d shards are to be made (%d videos)", len(missing), len(shards), videos)
-    with tqdm(total=videos, desc="extract", unit="video", smoothing=0.1) as bar:
+    with progress_bar(total=videos, desc="extract", unit="video", smoothing=0.1) as bar:
         for shard in missing:
             _make(shard, store, root, config, binary, machine.processes, bar.update)
     _publish(manifest, shards, store, out, broken)

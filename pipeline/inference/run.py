@@ -35,7 +35,7 @@ from pipeline.inference.predictor import Predictor
 from pipeline.inference.score_cache import Blocks
 from pipeline.predictions.table import FINAL, SPLITS, PredictionTable, write_split
 from pipeline.runtime import distributed, fingerprint, signals
-from pipeline.runtime.progress import Stopwatch, clock
+from pipeline.runtime.progress import Timer, duration
 from pipeline.runtime.signals import Stopped
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ def score(jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric:
     looks = [(videos[video], [jobs[j].predictor.look for j in who]) for video, who in mine]
     workers = max(1, machine.processes // distributed.local_processes(fabric))
     seen = loader(SeenVideos(looks, store), workers, fabric.device.type == "cuda", batch_size=None)
-    watch, done, rows = Stopwatch(), 0, _Rows(jobs)
+    watch, done, rows = Timer(), 0, _Rows(jobs)
     total = sum(map(len, todo.values()))
     title = f"infer {', '.join(job.predictor.name for job in jobs)}"
     with (
@@ -156,8 +156,8 @@ def score(jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric:
             if not busy:
                 break
             done += int(busy)
-            left = clock((total - done) * watch.elapsed / done)
-            bar.set_postfix(waiting=f"{watch.share:.0%}", left=left, refresh=False)  # `update` does, now and then
+            left = duration((total - done) * watch.elapsed / done)
+            bar.set_postfix(waiting=f"{watch.waiting:.0%}", left=left, refresh=False)  # `update` does, now and then
             bar.update(int(busy))
     fabric.barrier()  # all have written before any reads
     if done and fabric.is_global_zero:
@@ -335,10 +335,10 @@ def _name_leftovers(job: Job) -> None:
         )
 
 
-def _tell(jobs: Sequence[Job], videos: int, watch: Stopwatch) -> None:
+def _tell(jobs: Sequence[Job], videos: int, watch: Timer) -> None:
     log.info(
         "scored %d videos in %s: %.1f videos/s, %.0f%% of it waiting for data",
-        videos, clock(watch.elapsed), videos / watch.elapsed, 100 * watch.share,
+        videos, duration(watch.elapsed), videos / watch.elapsed, 100 * watch.waiting,
     )  # fmt: skip
     for job in jobs:
         if job.named:

@@ -7,8 +7,8 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Stopwatch:
-    """Runs from its making until it is stopped."""
+class Timer:
+    """Seconds since it was made, until it is stopped."""
 
     def __init__(self) -> None:
         self.start = time.monotonic()
@@ -25,8 +25,8 @@ class Stopwatch:
         return max((self.end or time.monotonic()) - self.start, 1e-9)
 
     @property
-    def share(self) -> float:
-        """The part of the time so far that was spent waiting, 0..1."""
+    def waiting(self) -> float:
+        """Share of the time so far that was spent waiting, 0..1."""
         return self.waited / self.elapsed
 
     def waits(self, items: Iterable[T]) -> Generator[T, None, None]:
@@ -43,8 +43,8 @@ class Stopwatch:
             yield item
 
 
-def clock(seconds: float) -> str:
-    """A duration as people say it: 45 s, 12 min, 3 h 05 min, 2 d 4 h."""
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 45 s, 12 min, 3 h 05 min, 2 d 4 h."""
     minutes = round(seconds / 60)
     if seconds < 99.5:
         return f"{seconds:.0f} s"

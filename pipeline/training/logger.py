@@ -1,5 +1,6 @@
-"""The training curves: a row an epoch, for `dvc plots show`, and live for `dvc exp show` and editors."""
+"""A line an epoch in the log, and the curves, for `dvc plots show` and live for `dvc exp show` and editors."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,40 +10,59 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from pipeline.core import files
 from pipeline.runtime.checkpoint import FILE, RECIPE
+from pipeline.runtime.progress import duration
+
+log = logging.getLogger(__name__)
 
 FOLDER = "curves"
 
 
-class Curves:
-    """What training logs; only the first of several processes writes."""
+class EpochLogger:
+    """A row an epoch, in the log and in DVCLive; only the first of several processes writes."""
 
-    def __init__(self, logger: DVCLiveLogger | None) -> None:
-        self.logger = logger
+    def __init__(self, name: str, epochs: int, live: DVCLiveLogger | None) -> None:
+        self.name, self.epochs, self.live = name, epochs, live
 
     @classmethod
-    def start(cls, out: Path, history: Sequence[dict[str, float]]) -> "Curves":
+    def start(cls, out: Path, epochs: int, history: Sequence[dict[str, float]]) -> "EpochLogger":
         """New curves that begin with what earlier runs of the same training had logged.
 
-        Weights of another training in the same folder go: beside new curves they would tell a lie.
+        Weights of another training in the folder `out` are deleted, since new curves beside them would mislead.
         """
-        curves = cls(_logger(out))
+        logger = cls(out.name, epochs, _live(out))
         for number, row in enumerate(history, start=1):  # from 1: the logger takes 0 for "no step given"
-            curves.log(row, step=number)
-        return curves
+            logger._curve(row, number)
+        return logger
 
-    def log(self, row: dict[str, float], step: int) -> None:
-        """The figures at the end of epoch `step`, counted from 1."""
-        if self.logger is not None:
-            self.logger.log_metrics(row, step=step)
+    def epoch(self, history: Sequence[dict[str, float]], seconds: float, left: float) -> None:
+        """Write the last entry of `history`; the epoch took `seconds`, and the others will take `left`."""
+        self._curve(history[-1], len(history))
+        if self.live is not None:
+            times = duration(seconds) + (f", {duration(left)} left" if left else "")
+            log.info("%s  %s  %s", self.name, epoch_line(history, self.epochs), times)
 
     def end(self) -> None:
         """Say that the training is over."""
-        if self.logger is not None:
-            self.logger.finalize("success")
+        if self.live is not None:
+            self.live.finalize("success")
+
+    def _curve(self, row: dict[str, float], number: int) -> None:
+        if self.live is not None:
+            self.live.log_metrics(row, step=number)
+
+
+def epoch_line(history: Sequence[dict[str, float]], epochs: int) -> str:
+    """What the last of the finished epochs came to, beside the best of them; epochs are counted from 1."""
+    scores = [row["val_mAP"] for row in history]
+    last, best = history[-1], scores.index(max(scores))
+    return (
+        f"epoch {len(history)}/{epochs}  loss {last['loss']:.3f}  mAP {last['val_mAP']:.1f} "
+        f"(best {scores[best]:.1f}, epoch {best + 1})  lr {last['lr']:.2g}"
+    )
 
 
 @rank_zero_only
-def _logger(out: Path) -> DVCLiveLogger | None:
+def _live(out: Path) -> DVCLiveLogger | None:
     for name in (FILE, RECIPE):
         files.remove(out / name)
     return DVCLiveLogger(experiment=Live(dir=str(out / FOLDER), dvcyaml=False, save_dvc_exp=False))

@@ -4,16 +4,14 @@ The state lies in the scratch folder under the fingerprint of the recipe, the da
 ever goes on from it; it is written aside and renamed, and deleted when training ends.
 """
 
-import json
 import math
+import pickle
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pipeline.core import files
@@ -25,28 +23,32 @@ CODE = (
     *("pretrained", "training"),
 )
 """What training runs besides the files of the model and the loss; dvc.yaml lists the same."""
+STATE, BEST = "state.pt", "best.pt"
 
 
 @dataclass
-class Progress:
-    """Where a run stands: all that a resumed one needs besides tensors."""
+class TrainState:
+    """Where a training stands: all that a resumed one needs besides tensors."""
 
     step: int = 0
+    """Updates of the weights so far."""
     lr: float = 0.0
-    """Of the last step."""
+    """Learning rate of the last step."""
     best_map: float = -math.inf
+    """Highest sample mAP of the validations so far, in percent."""
     best_epoch: int = -1
+    """Epoch of that validation, counted from 0; -1 where no score was finite so far."""
     losses: list[float] = field(default_factory=list)
-    """Of the steps of the epoch so far."""
+    """Losses of the steps of the epoch so far."""
     history: list[dict[str, float]] = field(default_factory=list)
     """One entry a finished epoch: loss, val_mAP, lr."""
     machines: list[dict[str, Any]] = field(default_factory=list)
-    """What the run has run on: a run may be moved to other devices between two steps."""
+    """What the training has run on, in order: it may be moved to other devices between two steps."""
     scaler: dict[str, float] = field(default_factory=dict)
-    """Of the gradients, with fp16."""
+    """State of the gradient scaler of fp16; empty for other precisions."""
 
 
-class ResumeState:
+class ResumeFolder:
     """The files of one training: its last state, and its best weights so far.
 
     Every process reads them, and the one that `writes` writes them.
@@ -57,49 +59,44 @@ class ResumeState:
         self.folder = files.folder_of(scratch / "train", name, recipe, fingerprint.code(*CODE, *own))
         self.every, self.writes = every, writes
         self.saved = time.monotonic()
+        self.read_back = False
 
-    def restore(self, weights: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> Progress:
-        """Copy the last state into `weights` (in place) and the optimiser; a fresh Progress where there is none.
+    def restore(self, weights: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> TrainState:
+        """Copy the last state into `weights` (in place) and the optimiser; a fresh TrainState where there is none.
 
         Raises:
             UserError: the state is damaged, or a part of it is lost.
         """
         if not self.folder.is_dir():
-            return Progress()
-        tensors = _read(self.folder / STATE)
-        kept = json.loads(bytes(tensors.pop("progress").tolist()))
+            return TrainState()
+        kept = _read(self.folder / STATE)
         with torch.no_grad():
             for name, tensor in weights.items():
-                tensor.copy_(tensors.pop(name))
-        state = _unpack(kept["optimizer"], tensors)
-        state["state"] = {int(number): slots for number, slots in state["state"].items()}  # JSON has no such keys
-        optimizer.load_state_dict(state)
-        progress = Progress(**kept["progress"])
-        if progress.best_epoch >= 0:
+                tensor.copy_(kept["weights"][name])
+        optimizer.load_state_dict(kept["optimizer"])
+        state = TrainState(**kept["state"])
+        if state.best_epoch >= 0:
             self.best()  # now, and not after days: is it there?
-        return progress
+        return state
 
     @property
     def due(self) -> bool:
         """Whether the last state is older than `every` seconds."""
         return time.monotonic() - self.saved > self.every
 
-    def save(self, progress: Progress, weights: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
-        """Write the state, all or nothing."""
+    def save(self, state: TrainState, weights: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
+        """Write the state, all or nothing.
+
+        Raises:
+            UserError: it cannot be written; or the optimiser keeps something that could not be read back.
+        """
         self.saved = time.monotonic()
         if not self.writes:
             return
-        tensors = dict(weights)
-        try:
-            packed = _pack(optimizer.state_dict(), "optim", tensors)
-            plain = json.dumps({"progress": vars(progress), "optimizer": packed})
-        except TypeError as error:
-            raise UserError(
-                f"The state of {type(optimizer).__name__} cannot be saved ({error}), so training could not be resumed. "
-                "Take another train.optim.name."
-            ) from error
-        tensors["progress"] = torch.tensor(list(plain.encode()), dtype=torch.uint8)
-        self._write(STATE, tensors)
+        self._write(STATE, {"state": vars(state), "weights": weights, "optimizer": optimizer.state_dict()})
+        if state.step and not self.read_back:  # once, while little is lost: an optimiser may keep more than tensors
+            _read(self.folder / STATE)
+            self.read_back = True
 
     def keep_best(self, weights: dict[str, Tensor]) -> None:
         """Keep these weights as the best."""
@@ -118,59 +115,29 @@ class ResumeState:
         """Delete everything, at once: half of it would look like a damaged state."""
         files.remove_at_once(self.folder)
 
-    def _write(self, name: str, tensors: dict[str, Tensor]) -> None:
-        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    def _write(self, name: str, content: dict[str, Any]) -> None:
         try:
             if self.folder.is_dir():
                 with files.aside(self.folder / name) as partial:
-                    save_file(tensors, partial)
+                    torch.save(content, partial)
             else:  # it appears with its first file in it, so a folder without one has lost it
                 with files.aside(self.folder) as folder:
                     folder.mkdir()
-                    save_file(tensors, folder / name)
-        except (OSError, SafetensorError) as error:
+                    torch.save(content, folder / name)
+        except (OSError, RuntimeError) as error:  # torch.save says the latter of a full disk
             raise UserError(
                 f"The resume state {self.folder / name} cannot be written ({error}). What was saved before is intact: "
                 "make room, or name another machine.scratch after moving the folder there, and start again."
             ) from error
 
 
-STATE, BEST = "state.safetensors", "best.safetensors"
-TENSOR, TUPLE = "<tensor>", "<tuple>"
-"""Mark what JSON does not have: the name of a tensor in its place, and a list that was a tuple."""
-
-
-def _pack(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """`value` as JSON can hold it; the tensors in it are added to `tensors` under names that begin with `name`."""
-    if isinstance(value, Tensor):
-        tensors[name] = value
-        return {TENSOR: name}
-    if isinstance(value, dict):
-        return {str(key): _pack(each, f"{name}.{key}", tensors) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        packed = [_pack(each, f"{name}.{index}", tensors) for index, each in enumerate(value)]
-        return {TUPLE: packed} if isinstance(value, tuple) else packed
-    return value
-
-
-def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Undoes `_pack`."""
-    if isinstance(value, dict):
-        if TENSOR in value:
-            return tensors[value[TENSOR]]
-        if TUPLE in value:
-            return tuple(_unpack(each, tensors) for each in value[TUPLE])
-        return {key: _unpack(each, tensors) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_unpack(each, tensors) for each in value]
-    return value
-
-
-def _read(path: Path) -> dict[str, Tensor]:
+def _read(path: Path) -> Any:
+    """What `torch.save` wrote, on the CPU; nothing in the file is run."""
     try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
         raise UserError(
-            f"The resume state {path} cannot be read ({error}). Put it back, or delete {path.parent} to start from the "
-            "first step."
+            f"The resume state {path} cannot be read ({reason}). Put it back, or delete {path.parent} to start from "
+            "the first step; where that does not help, take another train.optim.name."
         ) from error

@@ -85,9 +85,10 @@ def test_runs_in_bfloat16_by_autocast(case: Case):
     clips = case.clips(2)
     expected = logits(model, clips)
 
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        out = model(clips)
-    out.float().square().sum().backward()
+    with torch.backends.mkldnn.flags(enabled=False):  # its gradients are wrong, see distributed.launch
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            out = model(clips)
+        out.float().square().sum().backward()
 
     assert all(p.grad.isfinite().all() for p in model.parameters() if p.requires_grad)
     torch.testing.assert_close(out.float(), expected, rtol=0.1, atol=0.05 * expected.abs().max().item())

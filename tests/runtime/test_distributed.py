@@ -177,3 +177,10 @@ def test_without_a_gpu_there_is_one_device(tmp_path):
 def test_half_precision_with_a_scaler_needs_a_gpu(tmp_path):
     with pytest.raises(UserError, match="fp16 needs a GPU"):
         distributed.launch(tiny.machine(tmp_path, precision="fp16"))
+
+
+def test_half_precision_on_a_cpu_keeps_away_from_kernels_that_give_wrong_gradients(tmp_path):
+    distributed.launch(tiny.machine(tmp_path, precision="bf16"))
+    assert not torch.backends.mkldnn.enabled
+    distributed.launch(tiny.machine(tmp_path, precision="32"))
+    assert torch.backends.mkldnn.enabled

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from pipeline.runtime.progress import Stopwatch, clock
+from pipeline.runtime.progress import Timer, duration
 
 
 def test_the_time_until_an_item_comes_is_waiting_and_the_time_after_it_is_not():
@@ -11,14 +11,14 @@ def test_the_time_until_an_item_comes_is_waiting_and_the_time_after_it_is_not():
             time.sleep(0.05)
             yield item
 
-    watch, seen = Stopwatch(), []
+    watch, seen = Timer(), []
     for item in watch.waits(slow()):
         seen.append(item)
         time.sleep(0.05)
     assert seen == ["a", "b"]
     assert watch.waited == pytest.approx(0.1, abs=0.04)
     assert watch.elapsed >= 0.2
-    assert 0.2 < watch.share < 0.7
+    assert 0.2 < watch.waiting < 0.7
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ def test_the_time_until_an_item_comes_is_waiting_and_the_time_after_it_is_not():
      (11_100, "3 h 05 min"), (190_000, "2 d 4 h")],
 )  # fmt: skip
 def test_a_duration_is_said_as_people_say_it(seconds, said):
-    assert clock(seconds) == said
+    assert duration(seconds) == said

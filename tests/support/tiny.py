@@ -78,14 +78,11 @@ def bars_drawn(monkeypatch, module: ModuleType) -> list[str]:
     drawn: list[str] = []
 
     class Bar(tqdm):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, mininterval=math.inf, **options)
-
         def display(self, *_: Any, **__: Any) -> bool:
             drawn.append(str(self))
             return True
 
-    monkeypatch.setattr(module, "tqdm", Bar)
+    monkeypatch.setattr(module, "progress_bar", lambda *items, **options: Bar(*items, mininterval=math.inf, **options))
     return drawn
 
 

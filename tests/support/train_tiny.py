@@ -6,6 +6,7 @@ The corpus is made in FOLDER/lmdb beforehand, the result lies in FOLDER/NAME, th
 """
 
 import json
+import logging
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.support import tiny
 
 
 def main(folder: Path, name: str, settings: dict) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     model, machine = settings.get("model", {}), settings.get("machine", {})
     options = model.pop("options", {})
     config = tiny.model(**model)

@@ -21,10 +21,11 @@ from pipeline.core import files, registry
 from pipeline.core.errors import UserError
 from pipeline.runtime import fingerprint, signals
 from pipeline.runtime.checkpoint import FILE, Checkpoint
-from pipeline.training import optim, resume, trainer
+from pipeline.training import optim, trainer
 from pipeline.training.config import LossConfig
 from pipeline.training.mixup import MixConfig
 from pipeline.training.optim import OptimConfig
+from pipeline.training.step import TrainStep
 from tests.support import tiny
 
 NIGHTLY = int(os.environ.get("NIGHTLY", "0"))
@@ -148,7 +149,7 @@ class Killed(Exception):
 
 def killed_at(number: int, tmp_path: Path, name: str, monkeypatch, config=None, **machine) -> None:
     """Train until before step `number`."""
-    original = trainer._Run.step
+    original = TrainStep.__call__
 
     def stops(self, pieces, lr, step, stop):
         if step == number:
@@ -156,7 +157,7 @@ def killed_at(number: int, tmp_path: Path, name: str, monkeypatch, config=None, 
         return original(self, pieces, lr, step, stop)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer._Run, "step", stops)
+        patch.setattr(TrainStep, "__call__", stops)
         with pytest.raises(Killed):
             fit(tmp_path, name, config, **machine)
 
@@ -164,11 +165,11 @@ def killed_at(number: int, tmp_path: Path, name: str, monkeypatch, config=None, 
 @pytest.mark.parametrize("at", [1, 3, 4, 5])  # in the first epoch; in, at the end of, and right after the second
 def test_a_run_that_stops_at_any_step_ends_with_the_same_bytes(tmp_path, monkeypatch, at):
     whole, _ = fit(tmp_path, "whole")
-    original = trainer._Run.step
+    original = TrainStep.__call__
 
     killed_at(at, tmp_path, "resumed", monkeypatch, save_seconds=0)
     resumed_at = []
-    monkeypatch.setattr(trainer._Run, "step", lambda s, p, lr, n, q: resumed_at.append(n) or original(s, p, lr, n, q))
+    monkeypatch.setattr(TrainStep, "__call__", lambda s, p, lr, n, q: resumed_at.append(n) or original(s, p, lr, n, q))
     resumed, _ = fit(tmp_path, "resumed", save_seconds=0)
     assert resumed_at[0] == at, "it went on at the step that was not taken"
     assert weights(resumed) == weights(whole)
@@ -178,7 +179,7 @@ def test_a_run_that_stops_at_any_step_ends_with_the_same_bytes(tmp_path, monkeyp
 def test_a_run_that_stops_while_it_validates_validates_again(tmp_path, monkeypatch):
     whole, _ = fit(tmp_path, "whole")
     with monkeypatch.context() as patch:
-        patch.setattr(trainer._Run, "validate", lambda self: (_ for _ in ()).throw(Killed))
+        patch.setattr(trainer.Trainer, "validate", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             fit(tmp_path, "resumed", save_seconds=0)
     resumed, _ = fit(tmp_path, "resumed")
@@ -197,7 +198,7 @@ def start(tmp_path: Path, name: str, settings: dict, **options: bool) -> subproc
 
 
 def wait_until_it_trains(tmp_path: Path, name: str, process: subprocess.Popen) -> None:
-    while not list((tmp_path / f"{name}-work" / "train").glob(f"{name}-*/state.safetensors")):
+    while not list((tmp_path / f"{name}-work" / "train").glob(f"{name}-*/state.pt")):
         assert process.poll() is None, "it ended before it could be stopped"
         time.sleep(0.002)
 
@@ -234,8 +235,8 @@ def test_a_polite_signal_stops_at_the_next_step_with_all_work_saved(tmp_path, nu
     time.sleep(1)
     process.send_signal(number)
     assert process.wait(timeout=60) == 128 + number
-    (state,) = (tmp_path / "out-work").rglob("state.safetensors")
-    progress = json.loads(bytes(load_file(state)["progress"].tolist()))["progress"]
+    (state,) = (tmp_path / "out-work").rglob("state.pt")
+    progress = torch.load(state, weights_only=True)["state"]
     assert progress["step"] > 0
     assert len(progress["losses"]) == progress["step"] - 2 * len(progress["history"])
 
@@ -257,7 +258,7 @@ def stopped_early(tmp_path: Path, monkeypatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["state.safetensors", "best.safetensors"])
+@pytest.mark.parametrize("name", ["state.pt", "best.pt"])
 def test_a_lost_resume_state_is_an_error_and_never_a_silent_restart(tmp_path, monkeypatch, name):
     (stopped_early(tmp_path, monkeypatch) / name).unlink()
     with pytest.raises(UserError, match=f"{name} cannot be read .* Put it back, or delete .* to start from the first"):
@@ -265,7 +266,7 @@ def test_a_lost_resume_state_is_an_error_and_never_a_silent_restart(tmp_path, mo
 
 
 def test_a_full_disk_is_an_error_that_keeps_the_last_state(tmp_path, monkeypatch):
-    state = stopped_early(tmp_path, monkeypatch) / "state.safetensors"
+    state = stopped_early(tmp_path, monkeypatch) / "state.pt"
     before = state.read_bytes()
 
     def full(tensors, path):
@@ -273,14 +274,14 @@ def test_a_full_disk_is_an_error_that_keeps_the_last_state(tmp_path, monkeypatch
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(resume, "save_file", full)
+        patch.setattr(torch, "save", full)
         with pytest.raises(UserError, match=r"cannot be written .*No space left.* What was saved before is intact"):
             fit(tmp_path, "out", save_seconds=0)
     assert state.read_bytes() == before
     assert [path.name for path in state.parent.iterdir() if "partial" in path.name] == []
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "lamb", "madgrad"])
+@pytest.mark.parametrize("optimiser", ["adamw", "lamb", "madgrad", "adafactorbv"])
 def test_any_optimiser_resumes_to_the_same_bytes(tmp_path, monkeypatch, optimiser):
     config = tiny.model(optim=OptimConfig(0.001, 0.01, None, name=optimiser))
     whole, _ = fit(tmp_path, "whole", config)
@@ -294,16 +295,16 @@ def test_the_average_of_the_weights_is_validated_kept_and_resumed(tmp_path, monk
     whole, _ = fit(tmp_path, "whole", config)
     plain, _ = fit(tmp_path, "plain")
     assert (load_file(whole / FILE)["classifier.weight"] != load_file(plain / FILE)["classifier.weight"]).any()
-    original = trainer._Run.validate
+    original = trainer.Trainer.validate
 
-    def stops(self, seen=[]):  # noqa: B006 - counts the calls
+    def stops(self, state, seen=[]):  # noqa: B006 - counts the calls
         seen.append(1)
         if len(seen) == 2:
             raise Killed
-        return original(self)
+        return original(self, state)
 
     with monkeypatch.context() as patch:
-        patch.setattr(trainer._Run, "validate", stops)
+        patch.setattr(trainer.Trainer, "validate", stops)
         with pytest.raises(Killed):
             fit(tmp_path, "out", config)
     resumed, _ = fit(tmp_path, "out", config)
@@ -312,13 +313,13 @@ def test_the_average_of_the_weights_is_validated_kept_and_resumed(tmp_path, monk
 
 def test_the_average_follows_its_formula(tmp_path, monkeypatch):
     seen = []
-    original = trainer._Run._update
+    original = TrainStep._update
 
-    def watched(self, step):
-        original(self, step)
+    def watched(self):
+        original(self)
         seen.append((self.network.classifier.weight.detach().clone(), self.ema.module.classifier.weight.clone()))
 
-    monkeypatch.setattr(trainer._Run, "_update", watched)
+    monkeypatch.setattr(TrainStep, "_update", watched)
     fit(tmp_path, "out", tiny.model(epochs=1, ema=0.9))
     (_, first), (weight, second) = seen
     torch.testing.assert_close(second, 0.9 * first + 0.1 * weight)
@@ -386,18 +387,18 @@ def test_mixing_is_refused_where_a_pass_has_one_clip(tmp_path):
 
 def test_a_damaged_resume_state_is_an_error_that_names_it(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(trainer._Run, "validate", lambda self: (_ for _ in ()).throw(Killed))
+        patch.setattr(trainer.Trainer, "validate", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             fit(tmp_path, "out", save_seconds=0)
-    (state,) = (tmp_path / "out-work").rglob("state.safetensors")
+    (state,) = (tmp_path / "out-work").rglob("state.pt")
     state.write_bytes(state.read_bytes()[:-100])
-    with pytest.raises(UserError, match="state.safetensors cannot be read .* delete .* to start from the first step"):
+    with pytest.raises(UserError, match="state.pt cannot be read .* delete .* to start from the first step"):
         fit(tmp_path, "out")
 
 
 def test_weights_of_an_earlier_run_do_not_lie_beside_new_curves(tmp_path, monkeypatch):
     out, _ = fit(tmp_path, "out")
-    monkeypatch.setattr(trainer._Run, "validate", lambda self: (_ for _ in ()).throw(Killed))
+    monkeypatch.setattr(trainer.Trainer, "validate", lambda *_: (_ for _ in ()).throw(Killed))
     with pytest.raises(Killed):
         fit(tmp_path, "out", tiny.model(lr=0.01))
     assert not (out / FILE).exists()
@@ -405,7 +406,7 @@ def test_weights_of_an_earlier_run_do_not_lie_beside_new_curves(tmp_path, monkey
 
 def test_another_setting_never_resumes_an_old_state(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(trainer._Run, "validate", lambda self: (_ for _ in ()).throw(Killed))
+        patch.setattr(trainer.Trainer, "validate", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             fit(tmp_path, "out", tiny.model(lr=0.05))
     _, progress = fit(tmp_path, "out", tiny.model(lr=0.01))
@@ -416,7 +417,7 @@ def test_another_setting_never_resumes_an_old_state(tmp_path, monkeypatch):
 def test_another_code_never_resumes_an_old_state(tmp_path, monkeypatch, caplog):
     caplog.set_level("INFO")
     state = stopped_early(tmp_path, monkeypatch)
-    monkeypatch.setattr(fingerprint, "files", lambda arch: {"training.py": "another"})
+    monkeypatch.setattr(fingerprint, "code", lambda *names: {"training/step.py": "another"})
     _, progress = fit(tmp_path, "out")
     assert progress.step == 3 * 2
     assert "resuming" not in caplog.text
@@ -424,17 +425,17 @@ def test_another_code_never_resumes_an_old_state(tmp_path, monkeypatch, caplog):
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_best_weights(tmp_path, monkeypatch):
-    original = trainer._Run.step
+    original = TrainStep.__call__
 
     def explodes(self, pieces, lr, step, stop):
         factor = float("nan") if step == 3 else 1
         return original(self, tuple((clip, targets * factor) for clip, targets in pieces), lr, step, stop)
 
-    monkeypatch.setattr(trainer._Run, "step", explodes)
+    monkeypatch.setattr(TrainStep, "__call__", explodes)
     with pytest.raises(UserError, match=r"The loss is nan at step 3 \(epoch 2\).*Lower train.optim.lr"):
         fit(tmp_path, "out")
-    (best,) = (tmp_path / "out-work").rglob("best.safetensors")
-    assert all(torch.isfinite(t).all() for t in load_file(best).values())
+    (best,) = (tmp_path / "out-work").rglob("best.pt")
+    assert all(torch.isfinite(t).all() for t in torch.load(best, weights_only=True).values())
     assert not (tmp_path / "out" / FILE).exists()
 
 
@@ -525,10 +526,9 @@ def test_a_kill_while_the_state_is_deleted_leaves_no_damaged_state(tmp_path, mon
     assert progress.step == 2
 
 
-@pytest.mark.parametrize("name", ["adahessian", "adafactorbv"])
-def test_an_optimiser_that_cannot_train_or_resume_is_refused_before_work(tmp_path, name):
-    with pytest.raises(UserError, match=r"second derivatives|cannot be saved"):
-        fit(tmp_path, "out", tiny.model(optim=OptimConfig(0.001, 0.01, None, name=name)))
+def test_an_optimiser_that_needs_second_derivatives_is_refused_before_work(tmp_path):
+    with pytest.raises(UserError, match="second derivatives"):
+        fit(tmp_path, "out", tiny.model(optim=OptimConfig(0.001, 0.01, None, name="adahessian")))
 
 
 @pytest.mark.slow
@@ -541,6 +541,6 @@ def test_a_signal_to_the_whole_job_reaches_loader_workers_and_costs_nothing(tmp_
     time.sleep(1)
     os.killpg(process.pid, number)
     assert process.wait(timeout=60) == 128 + number
-    (state,) = (tmp_path / "out-work").rglob("state.safetensors")
-    progress = json.loads(bytes(load_file(state)["progress"].tolist()))["progress"]
+    (state,) = (tmp_path / "out-work").rglob("state.pt")
+    progress = torch.load(state, weights_only=True)["state"]
     assert progress["step"] == 2 * len(progress["history"]) + len(progress["losses"]) > 0

@@ -1,0 +1,48 @@
+"""Bars for long loops: drawn in place in a terminal, and a plain line now and then in a file."""
+
+import math
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tqdm import tqdm
+
+LINE_SECONDS = 30.0
+"""Seconds between two lines of a bar that goes to a file."""
+LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s ({percentage:.0f}%), {elapsed} so far, {remaining} left{postfix}"
+
+
+def progress_bar(items: Iterable[Any] | None = None, **options: Any) -> tqdm:
+    """A tqdm bar over `items`, or one that its user updates, with tqdm's `options`; what it says goes to stderr.
+
+    A file (a log of `dvc repro`, of a queue or of SLURM) gets no control characters, and nothing of a loop that ends
+    within `LINE_SECONDS`.
+    """
+    if sys.stderr.isatty():
+        return tqdm(items, dynamic_ncols=True, **options)
+    return _Lines(items, bar_format=LINE, **{"mininterval": LINE_SECONDS, "delay": LINE_SECONDS, **options})
+
+
+class _Lines(tqdm):
+    """A bar whose every state is a line of its own."""
+
+    @staticmethod
+    def status_printer(file: Any) -> Callable[[str], None]:
+        """A function that writes a state, once; tqdm clears a bar by an empty one, which has no line."""
+        last = ""
+
+        def write(state: str) -> None:
+            nonlocal last
+            if state.strip() and state != last:
+                file.write(f"{state}\n")
+                file.flush()
+            last = state
+
+        return write
+
+    def close(self) -> None:
+        """Write the last state, if any was written before, and nothing to clear the line."""
+        if not self.disable and self.last_print_t >= self.start_t + (self.delay or 0):
+            self.display()
+        self.delay = math.inf  # tqdm takes the bar for one that was never drawn
+        super().close()

@@ -1,0 +1,132 @@
+"""One update of the weights: the gradient of a whole batch, over pieces and processes, and what follows from it."""
+
+import math
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from timm.utils import ModelEmaV3
+from torch import Tensor
+
+from pipeline.class_stats import ClassStatistics
+from pipeline.core.machine import Machine
+from pipeline.layers.normalize import normalize
+from pipeline.pretrained.load import Report, load_pretrained
+from pipeline.runtime import distributed
+from pipeline.training import mixup, optim
+from pipeline.training.config import ModelConfig
+
+Pieces = tuple[tuple[Tensor, Tensor], ...]
+"""A process' share of a batch: clips uint8 (N, 3, T, H, W) and targets (N, C) of each piece."""
+
+
+class Diverged(Exception):
+    """The loss or the gradient is not finite: the weights are of no more use."""
+
+
+class TrainStep:
+    """The network, its loss and its optimiser.
+
+    Attributes:
+        network: what is trained, as it was built.
+        kept: what is validated and saved in the end: the network, or the moving average of its weights.
+        input: what the network's weights expect of pixels.
+        start: the report of the pretrained weights that were loaded; None where the weights start at random.
+    """
+
+    def __init__(
+        self, config: ModelConfig, classes: int, statistics: ClassStatistics, fabric: Fabric, machine: Machine
+    ) -> None:
+        train, self.config, self.fabric, self.machine = config.train, config, fabric, machine
+        torch.manual_seed(train.seed)
+        network, self.input = config.build(classes)
+        self.start: Report | None = None
+        if train.pretrained is not None:
+            self.start = load_pretrained(network, train.pretrained)
+            self.input = self.start.input or self.input
+        self.loss = train.loss.build(statistics, train.mix).to(fabric.device)
+        fused = fabric.device.type == "cuda" and machine.precision != "fp16"  # fp16 unscales before it clips
+        optimizer = optim.optimizer(network, train.optim, fused)
+        self.network = distributed.synchronised(network, fabric)
+        if machine.channels_last:
+            distributed.to_channels_last(self.network)
+        trained: Any = torch.compile(self.network) if machine.compile else self.network
+        self.model, self.optimizer = fabric.setup(trained, optimizer)
+        self.ema = None if train.ema is None else ModelEmaV3(self.network, train.ema)
+        self.kept = self.network if self.ema is None else self.ema.module
+
+    def __call__(self, pieces: Pieces, lr: float, step: int, stop: bool = False) -> tuple[float, bool]:
+        """Update the weights once.
+
+        Args:
+            pieces: this process' share of the batch.
+            lr: learning rate, before the factor of each parameter group.
+            step: number of the step from the beginning of the training; seeds dropout and mixing.
+            stop: whether this process was asked to stop.
+
+        Returns:
+            The loss of the whole batch before the update, and whether any process was asked to stop.
+
+        Raises:
+            Diverged: the loss or the gradient is not finite.
+        """
+        train, fabric = self.config.train, self.fabric
+        torch.manual_seed((train.seed << 32) + step * fabric.world_size + fabric.global_rank)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group["scale"]
+        self.optimizer.zero_grad(set_to_none=True)
+        value = torch.zeros((), device=fabric.device)
+        for number, ((clip, targets), share) in enumerate(zip(pieces, self._shares(pieces), strict=True), start=1):
+            with fabric.no_backward_sync(self.model, enabled=number < len(pieces)):
+                loss = self._loss_of(clip, targets) * share
+                fabric.backward(loss * fabric.world_size)  # by which DDP divides
+            value += loss.detach()
+        total, asked = distributed.add([float(value), float(stop)], fabric)
+        if not math.isfinite(total):
+            raise Diverged(f"The loss is {total}")
+        self._update()
+        return total, asked > 0
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights, and their average, under names that do not clash: what a resumed training needs."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.network.state_dict().items()}
+        if self.ema is not None:
+            tensors |= {f"ema.{name}": tensor for name, tensor in self.ema.module.state_dict().items()}
+        return tensors
+
+    def scaler_state(self, load: dict[str, float] | None = None) -> dict[str, float]:
+        """The state of the gradient scaler of fp16, after `load` was put in; empty for other precisions."""
+        precision = self.fabric.strategy.precision
+        if load:
+            precision.load_state_dict(load)
+        return dict(precision.state_dict())
+
+    def _shares(self, pieces: Pieces) -> list[float]:
+        """By how much each piece's loss counts in the mean over the whole batch of all processes."""
+        if not self.config.train.loss.over_labels:
+            return [len(clip) / self.config.train.batch for clip, _ in pieces]
+        labels = [float(targets.sum()) for _, targets in pieces]
+        (total,) = distributed.add([sum(labels)], self.fabric)
+        return [mine / max(total, 1.0) for mine in labels]
+
+    def _loss_of(self, clip: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of clips as the loader gives them."""
+        clip = normalize(clip.to(self.fabric.device, non_blocking=True), self.input)
+        clip, targets = mixup.mix(clip, targets.to(self.fabric.device, non_blocking=True), self.config.train.mix)
+        if self.machine.channels_last:
+            clip = clip.contiguous(memory_format=torch.channels_last_3d)
+        return self.loss(self.model(clip), targets)
+
+    def _update(self) -> None:
+        """Clip the gradients and move the weights, and their average."""
+        if self.config.train.optim.clip_norm is not None:
+            norm = self.fabric.clip_gradients(
+                self.model, self.optimizer, max_norm=self.config.train.optim.clip_norm, error_if_nonfinite=False
+            )
+            assert norm is not None
+            # The scaler of fp16 leaves out such a step and lowers its scale.
+            if self.machine.precision != "fp16" and not torch.isfinite(norm):
+                raise Diverged(f"The norm of the gradient is {float(norm)}")
+        self.optimizer.step()
+        if self.ema is not None:
+            self.ema.update(self.network)

@@ -1,0 +1,39 @@
+"""A line an epoch that can be read and found, and the curves."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.training.logger import epoch_line
+from tests.support import tiny
+
+SCRIPT = Path(__file__).parents[1] / "support" / "train_tiny.py"
+
+
+def row(loss: float, score: float, lr: float = 0.004) -> dict[str, float]:
+    return {"loss": loss, "val_mAP": score, "lr": lr}
+
+
+def test_an_epoch_is_told_beside_the_best_so_far():
+    history = [row(20.0, 60.0), row(14.5, 71.94), row(12.3104, 71.2)]
+    assert epoch_line(history, 20) == "epoch 3/20  loss 12.310  mAP 71.2 (best 71.9, epoch 2)  lr 0.004"
+
+
+def test_of_equal_epochs_the_first_is_the_best_and_none_may_be_finite():
+    assert "(best 70.0, epoch 1)" in epoch_line([row(1.0, 70.0), row(1.0, 70.0)], 2)
+    assert "mAP -inf (best -inf, epoch 1)" in epoch_line([row(1.0, float("-inf"))], 2)
+
+
+@pytest.mark.slow
+def test_a_log_file_holds_every_epoch_and_no_control_character(tmp_path):
+    tiny.corpus(tmp_path / "lmdb")
+    with (tmp_path / "log").open("wb") as log:
+        subprocess.run([sys.executable, str(SCRIPT), str(tmp_path), "net", "{}"], stderr=log, stdout=log, check=True)
+    text = (tmp_path / "log").read_text()
+    pattern = r"^net  epoch (\d)/3  loss [\d.]+  mAP [\d.]+ \(best [\d.]+, epoch \d\)  lr \S+  \d+ s(, \d+ s left)?$"
+    assert re.findall(pattern, text, re.MULTILINE) == [("1", ", 0 s left"), ("2", ", 0 s left"), ("3", "")]
+    assert text.replace("\n", "").isprintable()
+    assert all(line.strip() for line in text.splitlines())
