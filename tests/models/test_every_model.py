@@ -1,4 +1,4 @@
-"""What every architecture must hold to; a new one needs an entry in CASES."""
+"""What every architecture must hold to: those below as small networks, any other one as conf/model has it."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from tests.support import checks
 from tests.support.checks import TINY_2D, TINY_3D, TINY_DEEP, TINY_SLOWFAST, Case
 
 FIXED = r"clip has 6 frames.*built for 4.*Draw clips of 4 frames"
-CASES = {
+KNOWN = {
     "tsn": Case("tsn", TINY_2D, 3),
     "tsm": Case("tsm", {**TINY_2D, "frames": 4}, 4, 6, FIXED),
     "tin": Case("tin", {**TINY_2D, "frames": 4}, 4, 6, FIXED),
@@ -33,6 +33,7 @@ VARIANTS = {
     "r3d of bottlenecks": Case("r3d", TINY_3D | {"depth": 50}, 8),
     "r2plus1d of bottlenecks": Case("r2plus1d", TINY_3D | {"depth": 50, "max_pooling": True}, 8),
 }
+CASES = KNOWN | {name: checks.smallest(name) for name in registry.names("models") if name not in KNOWN}
 ALL = CASES | VARIANTS
 each_model = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 each_variant = pytest.mark.parametrize("case", ALL.values(), ids=ALL)
@@ -46,6 +47,18 @@ def logits(model: nn.Module, clips: Tensor) -> Tensor:
 def test_every_model_has_a_case():
     assert sorted(CASES) == registry.names("models")
     assert all(case.model == name for name, case in CASES.items())
+
+
+def test_a_case_that_nobody_wrote_is_the_smallest_config_of_the_model():
+    case = checks.smallest("tsm")
+    assert (case.model, case.frames, case.size) == ("tsm", 8, 40)
+    assert case.options["backbone_options"]["stem_width"] == 8
+    assert logits(case.build().eval(), case.clips(1)).shape == (1, checks.CLASSES)
+
+
+def test_a_model_without_a_config_is_asked_for_one():
+    with pytest.raises(LookupError, match="no config of conf/model has arch: tsmm; add one"):
+        checks.smallest("tsmm")
 
 
 @each_variant

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,11 +10,13 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pipeline import metrics
+from pipeline.cli import zoo
 from pipeline.core import registry
 from pipeline.layers.non_local import NonLocal
 from tests.support.golden.golden_io import fill, make_input
 
 CLASSES = 5
+CONF = Path(__file__).parents[2] / "conf"
 
 TINY_2D: dict[str, Any] = {
     "backbone": "resnet10t",
@@ -55,6 +58,19 @@ class Case:
     def clips(self, batch: int) -> Tensor:
         """A batch that fits."""
         return clips(batch, self.frames, self.size)
+
+
+def smallest(arch: str) -> Case:
+    """A case for an architecture from its cheapest config in conf/model.
+
+    Raises:
+        LookupError: no config is of this architecture.
+    """
+    configs = [config for config in zoo.configs(CONF).values() if config.arch == arch]
+    if not configs:
+        raise LookupError(f"no config of conf/model has arch: {arch}; add one")
+    cheapest = min(configs, key=zoo.cost)
+    return Case(arch, cheapest.options, cheapest.clip.sampler.frames, size=cheapest.train.augment.crop)
 
 
 def parameter_count(model: nn.Module) -> int:
