@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo params test nightly check zoo bench compare clean
+.PHONY: help install demo params doctor test nightly check zoo bench compare clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
@@ -25,22 +25,25 @@ demo: install ## run the whole pipeline (in a fresh clone: on the built-in corpu
 	@cat data/ensemble/tables.md
 
 params: install ## compose conf/ into params.yaml, and check every setting
-	python -m pipeline.settings
+	pipeline params
+
+doctor: install ## look at this machine and this project; say what to do
+	@pipeline doctor
 
 test: install ## all tests
 	python -m pytest
 
 nightly: install ## the tests of training, with twenty random kills instead of three
-	NIGHTLY=20 python -m pytest tests/test_training.py
+	NIGHTLY=20 python -m pytest tests/training/test_trainer.py
 
 check: install ## format, lint and types
 	ruff format --check . && ruff check . && mypy
 
 compare: install ## the figures of all experiments, side by side
-	python -m pipeline.compare
+	pipeline compare
 
 zoo: install ## parameters, GMACs and clips of every model
-	@python -m pipeline.zoo
+	@pipeline zoo
 
 bench: install ## the benchmarks, each prints one table
 	@for file in benchmarks/*.py; do python $$file || exit 1; done

@@ -20,7 +20,8 @@ import torchvision
 from torch import nn
 
 from pipeline.class_stats import ClassStatistics
-from pipeline.cli import zoo
+from pipeline.cli import model_table
+from pipeline.cli.arguments import CLASSES, CONF
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import params
 from pipeline.core.machine import load_machine
@@ -46,7 +47,7 @@ def clips_per_second(config: ModelConfig, precision: str, channels_last: bool, c
 
 
 def step_seconds(config: ModelConfig, batch: int, precision: str, channels_last: bool, compiled: bool) -> float:
-    model, _ = config.build(zoo.CLASSES)
+    model, _ = config.build(CLASSES)
     model = model.cuda().train()
     clip = torch.randn(batch, 3, config.clip.sampler.frames, *[config.train.augment.crop] * 2, device="cuda")
     if channels_last:
@@ -54,7 +55,7 @@ def step_seconds(config: ModelConfig, batch: int, precision: str, channels_last:
         clip = clip.contiguous(memory_format=torch.channels_last_3d)
     sgd = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, fused=True)
     forward = torch.compile(model) if compiled else model
-    targets, times = torch.zeros(batch, zoo.CLASSES, device="cuda"), []
+    targets, times = torch.zeros(batch, CLASSES, device="cuda"), []
     for _ in range(25):
         torch.cuda.synchronize()
         start = time.perf_counter()
@@ -69,7 +70,7 @@ def step_seconds(config: ModelConfig, batch: int, precision: str, channels_last:
 
 
 def speed() -> list[str]:
-    configs = zoo.configs(zoo.CONF, MODELS)
+    configs = model_table.configs(CONF, MODELS)
     rows = []
     for name in MODELS:
         for precision, layout, compiled in WAYS:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[1]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 FILES = sorted(file.relative_to(ROOT) for top in ("pipeline", "stages") for file in (ROOT / top).rglob("*.py"))
 LINE = [  # a package imports from those of lower lines, and from its neighbours where no circle comes of it
+    "__main__",
     "stages cli",
     "report",
     "ensemble inference",

@@ -1,9 +1,8 @@
-"""What a checkpoint is, and which models of conf/model it fits.
+"""Say what a checkpoint is, and which models of conf/model it fits.
 
-    python -m pipeline.pretrained FILE                            whose it is, what is in it, what it fits
-    python -m pipeline.pretrained FILE --model tsm_r50            what `pretrained: FILE` would load into that model
-    python -m pipeline.pretrained timm:resnet50 --save r50.safetensors
-                                                                  fetch once; stages then read the file, offline
+    pipeline checkpoint FILE                                      whose it is, what is in it, what it fits
+    pipeline checkpoint FILE --model tsm_r50                      what `pretrained: FILE` would load into that model
+    pipeline checkpoint timm:resnet50 --save r50.safetensors      fetch once; stages then read the file, offline
 
 FILE may be a checkpoint of this pipeline (model.safetensors), of X-Temporal, TSM, TIN, TRN, PySlowFast (.pyth, .pkl),
 pytorchvideo or mmaction2, or an image network of torchvision, timm or Cadene. `timm:NAME` and `torchvision:NAME` are
@@ -11,90 +10,40 @@ fetched by these libraries, which need a network the first time. Nothing in a fi
 """
 
 import argparse
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
-from pipeline.cli import zoo
-from pipeline.core import registry
+from pipeline.cli.arguments import CLASSES, CONF, at_least_one
 from pipeline.core.errors import UserError
-from pipeline.pretrained import infer_config
-from pipeline.pretrained.load import AUTO, Candidate, Report, plan
-from pipeline.training.config import ModelConfig
-
-CONF = Path("conf")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(
-        prog="python -m pipeline.pretrained", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("file", metavar="FILE", help="a path, timm:NAME or torchvision:NAME")
+    parser.add_argument("--source", default="auto", help="the importer, where auto cannot tell")
+    parser.add_argument("--model", metavar="NAME", help="a config of conf/model: show what would be loaded into it")
+    parser.add_argument(
+        "--classes", type=at_least_one, default=CLASSES, metavar="N", help="of that model (default: %(default)s)"
     )
-    made.add_argument("file", help="a path, timm:NAME or torchvision:NAME")
-    made.add_argument("--source", default=AUTO, help="the importer, where auto cannot tell")
-    made.add_argument("--model", metavar="NAME", help="a config of conf/model: show what would be loaded into it")
-    made.add_argument("--classes", type=int, default=zoo.CLASSES, help="of that model (default: %(default)s)")
-    made.add_argument("--save", metavar="PATH.safetensors", type=Path, help="write the tensors, under their own names")
-    return made
+    parser.add_argument(
+        "--save", metavar="PATH.safetensors", type=Path, help="write the tensors, under their own names"
+    )
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command."""
-    args = parser().parse_args(arguments)
-    if args.model and args.model not in zoo.single_models(CONF):
-        raise UserError(f"{CONF / 'model'} has no model {args.model!r}. It has: {', '.join(zoo.single_models(CONF))}.")
+def run(args: argparse.Namespace) -> None:
+    """Print what the file is; save it where that is asked for."""
+    from pipeline.cli import checkpoint_report, model_table
+    from pipeline.pretrained.load import Candidate
+
+    known = model_table.single_models(CONF)
+    if args.model and args.model not in known:
+        raise UserError(f"{CONF / 'model'} has no model {args.model!r}. It has: {', '.join(known)}.")
     candidate = Candidate.read(args.file, args.source)
     if args.model:
-        print(report(zoo.configs(CONF, [args.model])[args.model], args.classes, candidate))
+        config = model_table.configs(CONF, [args.model])[args.model]
+        print(checkpoint_report.report(config, args.classes, candidate))
     else:
-        fitting = fits(zoo.configs(CONF), candidate) if CONF.is_dir() else []
-        print(f"{summary(candidate)}\n  fits        {', '.join(fitting) or 'no model of conf/model'}")
+        fitting = checkpoint_report.fits(model_table.configs(CONF), candidate) if CONF.is_dir() else []
+        print(f"{checkpoint_report.summary(candidate)}\n  fits        {', '.join(fitting) or 'no model of conf/model'}")
     if args.save:
         candidate.weights.write(args.save)
         print(f"wrote {args.save}")
-
-
-def summary(candidate: Candidate) -> str:
-    """What the file is, in a few lines."""
-    held, spec = candidate.weights, candidate.translation.input
-    doc = registry.find("pretrained/importers", candidate.source).__doc__ or ""
-    lines = [
-        f"{candidate.where}: {candidate.source}",
-        f"  from        {doc.partition(chr(10))[0]}",
-        f"  container   {held.container}{', every name with module.' if held.parallel else ''}",
-        f"  entries     {len(held.tensors)}, of {sum(tensor.numel() for tensor in held.tensors.values()):,} values",
-        f"  classes     {infer_config.classes(candidate.translation.tensors) or 'no classifier'}",
-        f"  seems       {candidate.describe()}",
-        f"  input       {f'mean {spec.mean}, std {spec.std}' if spec else 'as timm says of the backbone'}",
-        f"  sha256      {held.sha256}",
-    ]
-    return "\n".join(lines)
-
-
-def fits(configs: Mapping[str, ModelConfig], candidate: Candidate) -> list[str]:
-    """The names of the models that the file can be loaded into."""
-    classes = infer_config.classes(candidate.translation.tensors) or zoo.CLASSES
-    fitting = []
-    for name, config in configs.items():
-        try:
-            report(config, classes, candidate)
-        except UserError:
-            continue
-        fitting.append(name)
-    return fitting
-
-
-def report(config: ModelConfig, classes: int, candidate: Candidate) -> Report:
-    """What loading into the model would report, without doing it: the model has names and shapes, but no values."""
-    with torch.device("meta"):
-        model, _ = config.build(classes)
-    return plan(model, candidate)[1]
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"error: {error}")

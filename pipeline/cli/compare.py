@@ -1,6 +1,7 @@
-"""The figures of all experiments side by side: `dvc exp show`, turned so that it fits a terminal.
+"""Show the figures of all experiments side by side.
 
-python -m pipeline.compare        a row a figure, a column an experiment; first data/ as it is now, and the commit
+That is `dvc exp show`, turned so that it fits a terminal: a row a figure, a column an experiment. The first columns are
+data/ as it is now, and the commit.
 """
 
 import argparse
@@ -10,9 +11,24 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.core.errors import UserError
 from pipeline.core.markdown import text_table
 
 METRICS = "data/metrics.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments: there are none."""
+    del parser
+
+
+def run(args: argparse.Namespace) -> None:
+    """Ask DVC, and print the table."""
+    del args
+    done = subprocess.run([sys.executable, "-m", "dvc", "exp", "show", "--json"], stdout=subprocess.PIPE, check=False)
+    if done.returncode:
+        raise UserError("`dvc exp show` failed, as it says above. Run this in the project's root.")
+    print(table(json.loads(done.stdout)))
 
 
 def columns(shown: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, float]]]:
@@ -48,11 +64,3 @@ def _flat(node: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, float]
 
 def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
-
-
-if __name__ == "__main__":
-    argparse.ArgumentParser(
-        "python -m pipeline.compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    ).parse_args()
-    done = subprocess.run([sys.executable, "-m", "dvc", "exp", "show", "--json"], stdout=subprocess.PIPE, check=True)
-    print(table(json.loads(done.stdout)))

@@ -1,4 +1,4 @@
-"""conf/ -> the text of params.yaml. `make params` writes it (settings.py); `dvc exp run` does so by itself.
+"""conf/ -> the text of params.yaml. `pipeline params` writes it; `dvc exp run` does so by itself.
 
 `dvc repro` reads the committed params.yaml and never looks at conf/, so a stage that starts says where the two differ.
 """
@@ -27,19 +27,32 @@ def text(conf: Path, overrides: Sequence[str] = ()) -> str:
         return file.read_text(encoding="utf-8")
 
 
+def differences(params: Path, conf: Path) -> list[str]:
+    """The settings of `params` that differ from `conf` composed: values first, then what only one of the two has.
+
+    Raises:
+        one of BROKEN: `conf` does not compose, or `params` is no YAML.
+    """
+    composed, ours = yaml.safe_load(text(conf)), yaml.safe_load(params.read_text(encoding="utf-8"))
+    return sorted(_differences(ours, composed), key=lambda found: (found[0] in "+-", found))
+
+
+def shortened(found: Sequence[str]) -> str:
+    """The first of many, for a message of one line."""
+    return ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+
+
 def announce(params: Path, conf: Path) -> None:
     """Say in one line what params.yaml overrides, if it is not conf/ composed."""
     if not (params.is_file() and conf.is_dir()):
         return
     try:
-        composed, ours = yaml.safe_load(text(conf)), yaml.safe_load(params.read_text(encoding="utf-8"))
+        found = differences(params, conf)
     except BROKEN as error:  # whoever reads params.yaml says what is wrong with it; conf/ is not read by a stage
         log.info("params.yaml cannot be compared with conf/: %s", error)
         return
-    differences = sorted(_differences(ours, composed), key=lambda found: (found[0] in "+-", found))
-    if differences:
-        shown = ", ".join(differences[:3]) + (", ..." if len(differences) > 3 else "")
-        log.info("params.yaml differs from conf/ as it stands in %d of its settings: %s", len(differences), shown)
+    if found:
+        log.info("params.yaml differs from conf/ as it stands in %d of its settings: %s", len(found), shortened(found))
 
 
 def _differences(ours: Any, composed: Any, path: str = "") -> list[str]:

@@ -1,74 +1,21 @@
-"""The table of models: what each config of conf/model costs. `python -m pipeline.zoo` (`make zoo`) prints it.
+"""List the parameters, operations and frames of every model.
 
 Parameters are for 313 classes, as in the report. GMACs are multiplications with addition for one training clip:
 convolutions, linear layers and matrix products, as torch's flop counter sees them, and what papers call GFLOPs.
 """
 
 import argparse
-import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
 
-import torch
-import yaml
-from torch.utils.flop_counter import FlopCounterMode
-
-from pipeline.cli import compose
-from pipeline.core.errors import UserError
-from pipeline.core.markdown import text_table
-from pipeline.training.config import ModelConfig
-
-CONF = Path("conf")
-CLASSES = 313
-HEAD = ["config", "arch", "parameters", "GMACs", "frames", "crop", "raw frames"]
+from pipeline.cli.arguments import CONF
 
 
-def configs(conf: Path, names: Iterable[str] | None = None) -> dict[str, ModelConfig]:
-    """The models of conf/model by name, at full size: all of them, or those in `names`."""
-    names = single_models(conf) if names is None else names
-    try:
-        composed = yaml.safe_load(compose.text(conf, [f"model=[{','.join(names)}]", "dataset=folder"]))
-    except compose.BROKEN as error:
-        raise UserError(f"{conf} does not compose: {error}") from error
-    return {name: ModelConfig.read(section, f"models.{name}") for name, section in composed["models"].items()}
-
-
-def single_models(conf: Path) -> list[str]:
-    """The names in conf/model that are one model, not a set."""
-    return sorted(f.stem for f in (conf / "model").glob("*.yaml") if f.read_text().startswith("# @package models"))
-
-
-def cost(config: ModelConfig, classes: int = CLASSES) -> tuple[int, float]:
-    """Parameters, and GMACs of one training clip. Nothing is computed: tensors without data pass through."""
-    with torch.device("meta"):
-        model, _ = config.build(classes)
-        clip = torch.empty(1, 3, config.clip.sampler.frames, *[config.train.augment.crop] * 2)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.eval()(clip)
-    return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops() / 2 / 1e9
-
-
-def row(name: str, config: ModelConfig) -> list[str]:
-    """One line of the table."""
-    parameters, gmacs = cost(config)
-    sampler = config.clip.sampler
-    span = "whole video" if sampler.stride is None else f"{sampler.frames * sampler.stride}"
-    crop = config.train.augment.crop
-    return [f"`{name}`", config.arch, f"{parameters:,}", f"{gmacs:.2f}", f"{sampler.frames}", f"{crop}", span]
-
-
-def table(conf: Path, names: Sequence[str] | None = None) -> str:
-    """The table in Markdown, sorted by architecture and cost."""
-    rows = [row(name, config) for name, config in configs(conf, names).items()]
-    return "\n".join(text_table(HEAD, sorted(rows, key=lambda cells: (cells[1], float(cells[3])))))
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        "python -m pipeline.zoo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
     parser.add_argument("name", nargs="*", help="configs of conf/model; without any, all of them")
-    try:
-        print(table(CONF, parser.parse_args().name or None))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print the table."""
+    from pipeline.cli import model_table
+
+    print(model_table.table(CONF, args.name or None))

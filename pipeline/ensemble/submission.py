@@ -1,15 +1,12 @@
 """The file for the challenge: one line a test video, in manifest order; its best classes, each with its score.
 
-    python -m pipeline.submission data/ensemble/submission.csv data/manifest.tsv data/classes.txt     checks one
-
 A video that gave no frame is answered like any other: its members hold the class prior, and the ensemble their mean.
+`pipeline submission` checks a file.
 """
 
-import argparse
 import csv
 import io
 import re
-import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import Manifest
 from pipeline.predictions.table import PredictionTable
 
 _DECIMAL = re.compile(r"[0-9]*\.?[0-9]+(e-?[0-9]+)?", re.ASCII)
@@ -95,19 +91,3 @@ def _quoted(cell: str) -> str:
 
 def _header(count: int) -> list[str]:
     return ["video", *(f"{what}_{i}" for i in range(1, count + 1) for what in ("class", "score"))]
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        prog="python -m pipeline.submission", description="Check a file for the challenge."
-    )
-    parser.add_argument("submission", type=Path, help="data/ensemble/submission.csv, or another one")
-    parser.add_argument("manifest", type=Path, help="data/manifest.tsv")
-    parser.add_argument("classes", type=Path, help="data/classes.txt")
-    args = parser.parse_args()
-    try:
-        test = Manifest.read(args.manifest, args.classes).split("test")
-        check(args.submission, test.videos, test.classes)
-    except UserError as error:
-        sys.exit(f"error: {error}")
-    print(f"{args.submission}: {len(test)} videos, in order, each with its ranked classes")

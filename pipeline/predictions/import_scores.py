@@ -1,11 +1,10 @@
 """Scores of other programs -> prediction files, so that they can be a member of an ensemble.
 
 Read are tables (CSV, or Parquet) with a column of ids and a column a class, and result pickles of mmaction2 and
-PySlowFast (dumps.py). Pickles name neither videos nor classes, so that text files must. Every video of the val
+PySlowFast (result_pickle.py). Pickles name neither videos nor classes, so that text files must. Every video of the val
 and test split must have one row, and classes must stand in the order of the corpus.
 """
 
-import argparse
 import csv
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,6 @@ from pipeline.core.manifest import RESERVED, Manifest
 from pipeline.predictions import result_pickle
 from pipeline.predictions.table import FINAL, RESERVED_NAMES, SPLITS, ViewScores, check_rows, repeated, write_split
 
-KINDS = ("probabilities", "logits")
 PICKLES = (".pkl", ".pickle")
 SMALLEST = 2.0**-24
 """Probabilities are kept this far from 0 and 1, so that their logits are finite. 1 - SMALLEST is the highest float32
@@ -54,50 +52,30 @@ class Scores:
         return f"{self.path}, line {self.lines[row]}"
 
 
-def add_arguments(command: argparse.ArgumentParser, data: Path) -> None:
-    """The options of import-scores."""
-    command.description = __doc__
-    command.formatter_class = argparse.RawDescriptionHelpFormatter
-    command.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help=".csv, .parquet or .pkl; a split each, or both"
-    )
-    command.add_argument("--as", dest="name", required=True, metavar="NAME", help="of the member")
-    command.add_argument("--values", choices=KINDS, default=KINDS[0], help="what the scores are (default: %(default)s)")
-    command.add_argument("--id", default=RESERVED[0], metavar="COLUMN", help="of the ids (default: %(default)s)")
-    command.add_argument(
-        "--views", type=int, default=1, metavar="K", help="of each video, where the scores are sums over them"
-    )
-    command.add_argument(
-        "--ids", type=Path, action="append", default=[], metavar="FILE",
-        help="for a pickle: a text file with one id a line, in its order; one for each pickle, in theirs",
-    )  # fmt: skip
-    command.add_argument(
-        "--names", type=Path, metavar="FILE", help="for pickles: a text file with one class a line, in their order"
-    )
-    command.add_argument("--data", type=Path, default=data, help="folder of manifest, statistics and predictions")
+def import_files(
+    sources: Sequence[Path], name: str, data: Path, *,
+    kind: str, views: int, id_column: str, ids: Sequence[Path], names: Path | None,
+) -> Path:  # fmt: skip
+    """Write the scores in `sources` as the predictions of the member `name`; the folder that was written.
 
+    `data` is the folder of manifest, statistics and predictions; the rest are options of `pipeline scores import`.
 
-def run(args: argparse.Namespace) -> str:
-    """Do what the command line asks for; what to say in the end."""
-    if not args.name or Path(args.name).name != args.name or args.name.startswith("."):
-        raise UserError(f"--as {args.name!r}: a member's name is that of one folder, and does not begin with a dot.")
-    if args.name in RESERVED_NAMES:
-        raise UserError(f"--as {args.name!r}: metrics.json has other figures under that name. Take another.")
-    if args.views < 1:
-        raise UserError(f"--views {args.views}: give the number of views that were summed, at least 1.")
-    corpus = Manifest.read(args.data / "manifest.tsv", args.data / "classes.txt")
-    statistics = ClassStatistics.read(args.data / "stats")
-    broken = {row.video for row in read_broken(args.data / "broken.tsv")}
-    read = read_scores(args.files, args.id, args.ids, args.names, broken)
-    by_video = checked(read, args.values, args.views, corpus, broken)
-    out = args.data / "predictions" / args.name
+    Raises:
+        UserError: the name is taken or cannot be a folder's, or the scores are not those of the corpus.
+    """
+    if not name or Path(name).name != name or name.startswith("."):
+        raise UserError(f"--as {name!r}: a member's name is that of one folder, and does not begin with a dot.")
+    if name in RESERVED_NAMES:
+        raise UserError(f"--as {name!r}: metrics.json has other figures under that name. Take another.")
+    corpus = Manifest.read(data / "manifest.tsv", data / "classes.txt")
+    statistics = ClassStatistics.read(data / "stats")
+    broken = {row.video for row in read_broken(data / "broken.tsv")}
+    read = read_scores(sources, id_column, ids, names, broken)
+    by_video = checked(read, kind, views, corpus, broken)
+    out = data / "predictions" / name
     _check_free(out)
-    sources = {str(file): files.file_hash(file) for file in args.files}
-    write(out, by_video, corpus, statistics, broken, sources)
-    return (
-        f"{out}: {len(by_video)} videos of {', '.join(SPLITS)}\n"
-        f"To fuse it, add {args.name!r} to ensemble.members in conf/config.yaml, then `make params` and `dvc repro`."
-    )
+    write(out, by_video, corpus, statistics, broken, {str(file): files.file_hash(file) for file in sources})
+    return out
 
 
 def read_scores(
@@ -129,7 +107,7 @@ def read_scores(
 def checked(read: Sequence[Scores], kind: str, views: int, corpus: Manifest, broken: set[str]) -> dict[str, np.ndarray]:
     """The logits (C,) of each video that gave frames, after every check.
 
-    `kind` is one of KINDS, and the scores are sums over so many `views`.
+    `kind` is "probabilities" or "logits", and the scores are sums over so many `views`.
 
     Raises:
         UserError: other classes or another order, an unknown id, a video twice or missing, a score that is not finite.
@@ -205,7 +183,7 @@ def _check_free(out: Path) -> None:
         views = None
     if views != GRID["views"]:
         raise UserError(
-            f"{out} holds the predictions of a model of this project, or what import-scores did not write. "
+            f"{out} holds the predictions of a model of this project, or what `pipeline scores import` did not write. "
             "Take another name, or delete it."
         )
 

@@ -7,7 +7,7 @@
 The probability of a protocol is the mean over its views of the sigmoid of the STORED logits, so the Parquet file can be
 recomputed from the other two to the last bit. A broken video holds the class prior in every view.
 
-`python -m pipeline.predictions --help` lists the commands that look into these files.
+`pipeline scores --help` lists the commands that look into these files.
 """
 
 import json
@@ -35,7 +35,7 @@ RESERVED_NAMES = ("ensemble", "prior", "videos")
 """What no model may be called: metrics.json has other figures under these names."""
 OK, BROKEN = "ok", "broken"
 _META = b"prediction"
-_MAKES = "`dvc repro` makes it; or `import-scores`, where the scores are another program's."
+_MAKES = "`dvc repro` makes it; or `pipeline scores import`, where the scores are another program's."
 _CHUNK = 1 << 23
 """Logits that are averaged at a time: 64 MiB as float64."""
 
@@ -191,7 +191,7 @@ def remedy(model: str, meta: Mapping[str, Any]) -> str:
     """What makes the prediction files of a model anew: a stage, or for another program's scores the import."""
     if "source" in meta:
         files = shlex.join(meta["source"])
-        return f"`python -m pipeline.predictions import-scores {files} --as {model}`, with its options, makes it anew."
+        return f"`pipeline scores import {files} --as {model}`, with its options, makes it anew."
     return f"`dvc repro --force infer@{model}` makes it anew."
 
 

@@ -1,6 +1,6 @@
 """Weights from elsewhere into a model: other projects' checkpoints, image networks, and this project's own.
 
-`load_pretrained` is the function; `python -m pipeline.pretrained FILE` tells what a file is and what it fits.
+`load_pretrained` is the function; `pipeline checkpoint FILE` tells what a file is and what it fits.
 
 Every entry of the file must find its place and every entry of the model its value. There are four exceptions, and the
 report names what each of them left at its start: the classifier of another number of classes; layers that a video

@@ -163,8 +163,8 @@ def _fetch(library: str, name: str) -> Weights:
         tensors, metadata = load(name)
     except Exception as error:  # whatever the library, its hub client or its HTTP client raises
         raise UserError(
-            f"{library}:{name} could not be fetched ({_first_line(error)}). On a machine with a network, `python -m "
-            f"pipeline.pretrained {library}:{name} --save FILE.safetensors` writes a file to take along."
+            f"{library}:{name} could not be fetched ({_first_line(error)}). On a machine with a network, "
+            f"`pipeline checkpoint {library}:{name} --save FILE.safetensors` writes a file to take along."
         ) from error
     metadata = {ORIGIN: {"name": f"{library}:{name}", **metadata}}
     return Weights(tensors, BARE, False, hashlib.sha256(_bytes(tensors, metadata)).hexdigest(), metadata)

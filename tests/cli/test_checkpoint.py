@@ -1,17 +1,15 @@
-"""`python -m pipeline.pretrained`: what a checkpoint is and what it fits."""
+"""`pipeline checkpoint`: what a checkpoint is and what it fits."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import timm
 import torch
 
-from pipeline.cli import checkpoint
 from pipeline.core.errors import UserError
 from pipeline.pretrained import weight_file
 from tests.support import peers
+from tests.support.command import call
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,7 +30,7 @@ def image_file(tmp_path: Path) -> Path:
 
 
 def test_it_says_what_a_file_is_and_what_it_fits(image_file: Path, capsys: pytest.CaptureFixture[str]):
-    checkpoint.main([str(image_file)])
+    call("checkpoint", image_file)
 
     said = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert said[f"{image_file}:"] == f"{image_file}: timm"
@@ -47,7 +45,7 @@ def test_it_says_what_a_file_is_and_what_it_fits(image_file: Path, capsys: pytes
 
 
 def test_it_says_what_a_model_would_take(image_file: Path, capsys: pytest.CaptureFixture[str]):
-    checkpoint.main([str(image_file), "--model", "tin_demo", "--classes", "9"])
+    call("checkpoint", image_file, "--model", "tin_demo", "--classes", "9")
 
     said = capsys.readouterr().out
     assert "1000 classes in the file, 9 in the model" in said
@@ -56,9 +54,9 @@ def test_it_says_what_a_model_would_take(image_file: Path, capsys: pytest.Captur
 
 def test_a_model_that_does_not_fit_or_exist_is_an_error(image_file: Path):
     with pytest.raises(UserError, match="does not fit the model"):
-        checkpoint.main([str(image_file), "--model", "tsn_r101"])
+        call("checkpoint", image_file, "--model", "tsn_r101")
     with pytest.raises(UserError, match=r"no model 'nope'.*tsn_demo"):
-        checkpoint.main([str(image_file), "--model", "nope"])
+        call("checkpoint", image_file, "--model", "nope")
 
 
 def test_a_library_s_weights_are_saved_to_take_along(
@@ -70,7 +68,7 @@ def test_a_library_s_weights_are_saved_to_take_along(
     )
     target = tmp_path / "net.safetensors"
 
-    checkpoint.main(["timm:resnet10t", "--save", str(target), "--model", "tsn_demo"])
+    call("checkpoint", "timm:resnet10t", "--save", target, "--model", "tsn_demo")
 
     assert f"wrote {target}" in capsys.readouterr().out
     saved = weight_file.read(target)
@@ -78,15 +76,8 @@ def test_a_library_s_weights_are_saved_to_take_along(
     assert saved.metadata[weight_file.ORIGIN]["name"] == "timm:resnet10t"
 
 
-def test_it_runs_as_pipeline_pretrained(tmp_path: Path):
-    command = [sys.executable, "-m", "pipeline.cli.checkpoint"]
-
-    told = subprocess.run([*command, "--help"], capture_output=True, encoding="utf-8", cwd=ROOT)
-    assert told.returncode == 0
-    assert "python -m pipeline.pretrained timm:resnet50 --save" in told.stdout
-
-    failed = subprocess.run([*command, str(tmp_path / "none.pth")], capture_output=True, encoding="utf-8", cwd=ROOT)
-    assert failed.returncode == 1
-    assert failed.stderr.startswith("error: ")
-    assert "does not exist" in failed.stderr
-    assert "Traceback" not in failed.stderr
+@pytest.mark.parametrize("classes", ["0", "-3", "many"])
+def test_a_number_of_classes_that_no_model_has_is_a_usage_error(capsys: pytest.CaptureFixture[str], classes: str):
+    with pytest.raises(SystemExit, match="2"):
+        call("checkpoint", "net.pth", "--classes", classes)
+    assert f"argument --classes: '{classes}' is no whole number of at least 1" in capsys.readouterr().err

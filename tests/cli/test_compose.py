@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from pipeline.cli import compose, zoo
+from pipeline.cli import compose, model_table
 from pipeline.clips.views import ViewConfig
 from pipeline.core import params, registry
 from pipeline.core.machine import Machine
@@ -19,7 +19,7 @@ from tests.support import project
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
-MODELS = zoo.single_models(CONF)
+MODELS = model_table.single_models(CONF)
 SETS = sorted({file.stem for file in (CONF / "model").glob("*.yaml")} - set(MODELS))
 DATASETS = sorted(file.stem for file in (CONF / "dataset").glob("*.yaml"))
 

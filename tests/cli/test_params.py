@@ -1,22 +1,22 @@
 """A wrong setting is found when conf/ is composed, and params.yaml stays as it was."""
 
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from pipeline.cli import compose, params
+from pipeline.core.errors import UserError
+from tests.support.command import call
 
 CONF = Path(__file__).parents[2] / "conf"
 
 
-def main(monkeypatch, folder: Path, *overrides: str) -> None:
+def compose_params(monkeypatch, folder: Path, *overrides: str) -> None:
     monkeypatch.chdir(folder)
     if not (folder / "conf").exists():
         (folder / "conf").symlink_to(CONF)
-    monkeypatch.setattr(sys, "argv", ["settings", *overrides])
-    params.main()
+    call("params", *overrides)
 
 
 @pytest.mark.parametrize(
@@ -38,18 +38,17 @@ def main(monkeypatch, folder: Path, *overrides: str) -> None:
 )
 def test_a_wrong_setting_of_any_section_is_refused_and_nothing_is_written(tmp_path, monkeypatch, override, message):
     (tmp_path / "params.yaml").write_text("as it was")
-    with pytest.raises(SystemExit) as ended:
-        main(monkeypatch, tmp_path, override)
-    assert message in str(ended.value)
-    assert str(ended.value).startswith("error: ")
+    with pytest.raises(UserError) as refused:
+        compose_params(monkeypatch, tmp_path, override)
+    assert message in str(refused.value)
     assert (tmp_path / "params.yaml").read_text() == "as it was"
 
 
 def test_what_passes_is_written_as_dvc_composes_it(tmp_path, monkeypatch):
-    main(monkeypatch, tmp_path, "model=tsm_demo", "dataset=folder")
+    compose_params(monkeypatch, tmp_path, "model=tsm_demo", "dataset=folder")
     assert (tmp_path / "params.yaml").read_text() == compose.text(CONF, ["model=tsm_demo", "dataset=folder"])
 
 
 def test_every_section_of_the_params_is_checked():
     """But for the models, which are built, what the demo alone reads, and `unset`, a file name for DVC."""
-    assert set(yaml.safe_load(compose.text(CONF))) == {*params.SECTIONS, "models", "demo", "size", "unset"}
+    assert set(yaml.safe_load(compose.text(CONF))) == {*params.sections(), "models", "demo", "size", "unset"}

@@ -2,17 +2,19 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.cli import scores
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.predictions import import_scores
 from pipeline.predictions.table import PredictionTable, ViewScores, protocol_table
+from tests.support.command import call
 
+ROOT = Path(__file__).parents[2]
 CLASSES = ("jump", "run", "swim")
 LABELS = {"a.mp4": "run", "b.mp4": "jump;swim", "c.mp4": "swim"}
 VIEWS = [
@@ -40,7 +42,7 @@ def folder(tmp_path):
 
 
 def said(capsys, *arguments) -> list[str]:
-    scores.main([str(argument) for argument in arguments])
+    call("scores", *arguments)
     return capsys.readouterr().out.splitlines()
 
 
@@ -126,8 +128,6 @@ def test_a_protocol_is_recomputed_and_written(folder, capsys):
         (("protocol", ".", "val", "corner=l"), "'corner' is no key, only clips, clip, side, size, crop"),
         (("protocol", ".", "val", "crop=l,scale=32"), "'scale' is no key"),
         (("protocol", ".", "val", "side="), "No view has 'side=.*side is 32, 40"),
-        (("show", "val.parquet", "--top", "-1"), "--top -1: a table has at least 1 row"),
-        (("compare", "val.parquet", "val.parquet", "--top", "0"), "--top 0"),
         (("protocol", ".", "test", "clip"), "test.parquet does not exist"),
     ],
 )
@@ -145,7 +145,7 @@ def test_a_protocol_is_written_to_a_parquet_file_and_never_over_a_folder(folder,
         (folder / kept).write_text("kept")
     before = sorted(folder.rglob("*"))
     with pytest.raises(UserError, match=r"--write .*ends in \.parquet, and no folder"):
-        scores.main(["protocol", ".", "val", "clip", "--write", name])
+        call("scores", "protocol", ".", "val", "clip", "--write", name)
     assert sorted(folder.rglob("*")) == before
 
 
@@ -172,8 +172,17 @@ def test_logits_that_are_no_numbers_are_refused_with_their_place(folder, capsys)
         said(capsys, "protocol", folder, "val", "clip")
 
 
+@pytest.mark.parametrize("arguments", [("show", "a", "--top=-1"), ("compare", "a", "b", "--top=0")], ids=" ".join)
+def test_a_table_has_at_least_one_row(capsys, arguments):
+    with pytest.raises(SystemExit, match="2"):
+        call("scores", *arguments)
+    assert "argument --top: " in capsys.readouterr().err
+
+
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_error(folder):
-    command = [sys.executable, "-m", "pipeline.cli.scores", "show", str(folder / "val.parquet")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command = [sys.executable, "-m", "pipeline", "scores", "show", str(folder / "val.parquet")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
+    assert process.returncode == 141

@@ -111,6 +111,6 @@ def test_members_are_mended_by_what_made_them(changes):
         check_members({"ours": table(), "theirs": imported})
     assert "dvc repro --force infer@ours" in str(refused.value)
     assert "infer@theirs" not in str(refused.value), "there is no such stage"
-    assert "import-scores 'their scores.csv' --as theirs" in str(refused.value)
-    with pytest.raises(UserError, match=r"import-scores .* --as theirs"):
+    assert "scores import 'their scores.csv' --as theirs" in str(refused.value)
+    with pytest.raises(UserError, match=r"scores import .* --as theirs"):
         check_scores("theirs", imported, np.full((2, 2), np.nan, np.float32))

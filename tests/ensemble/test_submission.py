@@ -1,13 +1,10 @@
 import csv
 import io
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.ensemble import submission
 from pipeline.predictions.table import PredictionTable
 
@@ -93,20 +90,3 @@ def test_a_line_is_counted_as_an_editor_counts_it(tmp_path):
 def test_a_file_that_is_not_there_names_the_stage_that_makes_it(tmp_path):
     with pytest.raises(UserError, match="does not exist. `dvc repro ensemble`"):
         submission.check(tmp_path / "submission.csv", VIDEOS, CLASSES)
-
-
-def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
-    records = [VideoRecord(v, s, v, "run;jump", "1-x") for v, s in (("a", "train"), ("b", "val"), ("c", "test"))]
-    files = [tmp_path / name for name in ("submission.csv", "manifest.tsv", "classes.txt")]
-    Manifest.from_records(records, ["jump", "run"]).write(*files[1:])
-
-    def command() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "pipeline.ensemble.submission", *files], capture_output=True, text=True
-        )
-
-    files[0].write_text("video,class_1,score_1\nc,run,0.5\n")
-    assert (command().returncode, command().stderr) == (0, "")
-    files[0].write_text("video,class_1,score_1\nb,run,0.5\n")
-    assert command().returncode == 1
-    assert command().stderr == f"error: {files[0]}, line 2: the video is 'b'; in manifest order it must be 'c'.\n"

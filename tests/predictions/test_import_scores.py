@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from pipeline import class_stats
-from pipeline.cli import scores
 from pipeline.core.broken import BrokenVideo, write_broken
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
@@ -17,6 +16,7 @@ from pipeline.ensemble.config import EnsembleConfig
 from pipeline.ensemble.run import run_ensemble
 from pipeline.predictions import import_scores, result_pickle
 from pipeline.predictions.table import PredictionTable, ViewScores, protocol_table
+from tests.support.command import call
 
 CLASSES = ["jump", "run"]
 SCORES = {"v1": [0.25, 0.75], "v2": [0.9, 0.2], "t1": [0.0, 1.0], "t2": [0.5, 0.125]}
@@ -43,12 +43,12 @@ def frame(**changes) -> pd.DataFrame:
     return table
 
 
-def run(data, *files, **options) -> str:
-    arguments = ["import-scores", *map(str, files), "--as", "theirs", "--data", str(data)]
+def run(data, *files, **options) -> None:
+    flags = []
     for key, values in options.items():
         for value in values if isinstance(values, list) else [values]:
-            arguments += [f"--{key}", str(value)]
-    return import_scores.run(scores.parser().parse_args(arguments))
+            flags += [f"--{key}", value]
+    call("scores", "import", *files, "--as", "theirs", "--data", data, *flags)
 
 
 def read(data, split) -> PredictionTable:
@@ -56,11 +56,12 @@ def read(data, split) -> PredictionTable:
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_table_becomes_prediction_files(data, tmp_path, kind):
+def test_a_table_becomes_prediction_files(data, tmp_path, capsys, kind):
     table = frame().iloc[::-1]  # rows may come in any order
     path = tmp_path / f"scores.{kind}"
     table.to_csv(path, index=False) if kind == "csv" else table.to_parquet(path)
-    assert "ensemble.members" in run(data, path)
+    run(data, path)
+    assert "add 'theirs' to ensemble.members" in capsys.readouterr().out
     val, test = read(data, "val"), read(data, "test")
     assert (val.videos, val.labels) == (("v1", "v2"), ("run;jump", "jump"))
     np.testing.assert_allclose(val.probabilities, [SCORES["v1"], SCORES["v2"]], atol=5e-4)
@@ -209,9 +210,7 @@ def test_a_name_that_is_no_free_folder_is_refused_and_nothing_is_lost(data, tmp_
     kept.parent.mkdir(parents=True)
     kept.write_text("predictions of a model")
     with pytest.raises(UserError, match=f"--as {name!r}"):
-        import_scores.run(
-            scores.parser().parse_args(["import-scores", str(tmp_path / "a.csv"), "--as", name, "--data", str(data)])
-        )
+        call("scores", "import", tmp_path / "a.csv", "--as", name, "--data", data)
     assert kept.is_file()
     assert [file.name for file in kept.parents[1].iterdir()] == ["ours"]
 
@@ -221,7 +220,7 @@ def test_a_folder_of_other_files_is_not_replaced(data, tmp_path):
     note = data / "predictions/theirs/notes.txt"
     note.parent.mkdir(parents=True)
     note.write_text("by hand")
-    with pytest.raises(UserError, match="what import-scores did not write"):
+    with pytest.raises(UserError, match="what `pipeline scores import` did not write"):
         run(data, tmp_path / "a.csv")
     assert note.is_file()
 
@@ -287,9 +286,10 @@ def test_sums_over_views_are_divided_in_any_precision(data, tmp_path, dtype):
 
 
 @pytest.mark.parametrize("views", [0, -30])
-def test_a_number_of_views_that_is_none_is_refused(data, tmp_path, views):
-    with pytest.raises(UserError, match=f"--views {views}"):
+def test_a_number_of_views_that_is_none_is_refused(data, tmp_path, views, capsys):
+    with pytest.raises(SystemExit, match="2"):
         run(data, tmp_path / "a.pkl", views=views)
+    assert f"--views: '{views}' is no whole number" in capsys.readouterr().err
 
 
 def test_pickles_of_val_and_test_have_a_list_of_ids_each(data, tmp_path):

@@ -268,7 +268,7 @@ def test_views_that_are_damaged_are_refused_by_name(tmp_path, name, content, mes
 @pytest.mark.parametrize(
     ("meta", "message"),
     [
-        ({"source": {"a.csv": "0"}}, "does not exist. .*import-scores a.csv --as net"),
+        ({"source": {"a.csv": "0"}}, "does not exist. .*scores import a.csv --as net"),
         ({"weights": "greedy"}, "does not exist. An ensemble has no views"),
         ({"model": "net"}, "does not exist. `dvc repro --force infer@net`"),
     ],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import zoo
+from pipeline.cli import model_table
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
@@ -37,12 +37,12 @@ PEERS = {  # config: (parameters, GMACs), 313 classes, one training clip
 
 @pytest.fixture(scope="module")
 def configs():
-    return zoo.configs(CONF)
+    return model_table.configs(CONF)
 
 
 @pytest.mark.parametrize("name", PEERS)
 def test_costs_what_the_peers_class_costs(configs, name):
-    parameters, gmacs = zoo.cost(configs[name])
+    parameters, gmacs = model_table.cost(configs[name])
     expected = PEERS[name]
     assert parameters == expected[0]
     assert gmacs == pytest.approx(expected[1], rel=0.01)
@@ -53,11 +53,13 @@ def test_every_model_of_full_size_was_measured(configs):
 
 
 def test_a_row_says_how_long_a_clip_lasts(configs):
-    rows = {name: zoo.row(name, configs[name]) for name in ("slowfast_11x8_r101", "tin_r101", "slow_8x4_r101")}
+    rows = {name: model_table.row(name, configs[name]) for name in ("slowfast_11x8_r101", "tin_r101", "slow_8x4_r101")}
     assert rows["slowfast_11x8_r101"][-3:] == ["44", "112", "88"]
     assert rows["tin_r101"][-3:] == ["8", "224", "whole video"]
     assert rows["slow_8x4_r101"][-3:] == ["8", "112", "32"]
 
 
 def test_the_readme_holds_the_table():
-    assert zoo.table(CONF) in (ROOT / "README.md").read_text(encoding="utf-8"), "run `make zoo`, put it into README.md"
+    assert model_table.table(CONF) in (ROOT / "README.md").read_text(encoding="utf-8"), (
+        "run `make zoo`, put it into README.md"
+    )

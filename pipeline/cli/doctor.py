@@ -1,0 +1,47 @@
+"""Look for what would keep a stage from running; say what to do.
+
+Each line is ok, warn (all runs, but slower, or other than one may think) or FAIL (some stage will not run).
+
+Exit status 1: at least one FAIL.
+"""
+
+import argparse
+import textwrap
+from collections.abc import Callable
+
+from pipeline.cli.finding import Finding, fail
+from pipeline.core.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments: there are none."""
+    del parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what each check finds; the exit status."""
+    from pipeline.cli import installation, workspace
+
+    del args
+    failed = False
+    for check in (*installation.CHECKS, *workspace.CHECKS):
+        finding = examine(check)
+        failed |= finding.state == "FAIL"
+        print(line(check.__name__, finding), flush=True)
+    return int(failed)
+
+
+def examine(check: Callable[[], Finding]) -> Finding:
+    """What a check finds; one that breaks is a finding, too, so that the next ones still run."""
+    try:
+        return check()
+    except UserError as error:
+        return fail(str(error), "")
+    except Exception as error:  # noqa: BLE001 - whatever a broken installation raises
+        return fail(f"cannot be looked at: {type(error).__name__}: {error}", "")
+
+
+def line(name: str, finding: Finding) -> str:
+    """The finding as text; the remedy on a line of its own."""
+    text = f"{finding.state:4}  {name:13} {finding.found}"
+    return text + textwrap.indent(f"\n-> {finding.remedy}", " " * 20) if finding.remedy else text

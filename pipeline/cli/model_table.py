@@ -1,0 +1,56 @@
+"""The table of models: what each config of conf/model costs."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+import yaml
+from torch.utils.flop_counter import FlopCounterMode
+
+from pipeline.cli import compose
+from pipeline.cli.arguments import CLASSES
+from pipeline.core.errors import UserError
+from pipeline.core.markdown import text_table
+from pipeline.training.config import ModelConfig
+
+HEAD = ["config", "arch", "parameters", "GMACs", "frames", "crop", "raw frames"]
+
+
+def configs(conf: Path, names: Iterable[str] | None = None) -> dict[str, ModelConfig]:
+    """The models of conf/model by name, at full size: all of them, or those in `names`."""
+    names = single_models(conf) if names is None else names
+    try:
+        composed = yaml.safe_load(compose.text(conf, [f"model=[{','.join(names)}]", "dataset=folder"]))
+    except compose.BROKEN as error:
+        raise UserError(f"{conf} does not compose: {error}") from error
+    return {name: ModelConfig.read(section, f"models.{name}") for name, section in composed["models"].items()}
+
+
+def single_models(conf: Path) -> list[str]:
+    """The names in conf/model that are one model, not a set."""
+    return sorted(f.stem for f in (conf / "model").glob("*.yaml") if f.read_text().startswith("# @package models"))
+
+
+def cost(config: ModelConfig, classes: int = CLASSES) -> tuple[int, float]:
+    """Parameters, and GMACs of one training clip. Nothing is computed: tensors without data pass through."""
+    with torch.device("meta"):
+        model, _ = config.build(classes)
+        clip = torch.empty(1, 3, config.clip.sampler.frames, *[config.train.augment.crop] * 2)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        model.eval()(clip)
+    return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops() / 2 / 1e9
+
+
+def row(name: str, config: ModelConfig) -> list[str]:
+    """One line of the table."""
+    parameters, gmacs = cost(config)
+    sampler = config.clip.sampler
+    span = "whole video" if sampler.stride is None else f"{sampler.frames * sampler.stride}"
+    crop = config.train.augment.crop
+    return [f"`{name}`", config.arch, f"{parameters:,}", f"{gmacs:.2f}", f"{sampler.frames}", f"{crop}", span]
+
+
+def table(conf: Path, names: Sequence[str] | None = None) -> str:
+    """The table in Markdown, sorted by architecture and cost."""
+    rows = [row(name, config) for name, config in configs(conf, names).items()]
+    return "\n".join(text_table(HEAD, sorted(rows, key=lambda cells: (cells[1], float(cells[3])))))

@@ -1,0 +1,218 @@
+"""New video files -> FFmpeg -> the views of the training data -> the probability of every class."""
+
+import glob
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.clips import dataset
+from pipeline.clips.views import PROTOCOLS, ViewConfig
+from pipeline.core import params
+from pipeline.core.broken import BrokenVideo
+from pipeline.core.errors import UserError
+from pipeline.core.files import temporary_folder
+from pipeline.core.machine import Machine, parallel, scratch_folder
+from pipeline.core.markdown import text_table
+from pipeline.core.tsv import one_line
+from pipeline.ensemble import averaging
+from pipeline.extraction.ffmpeg import ExtractConfig, NoFrames, extract_frames
+from pipeline.inference.predictor import Predictor
+from pipeline.predictions.table import FINAL, PredictionTable, ViewScores
+from pipeline.runtime import distributed
+
+ENSEMBLE = "ensemble"
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".3gp", ".ogv", ".ts", ".mts"),
+    *(".m2ts", ".vob", ".asf", ".y4m"),
+)
+"""What counts as a video in a folder; a file that is named itself is always tried."""
+_ANEW = "`dvc repro --force ensemble` makes both anew."
+
+
+class NewVideos:
+    """Frames of videos that are in no store, as `clips.see` reads them."""
+
+    def __init__(self) -> None:
+        self.jpegs: dict[str, list[memoryview]] = {}
+
+    def frames(self, video: str) -> int:
+        """The number of frames of a video."""
+        return len(self.jpegs[video])
+
+    def read(self, video: str, indices: Sequence[int]) -> list[memoryview]:
+        """The JPEGs of some frames."""
+        return [self.jpegs[video][index] for index in indices]
+
+    def damaged(self, video: str, why: object) -> UserError:
+        """FFmpeg wrote a JPEG that does not decode."""
+        return UserError(f"The frames of {video} do not decode ({why}). machine.ffmpeg may name another FFmpeg.")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model and its share of the answer."""
+
+    predictor: Predictor
+    weight: float | list[float]
+    """Of all classes, or of each."""
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """How the answers of members become one."""
+
+    weights: dict[str, float | list[float]]
+    """Of each member that has any: of all classes, or of each."""
+    mean: str
+    protocol: str
+    checkpoints: dict[str, str]
+    """Of members whose weights depend on it: SHA-256 of the model that they were found with."""
+
+
+class Scorer:
+    """One model, or the weighted members of the ensemble.
+
+    Args:
+        name: a folder of `data`/models, or "ensemble".
+
+    Raises:
+        UserError: there is no such model; or the ensemble has members without one, or that were trained on other
+            classes, or again since its weights were found.
+    """
+
+    def __init__(self, name: str, data: Path, machine: Machine) -> None:
+        known = sorted(folder.name for folder in (data / "models").glob("*/"))
+        self.fusion = Fusion({name: 1.0}, "probability", FINAL, {})
+        if name == ENSEMBLE:
+            self.fusion = _ensemble(data / ENSEMBLE)
+        elif name not in known:
+            raise UserError(f"There is no model {name!r}, only {', '.join([*known, ENSEMBLE])}.")
+        fabric = distributed.launch(replace(machine, devices=1))
+        self.members: list[Member] = []
+        for member, weight in self.fusion.weights.items():
+            config = params.load(f"models.{member}.test", ViewConfig)
+            predictor = Predictor(data / "models" / member, config, fabric, machine)
+            if self.fusion.checkpoints.get(member) not in (None, predictor.meta["checkpoint"]):
+                raise UserError(
+                    f"{member} was trained again after the weights of the ensemble were found. `dvc repro ensemble` "
+                    "finds them anew."
+                )
+            predictor.check((self.members[0].predictor if self.members else predictor).checkpoint.classes)
+            self.members.append(Member(predictor, weight))
+        self.device = fabric.device
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The classes, in the order of the scores."""
+        return self.members[0].predictor.checkpoint.classes
+
+    def score(self, source: dataset.Frames, video: str) -> np.ndarray:
+        """The probability of every class, float32 (C,)."""
+        seen = dataset.see(source, video, [member.predictor.look for member in self.members]).to(self.device)
+        probabilities = []
+        for member, cuts in zip(self.members, seen.cuts, strict=True):
+            logits = member.predictor.score(seen.frames, cuts)[None]
+            views = ViewScores(logits, member.predictor.grid.describe())
+            probabilities.append(views.probabilities(self.fusion.protocol))
+        scores = averaging.scale(np.stack(probabilities), self.fusion.mean)
+        return averaging.fuse(scores, np.array([member.weight for member in self.members]), self.fusion.mean)[0]
+
+
+def found(named: Sequence[str]) -> list[Path]:
+    """The files that are meant, each once, in the order of their naming; a folder's and a pattern's sorted.
+
+    Raises:
+        UserError: a folder holds no video, no file fits a pattern, or a name is empty.
+    """
+    files: list[Path] = []
+    for name in named:
+        if not name:
+            raise UserError("An empty argument names no video; . is the folder that you are in.")
+        path = Path(name)
+        if path.is_dir():
+            inside = sorted(f for f in path.rglob("*") if f.is_file() and f.suffix.lower() in SUFFIXES)
+        elif glob.has_magic(name) and not path.exists():
+            inside = sorted(Path(f) for f in glob.glob(name, recursive=True) if Path(f).is_file())  # noqa: PTH207 - an absolute pattern, too
+        else:
+            inside = [path]
+        if not inside:
+            raise UserError(f"{name}: no video there.")
+        files += inside
+    return list(dict.fromkeys(files))
+
+
+def answers(
+    files: Sequence[Path], scorer: Scorer, config: ExtractConfig, machine: Machine
+) -> Iterator[tuple[Path, np.ndarray | BrokenVideo]]:
+    """For each file, in order, the probability of every class, or why there is none."""
+    binary = machine.ffmpeg_path()
+    scratch = scratch_folder(machine, "predict")
+
+    def extracted(file: Path) -> list[memoryview] | BrokenVideo:
+        shown = str(file).encode("utf-8", "backslashreplace").decode("utf-8")
+        if shown != str(file):
+            return BrokenVideo(shown, "", shown, "name", "the name of the file is no UTF-8; rename it")
+        with temporary_folder(scratch) as folder:
+            try:
+                extract_frames(file, folder, config, binary)
+            except NoFrames as broken:
+                return BrokenVideo(str(file), "", str(file), broken.reason, one_line(str(broken)))
+            return [memoryview(jpeg.read_bytes()) for jpeg in sorted(folder.glob("*.jpg"))]
+
+    for file, jpegs in zip(files, parallel(extracted, files, machine.processes), strict=True):
+        if isinstance(jpegs, BrokenVideo):
+            yield file, jpegs
+            continue
+        source = NewVideos()
+        source.jpegs[str(file)] = jpegs
+        yield file, scorer.score(source, str(file))
+
+
+def as_table(file: Path, probabilities: np.ndarray, scorer: Scorer, top: int) -> str:
+    """The top classes, for a person."""
+    order = np.argsort(-probabilities, kind="stable")[:top]
+    rows = [[scorer.classes[c], f"{probabilities[c]:.4f}"] for c in order]
+    return "\n".join([*text_table([str(file), "score"], rows), ""])
+
+
+def as_json(file: Path, probabilities: np.ndarray, scorer: Scorer) -> str:
+    """All classes, best first, for a program."""
+    order = np.argsort(-probabilities, kind="stable")
+    scores: dict[str, Any] = {scorer.classes[c]: float(probabilities[c]) for c in order}
+    return json.dumps({"video": str(file), "scores": scores}, ensure_ascii=False)
+
+
+def _ensemble(folder: Path) -> Fusion:
+    """What stage `ensemble` chose.
+
+    Raises:
+        UserError: a file is missing or damaged, or a member has no model.
+    """
+    path = folder / "weights.json"
+    if not path.is_file():
+        raise UserError(f"{path} does not exist. `dvc repro ensemble` makes it.")
+    table = PredictionTable.read(folder / "val.parquet")
+    try:
+        chosen = json.loads(path.read_text(encoding="utf-8"))
+        weights = {name: weight for name, weight in chosen["members"].items() if weight > 0}
+        checkpoints = {name: table.meta["checkpoints"][name] for name in weights}
+        if "classes" in chosen:
+            weights = {name: [float(chosen["classes"][c][name]) for c in table.classes] for name in weights}
+        fusion = Fusion(weights, chosen["mean"], table.meta["protocol"], checkpoints)
+        known = fusion.mean in averaging.MEANS and fusion.protocol in PROTOCOLS
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}, or the val.parquet beside it, is damaged ({error!r}). {_ANEW}") from error
+    if not known or not weights:
+        raise UserError(f"{path} has no weights, or a mean or protocol that is unknown. {_ANEW}")
+    if None in checkpoints.values():
+        lacking = [name for name, checkpoint in checkpoints.items() if checkpoint is None]
+        able = [name for name in weights if name not in lacking]
+        raise UserError(
+            f"The ensemble holds {', '.join(lacking)}: scores of another program, without a model that could see a new "
+            f"video. Ask for a member that has one ({', '.join(able) or 'none has'}), or fuse without."
+        )
+    return fusion

@@ -1,0 +1,167 @@
+"""What `pipeline scores` says of prediction files: summaries, tables, and protocols recomputed from the views."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import metrics
+from pipeline.core.errors import UserError
+from pipeline.core.manifest import LABEL_SEPARATOR
+from pipeline.core.markdown import text_table
+from pipeline.predictions.table import PredictionTable, ViewScores, check_rows
+
+KEYS = ("clips", "clip", "side", "size", "crop")
+"""What views are chosen by."""
+
+
+def summary(table: PredictionTable) -> str:
+    """What a file holds, and the figures."""
+    meta, broken = table.meta, int(table.broken.sum())
+    lines = [
+        f"model      {meta.get('model', 'unknown')}, protocol {meta.get('protocol', 'unknown')}",
+        f"videos     {len(table.videos)}, of which {broken} are broken and hold the prior",
+        f"classes    {len(table.classes)}",
+    ]
+    if not table.labelled:
+        return "\n".join([*lines, "labels     not for every video, so there are no figures"])
+    figures = metrics.summary(table.probabilities, table.targets(), broken)
+    names = ("mAP", "class_mAP", "hit_at_1", "hit_at_5")
+    return "\n".join([*lines, "percent    " + ", ".join(f"{name} {figures[name]:.2f}" for name in names)])
+
+
+def extremes(table: PredictionTable, top: int) -> list[str]:
+    """Tables of the best and worst videos and classes by average precision; of no labels, nothing."""
+    if not table.labelled:
+        return []
+    by_video, by_class = _precisions(table)
+    counts = table.targets().sum(axis=0)
+    lines = []
+    for title, order in _ends(by_video, top):
+        rows = [[table.videos[v], _percent(by_video[v]), table.labels[v], _top_of(table, v, 3)] for v in order]
+        lines += ["", f"{title} videos", *text_table(["video", "AP", "labels", "top classes"], rows)]
+    for title, order in _ends(by_class, top):
+        rows = [[table.classes[c], _percent(by_class[c]), str(counts[c])] for c in order]
+        lines += ["", f"{title} classes", *text_table(["class", "AP", "videos"], rows)]
+    return lines
+
+
+def video(table: PredictionTable, name: str, top: int) -> str:
+    """The top classes of a video, and every label of it, by rank."""
+    row = _position(table.videos, name, "video")
+    scores, labels = table.probabilities[row], set(filter(None, table.labels[row].split(LABEL_SEPARATOR)))
+    order = np.argsort(-scores, kind="stable").tolist()
+    shown = [c for rank, c in enumerate(order) if rank < top or table.classes[c] in labels]
+    rank = {c: place + 1 for place, c in enumerate(order)}
+    rows = [[table.classes[c], f"{rank[c]}", f"{scores[c]:.4f}", "yes" * (table.classes[c] in labels)] for c in shown]
+    state = "broken: the class prior" if table.broken[row] else "ok"
+    found = ""
+    if labels:
+        found = f", AP {_percent(metrics.average_precision(scores[None], table.targets()[row][None])[0])}"
+    head = f"{name}: {state}, labels {table.labels[row] or 'none'}{found}"
+    return "\n".join([head, *text_table(["class", "rank", "score", "label"], rows)])
+
+
+def of_class(table: PredictionTable, name: str, top: int) -> str:
+    """Where a class is found best, where it is missed, and where it is seen though nobody labelled it."""
+    column = _position(table.classes, name, "class")
+    scores, positive = table.probabilities[:, column], table.targets()[:, column] > 0
+    order = np.argsort(-scores, kind="stable")
+    lines = [f"{name}: {int(positive.sum())} of {len(positive)} videos"]
+    if positive.any():
+        lines[0] += f", AP {_percent(metrics.class_average_precision(scores[:, None], positive[:, None])[0])}"
+    found, alarms = order[positive[order]], order[~positive[order]]
+    for title, rows in (("best", found[:top]), ("missed", found[::-1][:top]), ("false alarms", alarms[:top])):
+        cells = [[table.videos[v], f"{scores[v]:.4f}", table.labels[v]] for v in rows]
+        lines += ["", title, *text_table(["video", "score", "labels"], cells)]
+    return "\n".join(lines)
+
+
+def compared(one: PredictionTable, other: PredictionTable, top: int) -> str:
+    """The videos and classes on which two models are furthest apart (mean absolute difference of the scores)."""
+    if (one.videos, one.classes, one.labels) != (other.videos, other.classes, other.labels):
+        raise UserError("The files speak of other videos, classes or labels, so they cannot be compared.")
+    names = [str(table.meta.get("model", letter)) for table, letter in zip((one, other), "AB", strict=True)]
+    apart = np.abs(one.probabilities - other.probabilities)
+    correlation = np.corrcoef(one.probabilities.ravel(), other.probabilities.ravel())[0, 1]
+    (video_a, class_a), (video_b, class_b) = _precisions(one), _precisions(other)
+    lines = [f"{names[0]} against {names[1]}: mean difference {apart.mean():.4f}, correlation {correlation:.4f}"]
+    if one.labelled:
+        lines[0] += f", mAP {_percent(video_a.mean())} against {_percent(video_b.mean())}"
+    heads, tops = [f"AP {name}" for name in names], [f"top of {name}" for name in names]
+    rows = [
+        [one.videos[v], f"{apart[v].mean():.4f}", _percent(video_a[v]), _percent(video_b[v]), one.labels[v],
+         _top_of(one, v, 2), _top_of(other, v, 2)]
+        for v in np.argsort(-apart.mean(axis=1), kind="stable")[:top]
+    ]  # fmt: skip
+    lines += ["", "videos", *text_table(["video", "difference", *heads, "labels", *tops], rows)]
+    rows = [
+        [one.classes[c], f"{apart[:, c].mean():.4f}", _percent(class_a[c]), _percent(class_b[c])]
+        for c in np.argsort(-apart.mean(axis=0), kind="stable")[:top]
+    ]
+    return "\n".join([*lines, "", "classes", *text_table(["class", "difference", *heads], rows)])
+
+
+def under(folder: Path, split: str, protocol: str) -> PredictionTable:
+    """The table of a split under another protocol, from the stored logits."""
+    table, views = PredictionTable.read(folder / f"{split}.parquet"), ViewScores.read(folder, split)
+    if views.logits.shape[0] != len(table.videos) or views.logits.shape[2] != len(table.classes):
+        raise UserError(f"{folder}: {split}.parquet and {split}.views.npy are not of one run. `dvc repro`.")
+    chosen = chosen_views(views, protocol) if "=" in protocol else None
+    scores = views.probabilities(protocol) if chosen is None else views.mean_of(chosen)
+    check_rows(table.videos, table.classes, scores, lambda row: f"{folder}/{split}.views.npy, row {row + 1}")
+    meta = {**table.meta, "protocol": protocol}
+    return PredictionTable(table.videos, table.broken, table.labels, table.classes, scores, meta)
+
+
+def chosen_views(views: ViewScores, text: str) -> list[int]:
+    """The positions of the views that `text` describes: ``side=40,crop=centre``."""
+    if not all({"clips", "clip", "scale", "crop"} <= set(view) for view in views.grid["views"]):
+        raise UserError(
+            f"{text!r}: nobody knows what the views of another program's scores show; ask for a protocol, "
+            f"{', '.join(views.grid['protocols'])}."
+        )
+    flat = [{**view, "side": view["scale"]["side"], "size": view["scale"]["crop"]} for view in views.grid["views"]]
+    chosen = list(range(len(flat)))
+    for part in text.split(","):
+        key, _, value = (word.strip() for word in part.partition("="))
+        if key not in KEYS:
+            raise UserError(f"{key!r} is no key, only {', '.join(KEYS)}.")
+        known = list(dict.fromkeys(str(view[key]) for view in flat))
+        if value not in known:
+            raise UserError(f"No view has {part.strip()!r}; {key} is {', '.join(known)}.")
+        chosen = [number for number in chosen if str(flat[number][key]) == value]
+    if not chosen:
+        raise UserError(f"No view is all of {text!r}.")
+    return chosen
+
+
+def _ends(values: np.ndarray, top: int) -> list[tuple[str, Sequence[int]]]:
+    """The positions of the highest and of the lowest values; NaN is in neither."""
+    order = [int(i) for i in np.argsort(-values, kind="stable") if np.isfinite(values[i])]
+    return [("Best", order[:top]), ("Worst", order[::-1][:top])]
+
+
+def _top_of(table: PredictionTable, row: int, count: int) -> str:
+    scores = table.probabilities[row]
+    return ", ".join(f"{table.classes[c]} {scores[c]:.2f}" for c in np.argsort(-scores, kind="stable")[:count])
+
+
+def _position(names: Sequence[str], name: str, what: str) -> int:
+    if name not in names:
+        close = [other for other in names if name.lower() in other.lower()][:5]
+        raise UserError(f"There is no {what} {name!r}." + (f" There is: {', '.join(close)}." if close else ""))
+    return names.index(name)
+
+
+def _precisions(table: PredictionTable) -> tuple[np.ndarray, np.ndarray]:
+    """Average precision of each video and of each class; NaN where there are no labels."""
+    if not table.labelled:
+        return np.full(len(table.videos), np.nan), np.full(len(table.classes), np.nan)
+    scores, targets = table.probabilities, table.targets()
+    return metrics.average_precision(scores, targets), metrics.class_average_precision(scores, targets)
+
+
+def _percent(value: float) -> str:
+    """Empty for NaN."""
+    return "" if np.isnan(value) else f"{100 * value:.2f}"

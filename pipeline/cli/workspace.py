@@ -1,0 +1,118 @@
+"""Checks of `pipeline doctor` that look at this project's folders, settings and corpus.
+
+Each check imports what it looks at by itself: in a broken installation the others still run.
+"""
+
+import shutil
+from pathlib import Path
+
+from pipeline.cli.arguments import CONF, DATA
+from pipeline.cli.finding import Finding, fail, ok, size, warn
+
+PARAMS = Path("params.yaml")
+DVC = Path(".dvc")
+FULL, TIGHT = 2**30, 20 * 2**30
+"""Bytes of free disk below which stages will fail, and below which a corpus of some size will not fit."""
+
+
+def disk() -> Finding:
+    """There is room where results, unfinished work and DVC's cache lie."""
+    from pipeline.core.machine import load_machine
+
+    places: dict[int, list[Path]] = {}
+    for place in (DATA, Path(load_machine().scratch), _cache_folder()):
+        places.setdefault(_existing(place).stat().st_dev, []).append(place)
+    free = {names[0]: shutil.disk_usage(_existing(names[0])).free for names in places.values()}
+    found = "; ".join(f"{', '.join(map(str, names))}: {size(free[names[0]])} free" for names in places.values())
+    if min(free.values()) < FULL:
+        return fail(found, "Make room: `dvc gc --workspace` deletes from the cache what data/ does not use.")
+    if min(free.values()) < TIGHT:
+        return warn(found, "Enough for the built-in corpus. Frames are stored as JPEGs, as tar and as LMDB.")
+    return ok(found)
+
+
+def cache() -> Finding:
+    """DVC links outs into data/ instead of copying them."""
+    if not DVC.is_dir():
+        return fail("no .dvc here", "Run this in the project's root.")
+    from dvc.config import Config
+    from dvc.fs import LocalFileSystem, generic
+
+    folder, wanted = _cache_folder(), Config(DVC)["cache"].get("type") or ["reflink", "copy"]
+    local = LocalFileSystem()
+    able = generic.test_links(wanted, local, str(_existing(folder)), local, str(_existing(DATA) / "out"))
+    first = able[0] if able else "none"
+    found = f"{folder}: outs become a {first} in data/ (cache.type {', '.join(wanted)})"
+    if first not in ("copy", "none"):
+        return ok(found)
+    if _existing(folder).stat().st_dev != _existing(DATA).stat().st_dev:
+        return warn(f"{found}, on another file system", "`dvc cache dir --local FOLDER` names one beside data/.")
+    return warn(
+        found, "Every out takes its room twice: `dvc config cache.type reflink,hardlink,copy`, if links work here."
+    )
+
+
+def _cache_folder() -> Path:
+    from dvc.config import Config
+
+    return Path(Config(DVC)["cache"].get("dir") or DVC / "cache")
+
+
+def _existing(path: Path) -> Path:
+    """The nearest folder that is there already."""
+    path = path.absolute()
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def corpus() -> Finding:
+    """The videos and their annotations lie where section `dataset` says."""
+    from pipeline.core import params
+    from pipeline.core.manifest import DatasetConfig
+
+    config = params.load("dataset", DatasetConfig)
+    if config.generated:
+        return ok(f"the built-in one, which `dvc repro` renders to {config.root}")
+    settings = {"root": Path(config.root).is_dir(), "annotations": Path(config.annotations).is_file()}
+    settings |= {"classes": Path(config.classes).is_file()} if config.classes else {}
+    missing = [f"dataset.{name}: {getattr(config, name)}" for name, there in settings.items() if not there]
+    if missing:
+        return fail(f"not there: {'; '.join(missing)}", "Set it in conf/dataset/, then `pipeline params`.")
+    return ok(f"{config.root}, {config.annotations}")
+
+
+def settings() -> Finding:
+    """The file that `dvc repro` reads, params.yaml, is conf/ composed."""
+    from pipeline.cli import compose
+
+    if not PARAMS.is_file():
+        return fail(f"{PARAMS} does not exist", "`pipeline params` writes it.")
+    try:
+        found = compose.differences(PARAMS, CONF)
+    except compose.BROKEN as error:
+        return fail(f"conf/ and {PARAMS} cannot be compared: {error}", "Mend conf/, then `pipeline params`.")
+    if found:
+        text = f"{PARAMS} differs from conf/ in {len(found)} settings: {compose.shortened(found)}"
+        return warn(text, "Right after an experiment or overrides; else `pipeline params` takes over what conf/ says.")
+    return ok(f"{PARAMS} is conf/ composed")
+
+
+def unfinished() -> Finding:
+    """Which finished pieces and resume states wait in the scratch folder."""
+    from pipeline.core.machine import load_machine
+
+    scratch = Path(load_machine().scratch)
+    sizes: dict[str, int] = {}
+    for file in sorted(scratch.rglob("*")):
+        if file.is_file():
+            stage, *name = file.relative_to(scratch).parts
+            job = f"{stage} {name[0].rpartition('-')[0]}" if stage in ("train", "infer") else stage
+            sizes[job] = sizes.get(job, 0) + file.stat().st_size
+    if not sizes:
+        return ok(f"{scratch}: nothing")
+    found = ", ".join(f"{job} {size(count)}" for job, count in sizes.items())
+    return ok(
+        f"{scratch}: {found}", f"`dvc repro` goes on from it; where none is under way, `rm -r {scratch}` frees it."
+    )
+
+
+CHECKS = (disk, cache, corpus, settings, unfinished)
