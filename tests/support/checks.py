@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pipeline import metrics
-from pipeline.cli import zoo
+from pipeline.cli import model_table
 from pipeline.core import registry
 from pipeline.layers.non_local import NonLocal
 from tests.support.golden.golden_io import fill, make_input
@@ -66,10 +66,10 @@ def smallest(arch: str) -> Case:
     Raises:
         LookupError: no config is of this architecture.
     """
-    configs = [config for config in zoo.configs(CONF).values() if config.arch == arch]
+    configs = [config for config in model_table.configs(CONF).values() if config.arch == arch]
     if not configs:
         raise LookupError(f"no config of conf/model has arch: {arch}; add one")
-    cheapest = min(configs, key=zoo.cost)
+    cheapest = min(configs, key=model_table.cost)
     return Case(arch, cheapest.options, cheapest.clip.sampler.frames, size=cheapest.train.augment.crop)
 
 
