@@ -51,9 +51,8 @@ def launch(machine: Machine) -> Fabric:
     fabric.launch()
     # oneDNN's bfloat16 convolutions over three dimensions read memory that nobody has written when they make the
     # gradient of their weights: seen with PyTorch 2.15.0 on an AMD EPYC with AVX512-BF16. PyTorch's own are slower.
-    torch.backends.mkldnn.enabled = (  # type: ignore[assignment]  # a property of the module
-        machine.precision != "bf16" or fabric.device.type != "cpu"
-    )
+    sound = machine.precision != "bf16" or fabric.device.type != "cpu"
+    torch.backends.mkldnn.enabled = sound  # type: ignore[assignment]  # a property of the module
     return fabric
 
 
