@@ -19,6 +19,7 @@ from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.transforms import AugmentConfig, Box
 from pipeline.clips.views import CROPS, Scale, View, ViewGrid
+from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 
@@ -47,8 +48,8 @@ class ClipConfig:
     """Side of its square crop, in pixels."""
 
     def __post_init__(self) -> None:
-        if self.crop > self.side:
-            raise ValueError(f"a crop of {self.crop} pixels does not fit into a short side of {self.side}")
+        fits = 1 <= self.crop <= self.side
+        params.require((fits, f"a crop of {self.crop} pixels does not fit into a short side of {self.side}"))
 
     @property
     def centre(self) -> Scale:

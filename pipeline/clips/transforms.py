@@ -17,6 +17,8 @@ from torchvision.transforms.v2 import RandAugment
 from torchvision.transforms.v2 import functional as F
 from torchvision.tv_tensors import Video
 
+from pipeline.core import params
+
 PLACES = {"left": 0.0, "centre": 0.5, "right": 1.0}
 """Where a test crop lies on the longer side: top, centre, bottom of an upright frame."""
 SNAP = 2
@@ -58,10 +60,19 @@ class AugmentConfig:
     """The same operations on all frames of a clip, after crop and flip; null: none."""
 
     def __post_init__(self) -> None:
-        if self.kind == "scale_jitter" and not (self.ratios and all(0 < ratio <= 1 for ratio in self.ratios)):
-            raise ValueError("scale_jitter needs ratios of the short side, e.g. [1, 0.875, 0.75, 0.66]")
-        if self.kind == "random_side" and not (len(self.sides) == 2 and self.crop <= self.sides[0] <= self.sides[1]):
-            raise ValueError("random_side needs sides: [shortest, longest], neither below the crop")
+        shares = bool(self.ratios) and all(0 < ratio <= 1 for ratio in self.ratios)
+        lengths = len(self.sides) == 2 and self.crop <= self.sides[0] <= self.sides[1]
+        params.require(
+            (self.crop >= 1, f"crop must be 1 pixel or more, not {self.crop}"),
+            (
+                self.kind != "scale_jitter" or shares,
+                "scale_jitter needs ratios of the short side, e.g. [1, 0.875, 0.75, 0.66]",
+            ),
+            (
+                self.kind != "random_side" or lengths,
+                "random_side needs sides: [shortest, longest], neither below the crop",
+            ),
+        )
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ is computed once and any protocol can be recomputed from the stored scores:
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from pipeline.core import params
+
 PROTOCOLS = ("clip", "dense", "multiscale")
 """From the cheapest to the final one, which the prediction tables hold."""
 CROPS = {"fixed": ("left", "centre", "right"), "random": ("random 1", "random 2", "random 3")}
@@ -33,10 +35,17 @@ class ViewConfig:
     """Of random crops, which are a function of (seed, video, view)."""
 
     def __post_init__(self) -> None:
-        if self.clips < 1 or not self.sides:
-            raise ValueError("clips must be at least 1, and sides must name at least one scale")
-        if any(side < (self.crop or 1) for side in self.sides):
-            raise ValueError(f"a crop of {self.crop} pixels does not fit into the sides {list(self.sides)}")
+        crop = 1 if self.crop is None else self.crop
+        params.require(
+            (self.clips >= 1, f"clips must be at least 1, not {self.clips}"),
+            (bool(self.sides), "sides must name at least one scale"),
+            (crop >= 1, f"crop must be 1 pixel or more, or null, not {crop}"),
+            (
+                all(side >= crop for side in self.sides),
+                f"a crop of {crop} pixels does not fit into the sides {list(self.sides)}",
+            ),
+            (self.seed >= 0, "seed must not be negative"),
+        )
 
 
 @dataclass(frozen=True)

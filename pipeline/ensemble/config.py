@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.predictions.table import RESERVED_NAMES, PredictionTable, remedy
 
@@ -45,23 +46,33 @@ class EnsembleConfig:
     """Classes a video in the submission file."""
 
     def __post_init__(self) -> None:
-        if not self.members or len(set(self.members)) != len(self.members):
-            raise ValueError("members must name at least one model, each once")
-        if taken := set(self.members) & set(RESERVED_NAMES):
-            raise ValueError(f"the model {min(taken)!r} needs another name: metrics.json has other figures under it")
-        if ALL in self.subsets:
-            raise ValueError(f"a subset cannot be called {ALL!r}: that is the whole ensemble")
-        if self.folds < 2 or self.top < 1 or self.resamples < 1:
-            raise ValueError("folds must be at least 2, top and resamples at least 1")
-        if self.starts < 0 or not 0 <= self.shrinkage < math.inf:
-            raise ValueError("starts and shrinkage must be finite and not negative")
-        if (self.weights == "given") != (self.given is not None):
-            raise ValueError("given holds the weights with `weights: given`, and is null otherwise")
+        taken = sorted(set(self.members) & set(RESERVED_NAMES))
+        params.require(
+            (bool(self.members), "members must name at least one model"),
+            (len(set(self.members)) == len(self.members), "members must name each model once"),
+            (not taken, f"members: the model {taken} needs another name, as metrics.json has other figures under it"),
+            (ALL not in self.subsets, f"subsets: none can be called {ALL!r}, as that is the whole ensemble"),
+            (self.folds >= 2, f"folds must be at least 2, not {self.folds}"),
+            (self.top >= 1 and self.resamples >= 1, "top and resamples must be at least 1"),
+            (self.seed >= 0 and self.starts >= 0, "seed and starts must not be negative"),
+            (0 <= self.shrinkage < math.inf, "shrinkage must be finite and not negative"),
+            (
+                (self.weights == "given") == (self.given is not None),
+                "given holds the weights with `weights: given`, and is null otherwise",
+            ),
+        )
         if self.given is not None:
-            if set(self.given) != set(self.members):
-                raise ValueError(f"given names {sorted(self.given)}, and members are {sorted(self.members)}")
-            if not all(0 <= weight < math.inf for weight in self.given.values()) or not any(self.given.values()):
-                raise ValueError("given weights must be finite and not negative, nor all zero")
+            weights = self.given.values()
+            params.require(
+                (
+                    set(self.given) == set(self.members),
+                    f"given names {sorted(self.given)}, and members are {sorted(self.members)}",
+                ),
+                (
+                    all(0 <= weight < math.inf for weight in weights) and any(weights),
+                    "given weights must be finite and not negative, nor all zero",
+                ),
+            )
 
     def subset(self, name: str) -> list[int]:
         """Positions of the members that a subset's patterns match."""
