@@ -23,17 +23,13 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from pipeline.core import files, tsv
+from pipeline.core import files, frame_index, tsv
 from pipeline.core.errors import UserError
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 """Raise when the layout changes: packed shards are kept under this number."""
-INDEX = "index.tsv"
-COLUMNS = ("video", "shard", "frames", "width", "height")
-FRAME_COLUMNS = (*COLUMNS, "promised", "note")
-"""Of the index that stage `extract` writes."""
 SHARDS = "shards.tsv"
 FIRST_MAP = 1 << 22
 BATCH = 64
@@ -50,10 +46,10 @@ def pack(frames: Path, out: Path, scratch: Path) -> int:
     Raises:
         UserError: a tar is damaged or does not hold what the index says.
     """
-    index = tsv.read(frames / INDEX, FRAME_COLUMNS, "extract", numbers=("frames", "width", "height", "promised"))
+    index = frame_index.read(frames / frame_index.FILE)
     tars = sorted(frames.glob("*.tar"))
     for name in sorted(set(index["shard"]) - {tar.stem for tar in tars}):
-        raise _bad_tar(frames / f"{name}.tar", f"it is missing, and {INDEX} lists it")
+        raise _bad_tar(frames / f"{name}.tar", f"it is missing, and {frame_index.FILE} lists it")
     keys = {tar.stem: files.fingerprint(FORMAT, files.file_hash(tar)) for tar in tars}
     packed = {key: path for key in keys.values() if (path := _packed(scratch, key))}
     files.prune(scratch, keep=[path.name for path in packed.values()])
@@ -70,7 +66,7 @@ def pack(frames: Path, out: Path, scratch: Path) -> int:
         partial.mkdir()
         for name, key in keys.items():
             files.link(packed[key], partial / f"{name}.lmdb")
-        tsv.write(partial / INDEX, index[list(COLUMNS)])
+        frame_index.write_packed(partial / frame_index.FILE, index)
         tsv.write(partial / SHARDS, pd.DataFrame({"shard": list(keys), "key": list(keys.values())}))
     return len(index)
 
@@ -112,7 +108,7 @@ class FrameStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        index = tsv.read(root / INDEX, COLUMNS, "pack", numbers=COLUMNS[2:]).set_index("video")
+        index = frame_index.read_packed(root / frame_index.FILE).set_index("video")
         self._shard_of: dict[str, str] = index["shard"].to_dict()
         self._frames_of: dict[str, int] = index["frames"].to_dict()
         self._readers: dict[str, lmdb.Transaction] = {}
@@ -158,7 +154,7 @@ class FrameStore:
 
     def content_key(self) -> str:
         """A hash of what the store was packed from, without reading it all."""
-        texts = [(self.root / name).read_text(encoding="utf-8") for name in (INDEX, SHARDS)]
+        texts = [(self.root / name).read_text(encoding="utf-8") for name in (frame_index.FILE, SHARDS)]
         return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
     def _known(self, video: str) -> str:
@@ -243,7 +239,7 @@ def _videos(tar: Path, members: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
     seen = 0
     for video, jpegs in _grouped(tar):
         if video not in members.index or members.at[video, "frames"] != len(jpegs):
-            raise _bad_tar(tar, f"{video!r} has {len(jpegs)} frames there, and other frames in {INDEX}")
+            raise _bad_tar(tar, f"{video!r} has {len(jpegs)} frames there, and other frames in {frame_index.FILE}")
         seen += 1
         yield video, encode(jpegs, int(members.at[video, "width"]), int(members.at[video, "height"]))
     if seen != len(members):
