@@ -1,8 +1,10 @@
-"""The file for the challenge: one line a test video, in manifest order; its best classes, each with its score.
+"""Submission file of the challenge: one line a test video, in manifest order, with its best classes and their scores.
 
-    python -m pipeline.submission data/ensemble/submission.csv data/manifest.tsv data/classes.txt     checks one
+To check one:
 
-A video that gave no frame is answered like any other: its members hold the class prior, and the ensemble their mean.
+    python -m pipeline.ensemble.submission data/ensemble/submission.csv data/manifest.tsv data/classes.txt
+
+A broken video is answered like any other: each member's score is the class prior, and the ensemble's their mean.
 """
 
 import argparse
@@ -22,11 +24,14 @@ from pipeline.predictions.table import PredictionTable
 
 _DECIMAL = re.compile(r"[0-9]*\.?[0-9]+(e-?[0-9]+)?", re.ASCII)
 _SHOWN = 80
-"""Characters of a cell in a message."""
+"""Characters of a cell that a message shows."""
 
 
 def text(table: PredictionTable, top: int) -> str:
-    """The id, then the `top` best classes with their scores; of classes that tie, the first of the class list."""
+    """Content of the file: each video's id, then its `top` best classes with their scores, 0..1 with six decimals.
+
+    Of classes that tie, the first of the class list comes first.
+    """
     count = min(top, len(table.classes))
     order = np.argsort(-table.probabilities, axis=1, kind="stable")[:, :count]
     scores = np.take_along_axis(table.probabilities, order, axis=1)
@@ -40,10 +45,10 @@ def text(table: PredictionTable, top: int) -> str:
 
 
 def check(file: Path, videos: Sequence[str], classes: Sequence[str]) -> None:
-    """Refuse a submission that the challenge could not score: every video once, in order, with its ranked classes.
+    """Check that the challenge can score a submission: every video once, in order, with its ranked classes.
 
     Raises:
-        UserError: names the line and what is wrong with it.
+        UserError: it cannot; the message names the line and what is wrong with it.
     """
     if not file.is_file():
         raise UserError(f"{file} does not exist. `dvc repro ensemble` makes it.")
@@ -60,7 +65,7 @@ def check(file: Path, videos: Sequence[str], classes: Sequence[str]) -> None:
 
 
 def _lines(file: Path) -> list[tuple[int, list[str]]]:
-    """The rows, each with the number of its last line."""
+    """Rows of a CSV file, each with the number of its last line."""
     try:
         reader = csv.reader(io.StringIO(file.read_text(encoding="utf-8"), newline=""), strict=True)
     except UnicodeDecodeError as error:
@@ -99,7 +104,7 @@ def _header(count: int) -> list[str]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        prog="python -m pipeline.submission", description="Check a file for the challenge."
+        prog="python -m pipeline.ensemble.submission", description="Check a file for the challenge."
     )
     parser.add_argument("submission", type=Path, help="data/ensemble/submission.csv, or another one")
     parser.add_argument("manifest", type=Path, help="data/manifest.tsv")

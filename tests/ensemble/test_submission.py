@@ -95,6 +95,7 @@ def test_a_file_that_is_not_there_names_the_stage_that_makes_it(tmp_path):
         submission.check(tmp_path / "submission.csv", VIDEOS, CLASSES)
 
 
+@pytest.mark.slow
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
     records = [VideoRecord(v, s, v, "run;jump", "1-x") for v, s in (("a", "train"), ("b", "val"), ("c", "test"))]
     files = [tmp_path / name for name in ("submission.csv", "manifest.tsv", "classes.txt")]
