@@ -8,7 +8,8 @@ from dvclive.fabric import DVCLiveLogger
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from pipeline.core import files
-from pipeline.runtime.checkpoint import FILE, RECIPE
+from pipeline.core.files import RECIPE
+from pipeline.runtime.checkpoint import FILE
 
 FOLDER = "curves"
 
