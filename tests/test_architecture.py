@@ -14,7 +14,7 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 FILES = sorted(file.relative_to(ROOT) for top in ("pipeline", "stages") for file in (ROOT / top).rglob("*.py"))
 LINE = [  # a package imports from those of lower lines, and from its neighbours where no circle comes of it
     "stages cli",
-    "report",
+    "report check",
     "ensemble inference",
     "training predictions",
     "models losses pretrained runtime extraction datasets demo clips",
@@ -124,6 +124,13 @@ def test_a_stage_is_a_short_script_of_the_same_name(stage):
 def test_the_machine_section_is_nobodys_dependency():
     for stage in STAGES.values():
         assert not any(str(p).startswith("machine") for p in stage.get("do", stage).get("params", []))
+
+
+def test_every_stage_waits_for_the_check_and_only_the_check_reads_all_settings():
+    for name, stage in STAGES.items():
+        deps = stage.get("do", stage)["deps"]
+        assert ("params.yaml" in deps) == (name == "check")
+        assert ("data/checked.txt" in deps) == (name != "check")
 
 
 def test_only_the_registry_imports_by_name():
