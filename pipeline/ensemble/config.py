@@ -50,7 +50,7 @@ class EnsembleConfig:
         params.require(
             (bool(self.members), "members must name at least one model"),
             (len(set(self.members)) == len(self.members), "members must name each model once"),
-            (not taken, f"members: the model {taken} needs another name, as metrics.json has other figures under it"),
+            (not taken, f"members: {', '.join(taken)} needs another name, as metrics.json has other figures under it"),
             (ALL not in self.subsets, f"subsets: none can be called {ALL!r}, as that is the whole ensemble"),
             (self.folds >= 2, f"folds must be at least 2, not {self.folds}"),
             (self.top >= 1 and self.resamples >= 1, "top and resamples must be at least 1"),

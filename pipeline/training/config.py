@@ -17,6 +17,8 @@ from pipeline.training.optim import OptimConfig, ScheduleConfig
 
 OTHERS = ("test", "watch")
 """Entries of `models.<name>` that make no weights: how it is tested, and what DVC watches."""
+IMPOSSIBLE = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+"""What networks of this project, of timm and of torch raise for options that cannot be."""
 
 
 @dataclass(frozen=True)
@@ -104,5 +106,5 @@ class ModelConfig:
         options = params.options(module.build, self.options, "options")
         try:
             return module.build(classes, **options), module.INPUT
-        except (ArithmeticError, TypeError, ValueError) as error:  # of timm and torch, too
+        except IMPOSSIBLE as error:
             raise UserError(f"options: {error}") from error
