@@ -42,7 +42,7 @@ WRONG = [
     ("ensemble.subsets.slow", ["slow*", "fasst*"], "ensemble.subsets.slow", "no model is called 'fasst*'"),
     ("ensemble.subsets.pair", ["tsn_demo", "tin_dem"], "ensemble.subsets.pair", "Did you mean 'tin_demo'?"),
     ("ensemble.folds", 1, "ensemble", "folds must be at least 2"),
-    ("ensemble.seed", -1, "ensemble", "seed and starts must not be negative"),
+    ("ensemble.seed", -1, "ensemble", "seed must not be negative"),
     ("machine.ffmpeg", "/no/such/ffmpeg", "machine.ffmpeg", "FFmpeg does not run"),
     ("machine.precision", "fp8", "machine.precision", "must be one of '32', 'bf16', 'fp16'"),
     ("machine.threads", 0, "machine", "threads must be at least 1"),

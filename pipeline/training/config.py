@@ -47,7 +47,7 @@ class LossConfig:
         if mix.on and not module.SOFT_TARGETS:
             raise UserError(
                 f"train.mix: the loss {self.name!r} ranks classes, and blended labels do not say which stands above "
-                "which. Switch mixup and cutmix off (0), or take the loss bce or asymmetric."
+                "which. Switch off train.mix (mixup and cutmix: 0), or take the loss bce or asymmetric."
             )
         try:
             return module.build(statistics, **options)
