@@ -1,6 +1,7 @@
 """The house keeps its shape: imports go down one line of packages, and dvc.yaml names all code that a stage runs."""
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,7 @@ TALK = {Path("stages/command.py"), Path("pipeline/cli/compose.py")}
 """What a stage says, never what it writes: a change of these must rerun nothing."""
 
 
+@functools.cache
 def imports(file: Path) -> set[Path]:
     """The files of this project that `file` imports, but for the docstrings that packages are."""
     found = set()
@@ -41,6 +43,7 @@ def imports(file: Path) -> set[Path]:
     return {path for path in known if (ROOT / path).is_file() and has_code(path)}
 
 
+@functools.cache
 def has_code(file: Path) -> bool:
     return len(ast.parse((ROOT / file).read_text(encoding="utf-8")).body) > 1
 
