@@ -1,8 +1,8 @@
 """Scores of other programs -> prediction files, so that they can be a member of an ensemble.
 
-Read are tables (CSV, or Parquet) with a column of ids and a column a class, and result pickles of mmaction2 and
-PySlowFast (dumps.py). Pickles name neither videos nor classes, so that text files must. Every video of the val
-and test split must have one row, and classes must stand in the order of the corpus.
+The scores are tables (CSV or Parquet) with a column of ids and a column for each class, or result pickles of mmaction2
+and PySlowFast. Pickles name neither videos nor classes, so text files must. Every video of the val and test split needs
+one row, and the classes must be in the order of the corpus.
 """
 
 import argparse
@@ -28,34 +28,35 @@ from pipeline.predictions.table import FINAL, RESERVED_NAMES, SPLITS, ViewScores
 KINDS = ("probabilities", "logits")
 PICKLES = (".pkl", ".pickle")
 SMALLEST = 2.0**-24
-"""Probabilities are kept this far from 0 and 1, so that their logits are finite. 1 - SMALLEST is the highest float32
-below 1, where `means.scale` clips, too. It lets the lower end go down to 1e-38, as our own logits mean what they say;
-a 0 of another program was rounded to it, and in a mean of logits it is to weigh as much as a 1."""
+"""Distance that probabilities keep from 0 and 1, so that their logits are finite. 1 - SMALLEST is the highest float32
+below 1, where `averaging.scale` clips, too. At the lower end it clips at 1e-38, since small logits of our models are
+exact; a 0 of another program was rounded, and should weigh as much as a 1 in a mean of logits."""
 ROUNDING = 1e-6
-"""Probabilities may leave 0..1 by so much: a softmax in float32, or a mean of such."""
+"""Largest distance of a probability from 0..1 that counts as rounding, as in a softmax in float32."""
 GRID = {"views": [{"source": "another program"}], "protocols": {name: [0] for name in PROTOCOLS}}
-"""One view a video, which is every protocol."""
+"""Grid of imported scores: one view of each video, which is all that any protocol averages."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What one file says."""
+    """The scores in one file, of V videos and C classes."""
 
     path: Path
+    """The file that names the videos."""
     videos: Sequence[str]
     classes: Sequence[str]
     values: np.ndarray
-    """float64 (V, C)."""
+    """float64 (V, C): probabilities or logits, or sums of them over views."""
     lines: Sequence[int]
-    """Of the file (or of the list of ids) that each row stands on."""
+    """Number of the line in `path` that each row stands on, counted from 1."""
 
     def place(self, row: int) -> str:
-        """For messages: where a row stands."""
+        """The file and line of a row, for messages."""
         return f"{self.path}, line {self.lines[row]}"
 
 
 def add_arguments(command: argparse.ArgumentParser, data: Path) -> None:
-    """The options of import-scores."""
+    """Add the options of import-scores; `data` is the default folder of manifest, statistics and predictions."""
     command.description = __doc__
     command.formatter_class = argparse.RawDescriptionHelpFormatter
     command.add_argument(
@@ -78,7 +79,11 @@ def add_arguments(command: argparse.ArgumentParser, data: Path) -> None:
 
 
 def run(args: argparse.Namespace) -> str:
-    """Do what the command line asks for; what to say in the end."""
+    """Import scores as the command line says, and return the message that reports it.
+
+    Raises:
+        UserError: an option is wrong, or the scores do not fit the corpus.
+    """
     if not args.name or Path(args.name).name != args.name or args.name.startswith("."):
         raise UserError(f"--as {args.name!r}: a member's name is that of one folder, and does not begin with a dot.")
     if args.name in RESERVED_NAMES:
@@ -103,12 +108,15 @@ def run(args: argparse.Namespace) -> str:
 def read_scores(
     files: Sequence[Path], id_column: str, ids: Sequence[Path], names: Path | None, broken: Collection[str]
 ) -> list[Scores]:
-    """Read files, whatever they are: tables, or pickles with a list of `ids` each, in their order.
+    """Read tables and pickles; the rows of `broken` videos are left out.
 
-    The rows of `broken` videos are left out, whatever they hold.
+    Args:
+        id_column: name of the column of ids in tables.
+        ids: text files with the ids of each pickle, in the order of the pickles among `files`.
+        names: text file with the classes of all pickles.
 
     Raises:
-        UserError: one is missing or damaged, or of no kind that is known; or there are other than one list a pickle.
+        UserError: a file is missing or damaged, or of an unknown kind; or there is not one list of ids for each pickle.
     """
     pickled = [file for file in files if file.suffix in PICKLES]
     if len(ids) != len(pickled) or (names is None) != (not pickled):
@@ -127,9 +135,11 @@ def read_scores(
 
 
 def checked(read: Sequence[Scores], kind: str, views: int, corpus: Manifest, broken: set[str]) -> dict[str, np.ndarray]:
-    """The logits (C,) of each video that gave frames, after every check.
+    """The logits float64 (C,) of each video that gave frames, after every check.
 
-    `kind` is one of KINDS, and the scores are sums over so many `views`.
+    Args:
+        kind: one of `KINDS`.
+        views: number of views of a video that the scores are sums over; 1 for plain scores.
 
     Raises:
         UserError: other classes or another order, an unknown id, a video twice or missing, a score that is not finite.
@@ -163,7 +173,11 @@ def write(
     out: Path, found: Mapping[str, np.ndarray], corpus: Manifest, statistics: ClassStatistics, broken: set[str],
     sources: Mapping[str, str],
 ) -> None:  # fmt: skip
-    """Write the logits of videos as prediction files; broken videos get the prior, as from every member."""
+    """Write the logits (C,) of videos as prediction files; broken videos get the class prior, as from every model.
+
+    Args:
+        sources: file that was imported -> SHA-256 of its bytes.
+    """
     meta = {"model": out.name, "source": dict(sources)}
     with files.aside(out) as partial:
         partial.mkdir()
@@ -175,7 +189,7 @@ def write(
 
 
 def as_logits(values: np.ndarray, kind: str, where: str) -> np.ndarray:
-    """Scores (C,) as logits.
+    """The logits float64 (C,) of scores (C,) of a kind.
 
     Raises:
         UserError: probabilities lie outside 0..1 by more than ROUNDING, or a logit is too large to be stored; `where`
@@ -196,7 +210,7 @@ def as_logits(values: np.ndarray, kind: str, where: str) -> np.ndarray:
 
 
 def _check_free(out: Path) -> None:
-    """Refuse a folder that is there and was not written here: all of it would be replaced."""
+    """Refuse an existing folder that import-scores did not write, since it would be replaced."""
     if not out.exists():
         return
     try:
@@ -237,7 +251,7 @@ def _from_table(path: Path, id_column: str, broken: Collection[str]) -> Scores:
 
 
 def _read_csv(path: Path, id_column: str) -> pd.DataFrame:
-    """The rows that hold anything, by the line on which they stand. An id may be called NA."""
+    """The rows of a CSV file that are not empty, indexed by their line number. An id may be called NA."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = next(csv.reader(file), [])
     if (twice := repeated(header)) is not None:  # pandas would rename it
@@ -252,7 +266,7 @@ def _read_csv(path: Path, id_column: str) -> pd.DataFrame:
 
 
 def _numbers(path: Path, table: pd.DataFrame) -> np.ndarray:
-    """float64 (V, C); the index names the lines."""
+    """The scores of a table as float64 (V, C); its index holds the line numbers."""
     try:
         return table.to_numpy(dtype=np.float64)
     except (ValueError, TypeError):
@@ -306,7 +320,7 @@ _UNREADABLE = (
     *(pa.ArrowInvalid, pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error),
     *(UnicodeDecodeError, OSError),
 )
-"""What readers of tables raise about a file that is damaged, or none of theirs."""
+"""Errors of the readers of tables for a file that is damaged or of another kind."""
 
 
 def _some(names: Any) -> str:
