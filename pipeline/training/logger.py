@@ -8,7 +8,6 @@ from dvclive.fabric import DVCLiveLogger
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from pipeline.core import files
-from pipeline.core.files import RECIPE
 from pipeline.runtime.checkpoint import FILE
 
 FOLDER = "curves"
@@ -44,6 +43,6 @@ class Curves:
 
 @rank_zero_only
 def _logger(out: Path) -> DVCLiveLogger | None:
-    for name in (FILE, RECIPE):
+    for name in (FILE, files.RECIPE):
         files.remove(out / name)
     return DVCLiveLogger(experiment=Live(dir=str(out / FOLDER), dvcyaml=False, save_dvc_exp=False))
