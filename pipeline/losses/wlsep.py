@@ -24,10 +24,10 @@ MEAN_OVER = "labels"
 
 
 def build(statistics: ClassStatistics, *, scale: float = 1.0, class_weights: ClassWeights = "none") -> nn.Module:
-    """Scaled wLSEP.
+    """Module that computes the scaled wLSEP, see `WLSEP`.
 
     Args:
-        statistics: of the training split, for the class weights.
+        statistics: class statistics of the training split, for the class weights.
         scale: factor of the mean.
         class_weights: min_count is w_j = (least number of videos that a class has) / (number that class j has), as in
             the release: the rarest class weighs 1, all others less. The average label weighs C min(counts) /
@@ -43,14 +43,14 @@ def build(statistics: ClassStatistics, *, scale: float = 1.0, class_weights: Cla
 
 
 class WLSEP(nn.Module):
-    """Logits (N, C), targets 0 or 1 (N, C) -> scalar: the mean over the labels of the batch.
+    """WLSEP: logits (N, C), targets 0 or 1 (N, C) -> scalar, the mean over the labels of the batch times `scale`.
 
     A video counts as often as it has labels: one without adds nothing, and one with all classes adds zeros. The mean
     divides by the number of labels, not by the sum of their weights. A batch without any label costs 0.
 
     Args:
         scale: factor of the mean.
-        weights: w, float (C,); None is 1 for all.
+        weights: class weights w, float (C,); None is 1 for all.
 
     Raises:
         ValueError: `scale` is not positive.
@@ -66,7 +66,7 @@ class WLSEP(nn.Module):
         self.register_buffer("weights", weights, persistent=False)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """`scale` x the mean over present classes.
+        """Mean over present classes, times `scale`.
 
         Raises:
             ValueError: targets are not of the logits' shape, or not 0 or 1.

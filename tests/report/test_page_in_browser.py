@@ -13,6 +13,8 @@ from pipeline.report.page import PAGE
 from tests.support import finished
 from tests.support.html_page import page
 
+pytestmark = pytest.mark.slow  # it starts a browser
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 in_browser = pytest.mark.skipif(
