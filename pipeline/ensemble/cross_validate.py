@@ -68,8 +68,8 @@ class CrossValidation:
     data: FitData
     """Data of all val videos."""
     error_products: np.ndarray | None
-    """Products of errors (`FitData`) of all videos, then of all but those of each fold: (1 + folds, C, M, M). None unless
-    the rule `per_class` is tried."""
+    """Products of errors (`FitData`) of all videos, then of all but those of each fold: (1 + folds, C, M, M). None
+    unless the rule `per_class` is tried."""
     fold_of: np.ndarray
     """Fold of each video, from 0: int (V,)."""
     given: np.ndarray | None

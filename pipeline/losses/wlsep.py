@@ -50,20 +50,20 @@ class WLSEP(nn.Module):
 
     Args:
         scale: factor of the mean.
-        weights: class weights w, float (C,); None is 1 for all.
+        class_weights: w, float (C,); None is 1 for all.
 
     Raises:
         ValueError: `scale` is not positive.
     """
 
-    weights: Tensor | None
+    class_weights: Tensor | None
 
-    def __init__(self, scale: float, weights: Tensor | None = None) -> None:
+    def __init__(self, scale: float, class_weights: Tensor | None = None) -> None:
         super().__init__()
         if not scale > 0:
             raise ValueError(f"scale must be greater than 0, not {scale}")
         self.scale = scale
-        self.register_buffer("weights", weights, persistent=False)
+        self.register_buffer("class_weights", class_weights, persistent=False)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean over present classes, times `scale`.
@@ -74,6 +74,6 @@ class WLSEP(nn.Module):
         logits, present = scores_and_presence(logits, targets)
         absent = logits.masked_fill(present, -torch.inf).logsumexp(dim=1, keepdim=True)  # (N, 1)
         losses = F.softplus(absent - logits).masked_fill(~present, 0)
-        if self.weights is not None:
-            losses = self.weights * losses
+        if self.class_weights is not None:
+            losses = self.class_weights * losses
         return self.scale * losses.sum() / present.sum().clamp(min=1)

@@ -46,10 +46,10 @@ class Example:
 def best_and_worst(
     table: PredictionTable, store: FrameStore, each: int, top: int
 ) -> tuple[list[Example], list[Example]]:
-    """The best and the worst videos of a labelled table, at most `each` of both, with `top` answers; none in both.
+    """Best and worst videos of a labelled table, at most `each` of both, each with its `top` answers.
 
-    Of videos with the same average precision, the one whose lowest label stands higher above the other classes is the
-    better. Broken videos, which no model has seen, stay out.
+    No video is in both lists. Of videos with the same average precision, the one whose lowest label stands higher above
+    the other classes is the better. Broken videos, which no model has seen, stay out.
     """
     seen = np.flatnonzero(~table.broken)
     if not len(seen):

@@ -21,7 +21,7 @@ from tests.support.html_page import DASH, MINUS, check, page
 
 @pytest.fixture(scope="module")
 def unequal(tmp_path_factory):
-    """(sources, folder, the page) of a run in which no two figures that could be taken for one another are the same."""
+    """(sources, folder, the page) of a run in which no two metrics that could be taken for one another are the same."""
     folder = tmp_path_factory.mktemp("unequal")
     sources = finished.run(
         folder,
@@ -91,16 +91,16 @@ def test_a_certain_loss_and_a_single_member_are_told_as_they_are(tmp_path):
 
 def test_the_table_of_models_is_metrics_json(unequal):
     sources, _, read = unequal
-    figures = json.loads(sources.metrics.read_text())
+    shown = json.loads(sources.metrics.read_text())
     names = [f"{split}_{protocol}" for split in ("val", "test") for protocol in ("clip", "dense", "multiscale")]
-    assert len({figures["strong"][name] for name in names}) == 6
+    assert len({shown["strong"][name] for name in names}) == 6
     models, ensembles = read.tables["models"]
     assert models[3:] == [
-        [member, *(two(figures[member][name]) for name in names)] for member in ("weak", "strong", "middling")
+        [member, *(two(shown[member][name]) for name in names)] for member in ("weak", "strong", "middling")
     ]
-    assert models[2] == ["class prior", *(two(figures["prior"][split]) for split in ("val", "test") for _ in range(3))]
-    assert ensembles[2] == ["weights used", two(figures["ensemble"]["val"]), two(figures["ensemble"]["test"])]
-    assert ensembles[3] == ["cross-fitted", two(figures["ensemble"]["val_crossfit"]), DASH]
+    assert models[2] == ["class prior", *(two(shown["prior"][split]) for split in ("val", "test") for _ in range(3))]
+    assert ensembles[2] == ["weights used", two(shown["ensemble"]["val"]), two(shown["ensemble"]["test"])]
+    assert ensembles[3] == ["cross-fitted", two(shown["ensemble"]["val_crossfit"]), DASH]
 
 
 def test_the_table_of_variants_is_variants_csv_best_first(unequal):
