@@ -55,9 +55,3 @@ def composed(overrides: list[str]) -> str:
         raise UserError(
             "\n".join(["conf/ does not compose:", *(f"  {line}" for line in lines or [str(error)])])
         ) from error
-
-
-if __name__ == "__main__":
-    _parser = argparse.ArgumentParser("pipeline params")
-    add_arguments(_parser)
-    run(_parser.parse_args())
