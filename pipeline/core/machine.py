@@ -1,6 +1,6 @@
 """What describes the machine and not the experiment: workers, threads, devices, folders.
 
-No stage of dvc.yaml lists this section of params.yaml as a dependency, so moving to a larger machine keeps the cache.
+No stage of dvc.yaml but `check` depends on this section of params.yaml, so moving to a larger machine keeps the cache.
 Workers, scratch and save_seconds change no byte of any out. What else a network runs on changes the last bits, and with
 mixed precision or accumulation more: it is recorded in the model's recipe. FFmpeg is part of what a frame shard is kept
 under.
