@@ -65,7 +65,7 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     """All that is wrong, a line each that begins with the setting's dotted path."""
     known = {**SECTIONS, **GENERATED, **dict.fromkeys(COMPOSED)}
     found = [f"{name}: there is no such section.{params.hint(name, known)}" for name in settings if name not in known]
-    found += [f"{name}: this section is missing." for name in (*SECTIONS, "models") if name not in settings]
+    found += [f"{name}: this section is missing." for name in SECTIONS if name not in settings]
     kinds = {name: kind for name, kind in {**SECTIONS, **GENERATED}.items() if name in settings}
     built: dict[str, Any] = {name: params.attempt(kind, settings[name], name, found) for name, kind in kinds.items()}
     models = settings.get("models")
