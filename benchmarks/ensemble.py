@@ -15,8 +15,8 @@ from pathlib import Path
 SEARCH = """
 import resource, sys, time
 import numpy as np
-from pipeline import variants
-from pipeline.ensemble import EnsembleConfig
+from pipeline.ensemble import cross_validate
+from pipeline.ensemble.config import EnsembleConfig
 
 M, V, C = 14, 10_000, 313
 rng = np.random.default_rng(0)
@@ -35,15 +35,15 @@ config = EnsembleConfig(
     subsets={"first_ten": ("m?",)}, starts=8, shrinkage=1000.0, folds=5, resamples=1000, seed=0, top=5,
 )
 start, busy = time.perf_counter(), time.process_time()
-choice = variants.compare(config, probabilities, targets)
+selection = cross_validate.select(config, probabilities, targets)
 seconds, busy = time.perf_counter() - start, time.process_time() - busy
 busy += sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 own, child = (resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 peak = own + 2 * child  # at most: children share what they do not write
 print(f"{' '.join(sys.argv[1:]):22}{seconds:8.1f}{busy:8.1f}{peak:8.2f}")
-for v in choice.variants:
+for v in selection.variants:
     print(f"    {v.rule:10} {v.mean:12} fitted {100 * v.fitted.mean():.2f}  cross-fitted {v.mAP:.2f}", end="")
-    print("  chosen" * (v is choice.chosen))
+    print("  used" * (v is selection.used))
 """
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Label counts of the training split: how many videos a class has, and the weights and prior that follow.
+"""Class statistics of the training split: videos of each class, class weights for the loss, and the class prior.
 
-The report (section 5) prints two loss weights, sqrt(N_i / N_mean) and N_i / N_mean, which favour FREQUENT classes;
+The report (section 5) prints two class weights, sqrt(N_i / N_mean) and N_i / N_mean, which favour FREQUENT classes;
 the usual intent is the inverse. Both forms are computed, under their own names.
 """
 
@@ -22,21 +22,21 @@ LABELS_PER_VIDEO = "labels_per_video.csv"
 
 @dataclass(frozen=True)
 class ClassStatistics:
-    """What the training split says of each class."""
+    """Counts of the training split's C classes."""
 
     classes: tuple[str, ...]
     counts: np.ndarray
-    """N_i: videos that bear the class, int64 (C,)."""
+    """Number of videos with each class, N_i: int64 (C,)."""
     videos: int
-    """Videos of the training split that gave frames."""
+    """Number of videos of the training split, without broken ones."""
 
     @property
     def prior(self) -> np.ndarray:
-        """Share of the videos that bear each class, float64 (C,): the score of a video that nobody can see."""
+        """Share of the videos with each class, 0..1, float64 (C,): the scores that a broken video is given."""
         return self.counts / self.videos
 
     def weights(self) -> dict[str, np.ndarray]:
-        """Loss weights (C,) by name: the report's two formulas and their inverses."""
+        """Class weights of the loss by name: the report's two formulas and their inverses, float64 (C,) each."""
         linear = self.counts / self.counts.mean()
         return {
             "sqrt": np.sqrt(linear),
@@ -47,7 +47,11 @@ class ClassStatistics:
 
     @classmethod
     def read(cls, folder: Path) -> "ClassStatistics":
-        """Read what `write` wrote."""
+        """Read the folder that `write` wrote.
+
+        Raises:
+            UserError: there is no such folder.
+        """
         if not (folder / SUMMARY).is_file():
             raise UserError(f"{folder / SUMMARY} does not exist. `dvc repro stats` makes it.")
         table = pd.read_csv(folder / CLASSES, keep_default_na=False, dtype={"class": str})
@@ -56,23 +60,33 @@ class ClassStatistics:
 
 
 def count(targets: np.ndarray, classes: tuple[str, ...]) -> ClassStatistics:
-    """Statistics of many-hot labels (V, C).
+    """Class statistics of many-hot labels (V, C), without broken videos.
 
     Raises:
-        UserError: a class has no video left.
+        UserError: every video of a class is broken.
     """
     counts = targets.sum(axis=0, dtype=np.int64)
     if (counts == 0).any():
         names = [name for name, n in zip(classes, counts, strict=True) if n == 0]
         raise UserError(
-            f"Every train video labelled {', '.join(map(repr, names[:5]))} is broken (see the ledger). "
+            f"Every train video labelled {', '.join(map(repr, names[:5]))} is broken (see broken.tsv). "
             "Mend the files, or drop the class, then `dvc repro`."
         )
     return ClassStatistics(classes, counts, len(targets))
 
 
 def write(folder: Path, targets: np.ndarray, classes: tuple[str, ...], expected: int) -> ClassStatistics:
-    """Write the statistics of the training split's many-hot labels (V, C); `expected` counts broken videos too."""
+    """Write the class statistics into a folder: class counts and weights, co-occurrence, labels per video, a summary.
+
+    Args:
+        folder: written as a whole or not at all.
+        targets: many-hot labels (V, C) of the training split, without broken videos.
+        classes: names of the C classes.
+        expected: number of videos of the training split, broken ones included.
+
+    Raises:
+        UserError: every video of a class is broken.
+    """
     statistics = count(targets, classes)
     per_video = targets.sum(axis=1, dtype=np.int64)
     pairs = targets.astype(np.int64).T @ targets.astype(np.int64)

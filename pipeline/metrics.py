@@ -1,15 +1,17 @@
-"""Sample mAP and friends: score and label arrays in, numbers out.
+"""Metrics of multi-label classification: arrays of scores and labels in, numbers out.
 
-The challenge's metric is the average precision of each VIDEO over the classes, averaged over videos; class mAP turns
-the table around. Average precision is scikit-learn's: precision at each positive, step interpolation, and scores that
-tie count as one threshold.
+Sample mAP, the metric of the challenge, is the average precision of each VIDEO over the classes, averaged over videos.
+It is scikit-learn's label ranking average precision, `sklearn.metrics.label_ranking_average_precision_score`, times 100
+(`python benchmarks/metric.py`: equal but for rounding, and about 55 times quicker here). Class mAP is the average
+precision of each CLASS over the videos, averaged over classes. Average precision is the mean of the precision at each
+positive; scores that tie count as one threshold.
 """
 
 import numpy as np
 
 
 def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Average precision of each row, 0..1: scores (R, N), many-hot targets (R, N) -> float64 (R,).
+    """Average precision of each row, 0..1: scores (R, N) and many-hot targets (R, N) -> float64 (R,).
 
     Raises:
         ValueError: shapes differ, a score is not finite, or a row has no positive.
@@ -28,10 +30,12 @@ def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def precision_at_ranks(ranks: np.ndarray, positives: np.ndarray) -> np.ndarray:
-    """Average precision of each row (R,), from the rank of each of its `positives` (R,), at least one.
+    """Average precision of each row, 0..1, float64 (R,), from the ranks of its positives.
 
-    A rank is the number of scores in the row that are at least the positive's, its own included; `ranks` holds those of
-    the first row, then those of the second.
+    Args:
+        ranks: of each of P positives, how many scores in its row are at least as high, its own included: int (P,);
+            first those of the first row, then those of the second.
+        positives: number of positives of each row, at least one: int (R,).
     """
     start = np.cumsum(positives) - positives
     first = np.repeat(np.arange(len(positives)) * (ranks.max(initial=0) + 1), positives)
@@ -43,12 +47,22 @@ def precision_at_ranks(ranks: np.ndarray, positives: np.ndarray) -> np.ndarray:
 
 
 def sample_map(scores: np.ndarray, targets: np.ndarray) -> float:
-    """Sample mAP in percent of (V, C) arrays: the metric of the challenge."""
+    """Sample mAP in percent: the mean over videos of their average precision, the metric of the challenge.
+
+    Scores and many-hot targets are (V, C). It is 100 times scikit-learn's `label_ranking_average_precision_score`, but
+    a video without a label is an error here.
+
+    Raises:
+        ValueError: as `average_precision`.
+    """
     return 100 * float(average_precision(scores, targets).mean())
 
 
 def class_average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Average precision of each class over the videos, 0..1, float64 (C,); NaN where a class has no positive."""
+    """Average precision of each class over the videos, 0..1: scores and many-hot targets (V, C) -> float64 (C,).
+
+    A class without a positive has NaN.
+    """
     present = (targets > 0).any(axis=0)
     result = np.full(targets.shape[1], np.nan)
     if present.any():
@@ -57,18 +71,27 @@ def class_average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarr
 
 
 def class_map(scores: np.ndarray, targets: np.ndarray) -> float:
-    """Class mAP in percent: the mean over the classes that have a positive."""
+    """Class mAP in percent: the mean over the classes that have a positive, from scores and many-hot targets (V, C)."""
     return 100 * float(np.nanmean(class_average_precision(scores, targets)))
 
 
 def hit_at(k: int, scores: np.ndarray, targets: np.ndarray) -> float:
-    """Percent of the videos with a label among their k highest scores; ties go to the class that comes first."""
+    """Percent of videos with a label among their k highest scores, from scores and many-hot targets (V, C).
+
+    Of classes that tie, the first counts as the higher.
+    """
     top = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return 100 * float(np.take_along_axis(targets > 0, top, axis=1).any(axis=1).mean())
 
 
 def summary(scores: np.ndarray, targets: np.ndarray, broken: int) -> dict[str, float]:
-    """All figures of one set of predictions (V, C), with the denominators; `broken` rows hold the prior."""
+    """All metrics of a set of predictions (V, C) in percent, with their denominators.
+
+    Args:
+        scores: of all V videos; the row of a broken one holds the class prior.
+        targets: many-hot labels (V, C).
+        broken: number of broken videos.
+    """
     return {
         "mAP": sample_map(scores, targets),
         "class_mAP": class_map(scores, targets),
@@ -81,7 +104,7 @@ def summary(scores: np.ndarray, targets: np.ndarray, broken: int) -> dict[str, f
 
 
 def _ranks(ascending: np.ndarray, row: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """How many scores of each `row` (P,) of the sorted table (R, N) are at least `own` (P,): one binary search."""
+    """Rank of each of P scores: how many in its `row` of the sorted table (R, N) are at least `own`, by binary search."""
     columns = ascending.shape[1]
     below = np.zeros(len(own), dtype=np.int64)
     for step in 1 << np.arange(columns.bit_length())[::-1]:

@@ -16,6 +16,7 @@ from pipeline.runtime.signals import Stopped
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 """What launchers call the number of a process."""
 ARGUMENTS = {
+    "checked": "file that is written when all settings are right",
     "model": "its name under `models` in params.yaml",
     "manifest": "manifest.tsv: a row a video",
     "classes": "classes.txt: a name a line",

@@ -12,7 +12,7 @@ import simplejpeg
 import stages  # noqa: F401 - first: it sets how PyTorch's threads wait
 from pipeline.clips import frame_store
 from pipeline.clips.frame_store import FrameStore
-from pipeline.core import tsv
+from pipeline.core import frame_index
 from tests.support import corpus
 
 Videos = Mapping[str, Sequence[bytes]]
@@ -43,7 +43,7 @@ def shards(tmp_path: Path) -> Callable[..., Path]:
                         entry = tarfile.TarInfo(f"{video}/{number:06d}.jpg")
                         entry.size = len(jpeg)
                         tar.addfile(entry, io.BytesIO(jpeg))
-        tsv.write(folder / frame_store.INDEX, pd.DataFrame(rows, columns=list(frame_store.FRAME_COLUMNS)))
+        frame_index.write(folder / frame_index.FILE, pd.DataFrame(rows, columns=list(frame_index.COLUMNS)))
         return folder
 
     return write

@@ -1,10 +1,10 @@
-"""Sample mAP and friends against scikit-learn, the published code and values by hand."""
+"""Metrics against scikit-learn, the published code and values by hand."""
 
 import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score
+from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
 
 from pipeline import metrics
 from tests.support.golden import keys
@@ -22,7 +22,8 @@ def random_case(
 
 
 def by_scikit_learn(scores: np.ndarray, targets: np.ndarray) -> list[float]:
-    return [average_precision_score(target, score) for score, target in zip(scores, targets, strict=True)]
+    """Label ranking average precision, row by row."""
+    return [label_ranking_average_precision_score(targets[[i]], scores[[i]]) for i in range(len(scores))]
 
 
 def test_average_precision_by_hand():
@@ -59,6 +60,14 @@ def test_equals_scikit_learn_for_every_kind_of_number(kind: type):
         by_scikit_learn(scores.astype(np.float64), targets), abs=1e-12
     )
     assert metrics.average_precision(scores, targets.astype(bool)).dtype == np.float64
+
+
+@pytest.mark.parametrize("values", [None, 2, 10])
+def test_sample_map_is_the_label_ranking_average_precision(values: int | None):
+    scores, targets = random_case(7, rows=200, columns=31, values=values)
+    expected = 100 * label_ranking_average_precision_score(targets, scores)
+
+    assert metrics.sample_map(scores, targets) == pytest.approx(expected, rel=1e-13)
 
 
 def test_a_single_class_and_a_row_of_positives_are_always_right():
@@ -128,9 +137,9 @@ def test_equals_the_published_code(case: str):
     ],
 )
 def test_what_has_no_average_precision_is_an_error(scores: np.ndarray, targets: np.ndarray, message: str):
-    for figure in (metrics.average_precision, metrics.sample_map):
+    for metric in (metrics.average_precision, metrics.sample_map):
         with pytest.raises(ValueError, match=message):
-            figure(scores, targets)
+            metric(scores, targets)
 
 
 def test_class_precision_turns_the_table_around():

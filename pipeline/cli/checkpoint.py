@@ -1,4 +1,4 @@
-"""Say what a checkpoint is, and which models of conf/model it fits.
+"""Say what a checkpoint is, and which models it fits.
 
     pipeline checkpoint FILE                                      whose it is, what is in it, what it fits
     pipeline checkpoint FILE --model tsm_r50                      what `pretrained: FILE` would load into that model

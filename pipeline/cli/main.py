@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Protocol
 
 import argcomplete
 
-from pipeline.cli import checkpoint, compare, doctor, params, predict, scores, submission, zoo
+from pipeline.cli import check, checkpoint, compare, doctor, params, predict, scores, submission, zoo
 from pipeline.core.errors import UserError
 
 DESCRIPTION = "Video files in, an ensemble of action recognisers out: the commands beside `dvc repro`."
@@ -37,6 +37,7 @@ class Command(Protocol):
 
 COMMANDS: dict[str, Command] = {
     "params": params,
+    "check": check,
     "doctor": doctor,
     "predict": predict,
     "scores": scores,

@@ -34,7 +34,7 @@ _ANEW = "`dvc repro --force ensemble` makes both anew."
 
 
 class NewVideos:
-    """Frames of videos that are in no store, as `clips.see` reads them."""
+    """Frames of videos that are in no store, as `dataset.decode_video` reads them."""
 
     def __init__(self) -> None:
         self.jpegs: dict[str, list[memoryview]] = {}
@@ -110,12 +110,13 @@ class Scorer:
         """The classes, in the order of the scores."""
         return self.members[0].predictor.checkpoint.classes
 
-    def score(self, source: dataset.Frames, video: str) -> np.ndarray:
+    def score(self, source: dataset.FrameSource, video: str) -> np.ndarray:
         """The probability of every class, float32 (C,)."""
-        seen = dataset.see(source, video, [member.predictor.look for member in self.members]).to(self.device)
+        specs = [member.predictor.view_spec for member in self.members]
+        decoded = dataset.decode_video(source, video, specs).to(self.device)
         probabilities = []
-        for member, cuts in zip(self.members, seen.cuts, strict=True):
-            logits = member.predictor.score(seen.frames, cuts)[None]
+        for member, crops in zip(self.members, decoded.crops, strict=True):
+            logits = member.predictor.score(decoded.frames, crops)[None]
             views = ViewScores(logits, member.predictor.grid.describe())
             probabilities.append(views.probabilities(self.fusion.protocol))
         scores = averaging.scale(np.stack(probabilities), self.fusion.mean)

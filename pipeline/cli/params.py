@@ -3,74 +3,55 @@
     pipeline params                                       conf/ as it stands
     pipeline params dataset=folder model=tsm_demo         with other choices (Hydra's overrides)
 
-Every section is built as its stage will build it, so that a wrong figure does not wait for the stage that reads it.
-params.yaml is written when all of them pass. `dvc exp run` composes conf/ by itself: there each stage checks its own.
+params.yaml is written when no setting is wrong; otherwise it stays as it was, and everything that is wrong is said.
 """
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pipeline.cli.arguments import CONF
 from pipeline.core.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the arguments."""
+    """Add the options of `pipeline params`."""
     parser.add_argument("overrides", nargs="*", metavar="NAME=VALUE", help="e.g. models.tsm_demo.train.epochs=2")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with the predictions (default: data)")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Compose, check, write."""
-    import yaml
-
-    from pipeline.cli import compose
-    from pipeline.core import files
-
-    try:
-        text = compose.text(CONF, args.overrides)
-        check(yaml.safe_load(text))
-    except compose.BROKEN as error:
-        raise UserError(f"conf/ does not compose: {error}") from error
-    files.write_text(Path("params.yaml"), text)
-
-
-def sections() -> dict[str, type]:
-    """The dataclass of each section, but for the models."""
-    from pipeline.core.machine import Machine
-    from pipeline.core.manifest import DatasetConfig
-    from pipeline.ensemble.config import EnsembleConfig
-    from pipeline.extraction.ffmpeg import ExtractConfig
-    from pipeline.inference.run import InferConfig
-
-    return {
-        "dataset": DatasetConfig,
-        "extract": ExtractConfig,
-        "infer": InferConfig,
-        "ensemble": EnsembleConfig,
-        "machine": Machine,
-    }
-
-
-def check(composed: Mapping[str, Any]) -> None:
-    """Build every section, and every network without memory for its weights.
+    """Compose, check, write.
 
     Raises:
-        UserError: names the first setting that is wrong.
+        UserError: conf/ does not compose with these overrides, or a line for each setting that is wrong.
     """
-    import torch
+    import yaml
 
-    from pipeline.clips.views import ViewConfig
-    from pipeline.core import params, registry
-    from pipeline.training.config import ModelConfig
+    from pipeline.check import check
+    from pipeline.core import files, params
 
-    for name, config in sections().items():
-        params.build(config, composed[name], where=name)
-    registry.find("datasets", composed["dataset"]["format"])
-    for name, section in composed["models"].items():
-        params.build(ViewConfig, section["test"], where=f"models.{name}.test")
-        model = ModelConfig.read(section, where=f"models.{name}")
-        registry.find("losses", model.train.loss.name)
-        with torch.device("meta"):
-            model.build(classes=2)
+    text = composed(args.overrides)
+    check(yaml.safe_load(text), args.data / "predictions")
+    files.write_text(params.FILE, text)
+    print(f"{params.FILE}: written, every setting is right")
+
+
+def composed(overrides: list[str]) -> str:
+    """The text of params.yaml.
+
+    Raises:
+        UserError: conf/ does not compose with these overrides; what was meant, perhaps.
+    """
+    from pipeline.cli import compose
+    from pipeline.cli.overrides import mistakes
+
+    try:
+        return compose.text(CONF, overrides)
+    except compose.BROKEN as error:
+        try:
+            lines = mistakes(CONF, overrides)
+        except compose.BROKEN:  # conf/ itself, or how an override is written: Hydra says it
+            lines = []
+        raise UserError(
+            "\n".join(["conf/ does not compose:", *(f"  {line}" for line in lines or [str(error)])])
+        ) from error

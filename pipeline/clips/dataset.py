@@ -1,6 +1,6 @@
-"""Samples for a model: manifest + store + sampler + transform.
+"""Datasets: manifest, frame store, sampler and transform -> the samples of a model.
 
-A training sample is a function of (seed, epoch, video) alone, and a testing sample of the video (with random crops, of
+A training sample is a function of (seed, epoch, video) alone, and a test sample of the video (with random crops, of
 the seed and the view as well): neither the number of workers nor their order changes a pixel.
 """
 
@@ -19,11 +19,12 @@ from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.transforms import AugmentConfig, Box
 from pipeline.clips.views import CROPS, Scale, View, ViewGrid
+from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 
 
-class Frames(Protocol):
+class FrameSource(Protocol):
     """Where the JPEGs of videos come from: a FrameStore, or the frames of new videos."""
 
     def frames(self, video: str) -> int:
@@ -38,17 +39,17 @@ class Frames(Protocol):
 
 @dataclass(frozen=True)
 class ClipConfig:
-    """Section `models.<name>.clip` of params.yaml: what a model sees of a video."""
+    """Section `models.<name>.clip` of params.yaml: which frames and pixels of a video a model gets."""
 
     sampler: SamplerConfig
     side: int
-    """Short side of the centre view, in pixels: validation, and protocol `clip`."""
+    """Short side of the centre view, in pixels; validation and protocol `clip` use it."""
     crop: int
-    """Side of its square crop, in pixels."""
+    """Side of the square crop of the centre view, in pixels."""
 
     def __post_init__(self) -> None:
-        if self.crop > self.side:
-            raise ValueError(f"a crop of {self.crop} pixels does not fit into a short side of {self.side}")
+        fits = 1 <= self.crop <= self.side
+        params.require((fits, f"a crop of {self.crop} pixels does not fit into a short side of {self.side}"))
 
     @property
     def centre(self) -> Scale:
@@ -56,7 +57,7 @@ class ClipConfig:
         return Scale(self.side, self.crop)
 
 
-class TrainingClips(Dataset[tuple[Tensor, Tensor]]):
+class TrainDataset(Dataset[tuple[Tensor, Tensor]]):
     """Random clips: item (epoch, position) is (clip uint8 (3, T, H, W), many-hot labels float32 (C,))."""
 
     def __init__(
@@ -81,92 +82,87 @@ class TrainingClips(Dataset[tuple[Tensor, Tensor]]):
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a model looks at a video: what a clip is, and which views there are."""
+class ViewSpec:
+    """The views of a video that a model is tested on: how its clips are sampled, and the grid of views."""
 
     sampler: SamplerConfig
     grid: ViewGrid
 
 
 @dataclass(frozen=True)
-class Cut:
-    """The pixels of one view. Equal cuts of a video show the same, whatever their clips and crops are called."""
+class ClipCrop:
+    """The pixels of one view in a decoded video. Views with equal ones are the same, whatever they are called."""
 
     side: int
-    """Short side that the frames are resized to."""
-    rows: tuple[int, ...]
-    """The clip's frames, as positions in `SeenVideo.frames[side]`."""
+    """Short side that the frames are resized to, in pixels."""
+    positions: tuple[int, ...]
+    """The clip's T frames, as positions in `DecodedVideo.frames[side]`."""
     box: Box
 
-    def of(self, frames: Mapping[int, Tensor]) -> Tensor:
-        """The view: uint8 (3, T, size, size)."""
-        top, left, bottom, right = (
-            self.box.top,
-            self.box.left,
-            self.box.top + self.box.height,
-            self.box.left + self.box.width,
-        )
-        return frames[self.side][list(self.rows), :, top:bottom, left:right].transpose(0, 1).contiguous()
+    def pixels(self, frames: Mapping[int, Tensor]) -> Tensor:
+        """The view as uint8 (3, T, size, size), cut out of `DecodedVideo.frames`."""
+        cropped = transforms.crop(frames[self.side], self.box)
+        return cropped[list(self.positions)].transpose(0, 1).contiguous()
 
 
 @dataclass(frozen=True)
-class SeenVideo:
-    """A decoded video, resized for every scale, and where its views lie in it.
+class DecodedVideo:
+    """A decoded video, resized to every scale, and where its views lie in it.
 
-    Views overlap, so that this is many times smaller than they are: it is what loaders hand over.
+    This is what loaders hand over: views overlap, so the frames are many times smaller than all views.
     """
 
     frames: dict[int, Tensor]
     """Short side -> uint8 (F, 3, H, W): the frames that some view needs at this scale, in order."""
-    cuts: tuple[tuple[Cut, ...], ...]
-    """For each look, one cut a view, in the order of its grid."""
+    crops: tuple[tuple[ClipCrop, ...], ...]
+    """For each ViewSpec, one crop a view, in the order of its grid."""
 
-    def pin_memory(self) -> "SeenVideo":
-        """Called by the loader where there is a GPU."""
-        return SeenVideo({side: frames.pin_memory() for side, frames in self.frames.items()}, self.cuts)
+    def pin_memory(self) -> "DecodedVideo":
+        """Copy the frames to pinned memory, as the loader asks where there is a GPU."""
+        return DecodedVideo({side: frames.pin_memory() for side, frames in self.frames.items()}, self.crops)
 
-    def to(self, device: torch.device) -> "SeenVideo":
-        """The same on a device."""
+    def to(self, device: torch.device) -> "DecodedVideo":
+        """Copy the frames to a device."""
         moved = {side: frames.to(device, non_blocking=True) for side, frames in self.frames.items()}
-        return SeenVideo(moved, self.cuts)
+        return DecodedVideo(moved, self.crops)
 
 
-def see(source: Frames, video: str, looks: Sequence[Look]) -> SeenVideo:
+def decode_video(source: FrameSource, video: str, specs: Sequence[ViewSpec]) -> DecodedVideo:
     """Read a video for several models at once: every frame that any view needs is read and decoded once.
 
     Raises:
         UserError: a frame does not decode.
     """
     count = source.frames(video)
-    indices = [_frames_of_views(look, count) for look in looks]
+    indices = [_frames_of_views(spec, count) for spec in specs]
     wanted: dict[int, list[np.ndarray]] = {}
-    for look, clips in zip(looks, indices, strict=True):
-        for view, clip in zip(look.grid.views, clips, strict=True):
+    for spec, clips in zip(specs, indices, strict=True):
+        for view, clip in zip(spec.grid.views, clips, strict=True):
             wanted.setdefault(view.scale.side, []).append(clip)
     needed = {side: np.unique(np.concatenate(clips)) for side, clips in wanted.items()}
     every = np.unique(np.concatenate(list(needed.values())))
-    frames = read_frames(source, video, every, at_least=None)  # in full, or one view would depend on others
+    frames = read_frames(source, video, every, at_least=None)  # at full size, or one view would depend on others
     at_side = {
         side: transforms.resize_short_side(frames[np.searchsorted(every, some)], side) for side, some in needed.items()
     }
 
-    def cut(number: int, view: View, clip: np.ndarray, seed: int) -> Cut:
+    def crop_of(number: int, view: View, clip: np.ndarray, seed: int) -> ClipCrop:
         height, width = at_side[view.scale.side].shape[-2:]
-        rows = tuple(np.searchsorted(needed[view.scale.side], clip).tolist())
-        return Cut(view.scale.side, rows, _box(view, height, width, generator(seed, number, video)))
+        positions = tuple(np.searchsorted(needed[view.scale.side], clip).tolist())
+        return ClipCrop(view.scale.side, positions, _box(view, height, width, generator(seed, number, video)))
 
-    cuts = tuple(
-        tuple(cut(k, view, clips[k], look.grid.seed) for k, view in enumerate(look.grid.views))
-        for look, clips in zip(looks, indices, strict=True)
+    crops = tuple(
+        tuple(crop_of(k, view, clips[k], spec.grid.seed) for k, view in enumerate(spec.grid.views))
+        for spec, clips in zip(specs, indices, strict=True)
     )
-    return SeenVideo(at_side, cuts)
+    return DecodedVideo(at_side, crops)
 
 
-def _frames_of_views(look: Look, count: int) -> list[np.ndarray]:
-    """Frame indices (T,) of every view of a grid."""
-    numbers = {view.clips for view in look.grid.views}
-    clips = {number: sampling.testing_clips(look.sampler, count, number) for number in numbers}
-    return [clips[view.clips][view.clip] for view in look.grid.views]
+def _frames_of_views(spec: ViewSpec, count: int) -> list[np.ndarray]:
+    """Frame indices (T,) of every view of a grid, in a video of `count` frames."""
+    numbers = {view.clips for view in spec.grid.views}
+    clips = {number: sampling.testing_clips(spec.sampler, count, number) for number in numbers}
+    return [clips[view.clips][view.clip] for view in spec.grid.views]
 
 
 def _box(view: View, height: int, width: int, rng: np.random.Generator) -> Box:
@@ -177,26 +173,26 @@ def _box(view: View, height: int, width: int, rng: np.random.Generator) -> Box:
     return Box(int(top), int(left), size, size)
 
 
-class SeenVideos(Dataset[SeenVideo]):
-    """Videos for several models: item i is `see` of (video, looks) number i."""
+class DecodedVideoDataset(Dataset[DecodedVideo]):
+    """Videos for several models: item i is `decode_video` of pair i of (video, specs)."""
 
-    def __init__(self, items: Sequence[tuple[str, Sequence[Look]]], source: Frames) -> None:
+    def __init__(self, items: Sequence[tuple[str, Sequence[ViewSpec]]], source: FrameSource) -> None:
         self.items, self.source = items, source
 
     def __len__(self) -> int:
         """The number of videos."""
         return len(self.items)
 
-    def __getitem__(self, position: int) -> SeenVideo:
+    def __getitem__(self, position: int) -> DecodedVideo:
         """One video."""
-        return see(self.source, *self.items[position])
+        return decode_video(self.source, *self.items[position])
 
 
-class VideoViews(Dataset[dict[int, Tensor]]):
+class MultiViewDataset(Dataset[dict[int, Tensor]]):
     """All views of a video: item i is {crop side: uint8 (views of that size, 3, T, H, W)}, in the grid's order."""
 
-    def __init__(self, videos: Sequence[str], store: Frames, sampler: SamplerConfig, grid: ViewGrid) -> None:
-        self.videos, self.store, self.look = videos, store, Look(sampler, grid)
+    def __init__(self, videos: Sequence[str], store: FrameSource, sampler: SamplerConfig, grid: ViewGrid) -> None:
+        self.videos, self.store, self.spec = videos, store, ViewSpec(sampler, grid)
 
     def __len__(self) -> int:
         """The number of videos."""
@@ -204,24 +200,25 @@ class VideoViews(Dataset[dict[int, Tensor]]):
 
     def __getitem__(self, position: int) -> dict[int, Tensor]:
         """The views of one video."""
-        seen = see(self.store, self.videos[position], [self.look])
-        (cuts,) = seen.cuts
-        return {size: torch.stack([cuts[k].of(seen.frames) for k in ks]) for size, ks in by_size(cuts).items()}
+        decoded = decode_video(self.store, self.videos[position], [self.spec])
+        (crops,) = decoded.crops
+        groups = group_by_size(crops).items()
+        return {size: torch.stack([crops[k].pixels(decoded.frames) for k in ks]) for size, ks in groups}
 
 
-def by_size(cuts: Sequence[Cut]) -> dict[int, list[int]]:
-    """The positions of the views that share a crop size, and so a batch."""
+def group_by_size(crops: Sequence[ClipCrop]) -> dict[int, list[int]]:
+    """Side of the crop -> the positions in `crops` of those that have it, which can share a batch."""
     groups: dict[int, list[int]] = {}
-    for position, cut in enumerate(cuts):
-        groups.setdefault(cut.box.width, []).append(position)
+    for position, crop in enumerate(crops):
+        groups.setdefault(crop.box.width, []).append(position)
     return groups
 
 
-def read_frames(store: Frames, video: str, indices: Sequence[int] | np.ndarray, at_least: int | None) -> Tensor:
-    """Some frames of a video as uint8 (T, 3, H, W).
+def read_frames(store: FrameSource, video: str, indices: Sequence[int] | np.ndarray, at_least: int | None) -> Tensor:
+    """Read and decode some frames of a video as uint8 (T, 3, H, W); `at_least` is that of `transforms.decode`.
 
     Raises:
-        UserError: a stored frame does not decode; names the shard.
+        UserError: a stored frame does not decode; the message names the shard.
     """
     jpegs = store.read(video, [int(index) for index in indices])
     try:
@@ -231,6 +228,6 @@ def read_frames(store: Frames, video: str, indices: Sequence[int] | np.ndarray, 
 
 
 def generator(seed: int, number: int, video: str) -> np.random.Generator:
-    """The random numbers of one video in one epoch, or of one view of it."""
+    """The random numbers of a video in epoch `number`, or of its view `number`."""
     name = int.from_bytes(hashlib.blake2b(video.encode(), digest_size=8).digest(), "big")
     return np.random.default_rng([seed, number, name])

@@ -1,13 +1,13 @@
 """FrameStore: the JPEGs of a corpus in LMDB files, written once, read by (video, frame indices).
 
-One LMDB file per frame shard, one value per video, so that a clip is one sequential read:
+Each frame shard is one LMDB file, and each video one value in it, so that a clip is one sequential read:
 
     frames, width, height     3 x uint32, little-endian
     offsets                   (frames + 1) x uint32, of each JPEG's first byte, counted from the value's start
     JPEGs                     one after another
 
-The same input gives the same bytes: sorted keys, one writer, fixed transactions, and a map that starts at a fixed
-size and doubles (its size is part of the file).
+The same input gives the same bytes: keys are sorted, transactions have a fixed size, and the memory map, whose size is
+part of the file, starts at a fixed size and doubles.
 """
 
 import hashlib
@@ -22,38 +22,36 @@ import lmdb
 import numpy as np
 import pandas as pd
 
-from pipeline.core import files, tsv
+from pipeline.core import files, frame_index, tsv
 from pipeline.core.errors import UserError
 from pipeline.core.progress_bar import progress_bar
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-"""Raise when the layout changes: packed shards are kept under this number."""
-INDEX = "index.tsv"
-COLUMNS = ("video", "shard", "frames", "width", "height")
-FRAME_COLUMNS = (*COLUMNS, "promised", "note")
-"""Of the index that stage `extract` writes."""
+"""Version of the layout; raise it when the layout changes, so that no shard of the old one is used again."""
 SHARDS = "shards.tsv"
+"""File that lists each shard and the hash of what it was packed from."""
 FIRST_MAP = 1 << 22
+"""Bytes of the memory map that a new LMDB file starts with."""
 BATCH = 64
-"""Videos a transaction."""
+"""Number of videos in a transaction."""
 _HEADER = struct.Struct("<3I")
 _LARGEST = 2**32 - 1
 
 
 def pack(frames: Path, out: Path, scratch: Path) -> int:
-    """Pack the tar shards in `frames` (with their index) into LMDB shards in `out`; the number of videos.
+    """Pack the tar shards in `frames` (with their index) into LMDB shards in `out`, and return the number of videos.
 
     Finished shards are kept in `scratch` under the hash of their tar and of themselves, and linked into `out`.
 
     Raises:
         UserError: a tar is damaged or does not hold what the index says.
     """
-    index = tsv.read(frames / INDEX, FRAME_COLUMNS, "extract", numbers=("frames", "width", "height", "promised"))
+    index = frame_index.read(frames / frame_index.FILE)
     tars = sorted(frames.glob("*.tar"))
     for name in sorted(set(index["shard"]) - {tar.stem for tar in tars}):
-        raise _bad_tar(frames / f"{name}.tar", f"it is missing, and {INDEX} lists it")
+        raise _bad_tar(frames / f"{name}.tar", f"it is missing, and {frame_index.FILE} lists it")
     keys = {tar.stem: files.fingerprint(FORMAT, files.file_hash(tar)) for tar in tars}
     packed = {key: path for key in keys.values() if (path := _packed(scratch, key))}
     files.prune(scratch, keep=[path.name for path in packed.values()])
@@ -70,13 +68,13 @@ def pack(frames: Path, out: Path, scratch: Path) -> int:
         partial.mkdir()
         for name, key in keys.items():
             files.link(packed[key], partial / f"{name}.lmdb")
-        tsv.write(partial / INDEX, index[list(COLUMNS)])
+        frame_index.write_packed(partial / frame_index.FILE, index)
         tsv.write(partial / SHARDS, pd.DataFrame({"shard": list(keys), "key": list(keys.values())}))
     return len(index)
 
 
 def write_shard(path: Path, videos: Iterable[tuple[str, bytes]]) -> None:
-    """Write one LMDB file from (video, value) pairs, which must come sorted by the bytes of the video's id."""
+    """Write one LMDB file from pairs (id of the video, value), which must come sorted by the bytes of the id."""
     environment = lmdb.open(str(path), subdir=False, map_size=FIRST_MAP, lock=False, sync=False, readahead=False)
     try:
         batch: list[tuple[str, bytes]] = []
@@ -92,7 +90,11 @@ def write_shard(path: Path, videos: Iterable[tuple[str, bytes]]) -> None:
 
 
 def encode(jpegs: Sequence[bytes], width: int, height: int) -> bytes:
-    """The value of one video."""
+    """The value of one video: its JPEGs, all of `width` x `height` pixels, behind their offsets.
+
+    Raises:
+        UserError: they take 4 GiB or more.
+    """
     start = _HEADER.size + 4 * (len(jpegs) + 1)
     offsets = start + np.concatenate([[0], np.cumsum([len(jpeg) for jpeg in jpegs], dtype=np.int64)])
     if offsets[-1] > _LARGEST:
@@ -104,21 +106,24 @@ def encode(jpegs: Sequence[bytes], width: int, height: int) -> bytes:
 
 
 class FrameStore:
-    """Reads JPEGs of a video by frame index.
+    """The packed frames of a corpus: JPEGs by video and frame index.
 
-    LMDB files are opened when first read, without a lock file and without writing, so that a store may be shared by
-    forked or spawned workers and lie in a read-only folder.
+    LMDB files are opened at their first use, read-only and without a lock file, so that forked or spawned workers can
+    share a store, which may lie in a read-only folder.
+
+    Raises:
+        UserError: the index is missing or damaged.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        index = tsv.read(root / INDEX, COLUMNS, "pack", numbers=COLUMNS[2:]).set_index("video")
+        index = frame_index.read_packed(root / frame_index.FILE).set_index("video")
         self._shard_of: dict[str, str] = index["shard"].to_dict()
         self._frames_of: dict[str, int] = index["frames"].to_dict()
         self._readers: dict[str, lmdb.Transaction] = {}
 
     def __getstate__(self) -> dict[str, object]:
-        """Open files stay behind: a spawned worker opens its own."""
+        """The state without open files: a spawned worker opens its own."""
         return {**self.__dict__, "_readers": {}}
 
     def __contains__(self, video: str) -> bool:
@@ -127,7 +132,7 @@ class FrameStore:
 
     @property
     def videos(self) -> list[str]:
-        """All videos that have frames, sorted."""
+        """The ids of all videos that have frames, sorted."""
         return list(self._shard_of)
 
     def frames(self, video: str) -> int:
@@ -153,12 +158,12 @@ class FrameStore:
         return [value[offsets[i] : offsets[i + 1]] for i in indices]
 
     def damaged(self, video: str, why: object) -> UserError:
-        """The error for a value that cannot be right; `read`'s callers raise it for a JPEG that does not decode."""
+        """The error for a value that is damaged; callers of `read` raise it for a JPEG that does not decode."""
         return _damaged(self.root / f"{self._shard_of[video]}.lmdb", f"video {video!r}: {why}")
 
     def content_key(self) -> str:
-        """A hash of what the store was packed from, without reading it all."""
-        texts = [(self.root / name).read_text(encoding="utf-8") for name in (INDEX, SHARDS)]
+        """A hash of what the store was packed from, computed without reading the frames."""
+        texts = [(self.root / name).read_text(encoding="utf-8") for name in (frame_index.FILE, SHARDS)]
         return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
     def _known(self, video: str) -> str:
@@ -183,13 +188,13 @@ class FrameStore:
 
 
 _open_files: dict[tuple[int, int], lmdb.Transaction] = {}
-"""What this process reads, by device and inode, until it ends. A JPEG that was handed out is memory of the file, so
-that closing it would pull the ground from under it; and LMDB opens no file twice, not even in a forked child. A child
-goes on with its parent's readers, which without a lock file are nothing but memory mapped for reading."""
+"""Readers of this process, by device and inode; they stay open until it ends. `FrameStore.read` returns views of the
+mapped file, which closing it would unmap; and LMDB must not open a file twice in one process, not even in a forked
+child. A child uses its parent's readers, which without a lock file are only memory mapped for reading."""
 
 
 def _packed(scratch: Path, key: str) -> Path | None:
-    """The finished shard of that key, if it is there with the bytes that were written."""
+    """The finished shard of a key; None where it is missing or its bytes have changed."""
     for path in scratch.glob(f"{key}-*.lmdb"):
         if path.stem == f"{key}-{files.file_hash(path)}":
             return path
@@ -208,7 +213,7 @@ def _open(path: Path) -> lmdb.Transaction:
 
 
 def _whole(path: Path) -> bool:
-    """Whether LMDB knows the file and all its pages are there: reading past the end of a map kills the process."""
+    """Whether it is an LMDB file with all its pages: reading past the end of a mapped file kills the process."""
     if not path.is_file():
         return False
     try:
@@ -227,7 +232,7 @@ def _damaged(path: Path, why: str) -> UserError:
 
 
 def _commit(environment: lmdb.Environment, batch: list[tuple[str, bytes]]) -> None:
-    """Write a batch in one transaction, with a map twice as large for as long as it does not fit."""
+    """Write a batch in one transaction; the map is doubled until it fits."""
     while True:
         try:
             with environment.begin(write=True) as transaction:
@@ -239,11 +244,11 @@ def _commit(environment: lmdb.Environment, batch: list[tuple[str, bytes]]) -> No
 
 
 def _videos(tar: Path, members: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
-    """(video, value) for each video of a tar, in its order, checked against the index."""
+    """Pairs (id, value) of the videos of a tar, in its order, checked against the index."""
     seen = 0
     for video, jpegs in _grouped(tar):
         if video not in members.index or members.at[video, "frames"] != len(jpegs):
-            raise _bad_tar(tar, f"{video!r} has {len(jpegs)} frames there, and other frames in {INDEX}")
+            raise _bad_tar(tar, f"{video!r} has {len(jpegs)} frames there, and other frames in {frame_index.FILE}")
         seen += 1
         yield video, encode(jpegs, int(members.at[video, "width"]), int(members.at[video, "height"]))
     if seen != len(members):
@@ -251,7 +256,7 @@ def _videos(tar: Path, members: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
 
 
 def _grouped(tar: Path) -> Iterator[tuple[str, list[bytes]]]:
-    """Consecutive members of a tar, by video."""
+    """Pairs (id, JPEGs) of the videos of a tar, whose frames lie one after the other."""
     video = ""
     jpegs: list[bytes] = []
     try:

@@ -1,4 +1,4 @@
-"""From samples to batches: their order, and the processes that load them."""
+"""Samples -> batches: their order, and the worker processes that load them."""
 
 import os
 import signal
@@ -11,21 +11,23 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, position), shuffled: the order is a function of (seed, epoch).
+    """Shuffled batches of (epoch, position of a video); the order is a function of (seed, epoch).
 
     Set `epoch` and `first` before each pass; `first` steps are left out, so that a resumed run goes on in the middle.
-    A rest smaller than a batch is dropped, which is other videos in each epoch.
+    A remainder smaller than a batch is dropped; it holds other videos in each epoch.
 
-    Of each batch this process gets the positions number `rank`, `rank` + `processes`, ..., in `parts` pieces.
+    This process gets every `processes`-th video of a batch, from number `rank` on, in `parts` pieces.
 
     Args:
-        batch: videos a step, over all processes.
-        most: largest piece, but that all processes make as many pieces, of which none is empty; None where a process
-            takes its whole share at once.
+        videos: number of videos.
+        batch: videos of a step, over all processes.
+        rank: number of this process, 0 .. processes - 1.
+        most: largest number of videos in a piece; it is exceeded where a process with fewer videos would get an empty
+            piece, since all processes make the same number. None gives a process its whole share in one piece.
 
     Attributes:
-        parts: pieces a step.
-        smallest_piece: videos.
+        parts: number of pieces in a step.
+        smallest_piece: number of videos in the smallest piece.
     """
 
     def __init__(
@@ -40,15 +42,15 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 
     @property
     def steps(self) -> int:
-        """Batches of a whole epoch."""
+        """Number of batches in a whole epoch."""
         return self.videos // self.batch
 
     def __len__(self) -> int:
-        """Pieces of a whole epoch."""
+        """Number of pieces in a whole epoch."""
         return self.steps * self.parts
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        """The pieces of the rest of the epoch, `parts` a step."""
+        """The pieces of the rest of the epoch, `parts` for each step."""
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.videos)
         for step in range(self.first, self.steps):
             chosen = order[step * self.batch : (step + 1) * self.batch][self.rank :: self.processes]
@@ -57,9 +59,15 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
 
 
 def loader(dataset: Dataset, workers: int, pin: bool, *, stay: bool = False, **options: object) -> DataLoader:
-    """A DataLoader; its workers `stay` alive between passes or not, and 0 workers load in the calling process.
+    """A DataLoader whose workers leave SIGINT and SIGTERM to their parent.
 
-    Ctrl-C and schedulers reach every process of a job: workers load on until their parent has saved and ends them.
+    Ctrl-C and schedulers signal every process of a job: workers go on until their parent has saved and ends them.
+
+    Args:
+        workers: number of worker processes; 0 loads in the calling process.
+        pin: whether batches are copied to pinned memory, from which a GPU reads faster.
+        stay: whether workers stay alive between passes.
+        options: arguments of DataLoader.
     """
     return _Loader(
         dataset,
@@ -72,7 +80,7 @@ def loader(dataset: Dataset, workers: int, pin: bool, *, stay: bool = False, **o
 
 
 class _Loader(DataLoader):
-    """Its workers, with any thread that a library starts in them, are born deaf to SIGTERM and SIGINT."""
+    """A DataLoader whose workers, with all threads that libraries start in them, have SIGTERM and SIGINT blocked."""
 
     def __iter__(self) -> Any:
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
@@ -83,7 +91,7 @@ class _Loader(DataLoader):
 
 
 def _obey_the_parent_only(worker: int) -> None:
-    """Listen for the parent's SIGTERM: as its process ends, `multiprocessing` sends one, and waits without limit."""
+    """End this worker at the parent's SIGTERM alone: `multiprocessing` sends one at exit, and waits without limit."""
     del worker
     threading.Thread(target=_end_when_the_parent_says, daemon=True).start()
 

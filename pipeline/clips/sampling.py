@@ -1,6 +1,6 @@
-"""Which frames make a clip: (number of frames, random generator) -> frame indices, counted from 0.
+"""Sampling of clips: (number of frames of a video, random generator) -> frame indices, counted from 0.
 
-Two rules, as the report and its models use them (Wang et al., "Temporal Segment Networks", arXiv:1608.00859, and
+Two kinds, as the report and its models use them (Wang et al., "Temporal Segment Networks", arXiv:1608.00859, and
 Feichtenhofer et al., "SlowFast Networks", arXiv:1812.03982):
 
 * `segments`: the video is cut into T equal parts, and each gives one frame. In training a random one of its
@@ -23,10 +23,11 @@ class SamplerConfig:
     """Section `models.<name>.clip.sampler` of params.yaml."""
 
     kind: Literal["segments", "dense"]
+    """Whether a clip spans the whole video (segments) or is a window of it (dense)."""
     frames: int
-    """T, the frames of a clip."""
+    """Number of frames T of a clip."""
     stride: int | None = None
-    """Distance of two frames of a dense clip; null for segments."""
+    """Distance between two frames of a dense clip, in frames of the video; null for segments."""
 
     def __post_init__(self) -> None:
         stride = 1 if self.stride is None else self.stride
@@ -35,7 +36,7 @@ class SamplerConfig:
 
 
 def training_clip(config: SamplerConfig, frames: int, rng: np.random.Generator) -> np.ndarray:
-    """Random frame indices (T,) of a video with `frames` frames."""
+    """Random frame indices (T,), in 0 .. frames - 1, of a video with `frames` frames."""
     if config.stride is None:
         part = frames // config.frames
         if part == 0:
@@ -45,7 +46,7 @@ def training_clip(config: SamplerConfig, frames: int, rng: np.random.Generator) 
 
 
 def testing_clips(config: SamplerConfig, frames: int, clips: int) -> np.ndarray:
-    """Frame indices (clips, T), the same at every call; a single clip is the centre one."""
+    """Frame indices (clips, T) of a video with `frames` frames, always the same; a single clip is the centre one."""
     if config.stride is None:
         place = 2 * np.arange(clips) + 1  # inside each part, in halves of a clip: the centre for a single clip
         parts = 2 * clips * np.arange(config.frames)
@@ -60,7 +61,7 @@ def _short(wanted: int, frames: int) -> np.ndarray:
 
 
 def _starts(config: SamplerConfig, frames: int) -> int:
-    """How many starts there are."""
+    """Number of places at which a dense clip may start, at least 1."""
     assert config.stride is not None
     return max(1, 1 + frames - config.stride * config.frames)
 

@@ -1,7 +1,7 @@
-"""JPEGs -> the pixels of a clip: decoding, the training augmentation, and the test crops, face to face.
+"""JPEGs -> the pixels of a clip: decoding, the random crops of training, and the fixed crops of testing.
 
-Pixels stay uint8 (3, T, H, W) until they reach the device; layers/normalize.py makes the float clip of a model. All
-frames of a clip share every random draw.
+Pixels stay uint8 until they reach the device, where layers/normalize.py makes the float clip of a model. All frames of
+a clip share every random draw.
 """
 
 from collections.abc import Sequence
@@ -17,20 +17,22 @@ from torchvision.transforms.v2 import RandAugment
 from torchvision.transforms.v2 import functional as F
 from torchvision.tv_tensors import Video
 
+from pipeline.core import params
+
 PLACES = {"left": 0.0, "centre": 0.5, "right": 1.0}
-"""Where a test crop lies on the longer side: top, centre, bottom of an upright frame."""
+"""Place of a test crop -> where it lies on the longer side of a frame, 0 (left or top) .. 1 (right or bottom)."""
 SNAP = 2
-"""A jittered side this close to the crop becomes the crop, so that no pixel is resampled for nothing."""
+"""Pixels by which a jittered side may differ from the crop and is set to it, which saves resampling by a few pixels."""
 
 
 @dataclass(frozen=True)
 class RandAugmentConfig:
-    """RandAugment (arXiv:1909.13719), as torchvision has it."""
+    """Settings of torchvision's RandAugment (arXiv:1909.13719)."""
 
     ops: int
-    """Operations a clip."""
+    """Number of operations that each clip undergoes, at least 1."""
     magnitude: int
-    """Of each, 0 .. 30."""
+    """Strength of every operation, 0 (none) .. 30."""
 
     def __post_init__(self) -> None:
         if self.ops < 1 or not 0 <= self.magnitude <= 30:
@@ -49,19 +51,30 @@ class AugmentConfig:
 
     kind: Literal["scale_jitter", "random_side"]
     crop: int
-    """Side of the square that the model sees, in pixels."""
+    """Side of the square that the model gets, in pixels."""
     ratios: tuple[float, ...] = ()
+    """Sides of the crops of `scale_jitter`, as shares of the short side, above 0 and at most 1; else empty."""
     sides: tuple[int, ...] = ()
+    """Shortest and longest short side of `random_side`, in pixels; empty for `scale_jitter`."""
     flip: bool = True
-    """Mirror half of the clips; off where left and right mean something."""
+    """Whether half of the clips are mirrored; set it to false where left and right differ in meaning."""
     rand_augment: RandAugmentConfig | None = None
-    """The same operations on all frames of a clip, after crop and flip; null: none."""
+    """Colour and shape changes after crop and flip, the same for all frames of a clip; null for none."""
 
     def __post_init__(self) -> None:
-        if self.kind == "scale_jitter" and not (self.ratios and all(0 < ratio <= 1 for ratio in self.ratios)):
-            raise ValueError("scale_jitter needs ratios of the short side, e.g. [1, 0.875, 0.75, 0.66]")
-        if self.kind == "random_side" and not (len(self.sides) == 2 and self.crop <= self.sides[0] <= self.sides[1]):
-            raise ValueError("random_side needs sides: [shortest, longest], neither below the crop")
+        shares = bool(self.ratios) and all(0 < ratio <= 1 for ratio in self.ratios)
+        lengths = len(self.sides) == 2 and self.crop <= self.sides[0] <= self.sides[1]
+        params.require(
+            (self.crop >= 1, f"crop must be 1 pixel or more, not {self.crop}"),
+            (
+                self.kind != "scale_jitter" or shares,
+                "scale_jitter needs ratios of the short side, e.g. [1, 0.875, 0.75, 0.66]",
+            ),
+            (
+                self.kind != "random_side" or lengths,
+                "random_side needs sides: [shortest, longest], neither below the crop",
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -77,8 +90,9 @@ class Box:
 def decode(jpegs: Sequence[memoryview], at_least: int | None = None) -> Tensor:
     """Decode frames of one size to uint8 (T, 3, H, W), RGB.
 
-    With `at_least`, libjpeg decodes to the smallest of its scales whose short side has that many pixels, which is
-    quicker than decoding all pixels and resizing them.
+    Args:
+        at_least: pixels that the short side needs; libjpeg then decodes to the smallest of its scales that has them,
+            which is quicker than decoding all pixels and resizing them. None decodes all pixels.
 
     Raises:
         ValueError: a frame is no JPEG, or two differ in size.
@@ -89,7 +103,7 @@ def decode(jpegs: Sequence[memoryview], at_least: int | None = None) -> Tensor:
 
 
 def training_crop(frames: Tensor, config: AugmentConfig, rng: np.random.Generator) -> Tensor:
-    """(T, 3, H, W) -> (3, T, crop, crop), with a random crop and flip."""
+    """Frames uint8 (T, 3, H, W) -> a clip uint8 (3, T, crop, crop), randomly cropped, flipped and augmented."""
     draw = _scale_jitter if config.kind == "scale_jitter" else _random_side
     cropped = draw(frames, config, rng)
     if config.flip and rng.random() < 0.5:
@@ -100,7 +114,10 @@ def training_crop(frames: Tensor, config: AugmentConfig, rng: np.random.Generato
 
 
 def resize_short_side(frames: Tensor, side: int) -> Tensor:
-    """(T, 3, H, W) -> the short side `side` long, the other rounded down; bilinear, antialiased."""
+    """Resize frames uint8 (T, 3, H, W) to a short side of `side` pixels, the longer one rounded down.
+
+    The filter is bilinear and antialiased.
+    """
     height, width = frames.shape[-2:]
     short = min(height, width)
     size = [height * side // short, width * side // short]
@@ -108,9 +125,9 @@ def resize_short_side(frames: Tensor, side: int) -> Tensor:
 
 
 def crop_box(height: int, width: int, size: int, place: str) -> Box:
-    """The left, centre or right square of a frame (top, centre or bottom where it is upright).
+    """The square of `size` pixels at a place of `PLACES` along the longer side of a frame, centred on the shorter side.
 
-    Across the other side the square is centred. Odd rests go to the end: offsets are rounded down.
+    Offsets are rounded down. In an upright frame left is the top and right the bottom.
     """
     fraction = PLACES[place]
     top, left = (height - size) // 2, (width - size) // 2
@@ -121,8 +138,13 @@ def crop_box(height: int, width: int, size: int, place: str) -> Box:
     return Box(top, left, size, size)
 
 
+def crop(frames: Tensor, box: Box) -> Tensor:
+    """Cut a box out of frames (..., H, W); the result shares their memory."""
+    return frames[..., box.top : box.top + box.height, box.left : box.left + box.width]
+
+
 def needed_side(config: AugmentConfig) -> int | None:
-    """The short side at which frames must at least be decoded; None where all pixels are wanted."""
+    """The short side in pixels at which frames must at least be decoded; None where all pixels are needed."""
     return max(config.sides) if config.kind == "random_side" else None
 
 
@@ -137,7 +159,7 @@ def _scale_jitter(frames: Tensor, config: AugmentConfig, rng: np.random.Generato
     down, across = (height - crop_height) // 4, (width - crop_width) // 4
     row, column = JITTER_PLACES[rng.integers(len(JITTER_PLACES))]
     box = Box(row * down, column * across, crop_height, crop_width)
-    return _resize(_cut(frames, box), [config.crop, config.crop])
+    return _resize(crop(frames, box), [config.crop, config.crop])
 
 
 JITTER_PLACES = (
@@ -153,7 +175,7 @@ def _random_side(frames: Tensor, config: AugmentConfig, rng: np.random.Generator
     resized = resize_short_side(frames, int(rng.integers(shortest, longest + 1)))
     height, width = resized.shape[-2:]
     top, left = rng.integers(height - config.crop + 1), rng.integers(width - config.crop + 1)
-    return _cut(resized, Box(int(top), int(left), config.crop, config.crop))
+    return crop(resized, Box(int(top), int(left), config.crop, config.crop))
 
 
 def _rand_augment(frames: Tensor, config: RandAugmentConfig, rng: np.random.Generator) -> Tensor:
@@ -161,10 +183,6 @@ def _rand_augment(frames: Tensor, config: RandAugmentConfig, rng: np.random.Gene
     with torch.random.fork_rng(devices=[]):  # torchvision draws from torch's hidden state
         torch.manual_seed(int(rng.integers(2**62)))
         return augment(Video(frames)).as_subclass(Tensor)
-
-
-def _cut(frames: Tensor, box: Box) -> Tensor:
-    return frames[..., box.top : box.top + box.height, box.left : box.left + box.width]
 
 
 def _resize(frames: Tensor, size: list[int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""The views of a video at test time: which clip, at which scale, which crop of it; and the protocols made of them.
+"""Test views of a video (each is one clip, at one scale, in one crop) and the protocols that average them.
 
 A protocol is a set of views whose probabilities are averaged. All protocols share one grid of views, so that a view
 is computed once and any protocol can be recomputed from the stored scores:
@@ -11,10 +11,13 @@ is computed once and any protocol can be recomputed from the stored scores:
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from pipeline.core import params
+
 PROTOCOLS = ("clip", "dense", "multiscale")
-"""From the cheapest to the final one, which the prediction tables hold."""
+"""Names of the protocols, from the cheapest to the last, which the prediction tables hold."""
 CROPS = {"fixed": ("left", "centre", "right"), "random": ("random 1", "random 2", "random 3")}
-"""Along the longer side (top, centre, bottom for an upright video); or anywhere, drawn for each view by itself."""
+"""Names of the three crops: `fixed` ones lie along the longer side (top to bottom of an upright video), `random` ones
+anywhere, drawn for each view independently."""
 
 
 @dataclass(frozen=True)
@@ -22,26 +25,34 @@ class ViewConfig:
     """Section `models.<name>.test` of params.yaml."""
 
     clips: int
-    """k, the clips of a video in the dense protocols."""
+    """Number of clips k of a video in the protocols dense and multiscale."""
     sides: tuple[int, ...]
-    """Short sides in pixels, one a scale; the first is that of `dense`."""
+    """Short side of every scale, in pixels; the first is the scale of protocol dense."""
     crop: int | None
-    """Side of the square crop at every scale; null takes the whole short side."""
+    """Side of the square crop at every scale, in pixels; null takes the whole short side."""
     crops: Literal["fixed", "random"] = "fixed"
-    """Of the dense protocols: left, centre and right; or three random ones, as the report had it."""
+    """Places of the three crops in the protocols dense and multiscale: fixed is left, centre and right; random draws
+    each, as the report did."""
     seed: int = 0
-    """Of random crops, which are a function of (seed, video, view)."""
+    """Seed of random crops, which are a function of (seed, video, view)."""
 
     def __post_init__(self) -> None:
-        if self.clips < 1 or not self.sides:
-            raise ValueError("clips must be at least 1, and sides must name at least one scale")
-        if any(side < (self.crop or 1) for side in self.sides):
-            raise ValueError(f"a crop of {self.crop} pixels does not fit into the sides {list(self.sides)}")
+        crop = 1 if self.crop is None else self.crop
+        params.require(
+            (self.clips >= 1, f"clips must be at least 1, not {self.clips}"),
+            (bool(self.sides), "sides must name at least one scale"),
+            (crop >= 1, f"crop must be 1 pixel or more, or null, not {crop}"),
+            (
+                all(side >= crop for side in self.sides),
+                f"a crop of {crop} pixels does not fit into the sides {list(self.sides)}",
+            ),
+            (self.seed >= 0, "seed must not be negative"),
+        )
 
 
 @dataclass(frozen=True)
 class Scale:
-    """A size at which a clip is looked at."""
+    """A size to which frames are resized, and the crop that is taken there."""
 
     side: int
     """Short side after resizing, in pixels."""
@@ -51,26 +62,29 @@ class Scale:
 
 @dataclass(frozen=True)
 class View:
-    """One clip, scale and crop."""
+    """One clip of a video, at one scale, in one crop."""
 
     clips: int
-    """How many clips the video is sampled into; `clip` counts within them."""
+    """Number of clips that the video is sampled into."""
     clip: int
+    """Number of this clip, 0 .. clips - 1."""
     scale: Scale
     crop: str
+    """Name of the crop, one of those in `CROPS`."""
 
 
 @dataclass(frozen=True)
 class ViewGrid:
-    """All views of a video, each named once, and for each protocol the positions of its views."""
+    """The K distinct views of a video, and for each protocol the positions of those that it averages."""
 
     views: tuple[View, ...]
     protocols: dict[str, tuple[int, ...]]
+    """Protocol -> positions in `views`."""
     seed: int = 0
-    """Of random crops."""
+    """Seed of random crops."""
 
     def __len__(self) -> int:
-        """K, the number of views."""
+        """The number of views, K."""
         return len(self.views)
 
     def describe(self) -> dict[str, Any]:
@@ -84,7 +98,7 @@ class ViewGrid:
 
 
 def grid(centre: Scale, config: ViewConfig) -> ViewGrid:
-    """The views of all protocols: `centre` is the scale of protocol `clip`."""
+    """The grid of views of all protocols; `centre` is the scale of protocol clip."""
     scales = [Scale(side, config.crop or side) for side in config.sides]
     wanted = {
         "clip": [View(1, 0, centre, "centre")],

@@ -17,6 +17,9 @@ from typing import Any
 
 from pipeline.core.errors import UserError
 
+RECIPE = "recipe.json"
+"""Name of the file beside a model's weights that says what made them."""
+
 
 def fingerprint(*parts: Any) -> str:
     """A hash of plain values (whatever JSON can hold), the same on every machine: 32 hexadecimal digits."""

@@ -56,12 +56,21 @@ class Machine:
     """Most views of a forward pass in testing. null: as many as make some 17 million pixels."""
 
     def __post_init__(self) -> None:
-        if self.workers < 0 or self.threads < 1 or self.save_seconds < 0:
-            raise ValueError("workers and save_seconds must not be negative, and threads must be at least 1")
-        if self.devices < 0 or any(
-            most is not None and most < 1 for most in (self.clips_per_device, self.views_per_pass)
-        ):
-            raise ValueError("devices must not be negative; clips_per_device and views_per_pass at least 1, or null")
+        params.require(
+            (self.workers >= 0, f"workers must not be negative, but is {self.workers}"),
+            (self.threads >= 1, f"threads must be at least 1, not {self.threads}"),
+            (self.devices >= 0, f"devices must not be negative, but is {self.devices}"),
+            (self.save_seconds >= 0, f"save_seconds must not be negative, but is {self.save_seconds}"),
+            (
+                _at_least_one(self.clips_per_device),
+                f"clips_per_device must be 1 or more, or null, not {self.clips_per_device}",
+            ),
+            (
+                _at_least_one(self.views_per_pass),
+                f"views_per_pass must be 1 or more, or null, not {self.views_per_pass}",
+            ),
+            (bool(self.scratch), "scratch must name a folder"),
+        )
 
     @property
     def processes(self) -> int:
@@ -84,9 +93,13 @@ class Machine:
         except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
             raise UserError(
                 f"FFmpeg does not run ({error}). `make install` brings the pinned one; "
-                "machine.ffmpeg in conf/config.yaml may name another (then `make params`)."
+                "machine.ffmpeg in conf/config.yaml may name another (then `pipeline params`)."
             ) from error
         return path
+
+
+def _at_least_one(number: int | None) -> bool:
+    return number is None or number >= 1
 
 
 def load_machine() -> Machine:

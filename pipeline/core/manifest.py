@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.core import files, tsv
+from pipeline.core import files, params, tsv
 from pipeline.core.errors import UserError
 
 SPLITS = ("train", "val", "test")
@@ -52,8 +52,12 @@ class DatasetConfig:
     split_seed: int
 
     def __post_init__(self) -> None:
-        if not (0 < self.val_share < 1 and 0 < self.test_share < 1 and self.val_share + self.test_share < 1):
-            raise ValueError("val_share and test_share must be positive and leave something for train")
+        possible = self.val_share > 0 and self.test_share > 0 and self.val_share + self.test_share < 1
+        params.require(
+            (possible, "val_share and test_share must be positive and leave something for train"),
+            (self.split_seed >= 0, "split_seed must not be negative"),
+            (self.generated in ((), ("demo",)), "generated is [demo] for the built-in corpus, and [] for any other"),
+        )
 
 
 class VideoRecord(NamedTuple):

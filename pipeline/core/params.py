@@ -1,9 +1,11 @@
 """A section of params.yaml -> a frozen dataclass, strictly.
 
-A misspelt, missing or mistyped setting stops the stage before any work is done. Values live in conf/, of which
-params.yaml is the composition; the dataclasses stand beside the code that they configure and know only types.
+All that is wrong with a section is said at once, a line each that begins with the setting's dotted path. Values live in
+conf/, of which params.yaml is the composition; the dataclasses stand beside the code that they configure and know
+only types.
 """
 
+import collections.abc
 import dataclasses
 import difflib
 import inspect
@@ -19,61 +21,105 @@ from pipeline.core.errors import UserError
 
 T = TypeVar("T")
 FILE = Path("params.yaml")
+MENDED = "Mend this in conf/, then `pipeline params`."
 
 
 def load(section: str, cls: type[T], file: Path = FILE) -> T:
     """The dotted section of `file` as an instance of `cls`: ``load("models.tsm_r50", ModelConfig)``.
 
     Raises:
-        UserError: the file or section is missing, or a setting is unknown, missing or of another type.
+        UserError: the file or section is missing, or settings are unknown, missing, of another type or impossible.
     """
-    return build(cls, read(section, file), where=f"{file}: {section}")
+    problems: list[str] = []
+    built = attempt(cls, read(section, file), f"{file}: {section}", problems)
+    if built is None:
+        raise UserError("\n".join([*problems, MENDED]))
+    return built
 
 
 def read(section: str, file: Path = FILE) -> Any:
     """The dotted section of `file`, as plain Python values."""
-    if not file.is_file():
-        raise UserError(f"{file} does not exist. Run this in the project's root; `make params` writes the file.")
-    try:
-        node = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} is no readable YAML: {error}. `make params` writes it anew.") from error
-    path = ""
+    node, path = read_all(file), ""
     for key in section.split("."):
         if not isinstance(node, Mapping) or key not in node:
             known = node if isinstance(node, Mapping) else ()
-            raise UserError(f"{file} has no section {path + key!r}.{_hint(key, known)}")
+            raise UserError(f"{file} has no section {path + key!r}.{hint(key, known)}")
         node, path = node[key], f"{path}{key}."
     return node
 
 
+def read_all(file: Path = FILE) -> Any:
+    """All of `file`, as plain Python values."""
+    if not file.is_file():
+        raise UserError(f"{file} does not exist. Run this in the project's root; `pipeline params` writes the file.")
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is no readable YAML: {error}. `pipeline params` writes it anew.") from error
+
+
 def build(cls: type[T], node: Any, where: str) -> T:
-    """An instance of the dataclass `cls` from a plain mapping; `where` names its origin in messages."""
+    """An instance of the dataclass `cls` from a plain mapping; `where` names its origin in messages.
+
+    Raises:
+        UserError: a line for each setting that is wrong.
+    """
+    problems: list[str] = []
+    built = attempt(cls, node, where, problems)
+    if built is None:
+        raise UserError("\n".join(problems))
+    return built
+
+
+def attempt(cls: type[T], node: Any, where: str, problems: list[str]) -> T | None:
+    """An instance as `build` makes it; or None, and a line for each setting that is wrong is added to `problems`.
+
+    The dataclass' own checks look at all of its settings, so they are made when each has the right name and type.
+    """
     if not isinstance(node, Mapping):
-        raise UserError(f"{where} must be a mapping of settings, not {node!r}.")
+        problems.append(f"{where}: must be a mapping of settings, not {node!r}.")
+        return None
+    before = len(problems)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]  # T is a dataclass here
     hints = typing.get_type_hints(cls)
-    for key in node:
-        if key not in fields:
-            home = Path(inspect.getfile(cls)).name
-            raise UserError(f"{where} has no setting {key!r}.{_hint(key, fields)} ({cls.__name__} in {home})")
-    for name, field in fields.items():
-        optional = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
-        if name not in node and not optional:
-            raise UserError(f"{where} lacks the setting {name!r}. Add it in conf/ and run `make params`.")
+    problems += [f"{where}.{key}: there is no such setting.{hint(key, fields)}" for key in node if key not in fields]
+    problems += [
+        f"{where}.{name}: this setting is missing."
+        for name, field in fields.items()
+        if name not in node and field.default is field.default_factory is dataclasses.MISSING
+    ]
+    known = {key: value for key, value in node.items() if key in fields}
+    values = {key: _convert(hints[key], value, f"{where}.{key}", problems) for key, value in known.items()}
+    if len(problems) > before:
+        return None
     try:
-        return cls(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in node.items()})
-    except ValueError as error:  # a check in the dataclass' own __post_init__
-        raise UserError(f"{where}: {error}") from error
+        return cls(**values)
+    except ValueError as error:  # of `require`, in the dataclass' __post_init__
+        problems += [f"{where}: {text}" for text in error.args]
+        return None
 
 
-def check_keywords(function: Callable[..., Any], options: Mapping[str, Any], where: str) -> None:
-    """Refuse `options` that are no keyword-only arguments of `function` (a model's or a loss' `build`)."""
-    parameters = inspect.signature(function).parameters.values()
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    for key in options:
-        if key not in known:
-            raise UserError(f"{where} has no option {key!r}.{_hint(key, known)}")
+def require(*rules: tuple[bool, str]) -> None:
+    """Raise a ValueError that has the message of every rule that does not hold: what a `__post_init__` is made of."""
+    if broken := [message for holds, message in rules if not holds]:
+        raise ValueError(*broken)
+
+
+def options(function: Callable[..., Any], given: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The `given` options, checked against the keyword-only arguments of `function` (a model's or a loss' `build`).
+
+    Raises:
+        UserError: a line for each option that is unknown or of another type than its argument.
+    """
+    problems: list[str] = []
+    known = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    problems += [f"{where}.{key}: there is no such option.{hint(key, known)}" for key in given if key not in known]
+    hints = typing.get_type_hints(function)
+    right = {key: value for key, value in given.items() if key in known}
+    converted = {key: _convert(hints[key], value, f"{where}.{key}", problems) for key, value in right.items()}
+    if problems:
+        raise UserError("\n".join(problems))
+    return converted
 
 
 def plain(config: Any) -> Any:
@@ -81,13 +127,18 @@ def plain(config: Any) -> Any:
     return dataclasses.asdict(config)
 
 
-def _hint(key: object, known: Iterable[str]) -> str:
+def hint(name: object, known: Iterable[object], most: int = 40) -> str:
+    """What to write instead of `name`, to be put behind a sentence: the nearest of the `known` names, and all of them.
+
+    More than `most` names are not listed.
+    """
     names = sorted(str(name) for name in known)
-    guess = difflib.get_close_matches(str(key), names, n=1)
-    return (f" Did you mean {guess[0]!r}?" if guess else "") + f" There is: {', '.join(names) or 'nothing'}."
+    guess = difflib.get_close_matches(str(name), names, n=1)
+    listed = f" There is: {', '.join(names) or 'nothing'}." if len(names) <= most else ""
+    return (f" Did you mean {guess[0]!r}?" if guess else "") + listed
 
 
-def _convert(kind: Any, value: Any, where: str) -> Any:
+def _convert(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
     """`value`, checked against the annotation `kind`; lists become tuples, and integers floats where asked for."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if kind is Any:
@@ -95,22 +146,33 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in inner:
             return None
-        return _convert(next(k for k in inner if k is not type(None)), value, where)
+        return _convert(next(k for k in inner if k is not type(None)), value, where, problems)
     if origin is typing.Literal:
         if value not in inner:
-            raise UserError(f"{where} must be one of {', '.join(map(repr, inner))}, not {value!r}.")
+            choice = ", ".join(map(repr, inner))
+            problems.append(f"{where}: must be one of {choice}, not {value!r}.{hint(value, inner, most=0)}")
         return value
     if dataclasses.is_dataclass(kind):
-        return build(kind, value, where)  # type: ignore[arg-type]  # `kind` is the class, not an instance
-    if origin is tuple and isinstance(value, list):
-        kinds = [inner[0]] * len(value) if inner[-1] is Ellipsis else list(inner)
+        return attempt(kind, value, where, problems)  # type: ignore[arg-type]  # `kind` is the class, not an instance
+    if origin in (tuple, collections.abc.Sequence) and isinstance(value, list | tuple):
+        kinds = list(inner) if origin is tuple and inner[-1] is not Ellipsis else [inner[0]] * len(value)
         if len(kinds) != len(value):
-            raise UserError(f"{where} must have {len(kinds)} entries, not {len(value)}.")
-        return tuple(_convert(k, v, f"{where}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
-    if origin is dict and isinstance(value, Mapping):
-        return {key: _convert(inner[1], item, f"{where}.{key}") for key, item in value.items()}
+            problems.append(f"{where}: must have {len(kinds)} entries, not {len(value)}.")
+            return value
+        pairs = enumerate(zip(kinds, value, strict=True))
+        return tuple(_convert(k, v, f"{where}[{i}]", problems) for i, (k, v) in pairs)
+    if origin in (dict, collections.abc.Mapping) and isinstance(value, Mapping):
+        return {key: _convert(inner[1], item, f"{where}.{key}", problems) for key, item in value.items()}
     if kind is float and type(value) is int:
         return float(value)
-    if isinstance(kind, type) and type(value) is kind:
-        return value
-    raise UserError(f"{where} must be of type {getattr(kind, '__name__', kind)}, not {value!r}.")
+    if not (isinstance(kind, type) and type(value) is kind):
+        problems.append(f"{where}: must be of type {_name(kind)}, not {value!r}.")
+    return value
+
+
+def _name(kind: Any) -> str:
+    """An annotation as a user of YAML calls it."""
+    lists = (tuple, collections.abc.Sequence)
+    mappings = (dict, collections.abc.Mapping)
+    origin = typing.get_origin(kind)
+    return "list" if origin in lists else "mapping" if origin in mappings else getattr(kind, "__name__", str(kind))

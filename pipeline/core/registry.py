@@ -22,8 +22,8 @@ def names(kind: str) -> list[str]:
     return sorted(name for name in found if not name.startswith("_"))
 
 
-def find(kind: str, name: str) -> ModuleType:
-    """The module `name` of the open set `kind`.
+def find(kind: str, name: str, where: str = "params.yaml") -> ModuleType:
+    """The module `name` of the open set `kind`; `where` says in messages who asks for it.
 
     Raises:
         UserError: there is no such file; the message lists those that there are.
@@ -32,7 +32,7 @@ def find(kind: str, name: str) -> ModuleType:
     if name not in known:
         guess = difflib.get_close_matches(name, known, n=1)
         raise UserError(
-            f"params.yaml asks for {name!r}, but pipeline/{kind}/{name}.py does not exist."
+            f"{where}: there is no {name!r}, as pipeline/{kind}/{name}.py does not exist."
             + (f" Did you mean {guess[0]!r}?" if guess else "")
             + f" There are: {', '.join(known)}. To add one, add the file."
         )

@@ -21,7 +21,7 @@ from pathlib import Path
 import ffmpeg as commands
 import numpy as np
 
-from pipeline.core import files
+from pipeline.core import files, params
 from pipeline.core.progress_bar import progress_bar
 from pipeline.demo.clip import CLASSES, FPS, FRAMES, HEIGHT, MOTIONS, WIDTH, Scene, draw_clip, render_clip
 
@@ -48,10 +48,13 @@ class DemoConfig:
     """Whether to add the files of `BROKEN`."""
 
     def __post_init__(self) -> None:
-        if self.train < len(MOTIONS):
-            raise ValueError(f"train must be at least {len(MOTIONS)}, or some class has no clip to learn from")
-        if min(self.seed, self.val, self.test) < 0:
-            raise ValueError("seed, val and test must not be negative")
+        params.require(
+            (
+                self.train >= len(MOTIONS),
+                f"train must be at least {len(MOTIONS)}, or some class has no clip to learn from",
+            ),
+            (min(self.seed, self.val, self.test) >= 0, "seed, val and test must not be negative"),
+        )
 
 
 @dataclass(frozen=True)

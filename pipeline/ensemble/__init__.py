@@ -1,1 +1,1 @@
-"""Prediction files -> the members' weights, the fused files, and the figures."""
+"""Members' prediction files -> member weights, fused prediction files, metrics and the submission."""

@@ -1,7 +1,7 @@
-"""What is averaged in an ensemble: the scales that scores are brought to, and their weighted mean.
+"""Averages of several models' scores: of probabilities, of logits or of ranks.
 
-The mean is that of the members' probabilities, of their logits (a geometric mean, in which a sure member counts for
-more), or of their ranks (in which no member's calibration counts).
+The mean of logits is a geometric mean of odds, in which a sure member counts for more. The mean of ranks ignores how
+well each member is calibrated.
 """
 
 from collections.abc import Sequence
@@ -10,20 +10,20 @@ import numpy as np
 import pandas as pd
 
 MEANS = ("probability", "logit", "rank")
-LEVEL = {"probability": 0.0, "logit": 0.0, "rank": 1e-3}
-"""Weighted means in float32 that differ by less are level. Ranks tie by the thousand, and rounding must not part them;
-those that differ do so by far more, unless weights are odd indeed."""
+TIE_TOLERANCE = {"probability": 0.0, "logit": 0.0, "rank": 1e-3}
+"""Difference up to which two weighted means in float32 count as tied, by mean. Ranks tie by the thousand, and rounding
+must not separate them; means of ranks that do differ, differ by far more for all but very odd weights."""
 _LOWEST, _HIGHEST = np.finfo(np.float32).tiny, np.nextafter(np.float32(1), np.float32(0))
-"""A float32 probability of 0 or 1 has no logit; these are its neighbours that have one."""
+"""The smallest and largest float32 probabilities whose logit is finite; 0 and 1 are moved to them."""
 _ROWS = 256
-"""Videos that are fused at a time: as many as a core's cache holds."""
+"""Videos that are fused at a time: their scores fit into the cache of a CPU core."""
 
 
 def scale(probabilities: np.ndarray, mean: str) -> np.ndarray:
-    """Probabilities (..., C) on the scale on which they are averaged: float32.
+    """Convert probabilities (..., C), 0..1, to the scale on which `mean` averages: float32 (..., C).
 
-    Ranks go from 1 to C, the highest, and classes that tie share their mean rank: multiples of a half, which float32
-    holds and adds exactly.
+    The scale is that of the probabilities themselves, of their logits, or of ranks from 1 to C, where C is the highest
+    and classes that tie share their mean rank. Such ranks are multiples of 1/2, which float32 holds and adds exactly.
     """
     if mean == "logit":
         inside = np.clip(probabilities, _LOWEST, _HIGHEST)
@@ -37,10 +37,16 @@ def scale(probabilities: np.ndarray, mean: str) -> np.ndarray:
 def fuse(
     scores: Sequence[np.ndarray] | np.ndarray, weights: np.ndarray, mean: str, videos: np.ndarray | None = None
 ) -> np.ndarray:
-    """The weighted mean of scaled scores (M, V, C), in 0..1: float32 (V, C), or of the rows that `videos` (N,) names.
+    """Weighted mean of M members' scaled scores (M, V, C), back in 0..1: float32 (V, C).
 
-    The mean of ranks is a share of the C classes. Weights are (M,), or (M, C) where every class has its own. Summed
-    member by member in float64: the same on any thread count, and what ties stays tied.
+    A mean of logits becomes a probability again, and a mean of ranks a share of the C classes. The sum is made in
+    float64, member by member, so that it is the same for any number of threads and ties stay ties.
+
+    Args:
+        scores: what `scale` returns for each member.
+        weights: member weights (M,), or (M, C) where every class has its own.
+        mean: one of `MEANS`.
+        videos: positions (N,) of the videos to fuse; the result is then (N, C). None fuses all.
     """
     classes = scores[0].shape[1]
     chosen = np.arange(len(scores[0])) if videos is None else videos

@@ -2,19 +2,19 @@
 
 import numpy as np
 
-LEVEL = 95
-"""Percent of the resamples that an interval holds."""
+CONFIDENCE = 95
+"""Percent of the resamples' means that lie within an interval."""
 
 
 def intervals(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """Ends (R, 2) of the 95 % intervals of the means of R systems, `values` (R, V) with one value a video.
+    """Lower and upper ends (R, 2) of the 95 % intervals of R systems' mean, from one value a video: `values` (R, V).
 
     All systems share each resample, and the same seed and number of videos draw the same resamples. For the difference
-    of two systems give the differences video by video: what both find hard cancels.
+    of two systems pass the differences video by video: what is hard for both cancels out.
     """
     rng, videos = np.random.default_rng(seed), values.shape[1]
     means = np.empty((resamples, len(values)))
     for mean in means:
         times = np.bincount(rng.integers(videos, size=videos), minlength=videos)
         mean[:] = np.einsum("rv,v->r", values, times.astype(np.float64)) / videos
-    return np.percentile(means, [(100 - LEVEL) / 2, (100 + LEVEL) / 2], axis=0).T
+    return np.percentile(means, [(100 - CONFIDENCE) / 2, (100 + CONFIDENCE) / 2], axis=0).T

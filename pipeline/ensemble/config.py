@@ -1,4 +1,4 @@
-"""What is fused, and how: the section of params.yaml, and the checks of the members."""
+"""Section `ensemble` of params.yaml, and the checks that the members fit together."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,12 @@ from typing import Literal
 
 import numpy as np
 
+from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.predictions.table import RESERVED_NAMES, PredictionTable, remedy
 
 ALL = "all"
-"""The name of the whole ensemble among its subsets."""
+"""Name of the whole ensemble in the column `members` of variants.csv; no subset may be called so."""
 
 
 @dataclass(frozen=True)
@@ -20,48 +21,58 @@ class EnsembleConfig:
     """Section `ensemble` of params.yaml."""
 
     members: tuple[str, ...]
-    """Models to fuse; by default every model of the set."""
+    """Names of the models to fuse; by default every model of the set."""
     protocol: Literal["clip", "dense", "multiscale"]
-    """The protocol whose probabilities are fused."""
+    """Test-time views whose probabilities are fused (clips/views.py)."""
     weights: Literal["best", "uniform", "single", "fitted", "greedy", "per_class", "given"]
-    """How the weights are found (blend.py); best is the rule with the highest cross-fitted val figure."""
+    """Rule for the member weights (weight_search.py); best takes the one with the highest cross-fitted val mAP."""
     mean: Literal["best", "probability", "logit", "rank"]
-    """What is averaged; best is chosen like the rule, and together with it."""
+    """Scale on which scores are averaged (averaging.py); best is selected like the rule, and together with it."""
     given: dict[str, float] | None
-    """With weights: given, the weight of each member; they are divided by their sum."""
+    """Weight of each member under `weights: given`, null otherwise; they are divided by their sum."""
     subsets: dict[str, tuple[str, ...]]
-    """Name -> patterns of members (`*` and `?`): parts of the ensemble that are also tried by themselves."""
+    """Name -> patterns of members (`*` and `?`): parts of the ensemble that are also evaluated by themselves."""
     starts: int
-    """Random starts of the search for fitted weights."""
+    """Random starts of the search for fitted weights, 0 or more."""
     shrinkage: float
-    """Holds the weights of each class (per_class) near those of all; in videos."""
+    """Strength with which per_class holds each class near the weights of all classes, in videos; 0 or more."""
     folds: int
-    """Folds of the cross-fitted figures."""
+    """Folds of the val split for the cross-fitted mAP, at least 2."""
     resamples: int
-    """Of the bootstrap that gives the 95 % intervals."""
+    """Resamples of the bootstrap that gives the 95 % intervals, at least 1."""
     seed: int
-    """Of folds, starts and resamples."""
+    """Seed of the folds, random starts and resamples."""
     top: int
-    """Classes a video in the submission file."""
+    """Classes per video in the submission file, at least 1."""
 
     def __post_init__(self) -> None:
-        if not self.members or len(set(self.members)) != len(self.members):
-            raise ValueError("members must name at least one model, each once")
-        if taken := set(self.members) & set(RESERVED_NAMES):
-            raise ValueError(f"the model {min(taken)!r} needs another name: metrics.json has other figures under it")
-        if ALL in self.subsets:
-            raise ValueError(f"a subset cannot be called {ALL!r}: that is the whole ensemble")
-        if self.folds < 2 or self.top < 1 or self.resamples < 1:
-            raise ValueError("folds must be at least 2, top and resamples at least 1")
-        if self.starts < 0 or not 0 <= self.shrinkage < math.inf:
-            raise ValueError("starts and shrinkage must be finite and not negative")
-        if (self.weights == "given") != (self.given is not None):
-            raise ValueError("given holds the weights with `weights: given`, and is null otherwise")
+        taken = sorted(set(self.members) & set(RESERVED_NAMES))
+        params.require(
+            (bool(self.members), "members must name at least one model"),
+            (len(set(self.members)) == len(self.members), "members must name each model once"),
+            (not taken, f"members: the model {taken} needs another name, as metrics.json has other figures under it"),
+            (ALL not in self.subsets, f"subsets: none can be called {ALL!r}, as that is the whole ensemble"),
+            (self.folds >= 2, f"folds must be at least 2, not {self.folds}"),
+            (self.top >= 1 and self.resamples >= 1, "top and resamples must be at least 1"),
+            (self.seed >= 0 and self.starts >= 0, "seed and starts must not be negative"),
+            (0 <= self.shrinkage < math.inf, "shrinkage must be finite and not negative"),
+            (
+                (self.weights == "given") == (self.given is not None),
+                "given holds the weights with `weights: given`, and is null otherwise",
+            ),
+        )
         if self.given is not None:
-            if set(self.given) != set(self.members):
-                raise ValueError(f"given names {sorted(self.given)}, and members are {sorted(self.members)}")
-            if not all(0 <= weight < math.inf for weight in self.given.values()) or not any(self.given.values()):
-                raise ValueError("given weights must be finite and not negative, nor all zero")
+            weights = self.given.values()
+            params.require(
+                (
+                    set(self.given) == set(self.members),
+                    f"given names {sorted(self.given)}, and members are {sorted(self.members)}",
+                ),
+                (
+                    all(0 <= weight < math.inf for weight in weights) and any(weights),
+                    "given weights must be finite and not negative, nor all zero",
+                ),
+            )
 
     def subset(self, name: str) -> list[int]:
         """Positions of the members that a subset's patterns match."""
@@ -70,10 +81,10 @@ class EnsembleConfig:
 
 
 def check_members(tables: Mapping[str, PredictionTable]) -> None:
-    """All members must speak of the same videos, classes and labels, in the same order.
+    """Check that all members have the same videos, classes and labels in the same order, and the same broken videos.
 
     Raises:
-        UserError: names the member, or the two that differ; what is wrong, and where first.
+        UserError: two members differ; the message names them, and the first place where they do.
     """
     first, *others = tables
     for other in others:
@@ -94,10 +105,10 @@ def check_members(tables: Mapping[str, PredictionTable]) -> None:
 
 
 def check_scores(member: str, table: PredictionTable, scores: np.ndarray) -> None:
-    """Refuse `scores` that are not one finite number for each video and class of the table.
+    """Check that `scores` (V, C) are one finite number for each video and class of the table.
 
     Raises:
-        UserError: names the member, and the video and class of the first bad score.
+        UserError: they are not; the message names the member, and the video and class of the first bad score.
     """
     makes = remedy(member, table.meta)
     wanted = (len(table.videos), len(table.classes))

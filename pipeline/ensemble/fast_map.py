@@ -1,13 +1,14 @@
-"""The sample mAP of weighted means of members, for hundreds of weights a second.
+"""Sample mAP of weighted means of several models' scores, fast enough to try hundreds of weights a second.
 
 A video's average precision follows from the rank of each of its positives: how many classes score at least as high.
-With weights on the simplex most of that is known beforehand: a class that every member puts above a positive stays
-above it, and one that every member puts below stays below. What is left are the positive's rivals, the classes on which
-members disagree. Each is kept as its margin over the positive in every member's scores; it counts where the weighted
-mean of its margins is not negative.
+With weights on the simplex most of that is known beforehand. A class that every member scores at least as high as a
+positive stays at least as high in the mean, and one that every member scores lower stays lower. What is left are the
+contested classes, which the members order differently. For each of them its margin is kept: its score less the
+positive's, in every member. It ranks at least as high as the positive where the weighted mean of the margins is not
+negative.
 
-A mean of ranks is level with the positive much more often than chance would have it, and rounding must not decide
-then: a rival counts from a `level` below.
+Means of ranks often tie, and rounding must not decide those ties: a weighted mean of margins that is negative by no
+more than the `tie_tolerance` counts as zero.
 """
 
 import functools
@@ -23,53 +24,68 @@ _BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
-class Rivals:
-    """The P pairs of a positive and a rival, by positive, of the N positives of V videos, by video."""
+class RankMargins:
+    """Margins of the contested classes of every positive: P pairs of a positive and a class, N positives, V videos.
+
+    Pairs are in the order of their positives, and positives in the order of their videos.
+    """
 
     margins: tuple[np.ndarray, ...]
-    """Of each of M members float32 (P,): the rival's score less the positive's."""
+    """For each of M members, the contested class's score less the positive's: float32 (P,)."""
     counts: np.ndarray
-    """int64 (N,): rivals of each positive."""
-    certain: np.ndarray
-    """int64 (N,): classes that are at least level with the positive under any weights, itself included."""
+    """Number of contested classes of each positive: int64 (N,)."""
+    base_ranks: np.ndarray
+    """Number of classes that rank at least as high as each positive under any weights, itself included: int64 (N,)."""
     positives: np.ndarray
-    """int64 (V,): of each video, at least one."""
-    level: float
-    """Margins of the weighted mean that are no lower than minus this count as level."""
+    """Number of positives of each video, at least one: int64 (V,)."""
+    tie_tolerance: float
+    """How far below zero a weighted mean of margins may lie and still count as a tie."""
 
     @classmethod
-    def among(cls, scores: Sequence[np.ndarray] | np.ndarray, targets: np.ndarray, level: float = 0.0) -> "Rivals":
-        """Of the members' finite scores (M, V, C), for many-hot targets (V, C) with a positive in every row."""
+    def from_scores(
+        cls, scores: Sequence[np.ndarray] | np.ndarray, targets: np.ndarray, tie_tolerance: float = 0.0
+    ) -> "RankMargins":
+        """Compare members' finite scores (M, V, C), given many-hot targets (V, C) with a positive in every row."""
         video, label = np.nonzero(targets > 0)
         step = max(1, _BLOCK // targets.shape[1])
         blocks = [slice(start, start + step) for start in range(0, len(video), step)]
-        margins, counts, certain = zip(*(_compare(scores, video[b], label[b]) for b in blocks), strict=True)
+        margins, counts, base_ranks = zip(*(_compare(scores, video[b], label[b]) for b in blocks), strict=True)
         by_member = tuple(np.concatenate(parts) for parts in zip(*margins, strict=True))
-        return cls(by_member, np.concatenate(counts), np.concatenate(certain), np.bincount(video), level)
+        positives = np.bincount(video)
+        return cls(by_member, np.concatenate(counts), np.concatenate(base_ranks), positives, tie_tolerance)
 
-    def of_videos(self, chosen: np.ndarray) -> "Rivals":
-        """Those of some videos: a mask (V,)."""
+    def select_videos(self, chosen: np.ndarray) -> "RankMargins":
+        """Keep the videos of a mask, bool (V,)."""
         kept = np.repeat(chosen, self.positives)
-        margins = self._only(np.repeat(kept, self.counts))
-        return Rivals(margins, self.counts[kept], self.certain[kept], self.positives[chosen], self.level)
+        margins = self._select_pairs(np.repeat(kept, self.counts))
+        return replace(
+            self,
+            margins=margins,
+            counts=self.counts[kept],
+            base_ranks=self.base_ranks[kept],
+            positives=self.positives[chosen],
+        )
 
-    def of_members(self, chosen: Sequence[int]) -> "Rivals":
-        """Those of some members, in the order given: what all members agree on, these do."""
+    def select_members(self, chosen: Sequence[int]) -> "RankMargins":
+        """Keep the members at these positions, in this order; what all members agree on, some of them do too."""
         return replace(self, margins=tuple(self.margins[i] for i in chosen))
 
-    def near(self, weights: np.ndarray, radius: float) -> "Rivals":
-        """Those that weights within `radius` of `weights` (M,) can turn; the distance is half the sum of differences.
+    def near(self, weights: np.ndarray, radius: float) -> "RankMargins":
+        """Keep the pairs whose order may change for weights within `radius` of `weights` (M,); the others are settled.
 
-        Weight that goes from one member to another changes a margin by no more than the members' margins differ.
+        The distance of two sets of weights is half the sum of their absolute differences. Weight that moves from one
+        member to another changes a mean margin by no more than the members' margins differ.
         """
         fused = self.fuse(weights)
         spread = functools.reduce(np.maximum, self.margins) - functools.reduce(np.minimum, self.margins)
-        turning = np.abs(fused) <= radius * spread + self.level
-        certain = self.certain + self._count(~turning & (fused >= 0))
-        return Rivals(self._only(turning), self._count(turning), certain, self.positives, self.level)
+        undecided = np.abs(fused) <= radius * spread + self.tie_tolerance
+        base_ranks = self.base_ranks + self._count(~undecided & (fused >= 0))
+        return replace(
+            self, margins=self._select_pairs(undecided), counts=self._count(undecided), base_ranks=base_ranks
+        )
 
     def fuse(self, weights: np.ndarray) -> np.ndarray:
-        """Margins (P,) of the mean with `weights` (M,); summed member by member, so that no thread count shows."""
+        """Weighted means of the margins (P,), for weights (M,); summed member by member: the same for any threads."""
         fused = np.zeros_like(self.margins[0])
         for weight, margins in zip(weights.astype(np.float32), self.margins, strict=True):
             if weight:
@@ -77,26 +93,26 @@ class Rivals:
         return fused
 
     def average_precision(self, fused: np.ndarray) -> np.ndarray:
-        """Average precision of each video (V,), 0..1, from the margins (P,) of a mean."""
-        return self._precision(fused >= -self.level)
+        """Average precision of each video, 0..1, float64 (V,), from weighted means of the margins (P,)."""
+        return self._precision(fused >= -self.tie_tolerance)
 
     def sample_map(self, fused: np.ndarray) -> float:
-        """Sample mAP in percent, likewise."""
+        """Sample mAP in percent, from weighted means of the margins (P,)."""
         return 100 * float(self.average_precision(fused).mean())
 
     def sample_map_where(self, above: np.ndarray) -> float:
-        """Sample mAP in percent of a mean that puts these rivals at least level with their positives: bool (P,)."""
+        """Sample mAP in percent, from which contested classes rank at least as high as their positive: bool (P,)."""
         return 100 * float(self._precision(above).mean())
 
     def _precision(self, above: np.ndarray) -> np.ndarray:
-        return metrics.precision_at_ranks(self.certain + self._count(above), self.positives)
+        return metrics.precision_at_ranks(self.base_ranks + self._count(above), self.positives)
 
-    def _only(self, chosen: np.ndarray) -> tuple[np.ndarray, ...]:
+    def _select_pairs(self, chosen: np.ndarray) -> tuple[np.ndarray, ...]:
         places = np.flatnonzero(chosen)  # found once, not once a member
         return tuple(margins[places] for margins in self.margins)
 
     def _count(self, chosen: np.ndarray) -> np.ndarray:
-        """How many of each positive's rivals are chosen: bool (P,) -> (N,)."""
+        """Number of chosen pairs of each positive: bool (P,) -> int64 (N,)."""
         found = np.zeros(len(self.counts), dtype=np.int64)
         contested = self.counts > 0
         if contested.any():
@@ -108,11 +124,11 @@ class Rivals:
 def _compare(
     scores: Sequence[np.ndarray] | np.ndarray, video: np.ndarray, label: np.ndarray
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """Margins, counts and certain of some positives."""
+    """The first three fields of `RankMargins`, for the positives at (`video`, `label`)."""
     above = np.zeros((len(video), scores[0].shape[1]), dtype=np.uint32)
     own = [member[video, label][:, None] for member in scores]
-    for member, bar in zip(scores, own, strict=True):
-        above += member[video] >= bar
-    rival = (above > 0) & (above < len(scores))
-    margins = [(member[video] - bar)[rival].astype(np.float32) for member, bar in zip(scores, own, strict=True)]
-    return margins, rival.sum(axis=1), (above == len(scores)).sum(axis=1)
+    for member, score in zip(scores, own, strict=True):
+        above += member[video] >= score
+    contested = (above > 0) & (above < len(scores))
+    margins = [(member[video] - score)[contested].astype(np.float32) for member, score in zip(scores, own, strict=True)]
+    return margins, contested.sum(axis=1), (above == len(scores)).sum(axis=1)

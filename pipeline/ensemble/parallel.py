@@ -1,6 +1,6 @@
-"""Work shared out to forked processes, which see the arrays of this one and send back only what they find.
+"""Work shared by forked processes, which read this process's arrays without a copy and send back only their results.
 
-NumPy calls too short to gain from threads gain from this, and nothing is copied on the way there.
+It pays for many NumPy calls that are each too short to gain from threads.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,21 +13,21 @@ T = TypeVar("T")
 _work: Callable[[int], Any]
 
 
-def each(work: Callable[[int], T], items: Iterable[int], processes: int) -> list[T]:
-    """`work` of each item, in their order; with one process, in this one.
+def forked_map(work: Callable[[int], T], items: Iterable[int], processes: int) -> list[T]:
+    """Results of `work` for each item, in their order; with one process nothing is forked.
 
-    `work` may be a closure over anything, and must use no library whose threads a fork leaves behind (NumPy is fine).
+    `work` may be a closure over anything. It must not use a library whose threads are lost in a fork (NumPy is fine).
     """
     if processes == 1:
         return [work(item) for item in items]
-    with ProcessPoolExecutor(processes, get_context("fork"), initializer=_adopt, initargs=(work,)) as pool:
-        return list(pool.map(_run, items))
+    with ProcessPoolExecutor(processes, get_context("fork"), initializer=_set_work, initargs=(work,)) as pool:
+        return list(pool.map(_call_work, items))
 
 
-def _adopt(work: Callable[[int], Any]) -> None:
-    global _work  # noqa: PLW0603  # a fork hands over what could not be sent
+def _set_work(work: Callable[[int], Any]) -> None:
+    global _work  # noqa: PLW0603  # a closure cannot be pickled; a fork inherits it
     _work = work
 
 
-def _run(item: int) -> Any:
+def _call_work(item: int) -> Any:
     return _work(item)

@@ -1,6 +1,6 @@
-"""The figures of a run: metrics.json for `dvc exp show`, and the report's tables as Markdown and CSV.
+"""Results of the ensemble: metrics.json for `dvc exp show`, and the report's tables as Markdown and CSV.
 
-A figure that is not known is an empty cell, never a zero.
+A metric that is not known is an empty cell, never a zero.
 """
 
 from collections.abc import Mapping
@@ -13,42 +13,53 @@ from pipeline.clips.views import PROTOCOLS
 from pipeline.core.markdown import text_table
 
 Row = dict[str, Any]
-"""A variant of the ensemble: columns of `VARIANTS` by name, those that are known."""
+"""A row of variants.csv: column of `VARIANTS` -> value, where it is known."""
 _ENDS = ("", "_low", "_high")
-_FIGURES = ("val", "val_gain", "test", "test_gain")
-VARIANTS = ("members", "weights", "mean", "used", "val_fitted", *(f"{what}{end}" for what in _FIGURES for end in _ENDS))
-"""Columns of variants.csv. `val` is cross-fitted; a gain is over the member that is best on val; low and high are the
-ends of the 95 % bootstrap interval over videos."""
+_METRICS = ("val", "val_gain", "test", "test_gain")
+VARIANTS = (
+    "members",
+    "weights",
+    "mean",
+    "used",
+    "val_fitted",
+    *(f"{metric}{end}" for metric in _METRICS for end in _ENDS),
+)
+"""Columns of variants.csv: mAP in percent. `val` is cross-fitted; a gain is over the member that is best on val;
+low and high are the ends of the 95 % bootstrap interval over videos."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """Sample mAP in percent, by split ("val", and "test" where it is labelled)."""
+    """Results of an ensemble and its members. Every mAP is the sample mAP in percent.
+
+    Splits are "val" and "test"; test has a mAP only where it is labelled.
+    """
 
     denominators: dict[str, dict[str, int]]
-    """n_expected, n_scored and n_broken of each split."""
+    """Split -> number of videos: n_expected, n_scored and n_broken."""
     prior: dict[str, float]
+    """Split -> mAP of the class prior, given as the answer for every video."""
     members: dict[str, dict[str, dict[str, float]]]
-    """member -> split -> protocol -> mAP."""
+    """Member -> split -> protocol -> mAP."""
     ensembles: dict[str, dict[str, float]]
-    """row of the table -> split -> mAP."""
+    """Row of the table of ensembles -> split -> mAP."""
     kind: str
-    """The rule and the mean of the ensemble that is used."""
-    picked: bool
-    """Whether that was picked among several, by their cross-fitted figures."""
-    weights: dict[str, float]
-    """Of each member in the ensemble that is used."""
+    """Rule and mean of the variant that is used, such as "fitted, of logit"."""
+    selected: bool
+    """Whether that variant was selected among several, by their cross-fitted mAP."""
+    member_weights: dict[str, float]
+    """Member -> its weight in the variant that is used; the mean over classes where every class has its own."""
     best_member: str
-    """On val, under the protocol that is fused."""
+    """Name of the member that is best on val, under the protocol that is fused."""
     worth: dict[str, float | None]
-    """Cross-fitted val mAP that the ensemble loses without the member; None where that is not known."""
+    """Member -> cross-fitted val mAP that the ensemble loses without it; None where that is not known."""
     rows: list[Row]
-    """The variants that were compared, and the subsets."""
+    """Rows of variants.csv: the variants that were compared, then the subsets."""
     left_out: list[str]
-    """Subsets that say nothing here: all members, fewer than two, or no weight."""
+    """Names of the subsets that were not evaluated: they hold all members, fewer than two, or no weight."""
 
     def flat(self) -> dict[str, Any]:
-        """What `dvc exp show` shows: two levels, short names."""
+        """Content of metrics.json, as `dvc exp show` shows it: two levels, short names."""
         shown: dict[str, Any] = {"prior": self.prior}
         shown["ensemble"] = {
             f"{split}{suffix}": mAP
@@ -61,18 +72,18 @@ class Results:
         return shown
 
     def markdown(self, title: str) -> str:
-        """All tables: models by protocol, ensembles, the variants that were compared, what each member is worth."""
+        """Content of tables.md: models by protocol, ensembles, the variants that were compared, each member's worth."""
         parts = [self._head(title), self._models(), self._ensembles(), self._variants(), self._worth()]
         return "\n".join(line for part in parts for line in part)
 
     def variants_csv(self) -> str:
-        """A line a variant: the columns `VARIANTS`."""
+        """Content of variants.csv: a line a variant, with the columns `VARIANTS`."""
         return pd.DataFrame(self.rows, columns=list(VARIANTS)).to_csv(index=False, lineterminator="\n")
 
     def members_csv(self) -> str:
-        """A line a member: its weight, and what it is worth; `dvc plots show` draws it."""
-        columns = {"member": list(self.weights), "weight": list(self.weights.values())}
-        columns["worth"] = [self.worth.get(name) for name in self.weights]
+        """Content of members.csv: each member with its weight and worth; `dvc plots show` draws it."""
+        columns = {"member": list(self.member_weights), "weight": list(self.member_weights.values())}
+        columns["worth"] = [self.worth.get(name) for name in self.member_weights]
         return pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
 
     def _head(self, title: str) -> list[str]:
@@ -88,14 +99,14 @@ class Results:
     def _models(self) -> list[str]:
         splits = list(self.prior)
         head = ["model", *(f"{s} {p}" for s in splits for p in PROTOCOLS)]
-        rows = [["class prior", *(_figure(self.prior[s]) for s in splits for _ in PROTOCOLS)]]
-        rows += [[name, *(_figure(by[s][p]) for s in splits for p in PROTOCOLS)] for name, by in self.members.items()]
+        rows = [["class prior", *(_number(self.prior[s]) for s in splits for _ in PROTOCOLS)]]
+        rows += [[name, *(_number(by[s][p]) for s in splits for p in PROTOCOLS)] for name, by in self.members.items()]
         return ["", "## Models", "", *text_table(head, rows)]
 
     def _ensembles(self) -> list[str]:
         splits = list(self.prior)
-        rows = [[_ROWS[row], *(_figure(by.get(s)) for s in splits)] for row, by in self.ensembles.items()]
-        share = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())
+        rows = [[_ROWS[row], *(_number(by.get(s)) for s in splits)] for row, by in self.ensembles.items()]
+        share = ", ".join(f"{name} {weight:.2f}" for name, weight in self.member_weights.items())
         table = text_table(["ensemble", *splits], rows)
         return ["", "## Ensembles", "", *table, "", f"Weights used ({self.kind}): {share}.", ""]
 
@@ -109,8 +120,8 @@ class Results:
                 row["members"],
                 row["weights"] + (" (used)" if row["used"] else ""),
                 row["mean"],
-                _figure(row["val_fitted"]),
-                *(_with_interval(row, what) for what in shown),
+                _number(row["val_fitted"]),
+                *(_with_interval(row, metric) for metric in shown),
             ]
             for row in self.rows
         ]
@@ -120,7 +131,7 @@ class Results:
             f"With 95 % bootstrap intervals over videos. The gain is over {self.best_member}, the best member on val.",
             "Cross-fitted figures still flatter a little: each member's epoch was picked on the whole val split.",
         ]
-        if self.picked:
+        if self.selected:
             lines.append("What is used has the highest of them, and of several the highest flatters once more.")
         if self.left_out:
             names = ", ".join(self.left_out)
@@ -128,7 +139,7 @@ class Results:
         return [*lines, "", *text_table(head, rows), ""]
 
     def _worth(self) -> list[str]:
-        rows = [[name, _figure(self.weights[name]), _figure(value)] for name, value in self.worth.items()]
+        rows = [[name, _number(self.member_weights[name]), _number(value)] for name, value in self.worth.items()]
         lines = ["## Members", "", "Worth: the cross-fitted val mAP that is lost when the member is left out.", ""]
         return [*lines, *text_table(["member", "weight", "worth"], rows), ""]
 
@@ -140,11 +151,11 @@ _ROWS = {
 }
 
 
-def _figure(value: float | None) -> str:
+def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def _with_interval(row: Mapping[str, Any], what: str) -> str:
-    if row.get(what) is None:
+def _with_interval(row: Mapping[str, Any], metric: str) -> str:
+    if row.get(metric) is None:
         return ""
-    return f"{row[what]:.2f} ({row[what + '_low']:.2f} to {row[what + '_high']:.2f})"
+    return f"{row[metric]:.2f} ({row[metric + '_low']:.2f} to {row[metric + '_high']:.2f})"

@@ -1,4 +1,4 @@
-"""The file for the challenge: one line a test video, in manifest order; its best classes, each with its score.
+"""Submission file of the challenge: one line a test video, in manifest order, with its best classes and their scores.
 
 A video that gave no frame is answered like any other: its members hold the class prior, and the ensemble their mean.
 `pipeline submission` checks a file.
@@ -18,11 +18,14 @@ from pipeline.predictions.table import PredictionTable
 
 _DECIMAL = re.compile(r"[0-9]*\.?[0-9]+(e-?[0-9]+)?", re.ASCII)
 _SHOWN = 80
-"""Characters of a cell in a message."""
+"""Characters of a cell that a message shows."""
 
 
 def text(table: PredictionTable, top: int) -> str:
-    """The id, then the `top` best classes with their scores; of classes that tie, the first of the class list."""
+    """Content of the file: each video's id, then its `top` best classes with their scores, 0..1 with six decimals.
+
+    Of classes that tie, the first of the class list comes first.
+    """
     count = min(top, len(table.classes))
     order = np.argsort(-table.probabilities, axis=1, kind="stable")[:, :count]
     scores = np.take_along_axis(table.probabilities, order, axis=1)
@@ -36,10 +39,10 @@ def text(table: PredictionTable, top: int) -> str:
 
 
 def check(file: Path, videos: Sequence[str], classes: Sequence[str]) -> None:
-    """Refuse a submission that the challenge could not score: every video once, in order, with its ranked classes.
+    """Check that the challenge can score a submission: every video once, in order, with its ranked classes.
 
     Raises:
-        UserError: names the line and what is wrong with it.
+        UserError: it cannot; the message names the line and what is wrong with it.
     """
     if not file.is_file():
         raise UserError(f"{file} does not exist. `dvc repro ensemble` makes it.")
@@ -56,7 +59,7 @@ def check(file: Path, videos: Sequence[str], classes: Sequence[str]) -> None:
 
 
 def _lines(file: Path) -> list[tuple[int, list[str]]]:
-    """The rows, each with the number of its last line."""
+    """Rows of a CSV file, each with the number of its last line."""
     try:
         reader = csv.reader(io.StringIO(file.read_text(encoding="utf-8"), newline=""), strict=True)
     except UnicodeDecodeError as error:

@@ -1,13 +1,14 @@
-"""The weights of an ensemble: rules that find them, from the simplest to the most flexible.
+"""Search for member weights: rules from the simplest to the most flexible.
 
     uniform     1 / M each
-    single      all on the member that is best by itself
-    fitted      the simplex is searched for the best sample mAP
+    single      all weight on the member that is best by itself
+    fitted      the point of the simplex with the best sample mAP that coordinate ascent finds
     greedy      members are added one by one, with repetition, each time the one that helps most
-    per_class   fitted weights that each class may leave, as far as its own errors bear it out
+    per_class   fitted weights that each class may leave, as far as its own errors justify it
 
-Weights are not negative and sum to one: an array (M,), or (M, C) where every class has its own. There is no chance but
-that of the seed, and no linear algebra that rounds differently on more threads: the same evidence gives the same bytes.
+Member weights are not negative and sum to one: an array (M,), or (M, C) where every class has its own. The only chance
+is that of the seed, and no linear algebra is used that rounds differently on more threads: the same data give the same
+bytes.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,258 +18,237 @@ from functools import cached_property
 import numpy as np
 
 from pipeline import metrics
-from pipeline.ensemble import averaging
-from pipeline.ensemble.fast_map import Rivals
+from pipeline.ensemble import averaging, least_squares
+from pipeline.ensemble.fast_map import RankMargins
 
 RULES = ("uniform", "single", "fitted", "greedy", "per_class")
-COARSE = 1000
-"""Videos on which the many starts are tried; the best of them go on with all videos."""
-POLISHED = 2
-"""Starts that go on."""
+COARSE_VIDEOS = 1000
+"""Videos on which all starts of the search are tried; the best of them go on with all videos."""
+FINALISTS = 2
+"""Starts that go on with all videos."""
 STEPS = (0.32, 0.16, 0.08, 0.04, 0.02, 0.01)
-"""Share of the whole weight that a move gives to a member or takes from it; many starts end at STEPS[FINE]."""
+"""Shares of the whole weight that a move gives to a member or takes from it, from coarse to fine."""
 FINE = 3
+"""Position in `STEPS` at which the coarse search ends and the fine search begins."""
 RADIUS = 0.1
-"""Distance that the small steps may go (half the sum of differences) before the rivals near them are looked up anew,"""
-CENTRES = 5
-"""at most so many times."""
-GAIN = 5e-3
-"""Percent points of sample mAP below which a move is not worth the time."""
-ROUNDS = 16
-"""Members that the greedy rule adds; the best prefix counts."""
-DISTANCES = (0.25, 0.5, 1.0)
-"""How far each class may go to its own weights; the distance with the best sample mAP counts."""
-_DESCENTS = 150
+"""Distance (half the sum of absolute differences) within which the fine search knows which pairs may change order."""
+MAX_REFINEMENTS = 5
+"""Times that the fine search may leave that radius and begin anew from where it is."""
+MIN_GAIN = 5e-3
+"""Gain in percent points of sample mAP below which a move is not made."""
+GREEDY_ROUNDS = 16
+"""Members that the greedy rule adds, repetitions included; it keeps the best prefix."""
+CLASS_FRACTIONS = (0.25, 0.5, 1.0)
+"""Fractions of the way to each class' own weights that are tried; the one with the best sample mAP is used."""
 
 
 @dataclass(frozen=True)
-class Search:
-    """How the rules search."""
+class SearchSettings:
+    """Settings of the search, from the section `ensemble` of params.yaml."""
 
     seed: int
     starts: int
-    """Random starts of `fitted`, beside the uniform weights and the best member."""
+    """Random starts of the rule `fitted`, beside the uniform weights and the best member."""
     shrinkage: float
-    """Of `per_class`: how many videos' worth of squared error it costs to move all weight."""
+    """Strength with which the rule `per_class` holds a class near the weights of all classes, in videos."""
 
 
 @dataclass(frozen=True)
-class Evidence:
-    """What weights are fitted to: labelled videos as M members see them, under one mean."""
+class FitData:
+    """Data to which member weights are fitted: M members' scores of V labelled videos, of which N count."""
 
     mean: str
     scores: tuple[np.ndarray, ...]
-    """Of each member float32 (V, C), on the mean's scale."""
+    """Scores of each member on the scale of the mean: M arrays float32 (V, C)."""
     targets: np.ndarray
-    """Many-hot (V, C), with a positive in every row."""
-    alone: np.ndarray
-    """(M, V): each member's average precision by itself."""
+    """Many-hot labels (V, C), with a positive in every row."""
+    member_precision: np.ndarray
+    """Average precision of each member by itself on each video, 0..1: float64 (M, V)."""
     videos: np.ndarray
-    """(N,): positions of the videos that count."""
-    errors: np.ndarray | None
-    """float64 (C, M, M): of each class, the products of two members' errors, summed over these videos. Only the rule
-    `per_class` asks for them."""
-    search: Search
-    compare: Callable[[], Rivals]
-    """Makes the rivals, for the rules that search."""
+    """Positions of the videos that count: int (N,)."""
+    error_products: np.ndarray | None
+    """For each class, the products of two members' errors, summed over the videos that count: float64 (C, M, M). Only
+    the rule `per_class` needs them."""
+    settings: SearchSettings
+    make_margins: Callable[[], RankMargins]
+    """Makes `margins`, which only the rules that search need."""
 
     @classmethod
-    def of(
+    def from_scores(
         cls,
         mean: str,
         scores: Sequence[np.ndarray] | np.ndarray,
         targets: np.ndarray,
-        errors: np.ndarray | None,
-        search: Search,
-    ) -> "Evidence":
-        """What the members' scaled scores say."""
-        own = tuple(scores)
-        alone = np.stack([metrics.average_precision(member, targets) for member in own])
-        everything = np.arange(len(targets))
+        error_products: np.ndarray | None,
+        settings: SearchSettings,
+    ) -> "FitData":
+        """Data of all videos, from members' scaled scores (M, V, C) and many-hot targets (V, C)."""
+        members = tuple(scores)
+        member_precision = np.stack([metrics.average_precision(member, targets) for member in members])
+        videos = np.arange(len(targets))
 
-        def compare() -> Rivals:
-            return Rivals.among(own, targets, averaging.LEVEL[mean])
+        def make_margins() -> RankMargins:
+            return RankMargins.from_scores(members, targets, averaging.TIE_TOLERANCE[mean])
 
-        return cls(mean, own, targets, alone, everything, errors, search, compare)
+        return cls(mean, members, targets, member_precision, videos, error_products, settings, make_margins)
 
-    def of_videos(self, chosen: np.ndarray, errors: np.ndarray | None) -> "Evidence":
-        """What is seen of some of all videos, a mask (V,), whose `errors` these are."""
+    def select_videos(self, chosen: np.ndarray, error_products: np.ndarray | None) -> "FitData":
+        """Keep the videos of a mask, bool (V,), whose `error_products` are given; call it on data of all videos."""
         assert len(self.videos) == len(self.targets)
         videos = np.flatnonzero(chosen)
-        return replace(self, videos=videos, errors=errors, compare=lambda: self.rivals.of_videos(chosen))
+        return replace(
+            self,
+            videos=videos,
+            error_products=error_products,
+            make_margins=lambda: self.margins.select_videos(chosen),
+        )
 
-    def of_members(self, chosen: Sequence[int]) -> "Evidence":
-        """What some members see."""
-        scores, alone = tuple(self.scores[i] for i in chosen), self.alone[chosen]
-        errors = None if self.errors is None else self.errors[:, chosen][:, :, chosen]
-        return replace(self, scores=scores, alone=alone, errors=errors, compare=lambda: self.rivals.of_members(chosen))
+    def select_members(self, chosen: Sequence[int]) -> "FitData":
+        """Keep the members at these positions, in this order."""
+        products = self.error_products
+        return replace(
+            self,
+            scores=tuple(self.scores[i] for i in chosen),
+            member_precision=self.member_precision[chosen],
+            error_products=None if products is None else products[:, chosen][:, :, chosen],
+            make_margins=lambda: self.margins.select_members(chosen),
+        )
 
     @cached_property
-    def rivals(self) -> Rivals:
-        """The classes on which the members disagree."""
-        return self.compare()
-
-    @property
-    def single(self) -> np.ndarray:
-        """All weight on the member that is best by itself."""
-        return np.eye(len(self.scores))[int(np.argmax(self.alone[:, self.videos].mean(axis=1)))]
+    def margins(self) -> RankMargins:
+        """Margins of the classes that the members order differently."""
+        return self.make_margins()
 
     @property
     def uniform(self) -> np.ndarray:
-        """The same weight for all."""
+        """Member weights (M,) of the rule `uniform`."""
         return np.full(len(self.scores), 1 / len(self.scores))
+
+    @property
+    def single(self) -> np.ndarray:
+        """Member weights (M,) of the rule `single`."""
+        return np.eye(len(self.scores))[int(np.argmax(self.member_precision[:, self.videos].mean(axis=1)))]
 
     @cached_property
     def fitted(self) -> np.ndarray:
-        """The fitted weights (M,), of which `per_class` starts too."""
+        """Member weights (M,) of the rule `fitted`, from which `per_class` starts too."""
         return fit(self)
 
-    def precision(self, weights: np.ndarray) -> np.ndarray:
-        """Average precision (N,), 0..1, of the weighted mean."""
+    def average_precision(self, weights: np.ndarray) -> np.ndarray:
+        """Average precision of the weighted mean on each video that counts, 0..1: float64 (N,)."""
         fused = averaging.fuse(self.scores, weights, self.mean, self.videos)
         return metrics.average_precision(fused, self.targets[self.videos])
 
     def best_of(self, candidates: Sequence[np.ndarray]) -> np.ndarray:
-        """The first of the best candidates, by what they come to when they are fused."""
-        return candidates[int(np.argmax([self.precision(weights).mean() for weights in candidates]))]
+        """Member weights with the highest sample mAP among the candidates; the first of those that tie."""
+        return candidates[int(np.argmax([self.average_precision(weights).mean() for weights in candidates]))]
 
 
-def find(rule: str, evidence: Evidence, near: np.ndarray | None = None) -> np.ndarray:
-    """The weights of a rule. What a rule searches for is never worse than the best member on these videos.
+def find(rule: str, data: FitData, start: np.ndarray | None = None) -> np.ndarray:
+    """Member weights of a rule: (M,), or (M, C) for `per_class`.
 
-    With `near` (M,) the rules `fitted` and `per_class` search from these weights alone, as `fit` does.
+    On the videos that it is fitted to, the result of a rule that searches is never worse than the best member. With a
+    `start` (M,) the rules `fitted` and `per_class` search from these weights alone, as `fit` does.
     """
-    if rule == "uniform" or len(evidence.scores) == 1:
-        return evidence.uniform
+    if rule == "uniform" or len(data.scores) == 1:
+        return data.uniform
     if rule == "single":
-        return evidence.single
+        return data.single
     if rule == "greedy":
-        return evidence.best_of([evidence.single, greedy(evidence.rivals)])
-    fitted = evidence.fitted if near is None else fit(evidence, near)
-    return fitted if rule == "fitted" else apart(evidence, fitted)
+        return data.best_of([data.single, greedy(data.margins)])
+    fitted = data.fitted if start is None else fit(data, start)
+    return fitted if rule == "fitted" else per_class(data, fitted)
 
 
-def fit(evidence: Evidence, near: np.ndarray | None = None) -> np.ndarray:
-    """Weights (M,) on the simplex that maximise the sample mAP: coordinate ascent, from coarse to fine.
+def fit(data: FitData, start: np.ndarray | None = None) -> np.ndarray:
+    """Member weights (M,) on the simplex that maximise the sample mAP: coordinate ascent, from coarse to fine.
 
-    It starts from the uniform weights, the best member and random weights, or else from `near` (M,) alone. On the
-    videos that it is fitted to it is never worse than the uniform weights and the best member, or `near`.
+    The search starts from the uniform weights, the best member and random weights, or else from `start` (M,) alone. On
+    the videos that it is fitted to, the result is never worse than the uniform weights and the best member, or `start`.
     """
-    rivals, search = evidence.rivals, evidence.search
-    rng = np.random.default_rng(search.seed)
-    few = rivals.of_videos(rng.permutation(len(rivals.positives)) < COARSE)
-    known = [evidence.uniform, evidence.single] if near is None else [near]
-    drawn = rng.dirichlet(np.ones(len(rivals.margins)), size=search.starts if near is None else 0)
-    coarse = sorted((ascend(few, start, STEPS[: FINE + 1]) for start in [*known, *drawn]), key=lambda found: -found[0])
-    return evidence.best_of([*known, *(refine(rivals, weights) for _, weights in coarse[:POLISHED])])
+    margins, settings = data.margins, data.settings
+    rng = np.random.default_rng(settings.seed)
+    some = margins.select_videos(rng.permutation(len(margins.positives)) < COARSE_VIDEOS)
+    known = [data.uniform, data.single] if start is None else [start]
+    drawn = rng.dirichlet(np.ones(len(margins.margins)), size=settings.starts if start is None else 0)
+    coarse = [coordinate_ascent(some, weights, STEPS[: FINE + 1]) for weights in [*known, *drawn]]
+    finalists = sorted(coarse, key=lambda found: -found[0])[:FINALISTS]
+    return data.best_of([*known, *(refine(margins, weights) for _, weights in finalists)])
 
 
-def ascend(rivals: Rivals, start: np.ndarray, steps: Sequence[float]) -> tuple[float, np.ndarray]:
-    """Coordinate ascent of the sample mAP from weights (M,): the figure in percent, and the weights.
+def coordinate_ascent(margins: RankMargins, start: np.ndarray, steps: Sequence[float]) -> tuple[float, np.ndarray]:
+    """Sample mAP in percent, and the member weights (M,) that reach it from `start` (M,).
 
-    A move gives one member a share of the whole weight or takes it away, the others keeping their proportions. A sweep
-    makes every move that gains; the share is halved when a sweep gains nothing.
+    A move gives one member a share of the whole weight or takes it away, while the others keep their proportions. A
+    sweep makes every move that gains; when a sweep gains nothing, the next step is tried.
     """
-    weights, fused = start, rivals.fuse(start)
-    best = rivals.sample_map(fused)
+    weights, fused = start, margins.fuse(start)
+    best = margins.sample_map(fused)
     for step in steps:
         gained = True
         while gained:
             gained = False
-            for member, margins in enumerate(rivals.margins):
-                towards, bar = margins - fused, -(fused + np.float32(rivals.level))
-                for share in _shares(weights[member], step):
-                    score = rivals.sample_map_where(np.float32(share) * towards >= bar)
-                    if score > best + GAIN:
+            for member, own in enumerate(margins.margins):
+                towards, threshold = own - fused, -(fused + np.float32(margins.tie_tolerance))
+                for share in _moves(weights[member], step):
+                    score = margins.sample_map_where(np.float32(share) * towards >= threshold)
+                    if score > best + MIN_GAIN:
                         weights = (1 - share) * weights
                         weights[member] = max(0.0, weights[member] + share)
                         weights /= weights.sum()
-                        fused = rivals.fuse(weights)
+                        fused = margins.fuse(weights)
                         best, gained = score, True
                         break
     return best, weights
 
 
-def refine(rivals: Rivals, start: np.ndarray) -> np.ndarray:
-    """Coordinate ascent by small steps from weights (M,), looking only at the rivals that can turn near them."""
-    for _ in range(CENTRES):
-        found = ascend(rivals.near(start, RADIUS), start, STEPS[FINE:])[1]
+def refine(margins: RankMargins, start: np.ndarray) -> np.ndarray:
+    """Member weights (M,) by coordinate ascent in small steps from `start` (M,).
+
+    Only the pairs that can change order near the start are looked at, which are few.
+    """
+    for _ in range(MAX_REFINEMENTS):
+        found = coordinate_ascent(margins.near(start, RADIUS), start, STEPS[FINE:])[1]
         if np.abs(found - start).sum() / 2 <= RADIUS:
             break
         start = found
     return found
 
 
-def greedy(rivals: Rivals) -> np.ndarray:
-    """Weights (M,) by forward selection with replacement.
+def greedy(margins: RankMargins) -> np.ndarray:
+    """Member weights (M,) by forward selection with replacement.
 
     Caruana, Niculescu-Mizil, Crew, Ksikes: "Ensemble Selection from Libraries of Models", ICML 2004, section 2.
     The first member is the best one and the best prefix is taken, so it is never worse than the best member.
     """
-    times = np.zeros(len(rivals.margins))
-    total = np.zeros_like(rivals.margins[0])
+    times = np.zeros(len(margins.margins))
+    total = np.zeros_like(margins.margins[0])
     best, chosen = -1.0, times
-    for _ in range(ROUNDS):
-        bar = -(total + np.float32(rivals.level))
-        scores = [rivals.sample_map_where(margins >= bar) for margins in rivals.margins]
+    for _ in range(GREEDY_ROUNDS):
+        threshold = -(total + np.float32(margins.tie_tolerance))
+        scores = [margins.sample_map_where(own >= threshold) for own in margins.margins]
         member = int(np.argmax(scores))
-        total += rivals.margins[member]
+        total += margins.margins[member]
         times[member] += 1
         if scores[member] > best:
             best, chosen = scores[member], times.copy()
     return chosen / chosen.sum()
 
 
-def errors(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Products of the members' errors (C, M, M), of probabilities (M, V, C) and many-hot targets (V, C)."""
-    wrong = probabilities - targets.astype(np.float32)
-    products = np.empty((targets.shape[1], len(wrong), len(wrong)))
-    for i, one in enumerate(wrong):
-        for j, other in enumerate(wrong[: i + 1]):
-            products[:, i, j] = products[:, j, i] = (one * other).sum(axis=0, dtype=np.float64)
-    return products
+def per_class(data: FitData, centre: np.ndarray) -> np.ndarray:
+    """Member weights (M, C) on the way from the `centre` (M,) to each class' own least-squares weights.
 
-
-def apart(evidence: Evidence, centre: np.ndarray) -> np.ndarray:
-    """Weights (M, C) on the way from the `centre` (M,) to those that each class has by itself (`per_class`).
-
-    The squared errors that those minimise are not the sample mAP, and may even lead away from it. How far to go is
-    decided by the sample mAP, so on these videos the result is never worse than the centre.
+    Squared errors are not the sample mAP, and may even lead away from it. So the sample mAP decides how far to go, and
+    on the videos that it is fitted to the result is never worse than the centre.
     """
-    assert evidence.errors is not None
-    start = np.repeat(centre[:, None], len(evidence.errors), axis=1)
-    way = per_class(evidence.errors, centre, evidence.search.shrinkage) - start
-    return evidence.best_of([start, *(start + distance * way for distance in DISTANCES)])
+    assert data.error_products is not None
+    start = np.repeat(centre[:, None], len(data.error_products), axis=1)
+    way = least_squares.fit(data.error_products, centre, data.settings.shrinkage) - start
+    return data.best_of([start, *(start + fraction * way for fraction in CLASS_FRACTIONS)])
 
 
-def per_class(errors: np.ndarray, centre: np.ndarray, shrinkage: float) -> np.ndarray:
-    """Weights (M, C): each class' on the simplex, where w'Ew + shrinkage * |w - centre|^2 / 2 is least.
-
-    With weights that sum to one, w'Ew is the squared error of the class' mean probability, which grows with its
-    videos: a class that is seldom seen stays near the `centre` (M,). Found by projected gradient descent.
-    """
-    bound = 2 * np.trace(errors, axis1=1, axis2=2) + shrinkage  # of the curvature
-    rate = 1 / np.maximum(bound, np.finfo(bound.dtype).tiny)[:, None]
-    weights = np.tile(centre, (len(errors), 1))
-    for _ in range(_DESCENTS):
-        gradient = 2 * np.einsum("cmn,cn->cm", errors, weights) + shrinkage * (weights - centre)
-        weights = _on_simplex(weights - rate * gradient)
-    return weights.T
-
-
-def _shares(weight: float, step: float) -> list[float]:
-    """What a move may add to a member of this weight, as a share of the whole: up, and down to zero at most."""
+def _moves(weight: float, step: float) -> list[float]:
+    """Shares of the whole weight that may be added to a member of this weight: up, and down to zero at most."""
     if weight == 0:
         return [step]
     return [step] if weight >= 1 else [step, -min(step, weight / (1 - weight))]
-
-
-def _on_simplex(points: np.ndarray) -> np.ndarray:
-    """The nearest points (R, M) whose coordinates are not negative and sum to one.
-
-    Duchi, Shalev-Shwartz, Singer, Chandra: "Efficient Projections onto the l1-Ball", ICML 2008, figure 1.
-    """
-    descending = -np.sort(-points, axis=1)
-    excess = (np.cumsum(descending, axis=1) - 1) / np.arange(1, points.shape[1] + 1)
-    kept = (descending > excess).sum(axis=1)
-    return np.maximum(points - np.take_along_axis(excess, kept[:, None] - 1, axis=1), 0)

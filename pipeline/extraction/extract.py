@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 import simplejpeg
 
-from pipeline.core import files, tsv
+from pipeline.core import files, frame_index
 from pipeline.core.broken import BrokenVideo, write_broken
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
@@ -27,8 +27,6 @@ from pipeline.extraction.ffmpeg import FORMAT, ExtractConfig, NoFrames, extract_
 
 log = logging.getLogger(__name__)
 
-INDEX = "index.tsv"
-COLUMNS = ("video", "shard", "frames", "width", "height", "promised", "note")
 TRANSIENT = ("missing", "timeout", "crashed")
 """Reasons that may lie with the machine and not with the video: such shards are not kept as finished."""
 SHORTFALL = 2
@@ -169,7 +167,8 @@ def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, br
                 else:
                     good.append({"video": video["video"], "shard": shard.name, **video})
             files.link(store / f"{shard.key}.tar", partial / f"{shard.name}.tar")
-        tsv.write(partial / INDEX, pd.DataFrame(good, columns=list(COLUMNS)).sort_values("video"))
+        index = pd.DataFrame(good, columns=list(frame_index.COLUMNS)).sort_values("video")
+        frame_index.write(partial / frame_index.FILE, index)
         _report(manifest, good, bad)
     rows = manifest.table[manifest.table["video"].isin(bad)]
     write_broken(broken, (BrokenVideo(r.video, r.split, r.path, *bad[r.video]) for r in rows.itertuples(index=False)))

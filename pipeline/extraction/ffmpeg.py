@@ -12,6 +12,7 @@ from pathlib import Path
 
 import ffmpeg
 
+from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.tsv import one_line
 
@@ -44,10 +45,14 @@ class ExtractConfig:
     """Number of frame shards; aim at 1 to 8 GB each. Another number re-packs everything."""
 
     def __post_init__(self) -> None:
-        if self.fps < 1 or self.short_side < 2 or self.short_side % 2 or self.shards < 1:
-            raise ValueError("fps and shards must be at least 1, and short_side an even number of pixels")
-        if not 2 <= self.jpeg_qscale <= 31:
-            raise ValueError(f"jpeg_qscale must lie in 2 (best) .. 31, not {self.jpeg_qscale}")
+        even = self.short_side >= 2 and self.short_side % 2 == 0
+        params.require(
+            (self.fps >= 1, f"fps must be at least 1, not {self.fps}"),
+            (even, f"short_side must be an even number of pixels, not {self.short_side}"),
+            (2 <= self.jpeg_qscale <= 31, f"jpeg_qscale must lie in 2 (best) .. 31, not {self.jpeg_qscale}"),
+            (self.timeout_seconds > 0, f"timeout_seconds must be greater than 0, not {self.timeout_seconds}"),
+            (self.shards >= 1, f"shards must be at least 1, not {self.shards}"),
+        )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from pipeline.clips import views
-from pipeline.clips.dataset import ClipConfig, Cut, Look, by_size
+from pipeline.clips.dataset import ClipConfig, ClipCrop, ViewSpec, group_by_size
 from pipeline.clips.views import ViewConfig
 from pipeline.core import files, params, registry
 from pipeline.core.errors import UserError
@@ -18,19 +18,22 @@ from pipeline.layers.normalize import normalize
 from pipeline.runtime.checkpoint import FILE, Checkpoint
 
 PIXELS = 1 << 24
-"""Pixels of a forward pass where machine.views_per_pass is null: 16 views of 16 frames of 256 x 256, which take a
-ResNet some gigabytes."""
+"""Number of pixels in a forward pass where machine.views_per_pass is null: 16 views of 16 frames of 256 x 256 pixels,
+which take a ResNet some gigabytes."""
 
 
 class Predictor:
     """A trained model, ready to score the views of videos.
+
+    Args:
+        folder: holds the model's checkpoint and bears its name.
 
     Raises:
         UserError: the checkpoint is missing or damaged, or its weights do not fit its architecture.
     """
 
     def __init__(self, folder: Path, config: ViewConfig, fabric: Fabric, machine: Machine) -> None:
-        self.fabric, self.most, self.name = fabric, machine.views_per_pass, folder.name
+        self.name, self.fabric, self.machine = folder.name, fabric, machine
         self.checkpoint = Checkpoint.read(folder)
         recipe = self.checkpoint.recipe
         self.clip = params.build(ClipConfig, recipe["clip"], f"{folder}: clip")
@@ -48,41 +51,48 @@ class Predictor:
             "checkpoint": files.file_hash(folder / FILE),
             "machine": device,
         }
-        self.exact = [machine.threads, machine.views_per_pass]  # they, too, decide on the last bits
 
     @property
-    def look(self) -> Look:
-        """What it wants to see of a video."""
-        return Look(self.clip.sampler, self.grid)
+    def view_spec(self) -> ViewSpec:
+        """The views that the model needs of a video."""
+        return ViewSpec(self.clip.sampler, self.grid)
 
     def check(self, classes: tuple[str, ...]) -> None:
-        """Refuse a corpus of other classes."""
+        """Refuse a corpus of other classes than those that the model was trained on.
+
+        Raises:
+            UserError: the classes or their order differ.
+        """
         if classes != self.checkpoint.classes:
             raise UserError(f"Model {self.name} was trained on other classes. `dvc repro` trains it anew.")
 
-    def score(self, frames: Mapping[int, torch.Tensor], cuts: Sequence[Cut]) -> np.ndarray:
-        """The logits of every view of a video, float16 (K, C); equal cuts are computed once.
+    def score(self, frames: Mapping[int, torch.Tensor], crops: Sequence[ClipCrop]) -> np.ndarray:
+        """The logits of the views of a video, float16 (K, C); equal crops are computed once.
+
+        Args:
+            frames: those of a DecodedVideo, on the device of the model.
+            crops: where the K views lie in them.
 
         Raises:
             UserError: a pass does not fit into the device's memory.
         """
-        distinct = list(dict.fromkeys(cuts))
+        distinct = list(dict.fromkeys(crops))
         logits = np.empty((len(distinct), len(self.checkpoint.classes)), np.float16)
         with torch.inference_mode(), self.fabric.autocast():
-            for size, places in by_size(distinct).items():
-                most = self.most or max(1, PIXELS // (self.clip.sampler.frames * size * size))
+            for size, places in group_by_size(distinct).items():
+                most = self.machine.views_per_pass or max(1, PIXELS // (self.clip.sampler.frames * size * size))
                 for part in (places[start : start + most] for start in range(0, len(places), most)):
                     logits[part] = self._forward([distinct[place] for place in part], frames)
-        place_of = {cut: place for place, cut in enumerate(distinct)}
-        return logits[[place_of[cut] for cut in cuts]]
+        place_of = {crop: place for place, crop in enumerate(distinct)}
+        return logits[[place_of[crop] for crop in crops]]
 
-    def _forward(self, cuts: Sequence[Cut], frames: Mapping[int, torch.Tensor]) -> np.ndarray:
+    def _forward(self, crops: Sequence[ClipCrop], frames: Mapping[int, torch.Tensor]) -> np.ndarray:
         try:
-            clips = torch.stack([cut.of(frames) for cut in cuts])
+            clips = torch.stack([crop.pixels(frames) for crop in crops])
             return self.network(normalize(clips, self.checkpoint.input)).float().cpu().numpy()
         except torch.OutOfMemoryError as error:
             raise UserError(
-                f"Model {self.name}: a pass of {len(cuts)} views does not fit into the memory of the device. Set a "
+                f"Model {self.name}: a pass of {len(crops)} views does not fit into the memory of the device. Set a "
                 f"smaller machine.views_per_pass in conf/config.yaml (then `make params`). {error}"
             ) from error
 

@@ -1,17 +1,14 @@
-"""Finished scores of a model, block of videos by block, until the stage that they are for has them all.
+"""Finished scores of one model, in chunks of videos, until stage `infer` has all of them and writes its files.
 
-They lie in the scratch folder under the fingerprint of all that they are made from, so that a run that was killed goes
-on after its last finished block, a polite end loses nothing, and no other checkpoint, view, video, code or version ever
-goes on from them. One run at a time writes them, which a lock sees to; its processes each write blocks of their own.
+A cache is a folder under the scratch folder, named by the fingerprint of all that the scores are made from: a run that
+was killed goes on after its last finished chunk, a run that was asked to stop loses nothing, and scores of another
+checkpoint, view, video, code or library version are never used. One run at a time writes a cache (lease.py); each of
+its processes writes chunks of its own.
 """
 
-import fcntl
 import logging
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -20,17 +17,17 @@ from pipeline.core.errors import UserError
 
 log = logging.getLogger(__name__)
 
-SIZE = 16
-"""Videos of a block: what a kill may cost."""
-LOCK = "lock"
+CHUNK = 16
+"""Number of videos in a chunk; a kill costs each process one chunk at most."""
 
 
-class Blocks:
-    """The scores of one model, float16 (K, C) a video.
+class ScoreCache:
+    """The logits of one model, float16 (K, C) for each video; videos and chunks are numbered from 0.
 
     Args:
-        videos: how many there are.
-        shape: (K, C).
+        folder: where the chunks lie; it need not exist yet.
+        videos: number of videos.
+        shape: (K, C), the numbers of views and of classes.
     """
 
     def __init__(self, folder: Path, videos: int, shape: tuple[int, int]) -> None:
@@ -38,45 +35,50 @@ class Blocks:
 
     @property
     def begun(self) -> bool:
-        """Whether there is a block to go on from."""
+        """Whether there is a chunk, finished or not."""
         return any(self.folder.glob("*.npy"))
 
-    def __len__(self) -> int:
-        """The number of blocks."""
-        return (self.videos + SIZE - 1) // SIZE
+    @property
+    def chunks(self) -> int:
+        """The number of chunks, once all are written."""
+        return (self.videos + CHUNK - 1) // CHUNK
 
-    def span(self, number: int) -> range:
-        """The positions of the videos of a block."""
-        return range(number * SIZE, min((number + 1) * SIZE, self.videos))
+    def span(self, chunk: int) -> range:
+        """The numbers of a chunk's videos."""
+        return range(chunk * CHUNK, min((chunk + 1) * CHUNK, self.videos))
 
-    def count(self, number: int) -> int:
-        """How many of a block's videos have scores: it ends early where a run was stopped within it."""
-        return len(self._open(number))
+    def count(self, chunk: int) -> int:
+        """The number of videos at the start of a chunk that have scores: all, unless a run stopped within it."""
+        return len(self._open(chunk))
 
-    def rows(self, number: int) -> np.ndarray:
-        """The scores of a block so far, (n, K, C)."""
-        return np.array(self._open(number))
+    def rows(self, chunk: int) -> np.ndarray:
+        """The scores of a chunk so far, float16 (n, K, C), which may be 0 videos."""
+        return np.array(self._open(chunk))
 
     def scores(self) -> Iterator[np.ndarray]:
-        """The scores (K, C) of every video, one after the other; one block is in memory at a time.
+        """The scores (K, C) of every video, one after the other; memory holds one chunk at a time.
 
         Raises:
-            UserError: a block is not finished.
+            UserError: a chunk is not finished.
         """
-        for number in range(len(self)):
-            span, rows = self.span(number), self.rows(number)
+        for chunk in range(self.chunks):
+            span, rows = self.span(chunk), self.rows(chunk)
             if len(rows) != len(span):
                 raise UserError(
-                    f"{self._path(number)} holds the scores of {len(rows)} videos, not of {len(span)}, though all were "
+                    f"{self._path(chunk)} holds the scores of {len(rows)} videos, not of {len(span)}, though all were "
                     "scored: it was deleted or damaged, or machine.scratch names no folder that all nodes share. "
                     "Mend that and start again; what is missing is scored."
                 )
             yield from rows
 
-    def write(self, number: int, rows: np.ndarray) -> None:
-        """Keep the first rows of a block, or all."""
+    def write(self, chunk: int, rows: np.ndarray) -> None:
+        """Write the scores (n, K, C) of a chunk's first n videos, or of all.
+
+        Raises:
+            UserError: the disk is full, or the folder cannot be written.
+        """
         try:
-            with files.aside(self._path(number)) as partial, partial.open("wb") as file:
+            with files.aside(self._path(chunk)) as partial, partial.open("wb") as file:
                 np.save(file, rows)
         except OSError as error:
             raise UserError(
@@ -84,52 +86,20 @@ class Blocks:
                 "name another machine.scratch after moving the folder there, and start again."
             ) from error
 
-    def forget(self) -> None:
-        """Delete everything, the lock with it."""
+    def delete(self) -> None:
+        """Delete the folder, with the lock in it."""
         files.remove_at_once(self.folder)
 
-    def _path(self, number: int) -> Path:
-        return self.folder / f"{number:06d}.npy"
+    def _path(self, chunk: int) -> Path:
+        return self.folder / f"{chunk:06d}.npy"
 
-    def _open(self, number: int) -> np.ndarray:
-        """A block as it lies on disk, (n, K, C), none of it read yet."""
-        path, none = self._path(number), np.empty((0, *self.shape), np.float16)
+    def _open(self, chunk: int) -> np.ndarray:
+        """A chunk as it lies on disk, (n, K, C), none of it read yet."""
+        path, none = self._path(chunk), np.empty((0, *self.shape), np.float16)
         if not path.is_file():
             return none
         try:
             return np.load(path, mmap_mode="r")
-        except (ValueError, EOFError, OSError) as error:  # the disk's doing: it was written aside and renamed
+        except (ValueError, EOFError, OSError) as error:  # a fault of the disk: it was written aside and renamed
             log.warning("%s is damaged (%s), and is made again", path, error)
             return none
-
-
-@contextmanager
-def hold(folder: Path) -> Iterator[bool]:
-    """Within the block, no other run writes to `folder`; false where one does already."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        file = (folder / LOCK).open("ab")
-    except FileNotFoundError:  # whoever held it has finished at this moment and deleted the folder
-        yield False
-        return
-    with file:
-        if not _locked(file):
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            fcntl.flock(file, fcntl.LOCK_UN)  # loaders' workers have inherited the open file, and may outlive this
-
-
-def is_held(folder: Path) -> bool:
-    """Whether this process sees the lock that the first one holds."""
-    return (folder / LOCK).is_file()
-
-
-def _locked(file: BinaryIO) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.path.samestat(os.fstat(file.fileno()), Path(file.name).stat())
-    except (BlockingIOError, FileNotFoundError):  # of the second, as of another file: its holder has deleted it
-        return False

@@ -68,21 +68,41 @@ def read(where: str | Path) -> Weights:
         UserError: there is no such file, it is damaged, it holds no tensors or more than data; or a library does not
             know the name, or cannot fetch its weights.
     """
-    library, _, name = str(where).partition(":")
-    if library in LIBRARIES and name:
+    refuse_unknown(where)
+    library, name = _library_model(where)
+    if library:
         return _fetch(library, name)
     path = Path(where)
-    if not path.exists():
-        raise UserError(
-            f"{path} does not exist. Weights that a library fetches are called timm:NAME or torchvision:NAME."
-        )
-    if not path.is_file():
-        raise UserError(f"{path} is a folder. Name the file in it that holds the weights.")
     content, metadata = _open(path)
     tensors, container = _tensors(content, path)
     parallel = all(key.startswith(PARALLEL) for key in tensors)
     names = {key.removeprefix(PARALLEL) if parallel else key: tensor for key, tensor in tensors.items()}
     return Weights(names, container, parallel, files.file_hash(path), metadata)
+
+
+def refuse_unknown(where: str | Path) -> None:
+    """Refuse what names neither a file nor a model that its library knows; nothing is opened or fetched.
+
+    Raises:
+        UserError: there is no such file, or the library does not know the name.
+    """
+    library, name = _library_model(where)
+    if library:
+        _, known = LIBRARIES[library]
+        if not known(name.partition(".")[0]):
+            raise UserError(f"{library}:{name}: {library} has no model {name.partition('.')[0]!r}.")
+    elif not Path(where).exists():
+        raise UserError(
+            f"{where} does not exist. Weights that a library fetches are called timm:NAME or torchvision:NAME."
+        )
+    elif not Path(where).is_file():
+        raise UserError(f"{where} is a folder. Name the file in it that holds the weights.")
+
+
+def _library_model(where: str | Path) -> tuple[str, str]:
+    """The library and the name in it; twice "" for a file."""
+    library, _, name = str(where).partition(":")
+    return (library, name) if library in LIBRARIES and name else ("", "")
 
 
 def _open(path: Path) -> tuple[Any, dict[str, Any]]:
@@ -156,9 +176,7 @@ def _tensor(value: Any) -> Tensor | None:
 
 def _fetch(library: str, name: str) -> Weights:
     """The weights that `library` has under `name`; it downloads them unless it keeps them already."""
-    load, known = LIBRARIES[library]
-    if not known(name.partition(".")[0]):
-        raise UserError(f"{library}:{name}: {library} has no model {name.partition('.')[0]!r}.")
+    load, _ = LIBRARIES[library]
     try:
         tensors, metadata = load(name)
     except Exception as error:  # whatever the library, its hub client or its HTTP client raises

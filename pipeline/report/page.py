@@ -18,9 +18,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from pipeline.class_stats import COOCCURRENCE, LABELS_PER_VIDEO
-from pipeline.clips.frame_store import FRAME_COLUMNS, FrameStore
+from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.views import PROTOCOLS
-from pipeline.core import files, tsv
+from pipeline.core import files, frame_index
 from pipeline.core.broken import BrokenVideo, read_broken
 from pipeline.core.manifest import SPLITS
 from pipeline.predictions.table import PredictionTable
@@ -251,7 +251,7 @@ def exhibits(run: Run) -> dict[str, Any]:
 
 def corpus(run: Run) -> dict[str, Any]:
     """Videos, labels and frames of each split."""
-    index = tsv.read(run.sources.frames, FRAME_COLUMNS, "extract", numbers=("frames", "width", "height", "promised"))
+    index = frame_index.read(run.sources.frames)
     of_video = index.set_index("video")
     rows = []
     for split in SPLITS:

@@ -18,7 +18,6 @@ from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
 
 FILE = "model.safetensors"
-RECIPE = "recipe.json"
 _KEY = "pipeline"
 
 
@@ -38,7 +37,7 @@ class Checkpoint:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.weights.items()}
         with files.aside(folder / FILE) as partial:
             save_file(tensors, partial, {_KEY: json.dumps(meta, sort_keys=True)})
-        files.write_json(folder / RECIPE, self.recipe)
+        files.write_json(folder / files.RECIPE, self.recipe)
 
     @classmethod
     def read(cls, folder: Path) -> "Checkpoint":

@@ -34,19 +34,23 @@ class LossConfig:
         return registry.find("losses", self.name).MEAN_OVER == "labels"
 
     def build(self, statistics: ClassStatistics, mix: MixConfig) -> nn.Module:
-        """A function of logits (N, C) and targets (N, C), which `mix` may have blended."""
-        module = registry.find("losses", self.name)
-        options = self.options.get(self.name, {})
-        params.check_keywords(module.build, options, f"options of loss {self.name!r}")
+        """A function of logits (N, C) and targets (N, C), which `mix` may have blended.
+
+        Raises:
+            UserError: a line for each wrong setting; it begins with its place in `models.<name>`.
+        """
+        module = registry.find("losses", self.name, where="train.loss.name")
+        where = f"train.loss.options.{self.name}"
+        options = params.options(module.build, self.options.get(self.name, {}), where)
         if mix.on and not module.SOFT_TARGETS:
             raise UserError(
-                f"Loss {self.name!r} ranks classes, and blended labels do not say which stands above which. Switch off "
-                "train.mix, or take the loss bce or asymmetric."
+                f"train.mix: the loss {self.name!r} ranks classes, and blended labels do not say which stands above "
+                "which. Switch mixup and cutmix off (0), or take the loss bce or asymmetric."
             )
         try:
             return module.build(statistics, **options)
         except ValueError as error:
-            raise UserError(f"options of loss {self.name!r}: {error}") from error
+            raise UserError(f"{where}: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,11 @@ class TrainConfig:
     """Decay a step of the moving average of the weights, which is then what is validated and kept; null: none."""
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 1:
-            raise ValueError("epochs and batch must be at least 1")
-        if self.ema is not None and not 0 < self.ema < 1:
-            raise ValueError("ema is a decay between 0 and 1, e.g. 0.999, or null")
+        params.require(
+            (self.epochs >= 1 and self.batch >= 1, "epochs and batch must be at least 1"),
+            (self.seed >= 0, "seed must not be negative"),
+            (self.ema is None or 0 < self.ema < 1, "ema is a decay between 0 and 1, e.g. 0.999, or null"),
+        )
 
 
 @dataclass(frozen=True)
@@ -90,10 +95,14 @@ class ModelConfig:
         return params.build(cls, {key: value for key, value in section.items() if key not in OTHERS}, where)
 
     def build(self, classes: int) -> tuple[nn.Module, InputSpec]:
-        """A fresh model, and what its input must look like."""
-        module = registry.find("models", self.arch)
-        params.check_keywords(module.build, self.options, f"options of model {self.arch!r}")
+        """A fresh model, and what its input must look like.
+
+        Raises:
+            UserError: a line for each wrong setting; it begins with its place in `models.<name>`.
+        """
+        module = registry.find("models", self.arch, where="arch")
+        options = params.options(module.build, self.options, "options")
         try:
-            return module.build(classes, **self.options), module.INPUT
-        except ValueError as error:
-            raise UserError(f"options of model {self.arch!r}: {error}") from error
+            return module.build(classes, **options), module.INPUT
+        except (ArithmeticError, TypeError, ValueError) as error:  # of timm and torch, too
+            raise UserError(f"options: {error}") from error

@@ -9,7 +9,8 @@ from dvclive.fabric import DVCLiveLogger
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from pipeline.core import files
-from pipeline.runtime.checkpoint import FILE, RECIPE
+from pipeline.core.files import RECIPE
+from pipeline.runtime.checkpoint import FILE
 from pipeline.runtime.progress import duration
 
 log = logging.getLogger(__name__)

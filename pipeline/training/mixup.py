@@ -5,12 +5,15 @@ blended with the one before it in the batch. The labels of several classes are m
 ones: a target becomes the share of the clip, in 0..1, that shows the class. The loss must take such targets.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
+
+from pipeline.core import params
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,8 @@ class MixConfig:
         return self.mixup > 0 or self.cutmix > 0
 
     def __post_init__(self) -> None:
-        if self.mixup < 0 or self.cutmix < 0:
-            raise ValueError("mixup and cutmix are parameters of a Beta distribution, or 0")
+        possible = 0 <= self.mixup < math.inf and 0 <= self.cutmix < math.inf
+        params.require((possible, "mixup and cutmix are parameters of a Beta distribution, or 0: finite, not negative"))
 
 
 def mix(clips: Tensor, targets: Tensor, config: MixConfig) -> tuple[Tensor, Tensor]:

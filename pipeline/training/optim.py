@@ -9,6 +9,7 @@ import torch
 from timm.optim import create_optimizer_v2, get_optimizer_class, get_optimizer_info, list_optimizers
 from torch import nn
 
+from pipeline.core import params
 from pipeline.core.errors import UserError
 
 ROLES = ("weight", "bias", "norm", "classifier_weight", "classifier_bias")
@@ -22,6 +23,10 @@ class RoleConfig:
 
     lr: float = 1.0
     weight_decay: float = 1.0
+
+    def __post_init__(self) -> None:
+        possible = 0 <= self.lr < math.inf and 0 <= self.weight_decay < math.inf
+        params.require((possible, "lr and weight_decay are factors, finite and not negative"))
 
 
 @dataclass(frozen=True)
@@ -43,9 +48,16 @@ class OptimConfig:
     the report's public code has one group."""
 
     def __post_init__(self) -> None:
-        unknown = set(self.roles) - set(ROLES)
-        if unknown:
-            raise ValueError(f"roles has no {min(unknown)!r}; there are {', '.join(ROLES)}")
+        unknown = sorted(set(self.roles) - set(ROLES))
+        params.require(
+            (0 < self.lr < math.inf, f"lr must be greater than 0, not {self.lr}"),
+            (0 <= self.weight_decay < math.inf, f"weight_decay must not be negative, but is {self.weight_decay}"),
+            (
+                self.clip_norm is None or self.clip_norm > 0,
+                f"clip_norm must be greater than 0, or null, not {self.clip_norm}",
+            ),
+            (not unknown, f"roles has no {', '.join(map(repr, unknown))}; there are {', '.join(ROLES)}"),
+        )
 
 
 @dataclass(frozen=True)
@@ -61,10 +73,13 @@ class ScheduleConfig:
     factor: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.kind == "cosine" and self.milestones:
-            raise ValueError("milestones belong to the schedule 'step', not to 'cosine'")
-        if self.warmup_epochs < 0 or not 0 <= self.warmup_start <= 1:
-            raise ValueError("warmup_epochs must not be negative, and warmup_start lies in 0..1")
+        params.require(
+            (self.kind == "step" or not self.milestones, "milestones belong to the schedule 'step', not to 'cosine'"),
+            (0 <= self.warmup_epochs < math.inf, "warmup_epochs must not be negative"),
+            (0 <= self.warmup_start <= 1, "warmup_start lies in 0..1"),
+            (all(milestone > 0 for milestone in self.milestones), "milestones are epochs, greater than 0"),
+            (0 < self.factor < math.inf, "factor must be greater than 0"),
+        )
 
 
 def learning_rate(base: float, schedule: ScheduleConfig, step: int, steps_per_epoch: int, epochs: float) -> float:
@@ -99,14 +114,17 @@ def optimizer(model: nn.Module, config: OptimConfig, fused: bool = False) -> tor
         UserError: timm has no such optimiser, or it has no such option.
     """
     if config.name not in list_optimizers():
-        raise UserError(f"train.optim.name: timm has no optimiser {config.name!r}. There are: {list_optimizers()}.")
+        near = params.hint(config.name, list_optimizers(), most=0)
+        raise UserError(
+            f"train.optim.name: timm has no optimiser {config.name!r}.{near} timm.optim.list_optimizers() lists all."
+        )
     if get_optimizer_info(config.name).second_order:
         raise UserError(f"train.optim.name: {config.name} needs second derivatives, which this training does not make.")
     known = inspect.signature(get_optimizer_class(config.name, bind_defaults=False)).parameters
     options = config.options.get(config.name, {})
     for option in options:
         if option not in known:
-            raise UserError(f"train.optim.options: {config.name} has no {option!r}. There are: {', '.join(known)}.")
+            raise UserError(f"train.optim.options.{config.name}.{option}: no such option.{params.hint(option, known)}")
     groups: dict[RoleConfig, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -116,7 +134,12 @@ def optimizer(model: nn.Module, config: OptimConfig, fused: bool = False) -> tor
         for own, parameters in groups.items()
     ]
     options = {"fused": True, **options} if fused and "fused" in known else options
-    return create_optimizer_v2(given, config.name, config.lr, config.weight_decay, filter_bias_and_bn=False, **options)
+    try:
+        return create_optimizer_v2(
+            given, config.name, config.lr, config.weight_decay, filter_bias_and_bn=False, **options
+        )
+    except (TypeError, ValueError) as error:
+        raise UserError(f"train.optim.options.{config.name}: {error}") from error
 
 
 def role(model: nn.Module, name: str) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from pipeline.class_stats import ClassStatistics
-from pipeline.clips.dataset import TrainingClips, VideoViews
+from pipeline.clips.dataset import MultiViewDataset, TrainDataset
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.loader import EpochSampler, loader
 from pipeline.clips.views import View, ViewGrid
@@ -117,7 +117,7 @@ class Trainer:
             raise UserError(f"A batch of {train.batch} leaves some of {fabric.world_size} devices idle. Raise it.")
         options: dict[str, Any] = {"pin": fabric.device.type == "cuda"}
         workers = max(1, self.machine.processes // distributed.local_processes(fabric))
-        clips = TrainingClips(self.train_split, store, clip.sampler, train.augment, train.seed)
+        clips = TrainDataset(self.train_split, store, clip.sampler, train.augment, train.seed)
         self.batches = EpochSampler(
             len(clips), train.batch, train.seed,
             rank=fabric.global_rank, processes=fabric.world_size, most=self.machine.clips_per_device,
@@ -128,7 +128,7 @@ class Trainer:
             )
         self.loader = loader(clips, workers, stay=True, batch_sampler=self.batches, **options)
         grid = ViewGrid((View(1, 0, clip.centre, "centre"),), {"clip": (0,)})
-        views = VideoViews(distributed.share(self.val_split.videos, fabric), store, clip.sampler, grid)
+        views = MultiViewDataset(distributed.share(self.val_split.videos, fabric), store, clip.sampler, grid)
         piece = min(train.batch // fabric.world_size, self.machine.clips_per_device or train.batch)
         self.validation_loader = loader(views, workers, batch_size=piece, **options)
 

@@ -104,6 +104,7 @@ def workspace(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", [together(MODELS), "model=report", "model=tin_r101"])
 def test_every_model_plans(workspace, choice):
     """One train and one infer stage a model, then the ensemble.

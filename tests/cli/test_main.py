@@ -83,6 +83,7 @@ print("heavy:", *sorted({HEAVY!r} & set(sys.modules)))
         (("xyz",), f"There is: {', '.join(COMMANDS)}."),
         ((), "required: COMMAND\n`pipeline --help` says"),
         (("predict", "a.mp4"), "required: --model\n`pipeline predict --help` says"),
+        (("predict", "a.mp4", "--model", "net", "--top", "0"), "argument --top: '0' is no whole number of at least 1"),
         (("zoo", "--fast"), "unrecognized arguments: --fast"),
     ],
 )

@@ -59,6 +59,7 @@ def test_a_row_says_how_long_a_clip_lasts(configs):
     assert rows["slow_8x4_r101"][-3:] == ["8", "112", "32"]
 
 
+@pytest.mark.slow
 def test_the_readme_holds_the_table():
     assert model_table.table(CONF) in (ROOT / "README.md").read_text(encoding="utf-8"), (
         "run `make zoo`, put it into README.md"

@@ -20,7 +20,6 @@ from pipeline.clips import frame_store
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.views import ViewConfig
 from pipeline.core.broken import read_broken
-from pipeline.core.errors import UserError
 from pipeline.core.machine import scratch_folder
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.extraction.extract import extract_corpus
@@ -31,6 +30,7 @@ from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.training.trainer import fit
 from tests.support import tiny
 
+pytestmark = pytest.mark.slow
 EXTRACT = ExtractConfig(fps=30, short_side=40, jpeg_qscale=2, timeout_seconds=60, shards=1)
 TEST = {"clips": 2, "sides": [32, 36], "crop": 32}
 VIDEOS = {"h264.mp4": "train", "upright.mp4": "train", "vp9.webm": "val", "short.mp4": "test", "sound_only.mp4": "test"}
@@ -239,21 +239,6 @@ def test_broken_files_are_told_with_the_ledgers_reason_and_the_rest_is_answered(
     assert not list((here / "work/predict").iterdir()), "frames are deleted"
 
 
-def test_folders_and_patterns_give_the_videos_in_them(tmp_path, monkeypatch):
-    for name in ("b.MP4", "a.webm", "deep/c.mkv", "notes.txt"):
-        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "in" / name).touch()
-    monkeypatch.chdir(tmp_path)
-    names = [Path("in") / name for name in ("a.webm", "b.MP4", "deep/c.mkv")]
-    assert new_videos.found(["in"]) == names
-    assert new_videos.found(["in/**/*.mkv", "in"]) == [names[2], *names[:2]], "each once, in the order of naming"
-    assert new_videos.found(["in/notes.txt", "nowhere.mp4"]) == [Path("in/notes.txt"), Path("nowhere.mp4")]
-    for nothing in ("in/*.avi", "empty"):
-        (tmp_path / "empty").mkdir(exist_ok=True)
-        with pytest.raises(UserError, match="no video there"):
-            new_videos.found([nothing])
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -272,14 +257,6 @@ def test_what_is_not_there_ends_with_1(here, capsys, arguments, message):
     assert message in err
 
 
-@pytest.mark.parametrize("arguments", [(), ("--model", "net", "--top", "-1"), ("--model", "net", "--top", "0")])
-def test_usage_errors_end_with_2(here, capsys, arguments):
-    with pytest.raises(SystemExit) as ended:
-        main(["predict", "x.mp4", *arguments])
-    assert ended.value.code == 2
-    assert ("--top" if arguments else "--model") in capsys.readouterr().err
-
-
 def test_a_folder_is_answered_in_order(here, clips, capsys, tmp_path):
     for name in ("vp9.webm", "h264.mp4", "short.mp4"):
         shutil.copy(clips / name, tmp_path)
@@ -288,7 +265,6 @@ def test_a_folder_is_answered_in_order(here, clips, capsys, tmp_path):
     assert [Path(json.loads(line)["video"]).name for line in out.splitlines()] == ["h264.mp4", "short.mp4", "vp9.webm"]
 
 
-@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_error(here, clips):
     command = [sys.executable, "-m", "pipeline", "predict", str(clips / "short.mp4"), "--model", "net"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

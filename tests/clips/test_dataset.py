@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from pipeline.clips import dataset, frame_store, sampling, transforms, views
-from pipeline.clips.dataset import ClipConfig, Cut, Look, SeenVideo, TrainingClips, VideoViews
+from pipeline.clips.dataset import ClipConfig, ClipCrop, DecodedVideo, MultiViewDataset, TrainDataset, ViewSpec
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.loader import EpochSampler, loader
 from pipeline.clips.sampling import SamplerConfig
@@ -46,12 +46,12 @@ def manifest(*train: str) -> Manifest:
     return Manifest.from_records([*rows, *others], ["a", "b"])
 
 
-def training_clips(packed: Packed, seed: int = 0, augment: AugmentConfig = SMALL, videos: int = 10) -> TrainingClips:
+def training_clips(packed: Packed, seed: int = 0, augment: AugmentConfig = SMALL, videos: int = 10) -> TrainDataset:
     stored = {f"{number}.mp4": noise(9, number) for number in range(videos)}
-    return TrainingClips(manifest(*stored).split("train"), packed(stored), SEGMENTS, augment, seed)
+    return TrainDataset(manifest(*stored).split("train"), packed(stored), SEGMENTS, augment, seed)
 
 
-def epoch_of(dataset: TrainingClips, epoch: int, workers: int = 0, first: int = 0) -> list[tuple[Tensor, Tensor]]:
+def epoch_of(dataset: TrainDataset, epoch: int, workers: int = 0, first: int = 0) -> list[tuple[Tensor, Tensor]]:
     """The batches of an epoch as training gets them."""
     sampler = EpochSampler(len(dataset), batch=4, seed=7)
     sampler.epoch, sampler.first = epoch, first
@@ -77,7 +77,7 @@ def test_one_loader_gives_every_epoch_its_own_order(packed: Packed):
 
 def test_a_training_clip_shows_frames_of_its_video_with_its_labels(packed: Packed):
     stored = {"x.mp4": grey(*range(9)), "y.mp4": grey(*range(100, 109))}
-    dataset = TrainingClips(manifest(*stored).split("train"), packed(stored), SEGMENTS, WHOLE, seed=0)
+    dataset = TrainDataset(manifest(*stored).split("train"), packed(stored), SEGMENTS, WHOLE, seed=0)
 
     for position, (start, labels) in enumerate([(0, [1, 0]), (100, [0, 1])]):
         clip, target = dataset[0, position]
@@ -93,8 +93,8 @@ def test_a_training_clip_shows_frames_of_its_video_with_its_labels(packed: Packe
 
 def test_a_training_clip_is_a_function_of_seed_epoch_and_video(packed: Packed):
     dataset = training_clips(packed)
-    other_seed = TrainingClips(manifest(*dataset.videos).split("train"), dataset.store, SEGMENTS, SMALL, seed=1)
-    shuffled = TrainingClips(manifest(*reversed(dataset.videos)).split("train"), dataset.store, SEGMENTS, SMALL, seed=0)
+    other_seed = TrainDataset(manifest(*dataset.videos).split("train"), dataset.store, SEGMENTS, SMALL, seed=1)
+    shuffled = TrainDataset(manifest(*reversed(dataset.videos)).split("train"), dataset.store, SEGMENTS, SMALL, seed=0)
 
     clip = dataset[2, 3][0]
     dataset[0, 0]  # what was asked for before does not matter
@@ -109,7 +109,7 @@ def test_a_training_clip_is_a_function_of_seed_epoch_and_video(packed: Packed):
 def test_videos_draw_independently(packed: Packed):
     frames = noise(9, 0)
     stored = {f"{number}.mp4": frames for number in range(8)}  # the same pixels under other names
-    dataset = TrainingClips(manifest(*stored).split("train"), packed(stored), SEGMENTS, SMALL, seed=0)
+    dataset = TrainDataset(manifest(*stored).split("train"), packed(stored), SEGMENTS, SMALL, seed=0)
 
     assert len({dataset[0, position][0].numpy().tobytes() for position in range(8)}) == 8
 
@@ -130,7 +130,7 @@ def test_an_epoch_that_goes_on_gives_the_samples_that_were_left(packed: Packed):
 def test_every_epoch_draws_another_clip(packed: Packed):
     stored = {"x.mp4": grey(*range(8))}
     dense = SamplerConfig("dense", 3, 2)
-    dataset = TrainingClips(manifest(*stored, "y").split("train"), packed(stored), dense, WHOLE, seed=0)
+    dataset = TrainDataset(manifest(*stored, "y").split("train"), packed(stored), dense, WHOLE, seed=0)
 
     drawn = {tuple(dataset[epoch, 0][0][0, :, 0, 0].tolist()) for epoch in range(60)}
     assert drawn == {(0, 2, 4), (1, 3, 5), (2, 4, 6)}
@@ -160,7 +160,7 @@ def test_views_are_what_each_would_be_by_itself(packed: Packed, sampler: Sampler
     height, width = (60, 40) if upright else (40, 60)
     read = packed({"a.mp4": noise(11, 0, height, width), "b.mp4": noise(5, 1, height, width)})
     grid = views.grid(Scale(32, 24), ViewConfig(clips=2, sides=(40, 32), crop=None))
-    dataset = VideoViews(["b.mp4", "a.mp4"], read, sampler, grid)
+    dataset = MultiViewDataset(["b.mp4", "a.mp4"], read, sampler, grid)
 
     assert len(dataset) == 2
     for position, video in enumerate(["b.mp4", "a.mp4"]):
@@ -179,7 +179,7 @@ def test_views_at_the_stored_size_are_the_stored_pixels(packed: Packed):
     read = packed({"a.mp4": noise(6, 0)})
     grid = views.grid(Scale(40, 40), ViewConfig(clips=1, sides=(40,), crop=None))
 
-    found = VideoViews(["a.mp4"], read, SEGMENTS, grid)[0][40]
+    found = MultiViewDataset(["a.mp4"], read, SEGMENTS, grid)[0][40]
     frames = whole_frames(read, "a.mp4")[[1, 3, 5]].transpose(0, 1)  # the centres of three parts of two frames
     centre, left, right = found
     assert torch.equal(left, frames[..., :40])
@@ -198,21 +198,23 @@ def test_every_frame_is_decoded_once_for_all_views(packed: Packed, monkeypatch: 
 
     monkeypatch.setattr(transforms, "decode", counted)
     grid = views.grid(Scale(32, 24), ViewConfig(clips=3, sides=(40, 32), crop=None))
-    VideoViews(["a.mp4"], read, SamplerConfig("dense", 4, 1), grid)[0]
+    MultiViewDataset(["a.mp4"], read, SamplerConfig("dense", 4, 1), grid)[0]
 
     assert counts == [12]  # three clips of four frames; the centre clip is the second of them
 
 
 def test_views_share_a_batch_with_those_of_their_size():
-    cuts = [Cut(side, (0,), Box(0, 0, size, size)) for side, size in ((64, 48), (64, 64), (48, 48))]
+    crops = [ClipCrop(side, (0,), Box(0, 0, size, size)) for side, size in ((64, 48), (64, 64), (48, 48))]
 
-    assert dataset.by_size(cuts) == {48: [0, 2], 64: [1]}
+    assert dataset.group_by_size(crops) == {48: [0, 2], 64: [1]}
 
 
-def cuts_of(read: FrameStore, video: str, sampler: SamplerConfig, config: ViewConfig) -> tuple[ViewGrid, list[Cut]]:
+def crops_of(
+    read: FrameStore, video: str, sampler: SamplerConfig, config: ViewConfig
+) -> tuple[ViewGrid, list[ClipCrop]]:
     grid = views.grid(Scale(32, 32), config)
-    seen = dataset.see(read, video, [Look(sampler, grid)])
-    return grid, list(seen.cuts[0])
+    decoded = dataset.decode_video(read, video, [ViewSpec(sampler, grid)])
+    return grid, list(decoded.crops[0])
 
 
 @pytest.mark.parametrize(
@@ -223,20 +225,20 @@ def cuts_of(read: FrameStore, video: str, sampler: SamplerConfig, config: ViewCo
         (60, SamplerConfig("dense", 32, 2), 1),
     ],
 )
-def test_views_with_the_same_frames_and_crop_are_equal_cuts(
+def test_views_with_the_same_frames_and_box_are_equal_crops(
     packed: Packed, frames: int, window: SamplerConfig, starts: int
 ):
     """A window of 88 frames has the starts 0, 1 and 2 in a video of 90, however many clips are asked for."""
     read = packed({"a.mp4": grey(*range(frames), size=24)})
-    grid, cuts = cuts_of(read, "a.mp4", window, ViewConfig(clips=10, sides=(24,), crop=None))
-    seen = dataset.see(read, "a.mp4", [Look(window, grid)])
+    grid, crops = crops_of(read, "a.mp4", window, ViewConfig(clips=10, sides=(24,), crop=None))
+    decoded = dataset.decode_video(read, "a.mp4", [ViewSpec(window, grid)])
 
-    dense = [cuts[k] for k in grid.protocols["dense"]]
+    dense = [crops[k] for k in grid.protocols["dense"]]
     assert len(set(dense)) == starts  # of square frames all three crops are the same
-    by_name = {grid.views[k]: cuts[k].of(seen.frames) for k in grid.protocols["dense"]}
+    by_name = {grid.views[k]: crops[k].pixels(decoded.frames) for k in grid.protocols["dense"]}
     for one, pixels in by_name.items():
         for other, others in by_name.items():
-            same = cuts[grid.views.index(one)] == cuts[grid.views.index(other)]
+            same = crops[grid.views.index(one)] == crops[grid.views.index(other)]
             assert same == torch.equal(pixels, others)
 
 
@@ -244,26 +246,26 @@ def test_of_a_square_video_all_whole_crops_are_one(packed: Packed):
     read = packed({"a.mp4": noise(6, 0, 40, 40), "b.mp4": noise(6, 0, 40, 44)})
     config = ViewConfig(clips=1, sides=(40,), crop=None)
 
-    assert len(set(cuts_of(read, "a.mp4", SEGMENTS, config)[1][1:])) == 1
-    assert len(set(cuts_of(read, "b.mp4", SEGMENTS, config)[1][1:])) == 3
+    assert len(set(crops_of(read, "a.mp4", SEGMENTS, config)[1][1:])) == 1
+    assert len(set(crops_of(read, "b.mp4", SEGMENTS, config)[1][1:])) == 3
 
 
 def test_random_crops_lie_anywhere_and_are_drawn_for_each_view_by_itself(packed: Packed):
     read = packed({f"{name}.mp4": noise(6, 0, 40, 60) for name in "ab"})
     config = ViewConfig(clips=10, sides=(40,), crop=30, crops="random")
 
-    grid, cuts = cuts_of(read, "a.mp4", SEGMENTS, config)
-    drawn = [(cuts[k].box.top, cuts[k].box.left) for k in grid.protocols["dense"]]
+    grid, crops = crops_of(read, "a.mp4", SEGMENTS, config)
+    drawn = [(crops[k].box.top, crops[k].box.left) for k in grid.protocols["dense"]]
     assert len(set(drawn)) > 20
     assert {min(top for top, _ in drawn), max(top for top, _ in drawn)} <= {*range(4), *range(7, 11)}
     assert all(0 <= top <= 10 and 0 <= left <= 30 for top, left in drawn)
     assert max(left for _, left in drawn) - min(left for _, left in drawn) > 20
-    assert cuts[0].box == Box(0, 14, 32, 32) or cuts[0].box.top == 0, "the centre view is not drawn"
+    assert crops[0].box == Box(0, 14, 32, 32) or crops[0].box.top == 0, "the centre view is not drawn"
 
     def boxes(video: str, **changes) -> list[Box]:
-        return [cut.box for cut in cuts_of(read, video, SEGMENTS, replace(config, **changes))[1][1:]]
+        return [crop.box for crop in crops_of(read, video, SEGMENTS, replace(config, **changes))[1][1:]]
 
-    assert boxes("a.mp4") == boxes("a.mp4") == [cut.box for cut in cuts[1:]]
+    assert boxes("a.mp4") == boxes("a.mp4") == [crop.box for crop in crops[1:]]
     assert boxes("a.mp4") != boxes("b.mp4")
     assert boxes("a.mp4") != boxes("a.mp4", seed=1)
     assert boxes("a.mp4", sides=(40, 50))[:30] == boxes("a.mp4"), "another scale does not move the crops of the first"
@@ -271,21 +273,21 @@ def test_random_crops_lie_anywhere_and_are_drawn_for_each_view_by_itself(packed:
 
 def test_several_models_see_what_each_would_see_alone(packed: Packed):
     read = packed({"a.mp4": noise(20, 0)})
-    looks = [
-        Look(SEGMENTS, views.grid(Scale(32, 24), ViewConfig(2, (40, 32), None))),
-        Look(SamplerConfig("dense", 4, 2), views.grid(Scale(40, 40), ViewConfig(3, (32,), 16))),
+    specs = [
+        ViewSpec(SEGMENTS, views.grid(Scale(32, 24), ViewConfig(2, (40, 32), None))),
+        ViewSpec(SamplerConfig("dense", 4, 2), views.grid(Scale(40, 40), ViewConfig(3, (32,), 16))),
     ]
-    together = dataset.see(read, "a.mp4", looks)
-    for look, cuts in zip(looks, together.cuts, strict=True):
-        alone = dataset.see(read, "a.mp4", [look])
-        for cut, own in zip(cuts, alone.cuts[0], strict=True):
-            assert torch.equal(cut.of(together.frames), own.of(alone.frames))
+    together = dataset.decode_video(read, "a.mp4", specs)
+    for spec, crops in zip(specs, together.crops, strict=True):
+        alone = dataset.decode_video(read, "a.mp4", [spec])
+        for crop, own in zip(crops, alone.crops[0], strict=True):
+            assert torch.equal(crop.pixels(together.frames), own.pixels(alone.frames))
 
 
 def test_any_number_of_workers_gives_the_same_views(packed: Packed):
     read = packed({f"{number}.mp4": noise(6, number) for number in range(5)})
     grid = views.grid(Scale(32, 24), ViewConfig(clips=1, sides=(32,), crop=None))
-    dataset = VideoViews(read.videos, read, SEGMENTS, grid)
+    dataset = MultiViewDataset(read.videos, read, SEGMENTS, grid)
 
     alone, by_two = (list(loader(dataset, workers, pin=False, batch_size=None)) for workers in (0, 2))
     assert len(alone) == len(by_two) == 5
@@ -298,11 +300,11 @@ def test_any_number_of_workers_gives_the_same_views(packed: Packed):
 def test_a_stored_frame_that_does_not_decode_is_refused_with_shard_and_command(packed: Packed, bad: bytes):
     stored = {"x.mp4": grey(1, 2, 3), "y.mp4": grey(4, 5, 6)}
     read = packed(stored)
-    broken = VideoViews(["x.mp4", "y.mp4"], read, SEGMENTS, views.grid(Scale(16, 16), ViewConfig(1, (16,), None)))
+    broken = MultiViewDataset(["x.mp4", "y.mp4"], read, SEGMENTS, views.grid(Scale(16, 16), ViewConfig(1, (16,), None)))
     (read.root / "a.lmdb").unlink()
     values = [("x.mp4", frame_store.encode([stored["x.mp4"][0], bad, stored["x.mp4"][2]], 16, 16))]
     frame_store.write_shard(read.root / "a.lmdb", [*values, ("y.mp4", frame_store.encode(stored["y.mp4"], 16, 16))])
-    trained = TrainingClips(manifest(*stored).split("train"), read, SEGMENTS, WHOLE, seed=0)
+    trained = TrainDataset(manifest(*stored).split("train"), read, SEGMENTS, WHOLE, seed=0)
 
     for ask in (lambda: broken[0], lambda: trained[0, 0]):
         with pytest.raises(
@@ -317,7 +319,7 @@ def test_a_video_that_the_store_lacks_is_refused(packed: Packed):
     read = packed({"x.mp4": grey(1)})
 
     with pytest.raises(UserError, match=r"no video 'y\.mp4'"):
-        TrainingClips(manifest("x.mp4", "y.mp4").split("train"), read, SEGMENTS, WHOLE, seed=0)[0, 1]
+        TrainDataset(manifest("x.mp4", "y.mp4").split("train"), read, SEGMENTS, WHOLE, seed=0)[0, 1]
 
 
 def test_datasets_can_be_sent_to_spawned_workers(packed: Packed):
@@ -339,10 +341,10 @@ def test_pinned_memory_holds_every_frame_under_its_own_scale(monkeypatch):
     """Without a GPU there is none: a copy stands for it."""
     pinned = []
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: pinned.append(self.clone()) or pinned[-1])
-    seen = SeenVideo({32: torch.zeros(2, 3, 32, 40), 36: torch.ones(1, 3, 36, 45)}, ((),))
-    found = seen.pin_memory()
-    assert found.cuts == seen.cuts
-    assert found.frames.keys() == seen.frames.keys()
+    decoded = DecodedVideo({32: torch.zeros(2, 3, 32, 40), 36: torch.ones(1, 3, 36, 45)}, ((),))
+    found = decoded.pin_memory()
+    assert found.crops == decoded.crops
+    assert found.frames.keys() == decoded.frames.keys()
     for side, frames in found.frames.items():
         assert any(frames is tensor for tensor in pinned)
-        assert torch.equal(frames, seen.frames[side])
+        assert torch.equal(frames, decoded.frames[side])

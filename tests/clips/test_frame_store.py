@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipeline.clips import frame_store
 from pipeline.clips.frame_store import FrameStore
-from pipeline.core import tsv
+from pipeline.core import frame_index, tsv
 from pipeline.core.errors import UserError
 
 Shards = Callable[..., Path]
@@ -351,8 +351,8 @@ def test_a_folder_that_is_no_store_is_refused_with_the_stage(tmp_path: Path):
 
 
 def change_index(frames: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
-    table = tsv.read(frames / frame_store.INDEX, frame_store.FRAME_COLUMNS, "extract")
-    tsv.write(frames / frame_store.INDEX, change(table))
+    table = tsv.read(frames / frame_index.FILE, frame_index.COLUMNS, "extract")
+    tsv.write(frames / frame_index.FILE, change(table))
 
 
 @pytest.mark.parametrize(

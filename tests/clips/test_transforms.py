@@ -50,7 +50,7 @@ def random_side(crop: int, shortest: int, longest: int, *, flip: bool = False) -
 def drawn_boxes(frames: Tensor, config: AugmentConfig, monkeypatch: pytest.MonkeyPatch, times: int) -> list[Box]:
     """The rectangles that training cuts out, with one seed after another."""
     boxes: list[Box] = []
-    real = transforms._cut
+    real = transforms.crop
 
     def listed(cut_from: Tensor, box: Box) -> Tensor:
         height, width = cut_from.shape[-2:]
@@ -59,7 +59,7 @@ def drawn_boxes(frames: Tensor, config: AugmentConfig, monkeypatch: pytest.Monke
         boxes.append(box)
         return real(cut_from, box)
 
-    monkeypatch.setattr(transforms, "_cut", listed)
+    monkeypatch.setattr(transforms, "crop", listed)
     for seed in range(times):
         transforms.training_crop(frames, config, np.random.default_rng(seed))
     return boxes
@@ -219,7 +219,7 @@ def test_the_thirteen_places_are_those_of_the_published_code(case: dict[str, Any
             return next(self.draws)
 
     boxes: list[Box] = []
-    monkeypatch.setattr(transforms, "_cut", lambda frames, box: boxes.append(box) or frames)
+    monkeypatch.setattr(transforms, "crop", lambda frames, box: boxes.append(box) or frames)
     monkeypatch.setattr(transforms, "_resize", lambda frames, size: frames)
     for number in range(13):
         frames = torch.zeros(1, 3, height, width, dtype=torch.uint8)

@@ -24,9 +24,9 @@ SETTINGS = dict(
 )
 
 
-def compare(probabilities: np.ndarray, targets: np.ndarray, **changes) -> cross_validate.Choice:
+def select(probabilities: np.ndarray, targets: np.ndarray, **changes) -> cross_validate.Selection:
     names = tuple("abcdefgh"[: len(probabilities)])
-    return cross_validate.compare(EnsembleConfig(**(SETTINGS | {"members": names} | changes)), probabilities, targets)
+    return cross_validate.select(EnsembleConfig(**(SETTINGS | {"members": names} | changes)), probabilities, targets)
 
 
 def members(seed: int = 0, videos: int = 40, classes: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -52,22 +52,20 @@ def test_no_weight_knows_the_labels_of_its_own_fold(mean):
     bad_targets[poisoned] = np.roll(targets[poisoned], 1, axis=1)
     bad_scores[:2, poisoned] = 0.75 - 0.5 * bad_targets[poisoned]
     bad_scores[2, poisoned] = 0.25 + 0.5 * bad_targets[poisoned]
-    before, after = (
-        compare(p, t, mean=mean, folds=2) for p, t in ((probabilities, targets), (bad_scores, bad_targets))
-    )
+    before, after = (select(p, t, mean=mean, folds=2) for p, t in ((probabilities, targets), (bad_scores, bad_targets)))
     for one, other in zip(before.variants, after.variants, strict=True):
-        assert one.by_fold[1].tobytes() == other.by_fold[1].tobytes(), one.rule
+        assert one.fold_weights[1].tobytes() == other.fold_weights[1].tobytes(), one.rule
     fitted = [v.rule for v, o in zip(before.variants, after.variants, strict=True) if (v.weights != o.weights).any()]
     assert {"fitted", "greedy", "per_class"} <= set(fitted), "the poison is strong enough to be seen"
 
 
-def test_the_cross_fitted_figures_are_those_of_the_weights_of_each_fold():
+def test_the_cross_fitted_scores_are_those_of_the_weights_of_each_fold():
     probabilities, targets = members()
     fold = folds(40)
-    for variant in compare(probabilities, targets, mean="probability").variants:
+    for variant in select(probabilities, targets, mean="probability").variants:
         for number in range(4):
             inside = fold == number
-            own = variant.by_fold[number].reshape(3, 1, -1)
+            own = variant.fold_weights[number].reshape(3, 1, -1)
             fused = (own * probabilities[:, inside]).sum(axis=0)
             expected = metrics.average_precision(fused, targets[inside])
             assert variant.crossfit[inside] == pytest.approx(expected)
@@ -75,49 +73,49 @@ def test_the_cross_fitted_figures_are_those_of_the_weights_of_each_fold():
         assert variant.fitted == pytest.approx(metrics.average_precision((own * probabilities).sum(axis=0), targets))
 
 
-def test_the_variant_with_the_highest_cross_fitted_figure_is_chosen():
-    choice = compare(*members())
-    assert choice.chosen.mAP == max(variant.mAP for variant in choice.variants)
-    tried = [(v.rule, v.mean) for v in choice.variants]
+def test_the_variant_with_the_highest_cross_fitted_map_is_used():
+    selection = select(*members())
+    assert selection.used.mAP == max(variant.mAP for variant in selection.variants)
+    tried = [(v.rule, v.mean) for v in selection.variants]
     assert len(set(tried)) == len(tried) == 13  # five rules, three means, but a single member has no mean
-    assert choice.best_member == int(np.argmax([metrics.sample_map(p, members()[1]) for p in members()[0]]))
+    assert selection.best_member == int(np.argmax([metrics.sample_map(p, members()[1]) for p in members()[0]]))
 
 
-def test_what_flatters_is_not_chosen():
-    """Members of pure noise: what is fitted looks best on its own videos, and is not chosen for that."""
+def test_what_flatters_is_not_used():
+    """Members of pure noise: what is fitted looks best on its own videos, and is not used for that."""
     rng = np.random.default_rng(5)
     probabilities = rng.random((6, 40, 6)).astype(np.float32)
     targets = np.eye(6, dtype=np.uint8)[rng.integers(6, size=40)]
-    choice = compare(probabilities, targets)
-    flattered = max(choice.variants, key=lambda v: v.fitted.mean())
+    selection = select(probabilities, targets)
+    flattered = max(selection.variants, key=lambda v: v.fitted.mean())
     assert flattered.rule in ("fitted", "greedy", "per_class")
     assert flattered.mAP < 100 * flattered.fitted.mean() - 5
-    assert choice.chosen.mAP >= flattered.mAP
+    assert selection.used.mAP >= flattered.mAP
 
 
 def test_a_rule_that_is_asked_for_is_used_even_where_another_is_better():
-    choice = compare(*members(), weights="uniform", mean="rank")
-    assert choice.chosen.rule == "uniform"
-    assert choice.chosen.weights.tolist() == [1 / 3] * 3
-    assert choice.chosen.crossfit.tolist() == choice.chosen.fitted.tolist()
-    assert compare(*members(), weights="single").chosen.rule == "single"
+    selection = select(*members(), weights="uniform", mean="rank")
+    assert selection.used.rule == "uniform"
+    assert selection.used.weights.tolist() == [1 / 3] * 3
+    assert selection.used.crossfit.tolist() == selection.used.fitted.tolist()
+    assert select(*members(), weights="single").used.rule == "single"
 
 
 def test_given_weights_are_divided_by_their_sum():
     given = {"a": 3.0, "b": 1.0, "c": 0.0}
-    assert compare(*members(), weights="given", given=given).chosen.weights.tolist() == [0.75, 0.25, 0.0]
+    assert select(*members(), weights="given", given=given).used.weights.tolist() == [0.75, 0.25, 0.0]
 
 
 @pytest.mark.parametrize("rule", weight_search.RULES)
 def test_a_member_is_worth_what_is_lost_without_it(rule):
     """Members that know something are worth a lot; for uniform weights the loss is computed by hand."""
     probabilities, targets = members(videos=120)
-    choice = compare(probabilities, targets, weights=rule, mean="probability")
+    selection = select(probabilities, targets, weights=rule, mean="probability")
     if rule == "uniform":
         all_of_them, without = (metrics.sample_map(p.mean(axis=0), targets) for p in (probabilities, probabilities[1:]))
-        assert choice.worth[0] == pytest.approx(all_of_them - without)
+        assert selection.worth[0] == pytest.approx(all_of_them - without)
     elif rule != "single":
-        assert min(choice.worth[:2]) > 5 > abs(choice.worth[2])
+        assert min(selection.worth[:2]) > 5 > abs(selection.worth[2])
 
 
 @pytest.mark.parametrize("rule", ["fitted", "greedy", "per_class"])
@@ -125,19 +123,19 @@ def test_the_worth_is_close_to_that_of_a_whole_new_search_without_the_member(rul
     """Also of a member that had most of the weight, without which the others must move far."""
     probabilities, targets = members(videos=400)
     probabilities[1] = 0.25 * probabilities[1] + 0.75 * probabilities[2]  # so that the first has most
-    choice = compare(probabilities, targets, weights=rule, mean="probability")
-    assert choice.chosen.weights.reshape(3, -1).mean(axis=1)[0] > 0.5
-    anew = compare(probabilities[1:], targets, weights=rule, mean="probability").chosen
-    assert choice.worth[0] > 10
+    selection = select(probabilities, targets, weights=rule, mean="probability")
+    assert selection.used.weights.reshape(3, -1).mean(axis=1)[0] > 0.5
+    anew = select(probabilities[1:], targets, weights=rule, mean="probability").used
+    assert selection.worth[0] > 10
     near = 1e-9 if rule == "greedy" else 0.25  # the greedy rule is run anew, the others go on from what is left
-    assert choice.worth[0] == pytest.approx(choice.chosen.mAP - anew.mAP, abs=near)
+    assert selection.worth[0] == pytest.approx(selection.used.mAP - anew.mAP, abs=near)
 
 
 def test_what_nothing_is_left_without_has_no_worth():
     probabilities, targets = members()
-    assert compare(probabilities[:1], targets).worth == (None,)
+    assert select(probabilities[:1], targets).worth == (None,)
     given = {"a": 0.0, "b": 2.0, "c": 0.0}
-    worth = compare(probabilities, targets, weights="given", given=given, mean="probability").worth
+    worth = select(probabilities, targets, weights="given", given=given, mean="probability").worth
     assert worth[1] is None
     assert worth[0] == worth[2] == 0
 
@@ -145,10 +143,10 @@ def test_what_nothing_is_left_without_has_no_worth():
 def test_a_subset_is_an_ensemble_of_its_members_alone():
     probabilities, targets = members()
     subsets = {"ends": ("a", "c"), "one": ("b",), "everyone": ("*",), "nobody": ("x*",)}
-    choice = compare(probabilities, targets, weights="fitted", mean="logit", subsets=subsets)
-    assert set(choice.subsets) == {"ends"}
-    positions, variant = choice.subsets["ends"]
-    alone = compare(probabilities[[0, 2]], targets, weights="fitted", mean="logit").chosen
+    selection = select(probabilities, targets, weights="fitted", mean="logit", subsets=subsets)
+    assert set(selection.subsets) == {"ends"}
+    positions, variant = selection.subsets["ends"]
+    alone = select(probabilities[[0, 2]], targets, weights="fitted", mean="logit").used
     assert positions == [0, 2]
     assert variant.weights.tobytes() == alone.weights.tobytes()
     assert variant.crossfit.tobytes() == alone.crossfit.tobytes()
@@ -156,22 +154,23 @@ def test_a_subset_is_an_ensemble_of_its_members_alone():
 
 def test_a_subset_whose_given_weights_are_all_zero_is_left_out():
     given = {"a": 0.0, "b": 2.0, "c": 0.0}
-    choice = compare(*members(), weights="given", given=given, subsets={"ends": ("a", "c")})
-    assert choice.subsets == {}
+    selection = select(*members(), weights="given", given=given, subsets={"ends": ("a", "c")})
+    assert selection.subsets == {}
 
 
 def test_the_same_members_give_the_same_bytes():
-    first, again = (compare(*members()) for _ in range(2))
+    first, again = (select(*members()) for _ in range(2))
     for one, other in zip(first.variants, again.variants, strict=True):
         assert one.weights.tobytes() == other.weights.tobytes()
         assert one.crossfit.tobytes() == other.crossfit.tobytes()
     assert first.worth == again.worth
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_finds(monkeypatch):
-    alone = compare(*members(), subsets={"ends": ("a", "c")})
-    monkeypatch.setattr(cross_validate, "_MANY", 0)
-    shared = compare(*members(), subsets={"ends": ("a", "c")})
+    alone = select(*members(), subsets={"ends": ("a", "c")})
+    monkeypatch.setattr(cross_validate, "_MANY_SCORES", 0)
+    shared = select(*members(), subsets={"ends": ("a", "c")})
     assert alone.worth == shared.worth
     pairs = [*zip(alone.variants, shared.variants, strict=True), (alone.subsets["ends"][1], shared.subsets["ends"][1])]
     for one, other in pairs:
@@ -182,11 +181,11 @@ def test_two_processes_find_what_one_finds(monkeypatch):
 def test_the_order_of_the_members_hardly_matters():
     probabilities, targets = members(videos=120)
     both = (probabilities, probabilities[::-1])
-    forward, backward = (compare(p, targets, weights="fitted", mean="probability").chosen for p in both)
+    forward, backward = (select(p, targets, weights="fitted", mean="probability").used for p in both)
     assert 100 * forward.fitted.mean() == pytest.approx(100 * backward.fitted.mean(), abs=0.2)
 
 
 def test_more_folds_than_videos_are_refused():
     probabilities, targets = members(videos=3)
     with pytest.raises(UserError, match="3 val videos cannot be cut into 5 folds"):
-        compare(probabilities, targets, folds=5)
+        select(probabilities, targets, folds=5)

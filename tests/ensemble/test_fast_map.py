@@ -1,10 +1,10 @@
-"""Rivals against the metric itself, which knows nothing of them."""
+"""RankMargins against the metric itself, which knows nothing of them."""
 
 import numpy as np
 import pytest
 
 from pipeline import metrics
-from pipeline.ensemble.fast_map import Rivals
+from pipeline.ensemble.fast_map import RankMargins
 
 
 def case(seed: int, members: int = 3, videos: int = 30, classes: int = 7) -> tuple[np.ndarray, np.ndarray]:
@@ -23,61 +23,64 @@ WEIGHTS = [np.array(w) / 8 for w in ([8, 0, 0], [0, 0, 8], [4, 4, 0], [1, 2, 5],
 @pytest.mark.parametrize("weights", WEIGHTS, ids=str)
 def test_the_average_precision_is_the_metrics(seed, weights):
     scores, targets = case(seed)
-    rivals = Rivals.among(scores, targets)
+    margins = RankMargins.from_scores(scores, targets)
     expected = metrics.average_precision(np.tensordot(weights, scores, axes=1), targets)
-    found = rivals.average_precision(rivals.fuse(weights))
+    found = margins.average_precision(margins.fuse(weights))
     assert found == pytest.approx(expected, abs=1e-12)
-    assert rivals.sample_map(rivals.fuse(weights)) == pytest.approx(100 * expected.mean())
+    assert margins.sample_map(margins.fuse(weights)) == pytest.approx(100 * expected.mean())
 
 
 def test_only_classes_on_which_members_disagree_are_kept():
     scores = np.array([[[0.5, 0.9, 0.1, 0.6, 0.5]], [[0.5, 0.8, 0.2, 0.4, 0.5]]], dtype=np.float32)
-    rivals = Rivals.among(scores, np.array([[1, 0, 0, 0, 0]]))
-    assert rivals.certain.tolist() == [3]  # itself, the second class, and the last, which always ties
-    assert rivals.counts.tolist() == [1]
-    assert np.concatenate(rivals.margins).tolist() == pytest.approx([0.1, -0.1])
+    margins = RankMargins.from_scores(scores, np.array([[1, 0, 0, 0, 0]]))
+    assert margins.base_ranks.tolist() == [3]  # itself, the second class, and the last, which always ties
+    assert margins.counts.tolist() == [1]
+    assert np.concatenate(margins.margins).tolist() == pytest.approx([0.1, -0.1])
 
 
-def test_members_that_agree_have_no_rivals():
+def test_members_that_agree_have_no_contested_classes():
     scores, targets = case(0, members=1)
-    rivals = Rivals.among(scores, targets)
-    assert rivals.counts.sum() == 0
+    margins = RankMargins.from_scores(scores, targets)
+    assert margins.counts.sum() == 0
     expected = metrics.sample_map(scores[0], targets)
-    assert rivals.sample_map(rivals.fuse(np.ones(1))) == pytest.approx(expected)
+    assert margins.sample_map(margins.fuse(np.ones(1))) == pytest.approx(expected)
 
 
 def test_those_of_some_videos_are_those_of_a_smaller_table():
     scores, targets = case(1)
     chosen = np.arange(30) % 3 != 1
-    part, alone = Rivals.among(scores, targets).of_videos(chosen), Rivals.among(scores[:, chosen], targets[chosen])
+    part, alone = (
+        RankMargins.from_scores(scores, targets).select_videos(chosen),
+        RankMargins.from_scores(scores[:, chosen], targets[chosen]),
+    )
     for mine, other in zip(part.margins, alone.margins, strict=True):
         assert mine.tolist() == other.tolist()
-    for name in ("counts", "certain", "positives"):
+    for name in ("counts", "base_ranks", "positives"):
         assert getattr(part, name).tolist() == getattr(alone, name).tolist()
 
 
 def test_some_members_are_fused_as_if_there_were_no_others():
     scores, targets = case(2)
-    part = Rivals.among(scores, targets).of_members([2, 0])
+    part = RankMargins.from_scores(scores, targets).select_members([2, 0])
     expected = metrics.average_precision((3 * scores[2] + 5 * scores[0]) / 8, targets)
     assert part.average_precision(part.fuse(np.array([3, 5]) / 8)) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("to", [[0.5, 0.25, 0.25], [0.25, 0.375, 0.375], [0.375, 0.375, 0.25]], ids=str)
-def test_near_weights_need_few_rivals_and_lose_nothing(to):
+def test_near_weights_need_few_pairs_and_lose_nothing(to):
     """Within a quarter of (3/8, 1/4, 3/8): the others are settled."""
     scores, targets = case(3)
-    rivals = Rivals.among(scores, targets)
-    near = rivals.near(np.array([0.375, 0.25, 0.375]), 0.25)
-    assert len(near.margins[0]) < len(rivals.margins[0])
+    margins = RankMargins.from_scores(scores, targets)
+    near = margins.near(np.array([0.375, 0.25, 0.375]), 0.25)
+    assert len(near.margins[0]) < len(margins.margins[0])
     expected = metrics.average_precision(np.tensordot(to, scores, axes=1), targets)
     assert near.average_precision(near.fuse(np.array(to))) == pytest.approx(expected, abs=1e-12)
 
 
 def test_blocks_do_not_show(monkeypatch):
     scores, targets = case(4)
-    whole = Rivals.among(scores, targets)
+    whole = RankMargins.from_scores(scores, targets)
     monkeypatch.setattr("pipeline.ensemble.fast_map._BLOCK", 10)
-    blocks = Rivals.among(scores, targets)
+    blocks = RankMargins.from_scores(scores, targets)
     assert [m.tobytes() for m in blocks.margins] == [m.tobytes() for m in whole.margins]
-    assert blocks.certain.tolist() == whole.certain.tolist()
+    assert blocks.base_ranks.tolist() == whole.base_ranks.tolist()

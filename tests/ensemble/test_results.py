@@ -9,8 +9,8 @@ def results(**changes) -> Results:
         members={"tsn": {"val": {"clip": 60.0, "dense": 61.5, "multiscale": 62.25}}},
         ensembles={"uniform": {"val": 70.0}, "used": {"val": 72.0}, "cross-fitted": {"val": 71.0}},
         kind="fitted, of logit",
-        picked=False,
-        weights={"tsn": 1.0},
+        selected=False,
+        member_weights={"tsn": 1.0},
         best_member="tsn",
         worth={"tsn": None},
         rows=[],
@@ -37,7 +37,7 @@ def test_the_tables_show_the_prior_each_member_by_protocol_and_the_ensembles():
     assert "Weights used (fitted, of logit): tsn 1.00." in lines
 
 
-def test_a_split_without_labels_has_a_denominator_and_no_figure():
+def test_a_split_without_labels_has_a_denominator_and_no_metric():
     counts = {"n_expected": 3, "n_scored": 3, "n_broken": 0}
     text = results(denominators={"val": counts, "test": counts}).markdown("Results")
     assert "* test: 3 videos, 0 of them broken and answered with the class prior; nobody labelled them" in text
@@ -55,8 +55,8 @@ def test_columns_line_up_with_the_first_to_the_left():
 
 def a_row(**changes) -> dict:
     row = dict(members="all", weights="greedy", mean="logit", used=True, val_fitted=72.0)
-    for what in ("val", "val_gain"):
-        row |= {what: 71.0, f"{what}_low": 70.0, f"{what}_high": 72.5}
+    for metric in ("val", "val_gain"):
+        row |= {metric: 71.0, f"{metric}_low": 70.0, f"{metric}_high": 72.5}
     return row | changes
 
 
@@ -77,7 +77,7 @@ def test_a_variant_is_a_row_with_its_interval_and_empty_where_nothing_is_known()
 
 
 def test_the_worth_of_a_member_is_empty_where_it_is_not_known():
-    found = results(weights={"tsn": 0.75, "tin": 0.25}, worth={"tsn": 1.5, "tin": None})
+    found = results(member_weights={"tsn": 0.75, "tin": 0.25}, worth={"tsn": 1.5, "tin": None})
     assert found.members_csv() == "member,weight,worth\ntsn,0.75,1.5\ntin,0.25,\n"
     lines = found.markdown("Results").splitlines()
     assert "| tsn    |   0.75 |  1.50 |" in lines
@@ -89,7 +89,7 @@ def test_subsets_that_are_left_out_are_named():
     assert "or no weight: slowfast_based." in text
 
 
-def test_only_what_was_picked_among_several_is_said_to_flatter_for_that():
+def test_only_what_was_selected_among_several_is_said_to_flatter_for_that():
     said = "of several the highest flatters"
-    assert said in results(picked=True).markdown("Results")
+    assert said in results(selected=True).markdown("Results")
     assert said not in results().markdown("Results")

@@ -66,7 +66,7 @@ def scikit_map(scores: np.ndarray, targets: np.ndarray) -> float:
     return 100 * float(np.mean(each))
 
 
-def test_every_figure_is_scikit_learns(corpus):
+def test_every_metric_is_scikit_learns(corpus):
     folder, manifest, statistics = corpus
     results = run(corpus)
     for split in ("val", "test"):
@@ -77,7 +77,7 @@ def test_every_figure_is_scikit_learns(corpus):
                 expected = scikit_map(member.probabilities(protocol), targets)
                 assert results.members[name][split][protocol] == pytest.approx(expected)
         dense = [member.probabilities("dense") for member in members]
-        fused = sum(results.weights[name] * p for name, p in zip("ab", dense, strict=True))
+        fused = sum(results.member_weights[name] * p for name, p in zip("ab", dense, strict=True))
         assert results.ensembles["used"][split] == pytest.approx(scikit_map(fused, targets))
         assert results.ensembles["uniform"][split] == pytest.approx(scikit_map(sum(dense) / 2, targets))
         assert results.prior[split] == pytest.approx(scikit_map(np.tile(statistics.prior, (len(targets), 1)), targets))
@@ -87,12 +87,12 @@ def test_denominators_count_broken_videos(corpus):
     results = run(corpus)
     assert results.denominators["test"] == {"n_expected": 3, "n_scored": 2, "n_broken": 1}
     assert results.flat()["videos"]["val_n_expected"] == 6
-    figures = json.loads((corpus[0] / "ensemble" / "figures.json").read_text())
-    assert figures["ensemble"]["test"]["n_broken"] == 1
-    assert figures["a"]["val"]["n_scored"] == 5
+    found = json.loads((corpus[0] / "ensemble" / "figures.json").read_text())
+    assert found["ensemble"]["test"]["n_broken"] == 1
+    assert found["a"]["val"]["n_scored"] == 5
 
 
-def test_only_fitted_weights_have_a_cross_fitted_figure(corpus):
+def test_only_fitted_weights_have_a_cross_fitted_map(corpus):
     assert set(run(corpus).ensembles["cross-fitted"]) == {"val"}
     assert "cross-fitted" not in run(corpus, weights="uniform").ensembles
 
@@ -115,7 +115,7 @@ def test_the_outs_are_there_and_agree(corpus):
     assert [row["video"] for row in rows] == table["video"].tolist()
     for row, scores in zip(rows, table[list(tiny.COLOURS)].to_dict("records"), strict=True):
         assert row["class_1"] == max(scores, key=scores.get)
-    assert json.loads((out / "weights.json").read_text())["members"] == results.weights
+    assert json.loads((out / "weights.json").read_text())["members"] == results.member_weights
     text = (out / "tables.md").read_text()
     assert f"{results.members['a']['val']['dense']:.2f}" in text
     assert "cross-fitted" in text
@@ -154,42 +154,42 @@ def test_an_unlabelled_test_split_is_fused_but_not_scored(corpus):
     assert rows["val"].notna().all()
 
 
-def test_test_labels_do_not_touch_what_is_chosen_or_submitted(corpus):
+def test_test_labels_do_not_touch_what_is_selected_or_submitted(corpus):
     folder, _, statistics = corpus
     everything = {"weights": "best", "mean": "best"}
     run(corpus, **everything)
     names = ("weights.json", "submission.csv", "val.parquet", "members.csv")
     before = {name: (folder / "ensemble" / name).read_bytes() for name in names}
-    figures = (folder / "ensemble" / "figures.json").read_text()
+    found = (folder / "ensemble" / "figures.json").read_text()
 
     turned = relabel(corpus, ["red", "blue;green", "blue"])
     config = EnsembleConfig(**(SETTINGS | everything))
     ensemble_run.run_ensemble(config, turned, statistics, folder / "predictions", folder / "ensemble")
     assert {name: (folder / "ensemble" / name).read_bytes() for name in names} == before
-    assert (folder / "ensemble" / "figures.json").read_text() != figures, "the labels did change"
+    assert (folder / "ensemble" / "figures.json").read_text() != found, "the labels did change"
 
 
-def test_test_labels_are_not_read_before_everything_is_chosen(corpus, monkeypatch):
-    chosen, read = [], []
-    compare, targets = cross_validate.compare, PredictionTable.targets
+def test_test_labels_are_not_read_before_everything_is_selected(corpus, monkeypatch):
+    selected, read = [], []
+    select, targets = cross_validate.select, PredictionTable.targets
 
-    def compare_first(*arguments):
-        chosen.append(compare(*arguments))
-        return chosen[0]
+    def select_first(*arguments):
+        selected.append(select(*arguments))
+        return selected[0]
 
     def trap(table):
         if table.videos[0].startswith("test"):
-            assert chosen, "test labels were read before the choice"
+            assert selected, "test labels were read before the selection"
             read.append(table)
         return targets(table)
 
-    monkeypatch.setattr(cross_validate, "compare", compare_first)
+    monkeypatch.setattr(cross_validate, "select", select_first)
     monkeypatch.setattr(PredictionTable, "targets", trap)
     run(corpus, weights="best", mean="best")
     assert read, "the trap was set where the labels are read"
 
 
-def test_each_variant_has_its_figures_on_test(corpus):
+def test_each_variant_has_its_metrics_on_test(corpus):
     folder, manifest, _ = corpus
     results = run(corpus, weights="best")
     targets = manifest.split("test").targets()
@@ -267,16 +267,16 @@ def test_every_rule_and_mean_writes_scores_in_0_1(corpus, rule, mean):
     table = PredictionTable.read(corpus[0] / "ensemble" / "test.parquet")
     assert table.probabilities.min() >= 0
     assert table.probabilities.max() <= 1
-    assert sum(results.weights.values()) == pytest.approx(1)
+    assert sum(results.member_weights.values()) == pytest.approx(1)
     described = json.loads((corpus[0] / "ensemble" / "weights.json").read_text())
     assert (described["weights"], described["mean"]) == (rule, mean)
     assert ("classes" in described) == (rule == "per_class")
-    assert table.meta["members"] == results.weights
+    assert table.meta["members"] == results.member_weights
 
 
 def test_one_model_is_an_ensemble_of_its_own(corpus):
     results = run(corpus, members=("a",), weights="best", mean="best")
-    assert results.weights == {"a": 1.0}
+    assert results.member_weights == {"a": 1.0}
     assert (corpus[0] / "ensemble" / "members.csv").read_text() == "member,weight,worth\na,1.0,\n"
 
 
@@ -311,7 +311,7 @@ def test_a_member_without_predictions_is_named(corpus):
 def test_predictions_that_nobody_asked_for_are_not_used(corpus):
     (corpus[0] / "predictions" / "stale").mkdir()
     (corpus[0] / "predictions" / "stale" / "val.parquet").write_bytes(b"old")
-    assert set(run(corpus).weights) == {"a", "b"}
+    assert set(run(corpus).member_weights) == {"a", "b"}
 
 
 def test_predictions_of_another_manifest_are_refused(corpus):

@@ -7,10 +7,10 @@ import pytest
 from scipy.stats import rankdata
 
 from pipeline import metrics
-from pipeline.ensemble import averaging, weight_search
-from pipeline.ensemble.weight_search import Evidence, Search
+from pipeline.ensemble import averaging, least_squares, weight_search
+from pipeline.ensemble.weight_search import FitData, SearchSettings
 
-SEARCH = Search(seed=0, starts=4, shrinkage=1.0)
+SETTINGS = SearchSettings(seed=0, starts=4, shrinkage=1.0)
 
 
 def members(seed: int = 0, videos: int = 60, classes: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -23,20 +23,20 @@ def members(seed: int = 0, videos: int = 60, classes: int = 6) -> tuple[np.ndarr
     return 0.5 * noise + 0.5 * (knows[:, None] * targets).astype(np.float32), targets
 
 
-def evidence(
-    probabilities: np.ndarray, targets: np.ndarray, mean: str = "probability", search: Search = SEARCH
-) -> Evidence:
+def fit_data(
+    probabilities: np.ndarray, targets: np.ndarray, mean: str = "probability", settings: SearchSettings = SETTINGS
+) -> FitData:
     scores = averaging.scale(probabilities, mean)
-    return Evidence.of(mean, scores, targets, weight_search.errors(probabilities, targets), search)
+    return FitData.from_scores(mean, scores, targets, least_squares.error_products(probabilities, targets), settings)
 
 
-def figure(probabilities: np.ndarray, targets: np.ndarray, found: np.ndarray, mean: str = "probability") -> float:
+def sample_map(probabilities: np.ndarray, targets: np.ndarray, found: np.ndarray, mean: str = "probability") -> float:
     return metrics.sample_map(averaging.fuse(averaging.scale(probabilities, mean), found, mean), targets)
 
 
 @pytest.mark.parametrize("rule", weight_search.RULES)
 def test_every_rule_gives_weights_on_the_simplex(rule):
-    found = weight_search.find(rule, evidence(*members()))
+    found = weight_search.find(rule, fit_data(*members()))
     assert found.shape == ((3, 6) if rule == "per_class" else (3,))
     assert found.min() >= 0
     assert found.sum(axis=0) == pytest.approx(1)
@@ -47,8 +47,8 @@ def test_every_rule_gives_weights_on_the_simplex(rule):
 @pytest.mark.parametrize("seed", range(6))
 def test_a_search_is_never_worse_than_the_best_member_on_what_it_is_fitted_to(rule, seed, mean):
     probabilities, targets = members(seed)
-    found = weight_search.find(rule, evidence(probabilities, targets, mean))
-    assert figure(probabilities, targets, found, mean) >= best_member(probabilities, targets)
+    found = weight_search.find(rule, fit_data(probabilities, targets, mean))
+    assert sample_map(probabilities, targets, found, mean) >= best_member(probabilities, targets)
 
 
 @pytest.mark.parametrize("mean", averaging.MEANS)
@@ -63,8 +63,8 @@ def test_nor_is_it_where_the_probabilities_lead_astray(rule, seed, mean):
     good = 0.9 - 0.3 * (1 - targets) + 0.2 * rng.random((200, 12)) * np.linspace(0.2, 1, 12)
     tame = 0.2 + 0.1 * targets + 0.2 * rng.random((200, 12))
     probabilities = np.stack([good, tame]).clip(0, 1).astype(np.float32)
-    found = weight_search.find(rule, evidence(probabilities, targets, mean))
-    assert figure(probabilities, targets, found, mean) >= best_member(probabilities, targets)
+    found = weight_search.find(rule, fit_data(probabilities, targets, mean))
+    assert sample_map(probabilities, targets, found, mean) >= best_member(probabilities, targets)
 
 
 @pytest.mark.parametrize("mean", averaging.MEANS)
@@ -76,8 +76,8 @@ def test_nor_is_it_where_scores_are_few_and_sums_of_them_tie(rule, mean):
         targets = (rng.random((3, 4)) < 0.4).astype(np.uint8)
         targets[np.arange(3), rng.integers(4, size=3)] = 1
         probabilities = (rng.integers(1, 10, size=(3, 3, 4)) / 10).astype(np.float32)
-        found = weight_search.find(rule, evidence(probabilities, targets, mean))
-        assert figure(probabilities, targets, found, mean) >= best_member(probabilities, targets), seed
+        found = weight_search.find(rule, fit_data(probabilities, targets, mean))
+        assert sample_map(probabilities, targets, found, mean) >= best_member(probabilities, targets), seed
 
 
 def best_member(probabilities: np.ndarray, targets: np.ndarray) -> float:
@@ -85,33 +85,24 @@ def best_member(probabilities: np.ndarray, targets: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_a_search_among_ranks_optimises_the_figure_that_is_reported(seed):
+def test_a_search_among_ranks_optimises_the_map_that_is_reported(seed):
     """A handful of classes and many ties: what rounding decides shows here first."""
     rng = np.random.default_rng(seed)
     targets = (rng.random((20, 5)) < 0.4).astype(np.uint8)
     targets[np.arange(20), rng.integers(5, size=20)] = 1
     probabilities = (rng.integers(4, size=(3, 20, 5)) / 4).astype(np.float32)
-    seen = evidence(probabilities, targets, "rank")
-    for weights in (seen.uniform, weight_search.greedy(seen.rivals), np.array([5, 3, 3]) / 11):
+    seen = fit_data(probabilities, targets, "rank")
+    for weights in (seen.uniform, weight_search.greedy(seen.margins), np.array([5, 3, 3]) / 11):
         exact = np.tensordot(weights, [[rankdata(row) for row in member] for member in probabilities], axes=1).round(9)
-        assert seen.rivals.sample_map(seen.rivals.fuse(weights)) == pytest.approx(metrics.sample_map(exact, targets))
-        assert figure(probabilities, targets, weights, "rank") == pytest.approx(metrics.sample_map(exact, targets))
-
-
-def test_perfect_members_and_no_shrinkage_leave_the_weights_at_the_centre():
-    targets = np.eye(4, dtype=np.uint8)
-    perfect = np.stack([targets, targets]).astype(np.float32)
-    assert (
-        weight_search.per_class(weight_search.errors(perfect, targets), np.array([0.25, 0.75]), 0.0).T.tolist()
-        == [[0.25, 0.75]] * 4
-    )
+        assert seen.margins.sample_map(seen.margins.fuse(weights)) == pytest.approx(metrics.sample_map(exact, targets))
+        assert sample_map(probabilities, targets, weights, "rank") == pytest.approx(metrics.sample_map(exact, targets))
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_fitted_weights_are_never_worse_than_the_uniform_ones(seed):
     probabilities, targets = members(seed)
-    fitted = weight_search.find("fitted", evidence(probabilities, targets))
-    assert figure(probabilities, targets, fitted) >= metrics.sample_map(probabilities.mean(axis=0), targets)
+    fitted = weight_search.find("fitted", fit_data(probabilities, targets))
+    assert sample_map(probabilities, targets, fitted) >= metrics.sample_map(probabilities.mean(axis=0), targets)
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -121,15 +112,15 @@ def test_fitted_weights_come_close_to_an_exhaustive_search(count, seed):
     probabilities, targets = members(seed, videos=300)
     probabilities = probabilities[:count]
     grid = [np.array(w) / 50 for w in itertools.product(range(51), repeat=count) if sum(w) == 50]
-    best = max(figure(probabilities, targets, w) for w in grid)
-    fitted = weight_search.find("fitted", evidence(probabilities, targets))
-    assert figure(probabilities, targets, fitted) > best - 0.1
+    best = max(sample_map(probabilities, targets, w) for w in grid)
+    fitted = weight_search.find("fitted", fit_data(probabilities, targets))
+    assert sample_map(probabilities, targets, fitted) > best - 0.1
 
 
 def test_the_best_member_gets_all():
     probabilities, targets = members()
     singles = [metrics.sample_map(member, targets) for member in probabilities]
-    assert weight_search.find("single", evidence(probabilities, targets)).argmax() == np.argmax(singles)
+    assert weight_search.find("single", fit_data(probabilities, targets)).argmax() == np.argmax(singles)
 
 
 def test_the_greedy_rule_takes_members_again():
@@ -138,79 +129,32 @@ def test_the_greedy_rule_takes_members_again():
         [[[0.6, 0.4], [0.6, 0.4], [0.45, 0.55]], [[0.25, 0.75], [0.25, 0.75], [0.9, 0.1]]], dtype=np.float32
     )
     targets = np.array([[1, 0], [1, 0], [1, 0]])
-    found = weight_search.find("greedy", evidence(probabilities, targets))
+    found = weight_search.find("greedy", fit_data(probabilities, targets))
     # margins, where negative is right: a -.2 -.2 .1, b .5 .5 -.8; 3 a + b = -.1 -.1 -.5 is the first that is all right
     assert found.tolist() == [0.75, 0.25]
 
 
-def test_each_class_leaves_the_centre_towards_the_member_that_knows_it():
-    probabilities, targets = members(videos=400)
-    found = weight_search.per_class(weight_search.errors(probabilities, targets), np.full(3, 1 / 3), shrinkage=1.0)
-    assert (found[0, :3] > 1 / 2).all()
-    assert (found[1, 3:] > 1 / 2).all()
-
-
 def test_classes_that_are_held_fast_stay_at_the_fitted_weights():
-    seen = evidence(*members(videos=400), search=Search(seed=0, starts=4, shrinkage=1e12))
+    seen = fit_data(*members(videos=400), settings=SearchSettings(seed=0, starts=4, shrinkage=1e12))
     fitted = weight_search.find("fitted", seen)
     assert np.abs(fitted - 1 / 3).max() > 0.1
     assert weight_search.find("per_class", seen) == pytest.approx(np.tile(fitted[:, None], 6), abs=1e-6)
 
 
-def test_shrinkage_holds_the_classes_at_the_centre_and_the_rare_ones_more():
-    probabilities, targets = members(videos=400)
-    few = slice(0, 40)  # what a class with a tenth of the videos looks like
-    centre = np.array([0.25, 0.25, 0.5])
-    many_errors, few_errors = (weight_search.errors(probabilities[:, v], targets[v]) for v in (slice(None), few))
-    assert weight_search.per_class(many_errors, centre, 1e9) == pytest.approx(np.tile(centre[:, None], 6), abs=1e-4)
-    moved = [
-        np.abs(weight_search.per_class(e, centre, 10.0) - centre[:, None]).sum() for e in (many_errors, few_errors)
-    ]
-    assert moved[0] > 1.5 * moved[1]
-
-
-def test_the_weights_of_a_class_have_the_least_penalised_error():
-    """Against every point of a grid over the simplex, by the definition."""
-    probabilities, targets = members()
-    centre, shrinkage = np.array([0.5, 0.3, 0.2]), 3.0
-    found = weight_search.per_class(weight_search.errors(probabilities, targets), centre, shrinkage)
-
-    def penalised(w: np.ndarray, c: int) -> float:
-        squared = ((np.tensordot(w, probabilities[:, :, c], axes=1) - targets[:, c]) ** 2).sum()
-        return squared + shrinkage * ((w - centre) ** 2).sum() / 2
-
-    grid = [np.array(w) / 40 for w in itertools.product(range(41), repeat=3) if sum(w) == 40]
-    for c in range(6):
-        assert penalised(found[:, c], c) <= min(penalised(w, c) for w in grid) + 1e-4
-
-
-def test_errors_are_products_of_what_is_wrong():
-    probabilities = np.array([[[0.75, 0.5]], [[0.25, 1.0]]], dtype=np.float32)
-    found = weight_search.errors(probabilities, np.array([[1, 0]]))
-    assert found[0].tolist() == [[0.0625, 0.1875], [0.1875, 0.5625]]  # wrong by -1/4 and -3/4
-    assert found[1].tolist() == [[0.25, 0.5], [0.5, 1.0]]
-
-
 @pytest.mark.parametrize("rule", weight_search.RULES)
-def test_the_same_evidence_gives_the_same_bytes(rule):
-    first, again = (weight_search.find(rule, evidence(*members())) for _ in range(2))
+def test_the_same_data_gives_the_same_bytes(rule):
+    first, again = (weight_search.find(rule, fit_data(*members())) for _ in range(2))
     assert first.tobytes() == again.tobytes()
 
 
 @pytest.mark.parametrize("rule", weight_search.RULES)
 def test_a_single_member_gets_all(rule):
     probabilities, targets = members()
-    assert weight_search.find(rule, evidence(probabilities[:1], targets)).tolist() == [1.0]
+    assert weight_search.find(rule, fit_data(probabilities[:1], targets)).tolist() == [1.0]
 
 
 def test_a_search_from_weights_nearby_is_never_worse_than_those():
     probabilities, targets = members()
     for start in ([1 / 3] * 3, [0, 0, 1.0], [0.5, 0.5, 0]):
-        found = weight_search.find("fitted", evidence(probabilities, targets), near=np.array(start))
-        assert figure(probabilities, targets, found) >= figure(probabilities, targets, np.array(start))
-
-
-def test_points_are_projected_on_the_simplex():
-    points = np.array([[0.2, 0.3, 0.5], [2.0, 0.0, 0.0], [1.0, 1.0, -5.0], [0.0, 0.0, 0.0]])
-    expected = [[0.2, 0.3, 0.5], [1, 0, 0], [0.5, 0.5, 0], [1 / 3, 1 / 3, 1 / 3]]
-    assert weight_search._on_simplex(points) == pytest.approx(np.array(expected))
+        found = weight_search.find("fitted", fit_data(probabilities, targets), start=np.array(start))
+        assert sample_map(probabilities, targets, found) >= sample_map(probabilities, targets, np.array(start))

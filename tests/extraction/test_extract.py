@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import simplejpeg
 
-from pipeline.core import tsv
+from pipeline.core import frame_index, tsv
 from pipeline.core.broken import read_broken
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS, Manifest, VideoRecord, file_fingerprint
-from pipeline.extraction.extract import COLUMNS, extract_corpus, jpeg_size, plan, shard_number
+from pipeline.extraction.extract import extract_corpus, jpeg_size, plan, shard_number
 from pipeline.extraction.ffmpeg import FORMAT, ExtractConfig, Extracted, NoFrames, extract_frames
 from tests.support import tiny
 from tests.support.corpus import FFMPEG, ffmpeg
@@ -70,7 +70,7 @@ class Corpus:
         extract_corpus(self.manifest, self.root, self.out, self.broken, config, machine)
 
     def shard_of(self, video: str) -> str:
-        index = tsv.read(self.out / "index.tsv", COLUMNS, "extract")
+        index = tsv.read(self.out / "index.tsv", frame_index.COLUMNS, "extract")
         return str(index.set_index("video").at[video, "shard"])
 
 
@@ -152,7 +152,7 @@ def test_a_shard_holds_what_ffmpeg_gave_for_its_videos(corpus: Corpus, tmp_path:
 def test_the_index_says_where_every_video_is_and_how_large(corpus: Corpus):
     corpus.extract()
 
-    index = tsv.read(corpus.out / "index.tsv", COLUMNS, "extract")
+    index = tsv.read(corpus.out / "index.tsv", frame_index.COLUMNS, "extract")
     assert index["video"].tolist() == sorted(VIDEOS)
     for row in index.itertuples():
         with tarfile.open(corpus.out / f"{row.shard}.tar") as tar:
@@ -446,7 +446,7 @@ def test_broken_videos_are_in_the_ledger_with_split_and_reason(
         ("ä ö/e.mp4", "val", "ä ö/e.mp4", "no_video_stream"),
     ]
     assert all(row.words for row in broken)
-    index = tsv.read(corpus.out / "index.tsv", COLUMNS, "extract")
+    index = tsv.read(corpus.out / "index.tsv", frame_index.COLUMNS, "extract")
     assert {*index["video"]} | {row.video for row in broken} == {*VIDEOS}
     assert len(index) == 4
     for row in broken:
@@ -485,7 +485,7 @@ def test_fewer_frames_than_promised_are_noted(corpus: Corpus, clips: Path, caplo
     with caplog.at_level(logging.WARNING):
         corpus.extract()
 
-    index = tsv.read(corpus.out / "index.tsv", COLUMNS, "extract").set_index("video")
+    index = tsv.read(corpus.out / "index.tsv", frame_index.COLUMNS, "extract").set_index("video")
     count, note = index.at["a.mp4", "frames"], index.at["a.mp4", "note"]
     assert 0 < int(count) < 30
     assert index.at["a.mp4", "promised"] == "30"

@@ -17,8 +17,7 @@ import scipy.special
 from sklearn.metrics import average_precision_score
 
 from pipeline import class_stats
-from pipeline.clips import frame_store
-from pipeline.core import tsv
+from pipeline.core import frame_index, tsv
 from pipeline.core.errors import UserError
 from pipeline.predictions.table import PredictionTable
 from pipeline.report.inputs import Run
@@ -224,8 +223,8 @@ def test_weights_of_each_class_are_said(tmp_path):
 def test_a_video_without_frames_keeps_its_place_in_the_gallery(tmp_path):
     sources = finished.run(tmp_path)
     for name, columns in (
-        (sources.frames, frame_store.FRAME_COLUMNS),
-        (sources.lmdb / frame_store.INDEX, frame_store.COLUMNS),
+        (sources.frames, frame_index.COLUMNS),
+        (sources.lmdb / frame_index.FILE, frame_index.PACKED_COLUMNS),
     ):
         tsv.write(name, pd.read_csv(name, sep="\t", dtype=str, keep_default_na=False).iloc[:0][list(columns)])
     text = page(sources, tmp_path / "report")

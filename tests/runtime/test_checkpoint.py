@@ -5,8 +5,9 @@ import torch
 from safetensors.torch import save_file
 
 from pipeline.core.errors import UserError
+from pipeline.core.files import RECIPE
 from pipeline.layers.normalize import InputSpec
-from pipeline.runtime.checkpoint import FILE, RECIPE, Checkpoint
+from pipeline.runtime.checkpoint import FILE, Checkpoint
 
 
 def checkpoint() -> Checkpoint:

@@ -11,7 +11,7 @@ import simplejpeg
 from pipeline import class_stats
 from pipeline.clips import frame_store, views
 from pipeline.clips.views import Scale, ViewConfig
-from pipeline.core import files, tsv
+from pipeline.core import files, frame_index
 from pipeline.core.broken import BrokenVideo, write_broken
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.ensemble.config import EnsembleConfig
@@ -81,10 +81,10 @@ def _frames(folder: Path, seen: list[str]) -> None:
     (folder / "lmdb").mkdir(parents=True)
     frame_store.write_shard(folder / "lmdb" / "a.lmdb", [(video, frame_store.encode(grey, 40, 32)) for video in kept])
     rows = [(video, "a", FRAMES, 40, 32, FRAMES + n % 2, "") for n, video in enumerate(kept)]
-    index = pd.DataFrame(rows, columns=list(frame_store.FRAME_COLUMNS))
+    index = pd.DataFrame(rows, columns=list(frame_index.COLUMNS))
     (folder / "frames").mkdir()
-    tsv.write(folder / "frames" / frame_store.INDEX, index)
-    tsv.write(folder / "lmdb" / frame_store.INDEX, index[list(frame_store.COLUMNS)])
+    frame_index.write(folder / "frames" / frame_index.FILE, index)
+    frame_index.write_packed(folder / "lmdb" / frame_index.FILE, index)
 
 
 def _predictions(folder: Path, manifest: Manifest, broken: set[str], number: int, prior: np.ndarray) -> None:

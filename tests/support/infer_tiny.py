@@ -2,8 +2,8 @@
 
     python tests/support/infer_tiny.py FOLDER OUT '{"devices": 2}' net other
 
-FOLDER holds the packed corpus and the models; the result of the first model lies in OUT, finished blocks beside it.
-{rank} in FOLDER, and in the setting `scratch`, is the number of the process: what nodes do not share.
+FOLDER holds the packed corpus and the models; the predictions of the first model are written to OUT, the scratch folder
+lies beside it. {rank} in FOLDER, and in the setting `scratch`, is the number of the process: what nodes do not share.
 """
 
 import json
@@ -14,15 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from pipeline.clips.views import ViewConfig
 from pipeline.inference.run import run_inference
-from tests.support import tiny
+from tests.support import inference, tiny
 
 
 def main(folder: Path, out: Path, machine: dict, names: list[str]) -> None:
     logging.basicConfig(level=logging.INFO)
-    corpus = tiny.corpus(folder / "lmdb", val=22, test=18)
-    tests = {name: ViewConfig(clips=2, sides=(32, 36), crop=32) for name in names}
+    corpus = tiny.corpus(folder / "lmdb", **inference.VIDEOS)
+    tests = dict.fromkeys(names, inference.VIEWS)
     machine = tiny.machine(machine.pop("scratch", out.parent / "work"), **machine)
     run_inference(names[0], tests, *corpus, folder / "models" / names[0], out / names[0], machine)
 

@@ -17,7 +17,7 @@ from pipeline.clips.dataset import ClipConfig
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.transforms import AugmentConfig
-from pipeline.core import tsv
+from pipeline.core import frame_index, tsv
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.training.config import LossConfig, ModelConfig, TrainConfig
@@ -41,11 +41,12 @@ def corpus(folder: Path, train: int = 8, val: int = 4, test: int = 3) -> tuple[M
     manifest = Manifest.from_records(records, list(COLOURS))
     seen = manifest.split("train")
     found = manifest, class_stats.count(seen.targets(), seen.classes)
-    if (folder / frame_store.INDEX).is_file():  # made before, perhaps for several processes that read it
+    if (folder / frame_index.FILE).is_file():  # made before, perhaps for several processes that read it
         return found[0], FrameStore(folder), found[1]
     folder.mkdir(parents=True, exist_ok=True)
     frame_store.write_shard(folder / "shard-00000.lmdb", sorted(values))
-    tsv.write(folder / frame_store.INDEX, pd.DataFrame(sorted(rows), columns=list(frame_store.COLUMNS)))
+    index = pd.DataFrame(sorted(rows), columns=list(frame_index.PACKED_COLUMNS))
+    frame_index.write_packed(folder / frame_index.FILE, index)
     tsv.write(folder / frame_store.SHARDS, pd.DataFrame({"shard": ["shard-00000"], "key": ["0"]}))
     return found[0], FrameStore(folder), found[1]
 

@@ -1,0 +1,173 @@
+"""Everything that is wrong with params.yaml, said before anything runs.
+
+Every section is built as its stage will build it: each model's network (without memory for its weights), loss and
+optimiser, too. Files and folders that settings name must exist, and names of models must be those of models. Nothing
+is read of the corpus, nothing is fetched, and GPUs are not looked for, as another machine may train.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.class_stats import ClassStatistics
+from pipeline.clips.views import ViewConfig
+from pipeline.core import params, registry
+from pipeline.core.errors import UserError
+from pipeline.core.machine import Machine
+from pipeline.core.manifest import DatasetConfig
+from pipeline.demo.corpus import DemoConfig
+from pipeline.ensemble.config import EnsembleConfig
+from pipeline.extraction.ffmpeg import ExtractConfig
+from pipeline.inference.run import InferConfig
+from pipeline.pretrained import weight_file
+from pipeline.training import optim
+from pipeline.training.config import OTHERS, ModelConfig
+
+SECTIONS = {
+    "dataset": DatasetConfig,
+    "extract": ExtractConfig,
+    "infer": InferConfig,
+    "ensemble": EnsembleConfig,
+    "machine": Machine,
+}
+GENERATED = {"demo": DemoConfig}
+"""Sections that only a generated corpus has."""
+COMPOSED = ("models", "size", "unset")
+"""Sections without a dataclass: the models, and what conf/ composes others from."""
+STATISTICS = ClassStatistics(("often", "rare"), np.array([2, 1]), videos=3)
+"""Statistics of two classes, to build a loss with before the corpus is counted."""
+
+
+def check(settings: Any, predictions: Path) -> None:
+    """Refuse settings with which some stage would fail.
+
+    Args:
+        settings: all of params.yaml, as plain values.
+        predictions: folder with a folder for each imported member, which is no model of the settings.
+
+    Raises:
+        UserError: a line for all that is wrong: the dotted path, what is wrong, the nearest right name, and the file
+            of conf/ where it is set.
+    """
+    found = problems(settings, predictions) if isinstance(settings, Mapping) else ["params.yaml: holds no settings."]
+    if found:
+        lines = [f"  {problem} ({_home(problem)})" for problem in found]
+        count = "1 setting is" if len(found) == 1 else f"{len(found)} settings are"
+        raise UserError("\n".join([f"{count} wrong, and nothing was started:", *lines, params.MENDED]))
+
+
+def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
+    """All that is wrong, a line each that begins with the setting's dotted path."""
+    known = {**SECTIONS, **GENERATED, **dict.fromkeys(COMPOSED)}
+    found = [f"{name}: there is no such section.{params.hint(name, known)}" for name in settings if name not in known]
+    found += [f"{name}: this section is missing." for name in (*SECTIONS, "models") if name not in settings]
+    kinds = {name: kind for name, kind in {**SECTIONS, **GENERATED}.items() if name in settings}
+    built: dict[str, Any] = {name: params.attempt(kind, settings[name], name, found) for name, kind in kinds.items()}
+    models = settings.get("models")
+    if not (isinstance(models, Mapping) and models):
+        found.append("models: there must be at least one model, e.g. model=tsn_demo.")
+        models = {}
+    for name, section in models.items():
+        _check_model(section, f"models.{name}", found)
+    if dataset := built.get("dataset"):
+        _check_corpus(dataset, settings, found)
+    if ensemble := built.get("ensemble"):
+        _check_ensemble(ensemble, [str(name) for name in models], predictions, found)
+    if machine := built.get("machine"):
+        with _reported(found, "machine.ffmpeg: "):
+            machine.ffmpeg_path()
+    return found
+
+
+def _check_model(section: Any, where: str, found: list[str]) -> None:
+    if not isinstance(section, Mapping):
+        found.append(f"{where}: must be a mapping of settings, not {section!r}.")
+        return
+    found += [f"{where}.{name}: this setting is missing." for name in OTHERS if name not in section]
+    test = params.attempt(ViewConfig, section["test"], f"{where}.test", found) if "test" in section else None
+    recipe = {key: value for key, value in section.items() if key not in OTHERS}
+    config = params.attempt(ModelConfig, recipe, where, found)
+    if config is None:
+        return
+    with _reported(found, f"{where}."):
+        config.train.loss.build(STATISTICS, config.train.mix)
+    with _reported(found, f"{where}."):
+        _run_network(config, test)
+    if config.train.pretrained is not None:
+        with _reported(found, f"{where}.train.pretrained: "):
+            weight_file.refuse_unknown(config.train.pretrained)
+
+
+def _run_network(config: ModelConfig, test: ViewConfig | None) -> None:
+    """Build the network and its optimiser, and pass the smallest clip through it; no tensor has data."""
+    tested = [] if test is None else [test.crop or min(test.sides)]
+    side, frames = min([config.train.augment.crop, config.clip.crop, *tested]), config.clip.sampler.frames
+    with torch.device("meta"), torch.no_grad():
+        network, _ = config.build(len(STATISTICS.classes))
+        optim.optimizer(network, config.train.optim)
+        try:
+            network.eval()(torch.empty(1, 3, frames, side, side))
+        except (RuntimeError, ValueError) as error:
+            raise UserError(
+                f"clip.sampler.frames: {frames} frames of {side} x {side} pixels, the smallest crop of train.augment, "
+                f"clip and test, do not pass through the network. {error}"
+            ) from error
+
+
+def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], found: list[str]) -> None:
+    with _reported(found, ""):
+        registry.find("datasets", dataset.format, where="dataset.format")
+    found += [
+        f"{name}: this section is missing, and dataset.generated asks for it."
+        for name in dataset.generated
+        if name not in settings
+    ]
+    wanted = {"root": Path.is_dir, "annotations": Path.is_file, "classes": Path.is_file, "watch": Path.exists}
+    kinds = {"root": "folder", "watch": "file or folder"}
+    for name, exists in wanted.items():
+        value = getattr(dataset, name)
+        if name == "watch" and value in (dataset.root, dataset.annotations):
+            continue
+        if value is not None and not exists(Path(value)) and not _will_be_made(Path(value), dataset):
+            found.append(f"dataset.{name}: there is no {kinds.get(name, 'file')} {value}.")
+
+
+def _will_be_made(path: Path, dataset: DatasetConfig) -> bool:
+    """Whether a path lies in the generated corpus, all of which DVC watches."""
+    return bool(dataset.generated) and path.resolve().is_relative_to(Path(dataset.watch).resolve())
+
+
+def _check_ensemble(ensemble: EnsembleConfig, models: list[str], predictions: Path, found: list[str]) -> None:
+    for member in ensemble.members:
+        if member not in models and not (predictions / member).is_dir():
+            near = params.hint(member, models)
+            found.append(f"ensemble.members: {member!r} is no model, and {predictions} has no such folder.{near}")
+    conf = [file.stem for file in Path("conf/model").glob("*.yaml")]
+    known = [*models, *ensemble.members, *conf]  # the default patterns are for every set of models
+    for name, patterns in ensemble.subsets.items():
+        for pattern in patterns:
+            if not any(fnmatchcase(model, pattern) for model in known):
+                near = params.hint(pattern, models)
+                found.append(f"ensemble.subsets.{name}: no model is called {pattern!r}, in conf/model neither.{near}")
+
+
+@contextmanager
+def _reported(found: list[str], where: str) -> Iterator[None]:
+    """Add what is wrong, with `where` before each line, instead of raising it."""
+    try:
+        yield
+    except UserError as error:
+        found += [f"{where}{line}" for line in str(error).splitlines()]
+
+
+def _home(problem: str) -> str:
+    """The file of conf/ where the setting of a line is set."""
+    section, _, name = problem.partition(":")[0].partition(".")
+    if section == "models":
+        return f"conf/model/{name.partition('.')[0]}.yaml" if name else "conf/config.yaml"
+    return {"dataset": "conf/dataset/", "demo": "conf/dataset/demo.yaml"}.get(section, "conf/config.yaml")

@@ -1,0 +1,45 @@
+"""The index of the frames: for every video that has frames, its shard, the number of frames and their size.
+
+Stage `extract` writes data/frames/index.tsv with all `COLUMNS`; stage `pack` writes data/lmdb/index.tsv with the
+`PACKED_COLUMNS` of it. Both are sorted by the video's id.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.core import tsv
+
+FILE = "index.tsv"
+PACKED_COLUMNS = ("video", "shard", "frames", "width", "height")
+COLUMNS = (*PACKED_COLUMNS, "promised", "note")
+"""`promised` counts the frames that the container announces (0 where it announces none); `note` is what FFmpeg said."""
+_NUMBERS = ("frames", "width", "height", "promised")
+
+
+def write(path: Path, table: pd.DataFrame) -> None:
+    """Write the index of extracted frames: all `COLUMNS` of `table`."""
+    tsv.write(path, table[list(COLUMNS)])
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read the index of extracted frames: `COLUMNS`, with integers in those of numbers and sizes.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    return tsv.read(path, COLUMNS, "extract", numbers=_NUMBERS)
+
+
+def write_packed(path: Path, table: pd.DataFrame) -> None:
+    """Write the index of packed frames: the `PACKED_COLUMNS` of `table`, which may have more."""
+    tsv.write(path, table[list(PACKED_COLUMNS)])
+
+
+def read_packed(path: Path) -> pd.DataFrame:
+    """Read the index of packed frames: `PACKED_COLUMNS`, with integers in those of numbers and sizes.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    return tsv.read(path, PACKED_COLUMNS, "pack", numbers=_NUMBERS)

@@ -1,0 +1,84 @@
+"""A job: one model scores videos, and the scores go to its cache chunk by chunk."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from pipeline.clips.dataset import ClipCrop
+from pipeline.core.errors import UserError
+from pipeline.inference.predictor import Predictor
+from pipeline.inference.score_cache import CHUNK, ScoreCache
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Job:
+    """The scoring of one model in one run: what it has to do, and what it has done."""
+
+    predictor: Predictor
+    cache: ScoreCache
+    is_companion: bool = False
+    """Whether the model is scored along with the model of the stage, which must not fail with it."""
+    failed: bool = False
+    """Whether a companion has failed; it gets no more videos then."""
+    computed_views: int = 0
+    """Number of views that went through the network."""
+    all_views: int = 0
+    """Number of views that have scores, of which equal ones are computed once."""
+    _chunk: int | None = None
+    _rows: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, video: int, frames: Mapping[int, torch.Tensor], crops: Sequence[ClipCrop]) -> None:
+        """Score a video, and write its chunk if it is the last of it.
+
+        The videos of a chunk come in order, and the first is the one that the cache lacks. The error of a companion is
+        logged, since its own stage will meet it again; other processes notice nothing of it.
+
+        Args:
+            video: number of the video in the cache.
+            frames: those of a DecodedVideo, on the device of the model.
+            crops: one for each view of the model.
+        """
+        if self.failed:
+            return
+        try:
+            self._add(video, frames, crops)
+        except Exception as error:
+            if not self.is_companion:
+                raise
+            log.warning("without %s, which fails: %s", self.predictor.name, error)
+            self.failed, self._chunk = True, None
+
+    def save(self) -> None:
+        """Write the scores of a chunk that is not finished."""
+        if self._chunk is not None:
+            self.cache.write(self._chunk, np.stack(self._rows))
+            self._chunk = None
+
+    def scores(self) -> Iterator[np.ndarray]:
+        """The scores (K, C) of every video, all of which must be in the cache.
+
+        Raises:
+            UserError: a score is not finite, and the cache is deleted; or a chunk is not finished.
+        """
+        for scores in self.cache.scores():
+            if not np.isfinite(scores).all():
+                self.cache.delete()
+                raise UserError(
+                    f"Model {self.predictor.name} gives scores that are not finite. Train it anew at a lower lr."
+                )
+            yield scores
+
+    def _add(self, video: int, frames: Mapping[int, torch.Tensor], crops: Sequence[ClipCrop]) -> None:
+        if self._chunk is None:
+            self._chunk = video // CHUNK
+            self._rows = list(self.cache.rows(self._chunk))
+        self._rows.append(self.predictor.score(frames, crops))
+        self.computed_views += len(set(crops))
+        self.all_views += len(crops)
+        if video == self.cache.span(self._chunk)[-1]:
+            self.save()
