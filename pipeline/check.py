@@ -26,7 +26,7 @@ from pipeline.extraction.ffmpeg import ExtractConfig
 from pipeline.inference.run import InferConfig
 from pipeline.pretrained import weight_file
 from pipeline.training import optim
-from pipeline.training.config import OTHERS, ModelConfig
+from pipeline.training.config import IMPOSSIBLE, OTHERS, ModelConfig
 
 SECTIONS = {
     "dataset": DatasetConfig,
@@ -76,7 +76,7 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
         _check_model(section, f"models.{name}", found)
     if dataset := built.get("dataset"):
         _check_corpus(dataset, settings, found)
-    if ensemble := built.get("ensemble"):
+    if models and (ensemble := built.get("ensemble")):
         _check_ensemble(ensemble, [str(name) for name in models], predictions, found)
     if machine := built.get("machine"):
         with _reported(found, "machine.ffmpeg: "):
@@ -112,7 +112,7 @@ def _run_network(config: ModelConfig, test: ViewConfig | None) -> None:
         optim.optimizer(network, config.train.optim)
         try:
             network.eval()(torch.empty(1, 3, frames, side, side))
-        except (RuntimeError, ValueError) as error:
+        except IMPOSSIBLE as error:
             raise UserError(
                 f"clip.sampler.frames: {frames} frames of {side} x {side} pixels, the smallest crop of train.augment, "
                 f"clip and test, do not pass through the network. {error}"

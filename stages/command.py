@@ -15,6 +15,12 @@ from pipeline.runtime.signals import Stopped
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
 """What launchers call the number of a process."""
+EXPERIMENT = "DVC_EXP_NAME"
+"""What `dvc exp run` calls the experiment in the environment of a stage."""
+WAY_BACK = (
+    "`dvc exp run` has written its settings to params.yaml. What was committed comes back with "
+    "`git restore params.yaml dvc.lock data/metrics.json && dvc checkout`."
+)
 ARGUMENTS = {
     "checked": "file that is written when all settings are right",
     "model": "its name under `models` in params.yaml",
@@ -61,4 +67,5 @@ def run(main: Callable[..., None]) -> None:
         sys.exit(stopped.status)
     except UserError as error:
         told = str(error).rpartition(f"{UserError.__name__}: ")[2]  # a loader's worker wraps it in its traceback
-        sys.exit(f"error{'' if first else ' (one of several processes)'}: {told.rstrip()}")
+        way_back = f"\n{WAY_BACK}" if EXPERIMENT in os.environ else ""
+        sys.exit(f"error{'' if first else ' (one of several processes)'}: {told.rstrip()}{way_back}")

@@ -1,6 +1,7 @@
 """The whole pipeline, by `dvc repro`, on a dozen real clips: what runs, what reruns, and what comes of it."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ SMALL = (
     *(f"models.{m}.train.batch=2" for m in ("tsn_demo", "tsm_demo")),
     *(f"models.{m}.test.sides=[40]" for m in ("tsn_demo", "tsm_demo")),
 )
-ALL = ["index", "extract", "pack", "stats", "train@tsn_demo", "train@tsm_demo"]
+ALL = ["check", "index", "extract", "pack", "stats", "train@tsn_demo", "train@tsm_demo"]
 ALL += ["infer@tsn_demo", "infer@tsm_demo", "ensemble", "report"]
 
 
@@ -100,7 +101,7 @@ def test_a_second_run_finds_everything_up_to_date(done):
 )
 def test_a_setting_touches_the_stages_that_read_it_and_no_other(done, change, stale):
     set_params(done, change)
-    assert changed(done) == stale
+    assert changed(done) == stale | {"check"}
     set_params(done)
     assert changed(done) == set()
 
@@ -126,7 +127,8 @@ def test_another_file_of_pretrained_weights_trains_that_model_anew(done):
     file = done / "start.safetensors"
     shutil.copy(done / "data/models/tsn_demo/model.safetensors", file)
     set_params(done, "models.tsn_demo.train.pretrained=start.safetensors")
-    assert project.ran(project.dvc(done, "repro")) == ["train@tsn_demo", "infer@tsn_demo", "ensemble", "report"]
+    rerun = ["check", "train@tsn_demo", "infer@tsn_demo", "ensemble", "report"]
+    assert project.ran(project.dvc(done, "repro")) == rerun
     assert json.loads((done / "data/models/tsn_demo/recipe.json").read_text())["pretrained"]["source"] == "ours"
     assert changed(done) == set()
     shutil.copy(done / "data/models/tsm_demo/model.safetensors", file)
@@ -141,7 +143,7 @@ def test_another_file_of_pretrained_weights_trains_that_model_anew(done):
 
 def test_a_test_time_setting_reruns_inference_and_the_ensemble_only(done):
     set_params(done, "models.tsn_demo.test.clips=1")
-    assert project.ran(project.dvc(done, "repro")) == ["infer@tsn_demo", "ensemble", "report"]
+    assert project.ran(project.dvc(done, "repro")) == ["check", "infer@tsn_demo", "ensemble", "report"]
     set_params(done)
     back = project.dvc(done, "repro")
     answered = set(ALL) - set(project.ran(back))
@@ -151,9 +153,10 @@ def test_a_test_time_setting_reruns_inference_and_the_ensemble_only(done):
 
 def test_a_code_change_reruns_the_stages_that_run_it(done):
     for file, stale in (
-        ("pipeline/models/tsm.py", {"train@tsm_demo", "infer@tsm_demo"}),
+        ("pipeline/models/tsm.py", {"check", "train@tsm_demo", "infer@tsm_demo"}),
         ("pipeline/ensemble/run.py", {"ensemble"}),
-        ("pipeline/inference/run.py", {"infer@tsn_demo", "infer@tsm_demo"}),
+        ("pipeline/inference/run.py", {"check", "infer@tsn_demo", "infer@tsm_demo"}),
+        ("pipeline/check.py", {"check"}),
         ("pipeline/cli/compose.py", set()),
     ):
         before = (done / file).read_text()
@@ -197,20 +200,52 @@ def test_adding_or_replacing_a_video_makes_one_shard_anew(tmp_path, clips):
     assert len(shards(root) - added) == 1
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("+extract.fsp=30", "params.yaml: extract has no setting 'fsp'. Did you mean 'fps'?"),
-        ("~extract.fps", "params.yaml: extract lacks the setting 'fps'"),
-        ("dataset.format=foldr", None),  # DVC itself names the missing pipeline/datasets/foldr.py
-    ],
-)
-def test_a_wrong_setting_stops_before_work_with_one_message(done, change, message):
-    (done / "params.yaml").write_text((done / "params.yaml").read_text())
+WRONG = {
+    "ensemble.members=[tin_dem]": "ensemble.members: 'tin_dem' is no model",
+    "+extract.fsp=30": "extract.fsp: there is no such setting. Did you mean 'fps'?",
+    "dataset.format=foldr": "dataset.format: there is no 'foldr'",
+    "models.tsn_demo.arch=tsnn": "models.tsn_demo.arch: there is no 'tsnn'",
+    "dataset.root=/nowhere": "dataset.root: there is no folder /nowhere",
+    "machine.precision=fp8": "machine.precision: must be one of",
+}
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG.items())
+def test_a_wrong_setting_stops_before_any_other_stage_with_one_message(done, change, message):
+    outs = outs_of(done)
     set_params(done, change)
-    failed = project.run(["python", "-m", "dvc", "repro"], done, check=False)
-    set_params(done)
+    failed = project.run([sys.executable, "-m", "dvc", "repro"], done, check=False)
     assert failed.returncode != 0
+    assert project.ran(failed) == ["check"]
+    assert message in failed.stderr
     assert "Traceback" not in failed.stderr
-    assert (message or "foldr") in failed.stderr + failed.stdout
-    assert not list((done / "data").rglob("*.partial"))
+    assert not (done / "data/checked.txt").exists()
+    assert outs_of(done) == {**outs, "data/checked.txt": None}
+    set_params(done)
+    project.dvc(done, "repro")
+    assert changed(done) == set()
+
+
+def outs_of(root: Path) -> dict[str, bytes | None]:
+    """The content of the files that a failed run might leave out or change."""
+    names = ("data/checked.txt", "data/metrics.json", "data/manifest.tsv", "data/broken.tsv", "dvc.lock")
+    return {name: (root / name).read_bytes() if (root / name).is_file() else None for name in names}
+
+
+def test_a_failed_experiment_names_the_command_that_brings_back_what_was_committed(done):
+    project.run(["git", "add", "--all"], done)
+    project.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-q", "-m", "A run"], done)
+    before, params = outs_of(done), (done / "params.yaml").read_bytes()
+
+    experiment = [sys.executable, "-m", "dvc", "exp", "run", "-S", "ensemble.members=[tin_dem]"]
+    failed = project.run(experiment, done, check=False)
+    assert failed.returncode != 0
+    assert project.ran(failed) == ["check"]
+    assert WRONG["ensemble.members=[tin_dem]"] in failed.stderr
+    assert (done / "params.yaml").read_bytes() != params
+
+    (command,) = re.findall(r"`(git restore [^`]+)`", failed.stderr)
+    project.run(["bash", "-c", command], done)
+    assert outs_of(done) == before
+    assert (done / "params.yaml").read_bytes() == params
+    assert changed(done) == set()

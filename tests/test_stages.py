@@ -35,7 +35,7 @@ def test_what_the_user_can_mend_is_one_message_without_a_traceback(tmp_path):
     assert done.returncode == 1
     assert (
         done.stderr
-        == "error: params.yaml does not exist. Run this in the project's root; `make params` writes the file.\n"
+        == "error: params.yaml does not exist. Run this in the project's root; `pipeline params` writes the file.\n"
     )
 
 

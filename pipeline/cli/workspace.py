@@ -25,7 +25,9 @@ def disk() -> Finding:
     free = {names[0]: shutil.disk_usage(_existing(names[0])).free for names in places.values()}
     found = "; ".join(f"{', '.join(map(str, names))}: {size(free[names[0]])} free" for names in places.values())
     if min(free.values()) < FULL:
-        return fail(found, "Make room: `dvc gc --workspace` deletes from the cache what data/ does not use.")
+        return fail(
+            found, "Make room. `dvc gc --workspace` empties the cache of all that data/ does not use, experiments too."
+        )
     if min(free.values()) < TIGHT:
         return warn(found, "Enough for the built-in corpus. Frames are stored as JPEGs, as tar and as LMDB.")
     return ok(found)
@@ -41,9 +43,11 @@ def cache() -> Finding:
     folder, wanted = _cache_folder(), Config(DVC)["cache"].get("type") or ["reflink", "copy"]
     local = LocalFileSystem()
     able = generic.test_links(wanted, local, str(_existing(folder)), local, str(_existing(DATA) / "out"))
-    first = able[0] if able else "none"
-    found = f"{folder}: outs become a {first} in data/ (cache.type {', '.join(wanted)})"
-    if first not in ("copy", "none"):
+    if not able:
+        text = f"{folder}: none of cache.type {', '.join(wanted)} works between it and data/"
+        return fail(text, "`dvc config --local cache.type reflink,hardlink,copy` lets DVC copy where it cannot link.")
+    found = f"{folder}: outs become a {able[0]} in data/ (cache.type {', '.join(wanted)})"
+    if able[0] != "copy":
         return ok(found)
     if _existing(folder).stat().st_dev != _existing(DATA).stat().st_dev:
         return warn(f"{found}, on another file system", "`dvc cache dir --local FOLDER` names one beside data/.")

@@ -46,16 +46,19 @@ class EnsembleConfig:
     """Classes per video in the submission file, at least 1."""
 
     def __post_init__(self) -> None:
-        taken = sorted(set(self.members) & set(RESERVED_NAMES))
+        twice = len(set(self.members)) < len(self.members)
+        taken = [repr(name) for name in self.members if name in RESERVED_NAMES]
         params.require(
-            (bool(self.members), "members must name at least one model"),
-            (len(set(self.members)) == len(self.members), "members must name each model once"),
-            (not taken, f"members: the model {taken} needs another name, as metrics.json has other figures under it"),
-            (ALL not in self.subsets, f"subsets: none can be called {ALL!r}, as that is the whole ensemble"),
+            (bool(self.members) and not twice, "members must name at least one model, each once"),
+            (not taken, f"members: {', '.join(taken)} needs another name, as metrics.json has other figures under it"),
+            (ALL not in self.subsets, f"subsets: one cannot be called {ALL!r}, as that is the whole ensemble"),
             (self.folds >= 2, f"folds must be at least 2, not {self.folds}"),
             (self.top >= 1 and self.resamples >= 1, "top and resamples must be at least 1"),
-            (self.seed >= 0 and self.starts >= 0, "seed and starts must not be negative"),
-            (0 <= self.shrinkage < math.inf, "shrinkage must be finite and not negative"),
+            (
+                self.starts >= 0 and 0 <= self.shrinkage < math.inf,
+                "starts and shrinkage must be finite and not negative",
+            ),
+            (self.seed >= 0, "seed must not be negative"),
             (
                 (self.weights == "given") == (self.given is not None),
                 "given holds the weights with `weights: given`, and is null otherwise",

@@ -43,6 +43,8 @@ class TemporalInterlace(nn.Module):
 
     def __init__(self, channels: int, frames: int, shift_div: int = 4, offset_init: float = 0.5) -> None:
         super().__init__()
+        if shift_div < 1 or frames < 1:
+            raise ValueError(f"shift_div={shift_div} and frames={frames} must be at least 1.")
         if channels % (shift_div * GROUPS):
             raise ValueError(
                 f"{channels} channels / shift_div {shift_div} do not divide into {GROUPS} groups. "

@@ -175,6 +175,8 @@ class Pathway(nn.Module):
         super().__init__()
         if block not in BLOCKS:
             raise ValueError(f"block={block!r} is none of {', '.join(BLOCKS)}.")
+        if width < 1:
+            raise ValueError(f"width={width}: the first convolution has at least one channel.")
         if len(blocks) != 4 or min(blocks) < 1:
             raise ValueError(f"blocks={blocks!r} must be four numbers, the residual blocks of each stage.")
         make = BLOCKS[block]

@@ -59,10 +59,12 @@ def build(
     """
     if slow_frames not in SLOW_FRAMES:
         raise ValueError(f"slow_frames={slow_frames!r} is none of {', '.join(SLOW_FRAMES)}.")
+    if alpha < 1 or beta_inv < 1:
+        raise ValueError(f"alpha={alpha} and beta_inv={beta_inv} must be at least 1.")
     if width % beta_inv:
         raise ValueError(f"width={width} must be a multiple of beta_inv={beta_inv} (the fast path).")
-    if fusion_kernel % 2 == 0:
-        raise ValueError(f"fusion_kernel={fusion_kernel} must be odd, or the two paths would not line up.")
+    if fusion_kernel < 1 or fusion_kernel % 2 == 0:
+        raise ValueError(f"fusion_kernel={fusion_kernel} must be positive and odd, or the two paths would not line up.")
     blocks = blocks_of_depth(depth) if blocks is None else blocks
     path = partial(Pathway, blocks=blocks, block=block)
     fast = path(width // beta_inv, stem_t=5, kernels_t=FAST_KERNELS_T, pool=spatial_pool())

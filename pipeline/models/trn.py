@@ -41,6 +41,8 @@ def build(
         multiscale: relations among T, T - 1, ... and 2 frames; false has the one among all T only.
         feature_dim: to how many numbers the features of a frame are reduced first.
     """
+    if feature_dim < 1:
+        raise ValueError(f"feature_dim={feature_dim} must be at least 1.")
     network = build_backbone(backbone, **(backbone_options or {}))
     if non_local:
         insert_non_local(network, frames)

@@ -17,6 +17,8 @@ from pipeline.training.optim import OptimConfig, ScheduleConfig
 
 OTHERS = ("test", "watch")
 """Entries of `models.<name>` that make no weights: how it is tested, and what DVC watches."""
+IMPOSSIBLE = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+"""What networks of this project, of timm and of torch raise for options that cannot be."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class LossConfig:
         if mix.on and not module.SOFT_TARGETS:
             raise UserError(
                 f"train.mix: the loss {self.name!r} ranks classes, and blended labels do not say which stands above "
-                "which. Switch mixup and cutmix off (0), or take the loss bce or asymmetric."
+                "which. Switch off train.mix (mixup and cutmix: 0), or take the loss bce or asymmetric."
             )
         try:
             return module.build(statistics, **options)
@@ -104,5 +106,5 @@ class ModelConfig:
         options = params.options(module.build, self.options, "options")
         try:
             return module.build(classes, **options), module.INPUT
-        except (ArithmeticError, TypeError, ValueError) as error:  # of timm and torch, too
+        except IMPOSSIBLE as error:
             raise UserError(f"options: {error}") from error

@@ -101,6 +101,12 @@ def test_a_cache_on_another_file_system_is_named_as_the_cause(folder, another_di
     assert "dvc cache dir" in finding.remedy
 
 
+def test_a_cache_from_which_nothing_can_come_fails(folder, monkeypatch):
+    able(monkeypatch)
+    assert workspace.cache().state == "FAIL"
+    assert "none of cache.type reflink, hardlink, copy works" in workspace.cache().found
+
+
 def test_a_folder_without_dvc_fails(folder):
     shutil.rmtree(folder / ".dvc")
     assert workspace.cache().state == "FAIL"

@@ -109,5 +109,5 @@ def test_random_crops_have_names_and_a_seed_of_their_own():
     ],
 )
 def test_settings_that_make_no_view_are_refused(wrong: dict[str, Any]):
-    with pytest.raises(UserError, match=r"^models\.tsm\.test(: |\.crops must be one of 'fixed', 'random')"):
+    with pytest.raises(UserError, match=r"^models\.tsm\.test(: |\.crops: must be one of 'fixed', 'random')"):
         params.build(ViewConfig, wrong, where="models.tsm.test")

@@ -123,8 +123,12 @@ def test_by_default_there_is_one_group_as_in_the_reports_code():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"name": "sdg"}, "timm has no optimiser 'sdg'"),
-        ({"options": {"sgd": {"momentun": 0.9}}}, "sgd has no 'momentun'.*momentum"),
+        ({"name": "sdg"}, r"train.optim.name: timm has no optimiser 'sdg'\. Did you mean 'sgd'\?"),
+        (
+            {"options": {"sgd": {"momentun": 0.9}}},
+            r"train.optim.options.sgd.momentun: no such.*Did you mean 'momentum'",
+        ),
+        ({"options": {"sgd": {"momentum": -1}}}, "train.optim.options.sgd: Invalid momentum value: -1"),
     ],
 )
 def test_an_unknown_optimiser_or_option_is_refused(settings, message):

@@ -1,0 +1,31 @@
+"""`pipeline check` says what is wrong with params.yaml as it is."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import check
+from pipeline.core.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(monkeypatch, folder: Path, text: str) -> None:
+    (folder / "params.yaml").write_text(text)
+    (folder / "conf").symlink_to(ROOT / "conf")
+    monkeypatch.chdir(folder)
+    parser = argparse.ArgumentParser()
+    check.add_arguments(parser)
+    check.run(parser.parse_args([]))
+
+
+def test_right_settings_pass(tmp_path, monkeypatch, capsys):
+    run(monkeypatch, tmp_path, (ROOT / "params.yaml").read_text())
+    assert capsys.readouterr().out == "every setting is right\n"
+
+
+def test_a_wrong_setting_is_named(tmp_path, monkeypatch):
+    text = (ROOT / "params.yaml").read_text().replace("jpeg_qscale: 2", "jpeg_qscale: 99")
+    with pytest.raises(UserError, match="extract: jpeg_qscale must lie in 2"):
+        run(monkeypatch, tmp_path, text)

@@ -1,0 +1,189 @@
+"""Whatever is wrong with params.yaml is said by its dotted path, all of it at once, before anything runs."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.check import check, problems
+from pipeline.core.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+RIGHT = yaml.safe_load((ROOT / "params.yaml").read_text())
+GONE = "(left out)"
+"""Stands for a setting that is not there."""
+TIN = "models.tin_demo"
+WRONG = [
+    # the setting, its value, the path that is reported, and what is said
+    ("extrct", {}, "extrct", "there is no such section. Did you mean 'extract'?"),
+    ("ensemble", GONE, "ensemble", "this section is missing"),
+    ("models", {}, "models", "at least one model"),
+    ("dataset.format", "foldr", "dataset.format", "Did you mean 'folder'?"),
+    ("dataset.root", "/nowhere", "dataset.root", "no folder /nowhere"),
+    ("dataset.annotations", "/nowhere.csv", "dataset.annotations", "no file /nowhere.csv"),
+    ("dataset.classes", "/nowhere.txt", "dataset.classes", "no file /nowhere.txt"),
+    ("dataset.generated", ["dmeo"], "dataset", "generated is [demo]"),
+    ("dataset.val_share", 0.9, "dataset", "val_share and test_share must"),
+    ("dataset.split_seed", "zero", "dataset.split_seed", "must be of type int, not 'zero'"),
+    ("demo", GONE, "demo", "this section is missing, and dataset.generated asks for it"),
+    ("demo.train", 2, "demo", "train must be at least"),
+    ("demo.tran", 900, "demo.tran", "Did you mean 'train'?"),
+    ("extract.fps", GONE, "extract.fps", "this setting is missing"),
+    ("extract.fps", 0, "extract", "fps must be at least 1, not 0"),
+    ("extract.short_side", 65, "extract", "short_side must be an even number"),
+    ("extract.timeout_seconds", -1, "extract", "timeout_seconds must be greater than 0"),
+    ("infer.together", "perhaps", "infer.together", "must be of type bool"),
+    ("ensemble.members", ["tsn_demo", "tin_dem"], "ensemble.members", "'tin_dem' is no model"),
+    ("ensemble.members", ["prior"], "ensemble", "needs another name"),
+    ("ensemble.weights", "gready", "ensemble.weights", "Did you mean 'greedy'?"),
+    ("ensemble.given", {"tsn_demo": 1.0}, "ensemble", "given holds the weights with `weights: given`"),
+    ("ensemble.subsets.slow", ["slow*", "fasst*"], "ensemble.subsets.slow", "no model is called 'fasst*'"),
+    ("ensemble.subsets.pair", ["tsn_demo", "tin_dem"], "ensemble.subsets.pair", "Did you mean 'tin_demo'?"),
+    ("ensemble.folds", 1, "ensemble", "folds must be at least 2"),
+    ("ensemble.seed", -1, "ensemble", "seed must not be negative"),
+    ("machine.ffmpeg", "/no/such/ffmpeg", "machine.ffmpeg", "FFmpeg does not run"),
+    ("machine.precision", "fp8", "machine.precision", "must be one of '32', 'bf16', 'fp16'"),
+    ("machine.threads", 0, "machine", "threads must be at least 1"),
+    ("machine.clips_per_device", 0, "machine", "clips_per_device must be 1 or more"),
+    (TIN, 3, TIN, "must be a mapping"),
+    (f"{TIN}.arch", "tinn", f"{TIN}.arch", "Did you mean 'tin'?"),
+    (f"{TIN}.watch", GONE, f"{TIN}.watch", "this setting is missing"),
+    (f"{TIN}.options.frame", 8, f"{TIN}.options.frame", "Did you mean 'frames'?"),
+    (f"{TIN}.options.frames", "8", f"{TIN}.options.frames", "must be of type int, not '8'"),
+    (f"{TIN}.options.shift_div", 0, f"{TIN}.options", ""),
+    (f"{TIN}.options.backbone", "resnet5", f"{TIN}.options", "has no backbone 'resnet5'"),
+    (f"{TIN}.options.backbone_options.stem_widt", 8, f"{TIN}.options", "stem_widt"),
+    (f"{TIN}.options.dropout", 2, f"{TIN}.options", "dropout"),
+    (f"{TIN}.clip.sampler.frames", 16, f"{TIN}.clip.sampler.frames", "The clip has 16 frames"),
+    (f"{TIN}.clip.sampler.stride", 2, f"{TIN}.clip.sampler", "null for segments"),
+    (f"{TIN}.clip.crop", 99, f"{TIN}.clip", "a crop of 99 pixels does not fit"),
+    (f"{TIN}.test", GONE, f"{TIN}.test", "this setting is missing"),
+    (f"{TIN}.test.clips", 0, f"{TIN}.test", "clips must be at least 1"),
+    (f"{TIN}.test.sides", [8], f"{TIN}.test", "a crop of 40 pixels does not fit"),
+    (f"{TIN}.train.epochs", 0, f"{TIN}.train", "epochs and batch must be at least 1"),
+    (f"{TIN}.train.ema", 1.5, f"{TIN}.train", "ema is a decay between 0 and 1"),
+    (f"{TIN}.train.pretrained", "nowhere.pth", f"{TIN}.train.pretrained", "nowhere.pth does not exist"),
+    (f"{TIN}.train.pretrained", "timm:resnet5", f"{TIN}.train.pretrained", "timm has no model 'resnet5'"),
+    (f"{TIN}.train.loss.name", "bcee", f"{TIN}.train.loss.name", "Did you mean 'bce'?"),
+    (
+        f"{TIN}.train.loss.options.bce.scale",
+        -1,
+        f"{TIN}.train.loss.options.bce",
+        "scale must be greater than 0, not -1",
+    ),
+    (f"{TIN}.train.loss.options.bce.smooth", 0.1, f"{TIN}.train.loss.options.bce.smooth", "Did you mean 'smoothing'?"),
+    (f"{TIN}.train.loss.options.bce.class_weights", "sqr", f"{TIN}.train.loss.options.bce.class_weights", "'sqrt'"),
+    (f"{TIN}.train.mix.mixup", -1, f"{TIN}.train.mix", "mixup and cutmix"),
+    (f"{TIN}.train.optim.name", "sdg", f"{TIN}.train.optim.name", "Did you mean 'sgd'?"),
+    (f"{TIN}.train.optim.name", "adahessian", f"{TIN}.train.optim.name", "second derivatives"),
+    (f"{TIN}.train.optim.lr", 0, f"{TIN}.train.optim", "lr must be greater than 0"),
+    (f"{TIN}.train.optim.lr", float("nan"), f"{TIN}.train.optim", "lr must be greater than 0, not nan"),
+    (f"{TIN}.train.optim.weight_decay", -0.1, f"{TIN}.train.optim", "weight_decay must not be negative"),
+    (f"{TIN}.train.optim.clip_norm", 0, f"{TIN}.train.optim", "clip_norm must be greater than 0, or null"),
+    (f"{TIN}.train.optim.roles.biases", {}, f"{TIN}.train.optim", "roles has no 'biases'"),
+    (f"{TIN}.train.optim.roles.bias.lr", -1, f"{TIN}.train.optim.roles.bias", "factors"),
+    (f"{TIN}.train.optim.options.sgd.momentun", 1, f"{TIN}.train.optim.options.sgd.momentun", "'momentum'"),
+    (f"{TIN}.train.optim.options.sgd.momentum", -1, f"{TIN}.train.optim.options.sgd", "momentum"),
+    (f"{TIN}.train.schedule.kind", "cosin", f"{TIN}.train.schedule.kind", "Did you mean 'cosine'?"),
+    (f"{TIN}.train.schedule.milestones", [5], f"{TIN}.train.schedule", "milestones belong to the schedule 'step'"),
+    (f"{TIN}.train.augment.sides", [58, 40], f"{TIN}.train.augment", "random_side needs sides"),
+    (f"{TIN}.train.augment.rand_augment", {"ops": 0, "magnitude": 9}, f"{TIN}.train.augment.rand_augment", "ops"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _in_the_root(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    """The committed settings with others at some dotted paths."""
+    settings = copy.deepcopy(RIGHT)
+    for path, value in changes.items():
+        node, _, last = path.rpartition(".")
+        section = settings
+        for key in node.split(".") if node else ():
+            section = section[key]
+        if value is GONE:
+            del section[last]
+        else:
+            section[last] = value
+    return settings
+
+
+def test_the_committed_settings_are_right(tmp_path):
+    assert problems(RIGHT, tmp_path) == []
+    check(RIGHT, tmp_path)
+
+
+@pytest.mark.parametrize(("setting", "value", "path", "said"), WRONG, ids=[f"{case[0]}={case[1]}" for case in WRONG])
+def test_a_wrong_setting_is_said_by_its_dotted_path(tmp_path, setting, value, path, said):
+    lines = [line for line in problems(changed(**{setting: value}), tmp_path) if line.startswith(f"{path}: ")]
+    assert len(lines) == 1
+    assert said in lines[0]
+
+
+def test_every_section_and_part_of_a_model_has_a_wrong_setting_above():
+    tried = {setting for setting, *_ in WRONG}
+    parts = [f"{TIN}.{part}" for part in RIGHT["models"]["tin_demo"]]
+    parts += [f"{TIN}.train.{part}" for part, value in RIGHT["models"]["tin_demo"]["train"].items() if value]
+    untold = {"unset", "size", f"{TIN}.train.batch", f"{TIN}.train.seed"}  # for conf/; and as epochs is
+    for section in {*RIGHT, *parts} - untold:
+        assert any(f"{setting}.".startswith(f"{section}.") for setting in tried), section
+
+
+def test_all_errors_come_together_each_with_the_file_where_it_is_set(tmp_path):
+    settings = changed(
+        **{
+            "ensemble.members": ["tin_dem"],
+            f"{TIN}.train.loss.options.bce.scale": -1,
+            f"{TIN}.train.optim.name": "sdg",
+            "models.tsn_demo.options.frame": 8,
+            "dataset.root": "/nowhere",
+            "extract.fps": 0,
+            "extract.shards": 0,
+        }
+    )
+    with pytest.raises(UserError) as error:
+        check(settings, tmp_path)
+    head, *lines, last = str(error.value).splitlines()
+    assert head == "7 settings are wrong, and nothing was started:"
+    assert sorted((line.split(":")[0].strip(), line.rpartition("(")[2]) for line in lines) == [
+        ("dataset.root", "conf/dataset/)"),
+        ("ensemble.members", "conf/config.yaml)"),
+        ("extract", "conf/config.yaml)"),
+        ("extract", "conf/config.yaml)"),
+        ("models.tin_demo.train.loss.options.bce", "conf/model/tin_demo.yaml)"),
+        ("models.tin_demo.train.optim.name", "conf/model/tin_demo.yaml)"),
+        ("models.tsn_demo.options.frame", "conf/model/tsn_demo.yaml)"),
+    ]
+    assert last == "Mend this in conf/, then `pipeline params`."
+
+
+def test_an_imported_member_needs_its_folder_of_predictions(tmp_path):
+    settings = changed(**{"ensemble.members": ["tin_demo", "theirs"]})
+    assert [line.split(":")[0] for line in problems(settings, tmp_path)] == ["ensemble.members"]
+    (tmp_path / "theirs").mkdir()
+    assert problems(settings, tmp_path) == []
+
+
+def test_a_real_corpus_must_be_there_and_a_generated_one_need_not(tmp_path):
+    real = {"dataset.generated": [], "dataset.root": str(tmp_path), "dataset.watch": str(tmp_path)}
+    settings = changed(**real, **{"dataset.annotations": str(tmp_path / "labels.csv")})
+    assert problems(settings, tmp_path) == [f"dataset.annotations: there is no file {tmp_path / 'labels.csv'}."]
+    (tmp_path / "labels.csv").touch()
+    assert problems(settings, tmp_path) == []
+
+
+def test_a_ranking_loss_takes_no_mixed_labels(tmp_path):
+    settings = changed(**{f"{TIN}.train.loss.name": "lsep", f"{TIN}.train.mix.mixup": 0.8})
+    (line,) = problems(settings, tmp_path)
+    assert line.startswith(f"{TIN}.train.mix: the loss 'lsep' ranks classes")
+
+
+@pytest.mark.parametrize("nothing", [None, [], "text", {}])
+def test_a_file_without_settings_is_refused(tmp_path, nothing):
+    with pytest.raises(UserError, match="wrong, and nothing was started"):
+        check(nothing, tmp_path)
