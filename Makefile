@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo params doctor test nightly check zoo bench compare clean
+.PHONY: help install demo params doctor test quick nightly check docs zoo bench compare clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
@@ -36,11 +36,22 @@ quick: install ## the tests that need little time, side by side: under two minut
 test: install ## all tests
 	python -m pytest
 
+quick: install ## the tests that are not slow
+	python -m pytest -m "not slow"
+
 nightly: install ## the tests of training, with twenty random kills instead of three
 	NIGHTLY=20 python -m pytest tests/training/test_trainer.py
 
 check: install ## format, lint and types
 	ruff format --check . && ruff check . && mypy
+
+docs: $(VENV)/.docs ## build the manual as a site, in site/; a broken link fails
+	python docs/settings.py
+	mkdocs build --strict
+
+$(VENV)/.docs: $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@touch $@
 
 compare: install ## the figures of all experiments, side by side
 	pipeline compare
@@ -51,5 +62,5 @@ zoo: install ## parameters, GMACs and clips of every model
 bench: install ## the benchmarks, each prints one table
 	@for file in benchmarks/*.py; do python $$file || exit 1; done
 
-clean: ## delete outs (imported scores too), scratch and environment; keep DVC's cache
-	git clean -fdxq -- $(VENV) data work
+clean: ## delete outs (imported scores too), scratch, site and environment; keep DVC's cache
+	git clean -fdxq -- $(VENV) data work site

@@ -2,31 +2,33 @@
 
     video files -> manifest -> JPEGs -> LMDB -> clips -> model -> predictions -> ensemble -> metrics
 
-Each noun of the domain has the file that bears its name, and a file imports only from floors below its own:
+The packages in the order of the flow. Each noun of the domain has the file that bears its name.
 
-    floor 0   errors, params, work, machine, catalog, compose,      what everything stands on
-              pickles, dumps, interruption, stopwatch, code, forks
-              tables, records, ledger                               the tables that stages hand on
-    floor 1   demo, demo_clip                                       the built-in corpus
-              frames, store                                         video file -> JPEGs -> LMDB
-              sampling, views, transforms, mixing, loader           which frames, crops, pixels, batches
-              statistics, metrics, ranking, means, bootstrap,       arrays in, numbers out
-              calibration, confusion
-              drawing                                               numbers in, SVG out
-              layers/                                               parts that models share
-              weights, anatomy                                      a checkpoint's tensors; what their names tell
-    floor 2   extraction, clips                                     whole corpora; samples for a model
-              models/, losses/, datasets/, importers/               open sets: one file is one member
-              optim, devices                                        schedules; the processes that share a training
-              checkpoint, resume, curves, predictions, blocks       files that are written and read
-              pretrained, recipe, predictor                         weights from elsewhere; a model made, and asked
-    floor 3   training, inference                                   the long jobs
-              rivals, blend, variants                               the search for the ensemble's weights
-              ensemble, submission, results                         scores -> a fused table; files and figures
-    floor 4   fusion                                                from prediction files to an ensemble
-              run, classes, gallery, provenance, report, page/      from all outs to a page
-              compare, zoo, appraisal, settings                     experiments, models, a checkpoint, conf/
-              foreign, inspection, predict                          scores from elsewhere; a look at scores; new videos
+    core/            what every stage stands on: errors, settings, files, tables, the manifest; no PyTorch in it
+    datasets/        how a corpus is annotated -> manifest
+    demo/            the built-in corpus
+    extraction/      video files -> JPEGs
+    clips/           JPEGs -> LMDB -> batches: which frames, crops, views, augmentation
+    class_stats.py   videos per class, weights of a loss, prior
+    layers/          parts that networks share
+    models/          networks, one architecture a file
+    losses/          losses, one a file
+    pretrained/      checkpoints of others -> weights here; importers/, one source a file
+    runtime/         what the long jobs share: devices, checkpoints, signals, progress
+    training/        recipe -> weights
+    metrics.py       scores and labels -> sample mAP and its like
+    predictions/     the files that hold what a model says of each video
+    inference/       weights -> prediction files
+    ensemble/        prediction files -> fused files, member weights, intervals, a submission
+    report/          all of that -> one page
+    check.py         everything that is wrong with params.yaml, before anything runs
+    cli/             `pipeline COMMAND`
+
+datasets, models, losses and pretrained/importers are open sets: one file is one member, its name the word in conf/. Who
+may import whom, from the top; a package imports from those further down, and from its neighbours without a circle:
+
+    stages, cli > report, check > ensemble, inference > training, predictions
+    > models, losses, pretrained, runtime, extraction, datasets, demo, clips > layers, class_stats, metrics, core
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.
 """
