@@ -28,7 +28,7 @@ ARGUMENTS = {
     "classes": "classes.txt: a name a line",
     "frames": "folder of the frame shards and their index",
     "index": "the index of the frames: a row a video that gave some",
-    "broken": "broken.tsv: the ledger of videos without frames",
+    "broken": "broken.tsv: the videos that gave no frame",
     "lmdb": "folder of the packed frames",
     "stats": "folder of the class statistics",
     "weights": "folder of a trained model",

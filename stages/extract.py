@@ -1,4 +1,4 @@
-"""Stage `extract`: video files -> shards of JPEG frames, and the ledger of broken videos.
+"""Stage `extract`: video files -> shards of JPEG frames, and the list of broken videos.
 
     python -m stages.extract data/manifest.tsv data/classes.txt data/frames data/broken.tsv
 

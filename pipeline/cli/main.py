@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
         if action.choices is not None and value not in action.choices:
             near = difflib.get_close_matches(value, action.choices, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise argparse.ArgumentError(action, f"no {value!r}.{hint} There is: {', '.join(action.choices)}.")
+            raise argparse.ArgumentError(action, f"no {value!r}.{hint} There are: {', '.join(action.choices)}.")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -58,7 +58,7 @@ class Member:
 
     predictor: Predictor
     weight: float | list[float]
-    """Of all classes, or of each."""
+    """Member weight: one for all classes, or one for each."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,11 @@ class Fusion:
     """How the answers of members become one."""
 
     weights: dict[str, float | list[float]]
-    """Of each member that has any: of all classes, or of each."""
+    """Member -> its weight, where it has any: one for all classes, or one for each."""
     mean: str
     protocol: str
     checkpoints: dict[str, str]
-    """Of members whose weights depend on it: SHA-256 of the model that they were found with."""
+    """Member -> SHA-256 of the model that its weight was found with."""
 
 
 class Scorer:

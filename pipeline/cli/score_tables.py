@@ -150,7 +150,7 @@ def _top_of(table: PredictionTable, row: int, count: int) -> str:
 def _position(names: Sequence[str], name: str, what: str) -> int:
     if name not in names:
         close = [other for other in names if name.lower() in other.lower()][:5]
-        raise UserError(f"There is no {what} {name!r}." + (f" There is: {', '.join(close)}." if close else ""))
+        raise UserError(f"There is no {what} {name!r}." + (f" There are: {', '.join(close)}." if close else ""))
     return names.index(name)
 
 

@@ -134,7 +134,7 @@ def hint(name: object, known: Iterable[object], most: int = 40) -> str:
     """
     names = sorted(str(name) for name in known)
     guess = difflib.get_close_matches(str(name), names, n=1)
-    listed = f" There is: {', '.join(names) or 'nothing'}." if len(names) <= most else ""
+    listed = f" There are: {', '.join(names) or 'nothing'}." if len(names) <= most else ""
     return (f" Did you mean {guess[0]!r}?" if guess else "") + listed
 
 

@@ -70,7 +70,7 @@ def read(config: DatasetConfig) -> Manifest:
         for row, split in zip(rows, splits, strict=True)
     ]
     missing = [root / record.path for record in records if record.fingerprint == MISSING]
-    if missing:  # they go to the ledger
+    if missing:  # they are listed as broken
         log.warning(
             "%d of %d files are missing, e.g. %s: is dataset.root right?", len(missing), len(records), missing[0]
         )

@@ -120,7 +120,7 @@ def test_a_protocol_is_recomputed_and_written(folder, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("show", "val.parquet", "--video", "A.MP4"), "There is no video 'A.MP4'. There is: a.mp4"),
+        (("show", "val.parquet", "--video", "A.MP4"), "There is no video 'A.MP4'. There are: a.mp4"),
         (("show", "val.parquet", "--class", "walk"), "There is no class 'walk'"),
         (("show", "none.parquet"), "none.parquet does not exist"),
         (("protocol", ".", "val", "densse"), "no protocol 'densse'"),

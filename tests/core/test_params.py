@@ -188,9 +188,9 @@ def test_a_missing_file_is_named_with_the_command_that_makes_it(tmp_path: Path):
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ("trian", r"no section 'trian'. Did you mean 'train'\? There is: models, train"),
+        ("trian", r"no section 'trian'. Did you mean 'train'\? There are: models, train"),
         ("models.tin", r"no section 'models.tin'. Did you mean 'tiny'\?"),
-        ("train.optim", r"no section 'train.optim'. There is: nothing"),  # train is a number there
+        ("train.optim", r"no section 'train.optim'. There are: nothing"),  # train is a number there
     ],
 )
 def test_a_missing_section_is_named_with_those_that_there_are(tmp_path: Path, section: str, message: str):
