@@ -30,6 +30,9 @@ params: install ## compose conf/ into params.yaml, and check every setting
 doctor: install ## look at this machine and this project; say what to do
 	@pipeline doctor
 
+quick: install ## the tests that need little time, side by side: under two minutes on two cores
+	python -m pytest -m "not slow" --numprocesses 2
+
 test: install ## all tests
 	python -m pytest
 

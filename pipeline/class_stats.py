@@ -35,7 +35,7 @@ class ClassStatistics:
         """Share of the videos with each class, 0..1, float64 (C,): the scores that a broken video is given."""
         return self.counts / self.videos
 
-    def weights(self) -> dict[str, np.ndarray]:
+    def class_weights(self) -> dict[str, np.ndarray]:
         """Class weights of the loss by name: the report's two formulas and their inverses, float64 (C,) each."""
         linear = self.counts / self.counts.mean()
         return {
@@ -93,7 +93,7 @@ def write(folder: Path, targets: np.ndarray, classes: tuple[str, ...], expected:
     with files.aside(folder) as partial:
         partial.mkdir()
         columns = {"class": classes, "videos": statistics.counts, "prior": statistics.prior}
-        weights = {f"weight_{name}": values for name, values in statistics.weights().items()}
+        weights = {f"weight_{name}": values for name, values in statistics.class_weights().items()}
         _csv(partial / CLASSES, pd.DataFrame({**columns, **weights}))
         table = pd.DataFrame(pairs, columns=list(classes))
         table.insert(0, "class", list(classes), allow_duplicates=True)  # a class may itself be called so

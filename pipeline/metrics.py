@@ -104,7 +104,7 @@ def summary(scores: np.ndarray, targets: np.ndarray, broken: int) -> dict[str, f
 
 
 def _ranks(ascending: np.ndarray, row: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Rank of each of P scores: how many in its `row` of the sorted table (R, N) are at least `own`."""
+    """Rank of each score of `own` (P,): how many in its `row` (P,) of the sorted table (R, N) are at least as high."""
     columns = ascending.shape[1]
     below = np.zeros(len(own), dtype=np.int64)
     for step in 1 << np.arange(columns.bit_length())[::-1]:

@@ -4,7 +4,7 @@
         data/predictions/tsm_demo
 
 Section `models.<name>.test` of params.yaml; all else comes from the checkpoint's recipe. A run that was killed goes on
-after its last finished block of videos. With `infer.together`, the other models of the set are scored in the same pass.
+after its last finished chunk of videos. With `infer.together`, the other models of the set are scored in the same pass.
 """
 
 from pathlib import Path

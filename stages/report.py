@@ -8,7 +8,7 @@ No section of params.yaml: the files know which models they are of.
 
 from pathlib import Path
 
-from pipeline.report.inputs import Sources
+from pipeline.report.inputs import InputPaths
 from pipeline.report.page import PAGE, write_page
 from stages.command import run
 
@@ -27,8 +27,8 @@ def main(
     out: Path,
 ) -> None:
     """Write the page."""
-    sources = Sources(manifest, classes, index, broken, lmdb, stats, models, predictions, ensemble, metrics)
-    write_page(sources, out)
+    paths = InputPaths(manifest, classes, index, broken, lmdb, stats, models, predictions, ensemble, metrics)
+    write_page(paths, out)
     print(f"{out / PAGE}: {(out / PAGE).stat().st_size / 1e6:.1f} MB, open it in any browser")
 
 

@@ -26,7 +26,7 @@ def test_counts_and_prior_by_hand():
 
 
 def test_weights_by_hand():
-    weights = ClassStatistics(("a", "b"), np.array([8, 2]), videos=10).weights()  # 5 on average
+    weights = ClassStatistics(("a", "b"), np.array([8, 2]), videos=10).class_weights()  # 5 on average
 
     assert {name: values.tolist() for name, values in weights.items()} == {
         "linear": pytest.approx([1.6, 0.4]),
@@ -38,7 +38,7 @@ def test_weights_by_hand():
 
 def test_weights_are_those_that_the_report_prints():
     golden = {name: np.asarray(value) for name, value in keys.read("class_weights_paper").items() if name != "meta"}
-    weights = ClassStatistics(tuple("abcde"), golden["counts"], videos=100_000).weights()
+    weights = ClassStatistics(tuple("abcde"), golden["counts"], videos=100_000).class_weights()
 
     np.testing.assert_allclose(weights["sqrt"], golden["w_sqrt"], rtol=1e-6)
     np.testing.assert_allclose(weights["linear"], golden["w_lin"], rtol=1e-6)

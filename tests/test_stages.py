@@ -16,6 +16,7 @@ def run(stage: str, *arguments: str, folder: Path = ROOT) -> subprocess.Complete
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", STAGES)
 def test_help_says_what_it_does_and_shows_a_call(stage):
     done = run(stage, "--help")

@@ -25,7 +25,7 @@ from pipeline.core.manifest import Manifest
 
 
 class FrameSource(Protocol):
-    """Where the JPEGs of videos come from: a FrameStore, or the frames of new videos."""
+    """Source of the JPEGs of videos: a FrameStore, or the frames of new videos."""
 
     def frames(self, video: str) -> int:
         """The number of frames of a video."""

@@ -1,1 +1,1 @@
-"""What every stage stands on: settings, files, tables, the manifest. No PyTorch in it."""
+"""Foundation of every stage: settings, files, tables, the manifest. It does not import PyTorch."""

@@ -1,4 +1,4 @@
-"""The ledger of broken videos: who gave no frame, and why, in FFmpeg's own words."""
+"""The list of broken videos, data/broken.tsv: which videos gave no frame, and why."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,23 +10,27 @@ from pipeline.core import tsv
 
 
 class BrokenVideo(NamedTuple):
-    """One line of broken.tsv."""
+    """One row of broken.tsv; `video`, `split` and `path` are those of the manifest."""
 
     video: str
     split: str
     path: str
     reason: str
-    """A code: missing, empty, not_a_video, truncated, no_video_stream, decode_failed, crashed, timeout."""
+    """One of missing, empty, not_a_video, truncated, no_video_stream, decode_failed, crashed and timeout."""
     words: str
-    """What FFmpeg said, on one line."""
+    """FFmpeg's messages, on one line."""
 
 
 def write_broken(path: Path, broken: Iterable[BrokenVideo]) -> None:
-    """Write the ledger, all or nothing; also when it is empty."""
+    """Write the list, all or nothing; an empty one is a file with a header alone."""
     tsv.write(path, pd.DataFrame(list(broken), columns=list(BrokenVideo._fields), dtype=str))
 
 
 def read_broken(path: Path) -> list[BrokenVideo]:
-    """Read what `write` wrote."""
+    """Read the list that stage `extract` wrote.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
     table = tsv.read(path, BrokenVideo._fields, stage="extract")
     return [BrokenVideo(*row) for row in table.itertuples(index=False)]

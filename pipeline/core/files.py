@@ -1,7 +1,7 @@
-"""Finished pieces and half-finished files: nothing half-written is ever found under its final name.
+"""Files that are written all or nothing, and fingerprints of what they were made from.
 
-A piece of work is kept in the scratch folder under the fingerprint of all that it was made from. A stage that was
-killed finds its finished pieces again; a stage whose input changed does not find them, because the name differs.
+A finished piece of work is kept in the scratch folder under the fingerprint of all that it was made from. A stage that
+was killed finds it again; a stage whose input changed does not, because the name differs.
 """
 
 import glob
@@ -34,12 +34,12 @@ def file_hash(path: Path) -> str:
 
 
 def folder_of(parent: Path, name: str, *parts: Any) -> Path:
-    """Where unfinished work of this name lies that is made from `parts`."""
+    """The folder for unfinished work of a name; its own name ends with the fingerprint of `parts`."""
     return parent / f"{name}-{fingerprint(*parts)}"
 
 
 def others(folder: Path) -> list[Path]:
-    """The folders that differ from one of `folder_of` in the fingerprint alone: nothing goes on from them."""
+    """The folders that differ from one of `folder_of` in the fingerprint alone, sorted; no run uses them any more."""
     length = len(fingerprint())
     found = folder.parent.glob(glob.escape(folder.name[:-length]) + "?" * length)
     return sorted(set(found) - {folder})
@@ -47,9 +47,9 @@ def others(folder: Path) -> list[Path]:
 
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that becomes `path` (a file or a folder) when the block ends well.
+    """A temporary name beside `path` that becomes `path` (a file or a folder) when the context ends without an error.
 
-    If the block raises, the temporary is deleted and an existing `path` stays as it was.
+    After an error the temporary is deleted and an existing `path` stays as it was.
 
     Raises:
         UserError: a file would take the place of a folder, or a folder that of a file; both stay as they were.
@@ -83,7 +83,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Make `target` the same file as `source`: a hard link, or a copy where the file system has none."""
+    """Make `target` a hard link to `source`, or a copy where the file system cannot link them."""
     try:
         os.link(source, target)
     except OSError:
@@ -91,7 +91,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def prune(folder: Path, keep: Iterable[str]) -> None:
-    """Delete what `folder` holds, but for the names in `keep`."""
+    """Delete the files and folders in `folder`, except those whose names are in `keep`."""
     kept = set(keep)
     for path in folder.iterdir():
         if path.name not in kept:
@@ -107,7 +107,7 @@ def remove(path: Path) -> None:
 
 
 def remove_at_once(folder: Path) -> None:
-    """Delete a folder: a kill meanwhile leaves no part of it under its name."""
+    """Delete a folder; a kill in the middle leaves all of it or nothing under its name."""
     hidden = folder.with_name(f".{folder.name}.partial")
     remove(hidden)
     folder.replace(hidden)
@@ -116,6 +116,6 @@ def remove_at_once(folder: Path) -> None:
 
 @contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
-    """A folder inside `parent` that is gone when the block ends."""
+    """A new folder inside `parent` that is deleted when the context ends."""
     with tempfile.TemporaryDirectory(dir=parent, prefix=".partial-") as name:
         yield Path(name)

@@ -1,9 +1,9 @@
-"""What describes the machine and not the experiment: workers, threads, devices, folders.
+"""The machine (not the experiment): workers, threads, devices, folders, FFmpeg.
 
-No stage of dvc.yaml lists this section of params.yaml as a dependency, so moving to a larger machine keeps the cache.
-Workers, scratch and save_seconds change no byte of any out. What else a network runs on changes the last bits, and with
-mixed precision or accumulation more: it is recorded in the model's recipe. FFmpeg is part of what a frame shard is kept
-under.
+No stage of dvc.yaml depends on this section of params.yaml, so moving to a larger machine keeps the cache. Workers,
+scratch and save_seconds change no byte of any output. The other settings change the last bits of what a network
+computes, and mixed precision or accumulation change more: the model's recipe records them. The version of FFmpeg is
+part of the fingerprint of a frame shard.
 """
 
 import os
@@ -29,31 +29,32 @@ class Machine:
     """Section `machine` of params.yaml."""
 
     workers: int
-    """Videos decoded at once, and processes that load clips. 0: one a core."""
+    """Number of videos decoded at once, and of processes that load clips; 0 takes one for each core."""
     threads: int
-    """CPU threads of PyTorch. Results are the same to the bit for the same number."""
+    """Number of CPU threads of PyTorch. The same number gives the same results to the bit."""
     accelerator: Literal["auto", "cpu", "gpu"]
-    """Where models run; auto takes a GPU where there is one."""
+    """Device that models run on; auto takes a GPU where there is one."""
     devices: int
-    """Devices that train a model together. 0: every GPU, or one CPU. torchrun and SLURM overrule it."""
+    """Number of devices that train a model together; 0 takes every GPU, or one CPU. torchrun and SLURM overrule it."""
     precision: Literal["32", "bf16", "fp16"]
-    """Of the forward and backward pass: bf16 and fp16 are mixed precision. Weights stay float32."""
+    """Precision of the forward and backward pass: bf16 and fp16 are mixed precision. Weights stay float32."""
     tf32: bool
-    """Whether a GPU may round the factors of float32 products to 10 bits, which is much quicker."""
+    """Whether a GPU may round the factors of float32 products to 10 bits of mantissa, which is much faster."""
     clips_per_device: int | None
-    """Most clips of a forward pass in training; a larger share of the batch is accumulated. null: the whole share."""
+    """Largest number of clips in a forward pass of training; gradients of a larger share of the batch are accumulated.
+    null passes the whole share at once."""
     channels_last: bool
-    """The memory layout of the network in training."""
+    """Whether the weights of convolutions lie in memory with the channels last, in training."""
     compile: bool
-    """Train with torch.compile."""
+    """Whether the network is trained with torch.compile."""
     scratch: str
-    """Folder for finished pieces and resume state. Fast and local, may be deleted between runs."""
+    """Folder for finished pieces of work and resume states, best on a fast local disk; may be deleted between runs."""
     ffmpeg: str | None
-    """Path of another FFmpeg; null takes the pinned one of imageio-ffmpeg."""
+    """Path of an FFmpeg; null takes the pinned one of imageio-ffmpeg."""
     save_seconds: float
-    """How often training writes its resume state, besides every end of an epoch."""
+    """Seconds between two resume states of training, which are also written at the end of every epoch."""
     views_per_pass: int | None = None
-    """Most views of a forward pass in testing. null: as many as make some 17 million pixels."""
+    """Largest number of views in a forward pass of testing; null takes as many as have 17 million pixels together."""
 
     def __post_init__(self) -> None:
         params.require(
@@ -74,13 +75,13 @@ class Machine:
 
     @property
     def processes(self) -> int:
-        """The number of workers, counted: a core is one that this process may use, where the system tells."""
+        """The number of workers, at least 1; only cores that this process may use count, where the system can tell."""
         if self.workers:
             return self.workers
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def ffmpeg_path(self) -> str:
-        """The FFmpeg to call, tried once.
+        """Path or name of the FFmpeg to call, which has been run once.
 
         Raises:
             UserError: there is none, or it does not run.
@@ -103,7 +104,7 @@ def _at_least_one(number: int | None) -> bool:
 
 
 def load_machine() -> Machine:
-    """The machine that params.yaml describes."""
+    """Load the section `machine` of params.yaml."""
     return params.load("machine", Machine)
 
 
@@ -115,10 +116,10 @@ def ffmpeg_version(path: str) -> str:
 
 
 def parallel(function: Callable[[A], B], items: Iterable[A], workers: int) -> Iterator[B]:
-    """`function` of each item on a pool of threads, in the order of the items; the first error ends it.
+    """The results of `function` for all items, in their order, from a pool of threads; the first error ends it.
 
-    Threads are enough: the work is done by FFmpeg processes. At most two items a worker are under way or waiting to
-    be taken, so that memory stays bounded however slow the consumer is.
+    Threads are enough, since FFmpeg processes do the work. At most two items for each worker are under way or waiting
+    for the consumer, so memory stays bounded however slow it is.
     """
     with ThreadPoolExecutor(workers) as pool:
         queue = []
@@ -135,7 +136,7 @@ def parallel(function: Callable[[A], B], items: Iterable[A], workers: int) -> It
 
 
 def scratch_folder(machine: Machine, stage: str) -> Path:
-    """The folder of `stage` under the scratch folder, made if need be."""
+    """The folder of a stage in the scratch folder, which is made if need be."""
     folder = Path(machine.scratch) / stage
     folder.mkdir(parents=True, exist_ok=True)
     return folder

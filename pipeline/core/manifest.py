@@ -1,7 +1,7 @@
-"""The manifest: one row a video. Its id, split, path, labels and fingerprint; and the list of classes.
+"""The manifest: a row for each video (id, split, path, labels and fingerprint), and the list of classes.
 
-The manifest is a tab-separated file that any tool reads; a million rows load in seconds, since every check here is
-vectorised. It is validated when it is made and again when it is read.
+It is a tab-separated file that any tool can read. A million rows load in seconds, since every check here is vectorised.
+It is validated when it is made and again when it is read.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ from pipeline.core.errors import UserError
 SPLITS = ("train", "val", "test")
 LABEL_SEPARATOR = ";"
 MISSING = "missing"
-"""The fingerprint of a file that is not there."""
+"""Fingerprint of a file that does not exist."""
 LONGEST_ID = 500
-"""Bytes of UTF-8; LMDB keys end at 511."""
+"""Largest length of an id, in bytes of UTF-8; LMDB keys have 511 bytes at most."""
 RESERVED = ("video", "status", "labels")
-"""Columns of the prediction files, which hold one more column a class."""
+"""Names that no class may have: columns of the prediction files, which have a column for each class besides."""
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")  # also what Python takes for the end of a line
 
 
@@ -33,23 +33,24 @@ class DatasetConfig:
     """Section `dataset` of params.yaml: where a corpus lies and how it is read."""
 
     format: str
-    """A file of pipeline/datasets, which reads this kind of annotations."""
+    """Name of the file in pipeline/datasets that reads annotations of this kind."""
     root: str
-    """Folder that holds the videos; absolute, or relative to the project's root."""
+    """Folder of the videos; absolute, or relative to the root of the project."""
     annotations: str
-    """File with the labels."""
+    """File with the labels of the videos."""
     watch: str
-    """What DVC looks at to notice new or replaced videos: the root where it is small enough to hash, else the
-    annotations once more (then `dvc repro --force index` after a video was replaced)."""
+    """Path in which DVC looks for changes, to notice new or replaced videos: the root where it is small enough to hash,
+    else the annotations again (then run `dvc repro --force index` after replacing a video)."""
     generated: tuple[str, ...]
-    """["demo"] renders the built-in corpus first; empty for a real one."""
+    """["demo"] to render the built-in corpus first; empty for a corpus of your own."""
     classes: str | None
-    """File with one class name a line; null takes all labels that occur, sorted."""
+    """File with one class name on each line; null takes all labels that occur, sorted."""
     val_share: float
-    """Where the annotations have no split: share of the videos that become val,"""
+    """Share of the videos that become val, above 0 and below 1; used where the annotations have no split."""
     test_share: float
-    """and test."""
+    """Share of the videos that become test, above 0 and below 1; used where the annotations have no split."""
     split_seed: int
+    """Seed of the random split, used where the annotations have none."""
 
     def __post_init__(self) -> None:
         possible = self.val_share > 0 and self.test_share > 0 and self.val_share + self.test_share < 1
@@ -66,12 +67,13 @@ class VideoRecord(NamedTuple):
     video: str
     """Unique id, safe as a key and as a relative path."""
     split: str
+    """One of `SPLITS`."""
     path: str
-    """Of the video file, inside the corpus' root, with forward slashes."""
+    """Path of the video file inside the root of the corpus, with forward slashes."""
     labels: str
-    """Class names joined by ";"; may be empty in the test split."""
+    """Names of its classes joined by ";"; may be empty in the test split alone."""
     fingerprint: str
-    """Changes when the video file changes; `MISSING` where there is no file."""
+    """Text that changes when the video file changes; `MISSING` where there is no file."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Manifest:
     """All videos of a corpus, in a fixed order, and its class names."""
 
     table: pd.DataFrame
-    """One row a video; the columns are the fields of VideoRecord, all strings."""
+    """A row for each video; the columns are the fields of VideoRecord, all strings."""
     classes: tuple[str, ...]
 
     @classmethod
@@ -99,7 +101,11 @@ class Manifest:
 
     @classmethod
     def read(cls, manifest: Path, classes: Path) -> "Manifest":
-        """Read the two files that stage `index` wrote."""
+        """Read the two files that stage `index` wrote.
+
+        Raises:
+            UserError: a file is missing or damaged, or fails a check of `from_records`.
+        """
         if not classes.is_file():
             raise UserError(f"{classes} does not exist. `dvc repro index` makes it.")
         table = tsv.read(manifest, VideoRecord._fields, stage="index")
@@ -117,17 +123,17 @@ class Manifest:
         return len(self.table)
 
     def split(self, name: str) -> "Manifest":
-        """The videos of one split, in manifest order."""
+        """The videos of one split, in the order of the manifest."""
         return Manifest(self.table[self.table["split"] == name].reset_index(drop=True), self.classes)
 
     def without(self, broken: Iterable[str]) -> "Manifest":
-        """The videos that are not in `broken`, in manifest order."""
+        """The videos that are not in `broken`, in the order of the manifest."""
         keep = ~self.table["video"].isin(set(broken))
         return Manifest(self.table[keep].reset_index(drop=True), self.classes)
 
     @property
     def videos(self) -> list[str]:
-        """The ids, in manifest order."""
+        """The ids, in the order of the manifest."""
         return self.table["video"].tolist()
 
     def targets(self) -> np.ndarray:
@@ -138,7 +144,7 @@ class Manifest:
         return targets
 
     def label_pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Every (row, class) that is labelled; class -1 where no class has the name."""
+        """Row numbers and class numbers of all labels, int (L,) each; -1 where no class has the name of the label."""
         labels = self.table["labels"]
         exploded = labels[labels != ""].str.split(LABEL_SEPARATOR).explode()
         columns = pd.Index(self.classes).get_indexer(pd.Index(exploded.to_numpy(dtype=object)))
@@ -162,7 +168,11 @@ def safe_path(text: str, where: str) -> str:
 
 
 def check_class(name: str, where: str) -> None:
-    """Refuse what cannot be a class name."""
+    """Refuse what cannot be the name of a class.
+
+    Raises:
+        UserError: the name is empty or reserved, or has outer blanks, control characters or the separator of labels.
+    """
     if not name or name != name.strip() or LABEL_SEPARATOR in name or _UNSAFE.search(name):
         raise UserError(f"{where}: {name!r} cannot be a class name: no {LABEL_SEPARATOR!r}, tab or outer blank.")
     if name in RESERVED:
@@ -170,7 +180,7 @@ def check_class(name: str, where: str) -> None:
 
 
 def file_fingerprint(path: Path, block: int = 1 << 16) -> str:
-    """Size and a hash of the first and last `block` bytes: cheap for any size of file, changed by any re-encoding."""
+    """Size of a file and a hash of its first and last `block` bytes: quick at any size, and re-encoding changes it."""
     if not path.is_file():
         return MISSING
     size = path.stat().st_size

@@ -1,8 +1,8 @@
-"""Markdown tables whose columns line up in plain text too."""
+"""Tables in Markdown that can be read as plain text."""
 
 
 def text_table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """A Markdown table whose columns line up in plain text too."""
+    """Lines of a Markdown table, padded so that columns line up; the first is aligned left, the others right."""
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
 
     def line(cells: list[str]) -> str:

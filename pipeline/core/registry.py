@@ -1,7 +1,7 @@
-"""Open sets by file name: `find("models", "tsm")` is the module pipeline/models/tsm.py.
+"""Registry of models, losses, datasets and importers by file name: `find("models", "tsm")` is pipeline/models/tsm.py.
 
-To add a model, a loss or a corpus, add one file. There is no list to update: the name in conf/, the file's name and
-the dependency in dvc.yaml are the same word.
+To add a member, add one file. There is no list to update: its name in conf/, the name of the file and the dependency in
+dvc.yaml are the same word.
 """
 
 import difflib
@@ -13,7 +13,7 @@ from pipeline.core.errors import UserError
 
 
 def names(kind: str) -> list[str]:
-    """The members of the open set `kind` ("models", "losses", "datasets", "pretrained/importers"), sorted.
+    """The members of a kind ("models", "losses", "datasets" or "pretrained/importers"), sorted.
 
     A file whose name begins with `_` is no member.
     """

@@ -1,4 +1,4 @@
-"""Tab-separated files: the plain tables that stages hand to one another and that people open.
+"""Tab-separated files: tables that stages hand to one another and that people can open.
 
 UTF-8, one header line, no quoting: cells hold no tab and no line break (`one_line` sees to that).
 """
@@ -21,10 +21,13 @@ def write(path: Path, table: pd.DataFrame) -> None:
 
 
 def read(path: Path, columns: Sequence[str], stage: str, numbers: Sequence[str] = ()) -> pd.DataFrame:
-    """Read what `write` wrote: strings, but for the integer columns in `numbers`.
+    """Read a table that `write` wrote: integers in the columns that `numbers` names, strings in all others.
+
+    Args:
+        stage: the stage that makes the file, for messages.
 
     Raises:
-        UserError: the file is missing or has other columns; `stage` is the one that makes it.
+        UserError: the file is missing or damaged, or has other columns.
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist. `dvc repro {stage}` makes it.")
@@ -50,5 +53,5 @@ def read(path: Path, columns: Sequence[str], stage: str, numbers: Sequence[str] 
 
 
 def one_line(text: str) -> str:
-    """`text` fit for a cell."""
+    """A text made fit for a cell: blanks are merged, and lines joined by " | "."""
     return " | ".join(" ".join(line.split()) for line in text.splitlines() if line.strip())

@@ -34,7 +34,7 @@ class Variant:
     weights: np.ndarray
     """Member weights fitted on all of val: (M,), or (M, C) where every class has its own."""
     fold_weights: tuple[np.ndarray, ...]
-    """For each fold, member weights fitted on all other folds."""
+    """Member weights for each fold, fitted on all other folds."""
     fitted: np.ndarray
     """Average precision (V,) with `weights`, on the very videos that they are fitted to."""
     crossfit: np.ndarray
@@ -55,8 +55,8 @@ class Selection:
     """Position of the member with the highest sample mAP on val."""
     used: Variant
     worth: tuple[float | None, ...]
-    """For each member, the cross-fitted sample mAP that the used variant loses without it, in percent points; None
-    where no member, or no weight, is left without it."""
+    """Cross-fitted sample mAP that the used variant loses without each member, in percent points; None where no member,
+    or no weight, is left without it."""
     subsets: dict[str, tuple[list[int], Variant]]
     """Name of a subset -> positions of its members, and the used rule and mean for these members alone."""
 
@@ -68,7 +68,7 @@ class CrossValidation:
     data: FitData
     """Data of all val videos."""
     error_products: np.ndarray | None
-    """`FitData.error_products` of all videos, then of all videos but those of each fold: (1 + folds, C, M, M). None
+    """Products of errors (`FitData`) of all videos, then of all but those of each fold: (1 + folds, C, M, M). None
     unless the rule `per_class` is tried."""
     fold_of: np.ndarray
     """Fold of each video, from 0: int (V,)."""
@@ -187,7 +187,7 @@ def _assign_folds(videos: int, config: EnsembleConfig) -> np.ndarray:
 
 
 def _error_products(probabilities: np.ndarray, targets: np.ndarray, fold_of: np.ndarray, folds: int) -> np.ndarray:
-    """`CrossValidation.error_products`: of all videos, then of all but those of each fold."""
+    """Products of errors of all videos, then of all but those of each fold: (1 + folds, C, M, M)."""
     inside = [fold_of == fold for fold in range(folds)]
     parts = np.stack([least_squares.error_products(probabilities[:, mask], targets[mask]) for mask in inside])
     others = (np.delete(parts, f, axis=0).sum(axis=0) for f in range(folds))  # a difference would hold traces of f

@@ -31,7 +31,7 @@ class RankMargins:
     """
 
     margins: tuple[np.ndarray, ...]
-    """For each of M members, the contested class's score less the positive's: float32 (P,)."""
+    """Margins in each of M members, the contested class' score less the positive's: float32 (P,)."""
     counts: np.ndarray
     """Number of contested classes of each positive: int64 (N,)."""
     base_ranks: np.ndarray
@@ -39,7 +39,7 @@ class RankMargins:
     positives: np.ndarray
     """Number of positives of each video, at least one: int64 (V,)."""
     tie_tolerance: float
-    """How far below zero a weighted mean of margins may lie and still count as a tie."""
+    """Amount by which a weighted mean of margins may be negative and still count as zero."""
 
     @classmethod
     def from_scores(

@@ -190,7 +190,7 @@ def _description(variant: Variant, members: tuple[str, ...], classes: tuple[str,
 def _ensembles(
     selection: Selection, splits: Splits, probabilities: dict[str, np.ndarray], fused: dict[str, np.ndarray]
 ) -> dict[str, dict[str, float]]:
-    """`Results.ensembles`."""
+    """Rows of the table of ensembles, as in `Results`."""
     used = selection.used
     uniform = next(v for v in selection.variants if v.rule == "uniform" and v.mean == used.mean)
     labelled = _labelled(splits)
@@ -206,7 +206,7 @@ def _ensembles(
 def _rows(
     config: EnsembleConfig, selection: Selection, splits: Splits, probabilities: dict[str, np.ndarray]
 ) -> list[Row]:
-    """`Results.rows`: every variant and subset with its metrics on val and, where test is labelled, on test."""
+    """Rows of variants.csv: every variant and subset, with its metrics on val and, where it is labelled, on test."""
     everyone = list(range(len(config.members)))
     evaluated = [(ALL, everyone, variant) for variant in selection.variants]
     evaluated += [(name, members, variant) for name, (members, variant) in selection.subsets.items()]

@@ -67,8 +67,8 @@ class FitData:
     videos: np.ndarray
     """Positions of the videos that count: int (N,)."""
     error_products: np.ndarray | None
-    """For each class, the products of two members' errors, summed over the videos that count: float64 (C, M, M). Only
-    the rule `per_class` needs them."""
+    """Products of two members' errors in each class, summed over the videos that count: float64 (C, M, M). Only the
+    rule `per_class` needs them."""
     settings: SearchSettings
     make_margins: Callable[[], RankMargins]
     """Makes `margins`, which only the rules that search need."""

@@ -1,7 +1,7 @@
-"""A whole corpus -> shards of frames, an index of what they hold, and the ledger of what they lack.
+"""Extraction of a corpus: video files -> shards of frames, their index, and the list of broken videos.
 
-A video's shard is a stable hash of its id. A shard is a tar of `<video>/000000.jpg`, kept in the scratch folder
-under the hash of what it was made from, so adding or replacing one video makes one shard anew, and a run that was
+The shard of a video is a hash of its id. A shard is a tar of `<video>/000000.jpg`, kept in the scratch folder under the
+fingerprint of all that it was made from, so adding or replacing one video makes one shard anew, and a run that was
 killed goes on after the last finished shard.
 """
 
@@ -28,26 +28,26 @@ from pipeline.extraction.ffmpeg import FORMAT, ExtractConfig, NoFrames, extract_
 log = logging.getLogger(__name__)
 
 TRANSIENT = ("missing", "timeout", "crashed")
-"""Reasons that may lie with the machine and not with the video: such shards are not kept as finished."""
+"""Reasons that may lie with the machine and not with the video; the next run makes such a shard again."""
 SHORTFALL = 2
-"""Frames fewer than the container promises before it is worth a note: rounding explains as many."""
+"""Number of frames that may be missing from what the container announces without a note, since it rounds."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The videos of one tar, in the order in which they lie in it."""
+    """The videos of one tar."""
 
     name: str
     rows: tuple[dict[str, str], ...]
-    """Rows of the manifest, sorted by id."""
+    """Rows of the manifest, sorted by id as in the tar."""
     key: str
-    """Fingerprint of all that the tar is made from."""
+    """Fingerprint of all that the tar is made from, under which it is kept."""
 
 
 def extract_corpus(
     manifest: Manifest, root: Path, out: Path, broken: Path, config: ExtractConfig, machine: Machine
 ) -> None:
-    """Extract every video of `manifest` under `root` into shards in `out`, and write the ledger `broken`.
+    """Extract every video of `manifest` under `root` into shards in `out`, and write the list `broken`.
 
     Raises:
         UserError: FFmpeg is missing, the corpus' root is missing, or a split has no video that gave frames.
@@ -70,7 +70,7 @@ def extract_corpus(
 
 
 def plan(manifest: Manifest, config: ExtractConfig, ffmpeg: str) -> list[Shard]:
-    """The shards of a corpus, in order, each with its key."""
+    """The shards of a corpus, in order; `ffmpeg` is the version of FFmpeg."""
     settings = {"fps": config.fps, "short_side": config.short_side, "jpeg_qscale": config.jpeg_qscale}
     rows: list[list[dict[str, str]]] = [[] for _ in range(config.shards)]
     for row in manifest.table.sort_values("video").to_dict("records"):
@@ -84,12 +84,12 @@ def plan(manifest: Manifest, config: ExtractConfig, ffmpeg: str) -> list[Shard]:
 
 
 def shard_number(video: str, shards: int) -> int:
-    """The shard of a video: a hash of its id alone, so that other videos never move it."""
+    """Number of the shard of a video, 0 .. shards - 1: a hash of its id, so that other videos never move it."""
     return int.from_bytes(hashlib.blake2b(video.encode(), digest_size=8).digest(), "big") % shards
 
 
 def _finished(store: Path, shard: Shard) -> bool:
-    """Whether the shard is there, with the bytes that were written."""
+    """Whether the shard is there, undamaged, and without videos that may have failed by chance."""
     record, tar = store / f"{shard.key}.json", store / f"{shard.key}.tar"
     if not (record.is_file() and tar.is_file()):
         return False
@@ -116,7 +116,7 @@ def _make(
     workers: int,
     advance: Callable[[int], Any],
 ) -> None:
-    """Write one shard: `<key>.tar` with the frames, then `<key>.json` with what came of each video."""
+    """Write one shard: `<key>.tar` with the frames, then `<key>.json` with the outcome of each video."""
     outcomes = []
     tar_path = store / f"{shard.key}.tar"
     with files.temporary_folder(store) as temporary, files.aside(tar_path) as partial:
@@ -139,7 +139,7 @@ def _make(
 
 
 def _record(tar: tarfile.TarFile, video: str, folder: Path, outcome: Any) -> dict[str, Any]:
-    """Add a video's frames to the tar and say what came of it."""
+    """Add the frames of a video to the tar, and return its outcome as plain values."""
     if isinstance(outcome, NoFrames):
         return {"video": video, "reason": outcome.reason, "words": str(outcome)}
     jpegs = sorted(folder.glob("*.jpg"))
@@ -156,7 +156,7 @@ def _record(tar: tarfile.TarFile, video: str, folder: Path, outcome: Any) -> dic
 
 
 def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, broken: Path) -> None:
-    """Hard-link the shards into the out, with their index; write the ledger."""
+    """Link the shards into `out` and write their index; write the list of broken videos."""
     good, bad = [], {}
     with files.aside(out) as partial:
         partial.mkdir()

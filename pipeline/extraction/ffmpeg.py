@@ -1,8 +1,7 @@
 """FFmpeg: one video file -> JPEGs at a constant rate and a fixed short side.
 
-Every frame that later stages see comes through here, so what FFmpeg does to it is spelt out: frames are repeated or
-dropped to reach the rate, rotation and pixel aspect are applied, the short side is scaled up or down to the wanted
-length, both sides are even, and the range is JPEG's (0..255).
+Frames are repeated or dropped to reach the rate, rotation and pixel aspect are applied, the short side is scaled up or
+down to the wanted length, both sides are even, and values have the full range of JPEG (0..255).
 """
 
 import re
@@ -17,7 +16,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.tsv import one_line
 
 FORMAT = 1
-"""Raise when the pixels or the layout change for the same settings: shards are kept under this number."""
+"""Version of pixels and layout; raise it when the same settings give others, so that no old shard is used again."""
 
 _LEVEL = re.compile(r"^(?:\[[^\]]*\] )*\[(warning|error|fatal|panic)\] (.*)", re.MULTILINE)
 _DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
@@ -34,15 +33,15 @@ class ExtractConfig:
     """Section `extract` of params.yaml."""
 
     fps: int
-    """Frames per second of the result; the report's 30."""
+    """Frames per second of the extracted frames; the report has 30."""
     short_side: int
-    """Pixels of the shorter side, even; the report's 320."""
+    """Short side of the extracted frames in pixels, an even number; the report has 320."""
     jpeg_qscale: int
-    """FFmpeg's JPEG scale: 2 is best, 31 smallest."""
+    """Quality of the JPEGs on FFmpeg's scale, 2 (best) .. 31 (smallest files)."""
     timeout_seconds: float
-    """A video that takes longer goes to the ledger."""
+    """Seconds that FFmpeg may take for a video; one that takes longer counts as broken."""
     shards: int
-    """Number of frame shards; aim at 1 to 8 GB each. Another number re-packs everything."""
+    """Number of frame shards; aim at 1 to 8 GB each. Another number extracts and packs everything again."""
 
     def __post_init__(self) -> None:
         even = self.short_side >= 2 and self.short_side % 2 == 0
@@ -57,17 +56,18 @@ class ExtractConfig:
 
 @dataclass(frozen=True)
 class Extracted:
-    """What came of a video that gave frames."""
+    """The outcome for a video that gave frames."""
 
     frames: int
+    """Number of frames, at least 1."""
     promised: int
-    """Frames at the constant rate that the container's duration announces; 0 where it announces none."""
+    """Number of frames that the duration in the container makes at the constant rate; 0 where it has no duration."""
     words: str
     """FFmpeg's warnings and errors, on one line."""
 
 
 class NoFrames(Exception):
-    """A video gave no frame: `reason` is the ledger's code, the message FFmpeg's own words."""
+    """A video gave no frame: `reason` is that of broken.tsv, the message holds FFmpeg's messages."""
 
     def __init__(self, reason: str, words: str) -> None:
         super().__init__(words)
@@ -112,7 +112,7 @@ def extract_frames(video: Path, folder: Path, config: ExtractConfig, binary: str
 
 
 def command(video: Path, config: ExtractConfig, binary: str) -> list[str]:
-    """The FFmpeg call, which writes into the current folder.
+    """The call of FFmpeg, as a list of arguments; it writes into the current folder.
 
     The first real video stream is taken (`V`: cover pictures do not count).
     """
@@ -148,9 +148,9 @@ def _promised_frames(said: str, fps: int) -> int:
 
 
 def _words(said: str) -> str:
-    """The distinct lines that FFmpeg itself calls warnings or errors, the same in every run.
+    """The distinct warnings and errors of FFmpeg on one line, the same in every run of a video.
 
-    So they are sorted, since FFmpeg's threads speak in any order, and without addresses.
+    They are sorted, since FFmpeg's threads write in any order, and have no memory addresses.
     """
     lines = {_POINTER.sub("", text) for _, text in _LEVEL.findall(said)}
     kept = sorted(line for line in lines if not _OURS.search(line) and not _WINDING_UP.match(line))

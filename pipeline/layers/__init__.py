@@ -1,1 +1,1 @@
-"""Parts that several models share. A layer knows shapes and numbers, never a model's or a corpus' name."""
+"""Layers that several models share. A layer knows shapes and numbers, never the name of a model or a corpus."""

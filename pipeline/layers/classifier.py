@@ -1,10 +1,10 @@
-"""The head of a network of one path: global average, dropout, linear."""
+"""Head of a network of one path: global average, dropout, linear layer."""
 
 from torch import Tensor, nn
 
 
 class ClipClassifier(nn.Module):
-    """Clip -> `backbone` -> mean over time and space -> dropout -> linear.
+    """Network of one path: clip -> `backbone` -> mean over time and space -> dropout -> linear layer.
 
     The mean is over maps of any size, so that clips may be longer and larger than those of the training. The
     linear layer starts at N(0, 0.01) with bias 0, as in PySlowFast.
@@ -12,7 +12,7 @@ class ClipClassifier(nn.Module):
     Shape: (N, 3, T, H, W) -> (N, `num_classes`).
 
     Args:
-        backbone: clips -> (N, `channels`, T', H', W').
+        backbone: network that maps clips to features (N, `channels`, T', H', W').
     """
 
     def __init__(self, backbone: nn.Module, channels: int, num_classes: int, *, dropout: float = 0.5) -> None:

@@ -1,4 +1,4 @@
-"""A 2D network as a video network: look at every frame, then come to a consensus.
+"""Video networks made of a 2D network, which looks at every frame, and a consensus of the frames.
 
 Wang et al.: "Temporal Segment Networks", ECCV 2016, arXiv:1608.00859, with the average as its segmental
 consensus.
@@ -17,13 +17,13 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm,
 
 
 class FrameNetwork(nn.Module):
-    """Clip -> frames -> `backbone` -> dropout; `consensus`, a subclass's, turns features into logits.
+    """Video network: clip -> frames -> `backbone` -> dropout -> `consensus`, which a subclass defines.
 
     Shape: (N, 3, T, H, W) -> (N, C).
 
     Args:
         backbone: a network of `build_backbone`.
-        dropout: of the frames' features.
+        dropout: dropout probability of the frames' features.
         frames: the T that layers are built for; None where any T will do.
         partial_bn: keep every batch norm but the first as it was loaded: in train() it normalises with its
             stored statistics and does not update them, and its scale and shift have no gradient. So do the
@@ -62,7 +62,7 @@ class FrameNetwork(nn.Module):
         return self.consensus(features.unflatten(0, (-1, frames)))
 
     def train(self, mode: bool = True) -> Self:
-        """As in any module, but the batch norms that `partial_bn` freezes stay in eval mode."""
+        """Set the mode as in any module, but keep the batch norms that `partial_bn` freezes in eval mode."""
         super().train(mode)
         if self.partial_bn:
             for norm in self._frozen_norms():
@@ -77,7 +77,7 @@ class FrameNetwork(nn.Module):
 
 
 class FrameConsensus(FrameNetwork):
-    """Every frame is scored by a linear layer, and the mean of these logits decides.
+    """Network that scores every frame by a linear layer and answers with the mean of these logits.
 
     The mean is of logits, before any sigmoid. The linear layer starts at N(0, 0.001) with bias 0, so that at
     first every class of every clip scores about the same.
@@ -103,7 +103,7 @@ class FrameConsensus(FrameNetwork):
 
 
 def frame_linear(backbone: nn.Module, out_features: int) -> nn.Linear:
-    """The linear layer behind a frame's pooled features; its weights start at N(0, 0.001), its bias at 0."""
+    """Linear layer for a frame's pooled features; its weights start at N(0, 0.001), its bias at 0."""
     linear = nn.Linear(feature_width(backbone), out_features)
     nn.init.normal_(linear.weight, std=0.001)
     nn.init.zeros_(linear.bias)

@@ -16,14 +16,14 @@ import torch
 from torch import Tensor, nn
 
 OFFSET_SPAN = 4.0
-"""Offsets lie within +-OFFSET_SPAN / 2 frames, however long the clip is."""
+"""Width of the range of offsets in frames: they lie within +-OFFSET_SPAN / 2, however long the clip is."""
 LEARNT_GROUPS = 2
 GROUPS = 2 * LEARNT_GROUPS
-"""Each learnt offset moves one group of channels, and its negative another."""
+"""Number of channel groups: each learnt offset moves one, and its negative another."""
 
 
 class TemporalInterlace(nn.Module):
-    """The first 1/`shift_div` of the channels is moved in time in four groups and weighted; the rest stay.
+    """Module that moves the first 1/`shift_div` of the channels in time, in four groups, and weights them.
 
     Two small networks look at the spatial mean of these channels. One gives two offsets a clip, and the four
     groups move by o1, o2, -o1 and -o2 frames. The other gives two weights a frame, which scale the groups as
@@ -36,8 +36,8 @@ class TemporalInterlace(nn.Module):
     Args:
         channels: C.
         frames: T.
-        shift_div: which part of the channels moves.
-        offset_init: where the two offsets start, in frames. It sets a bias; the other weights are random and
+        shift_div: 1 / `shift_div` of the channels moves.
+        offset_init: initial value of the two offsets, in frames. It sets a bias; the other weights are random and
             scatter the offsets around it.
     """
 
@@ -75,7 +75,7 @@ class TemporalInterlace(nn.Module):
 
 
 class OffsetNet(nn.Module):
-    """(N, `channels`, T) -> LEARNT_GROUPS offsets a clip, in frames: (N, 2)."""
+    """Network that learns the offsets: (N, `channels`, T) -> LEARNT_GROUPS offsets a clip in frames, (N, 2)."""
 
     def __init__(self, channels: int, frames: int, offset_init: float) -> None:
         super().__init__()
@@ -89,13 +89,13 @@ class OffsetNet(nn.Module):
         nn.init.constant_(self.out.bias, math.log(start / (1 - start)))  # undoes the sigmoid below
 
     def forward(self, summary: Tensor) -> Tensor:
-        """One number per frame, then a perceptron over the frames."""
+        """Reduce each frame to one number, then apply a perceptron over the frames."""
         per_frame = self.conv(summary).squeeze(1)  # (N, T)
         return OFFSET_SPAN * (self.out(self.hidden(per_frame).relu()).sigmoid() - 0.5)
 
 
 def motion(offsets: Tensor, frames: int) -> Tensor:
-    """Offsets in frames (N, G) -> matrices (N, G, T, T) that move clips by them, to later where positive.
+    """Matrices (N, G, T, T) that move clips by offsets in frames (N, G), to later where these are positive.
 
     Row t holds what frame t is made of. It should come from time t - offset, so the two frames around that
     time share it by their distance; a frame outside the clip has no column, and counts as zero. With
@@ -116,7 +116,7 @@ def motion(offsets: Tensor, frames: int) -> Tensor:
 
 
 def mix_frames(clips: Tensor, mixing: Tensor) -> Tensor:
-    """Clips (N, T, C, ...), matrices (N, G, T, T) -> clips (N, T, C, ...): matrix g mixes channel group g."""
+    """Mix the frames of clips (N, T, C, ...) by matrices (N, G, T, T): matrix g mixes channel group g."""
     batch, frames = clips.shape[:2]
     groups = clips.reshape(batch, frames, mixing.shape[1], -1).transpose(1, 2)  # (N, G, T, C/G * ...)
     return (mixing @ groups).transpose(1, 2).reshape(clips.shape)

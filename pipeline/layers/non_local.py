@@ -1,4 +1,4 @@
-"""Non-local blocks: every place of a clip looks at all others, near and far.
+"""Non-local blocks, in which every position of a clip looks at all others, near and far.
 
 Wang et al.: "Non-local Neural Networks", CVPR 2018, arXiv:1711.07971. Two public forms differ in what the
 paper leaves open: X-Temporal and TSM take `weighting="softmax", pool="after"`, PySlowFast takes
@@ -17,7 +17,7 @@ POOLS = ("before", "after", "none")
 
 
 class NonLocal(nn.Module):
-    """x + BN(out(y)), where y at each position is a weighted sum of g(x) over all positions.
+    """Non-local block: x + BN(out(y)), where y at each position is a weighted sum of g(x) over all positions.
 
     A position is a pixel of a frame. The weight of position q for position p grows with the product of
     theta(x)[p] and phi(x)[q]. The norm's scale and shift start at zero, so that a new block changes nothing.
@@ -27,7 +27,7 @@ class NonLocal(nn.Module):
 
     Args:
         channels: C; theta, phi and g have half as many.
-        weighting: of the positions looked at. "softmax" of the products, "scaled_softmax" of the products
+        weighting: weights of the positions looked at. "softmax" of the products, "scaled_softmax" of the products
             divided by the root of their length, or "dot_product", the product divided by the number of
             positions.
         pool: halve height and width of what is looked at: "before" phi and g, "after" them, or "none".
@@ -64,7 +64,7 @@ class NonLocal(nn.Module):
         return x + self._gathered(clips).transpose(1, 2).flatten(0, 1)
 
     def _gathered(self, x: Tensor) -> Tensor:
-        """(N, C, T, H, W) -> (N, C, T, H, W)."""
+        """Features that each position gathers from all: (N, C, T, H, W) -> (N, C, T, H, W)."""
         seen = self.pool_before(x)
         theta = _as_rows(self.theta(x))  # (N, P, C/2), P = T * H * W positions that look
         phi = _as_rows(self.pool_after(self.phi(seen)))  # (N, Q, C/2), Q positions that are looked at
@@ -106,5 +106,5 @@ def append_non_local(network: nn.Module, stage: str, places: Iterable[int], make
 
 
 def _as_rows(x: Tensor) -> Tensor:
-    """(N, C, T, H, W) -> (N, T * H * W, C)."""
+    """Positions as rows: (N, C, T, H, W) -> (N, T * H * W, C)."""
     return x.flatten(2).mT

@@ -1,4 +1,4 @@
-"""Temporal relations: a perceptron over the features of several frames in order.
+"""Temporal relations: perceptrons over the features of several frames in order.
 
 Zhou et al.: "Temporal Relational Reasoning in Videos", ECCV 2018, arXiv:1711.08496.
 """
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 TUPLES = 3
-"""How many tuples of frames each scale below the whole clip looks at."""
+"""Number of tuples of frames that each scale below the whole clip looks at."""
 MOST_FRAMES = 16
-"""With T frames there are 2**T tuples to draw from."""
+"""Largest number of frames T, since there are 2**T tuples to draw from."""
 
 
 class Relation(nn.Module):
-    """ReLU -> linear -> ReLU -> linear over the features of `frames` frames side by side.
+    """Perceptron over the features of `frames` frames side by side: ReLU -> linear -> ReLU -> linear.
 
     Shape: (..., `frames`, `features`) -> (..., `num_classes`).
     """
@@ -27,12 +27,12 @@ class Relation(nn.Module):
         self.classifier = nn.Linear(hidden, num_classes)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features of frames in order -> logits."""
+        """Features (..., `frames`, `features`) -> logits (..., `num_classes`)."""
         return self.classifier(self.hidden(features.flatten(-2).relu()).relu())
 
 
 class MultiScaleRelation(nn.Module):
-    """The sum of relations among all T frames, among T - 1 of them, and so on down to pairs.
+    """Sum of the relations among all T frames, among T - 1 of them, and so on down to pairs.
 
     Each scale has its own `Relation`; it looks at three tuples of frames, or at as many as there are (the
     largest scale is one tuple, the clip). In training, they are drawn anew at each call from torch's
@@ -43,8 +43,8 @@ class MultiScaleRelation(nn.Module):
 
     Args:
         hidden: width of each scale's perceptron.
-        seed: of the draw for eval mode.
-        tuples: instead of that draw, the tuples of eval mode: for each scale, from T down to 2, frame numbers
+        seed: seed of the draw for eval mode.
+        tuples: the tuples of eval mode, instead of that draw: for each scale, from T down to 2, frame numbers
             from 0, ascending.
     """
 

@@ -1,4 +1,4 @@
-"""2D backbones, all from timm, and the places in them where temporal modules and non-local blocks go.
+"""2D backbones, all from timm, and the insertion of temporal modules and non-local blocks into them.
 
 timm's ResNets and SENets carry the names and shapes of the public ImageNet weights (`layer1.0.conv1.weight`).
 `insert_temporal` and `insert_non_local` add one word to the names of the layers that they wrap, see there.
@@ -18,19 +18,19 @@ from pipeline.layers.non_local import NonLocal, append_non_local
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 PLACES = ("blockres", "block")
 NON_LOCAL = {"layer2": (0, 2), "layer3": (0, 2, 4)}
-"""Behind which residual blocks X-Temporal and the authors of TSM have non-local ones."""
+"""Stage -> residual blocks behind which X-Temporal and the authors of TSM have a non-local one."""
 _OURS = ("pretrained", "checkpoint_path", "num_classes", "drop_rate")
 
 
 def build_backbone(name: str, **backbone_options: Any) -> nn.Module:
-    """The timm network `name` without its classifier: images (N, 3, H, W) -> pooled features (N, width).
+    """Backbone: the timm network `name` without its classifier, images (N, 3, H, W) -> pooled features (N, width).
 
     Its weights are random. Dropout before the classifier is off, also where timm has it on by default
     (SENet-154), as the head that follows has its own.
 
     Args:
         name: as in `timm.list_models()`.
-        backbone_options: passed on, so that small or changed ones can be had (`channels=[16, 32, 64, 128]`).
+        backbone_options: options passed on to timm, for small or changed networks (`channels=[16, 32, 64, 128]`).
     """
     if not timm.is_model(name):
         close = difflib.get_close_matches(name, timm.list_models(), n=3)
@@ -46,13 +46,13 @@ def build_backbone(name: str, **backbone_options: Any) -> nn.Module:
 
 
 def feature_width(backbone: nn.Module) -> int:
-    """The number of pooled features that a network of `build_backbone` gives per image."""
+    """Number of pooled features that a network of `build_backbone` gives for an image."""
     # Not `num_features`, which is before the pooling: mean and maximum side by side double the width.
     return cast(int, backbone.head_hidden_size)
 
 
 def residual_stages(backbone: nn.Module) -> list[nn.Sequential]:
-    """The four stages of a ResNet: sequences of residual blocks that begin with a 2D convolution `conv1`.
+    """Four stages of a ResNet: sequences of residual blocks that begin with a 2D convolution `conv1`.
 
     Raises:
         ValueError: the backbone is not built like this.

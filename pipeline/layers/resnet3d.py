@@ -19,23 +19,23 @@ from collections.abc import Callable, Mapping, Sequence
 from torch import Tensor, nn
 
 Triple = tuple[int, int, int]
-"""Along (T, H, W)."""
+"""Sizes along (T, H, W)."""
 Conv = Callable[[int, int, Triple, Triple], nn.Module]
-"""Input channels, output channels, kernel, stride -> a convolution, such as `conv3d`."""
+"""Function such as `conv3d` that makes a convolution from input channels, output channels, kernel and stride."""
 
 BASIC_DEPTHS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 BOTTLENECK_DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
-"""Residual blocks in each of the four stages, by the number of layers."""
+"""Number of layers -> residual blocks in each of the four stages."""
 
 
 def conv3d(in_channels: int, out_channels: int, kernel: Triple, stride: Triple = (1, 1, 1)) -> nn.Conv3d:
-    """A convolution without bias whose output differs in size only by `stride`."""
+    """Convolution without bias whose output differs in size from its input only by `stride`."""
     padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
     return nn.Conv3d(in_channels, out_channels, kernel, stride, padding, bias=False)
 
 
 def factored_conv3d(in_channels: int, out_channels: int, kernel: Triple, stride: Triple = (1, 1, 1)) -> nn.Module:
-    """R(2+1)D's convolution: in space, norm, ReLU, along time, with about as many weights as `conv3d` has.
+    """Convolution of R(2+1)D: in space, norm, ReLU, along time, with about as many weights as `conv3d` has.
 
     One of 1x1x1 has nothing to factor, and stays as it is.
     """
@@ -62,8 +62,8 @@ class Bottleneck(nn.Module):
 
     Args:
         kernels_t: k1 and k2, the lengths in frames of the first two convolutions; odd.
-        stride: taken by the second convolution.
-        conv: makes the three convolutions.
+        stride: stride of the second convolution.
+        conv: function that makes the three convolutions.
     """
 
     expansion = 4
@@ -103,8 +103,8 @@ class BasicBlock(nn.Module):
 
     Args:
         kernels_t: k1 and k2, the lengths in frames of the two convolutions; odd.
-        stride: taken by the first convolution.
-        conv: makes the two convolutions.
+        stride: stride of the first convolution.
+        conv: function that makes the two convolutions.
     """
 
     expansion = 1
@@ -145,7 +145,7 @@ class Pathway(nn.Module):
     Shape: (N, 3, T, H, W) -> (N, `channels[-1]`, T', H', W'), smaller by the strides.
 
     Attributes:
-        channels: of the stem and of the four stages, as they come out.
+        channels: output channels of the stem and of each of the four stages.
 
     Args:
         width: channels of the stem.
@@ -153,8 +153,8 @@ class Pathway(nn.Module):
         stem_t: length in frames of the stem's convolution; odd.
         kernels_t: for each stage, the lengths of the first two convolutions of its blocks; odd.
         strides_t: for each stage, the stride along time of its first block.
-        pool: behind the stem; `spatial_pool()` halves height and width once more.
-        conv: makes the convolutions of stem and branches; shortcuts stay plain.
+        pool: pooling behind the stem; `spatial_pool()` halves height and width once more.
+        conv: function that makes the convolutions of stem and branches; shortcuts stay plain.
         block: "bottleneck" or "basic".
         joining: how many channels another path adds to the input of each stage.
     """
@@ -201,15 +201,15 @@ class Pathway(nn.Module):
 
     @property
     def stages(self) -> list[nn.Module]:
-        """The four stages, for a network that does something between them."""
+        """Four stages, for a network that does something between them."""
         return [self.get_submodule(f"layer{1 + i}") for i in range(4)]
 
     def stem(self, x: Tensor) -> Tensor:
-        """(N, 3, T, H, W) -> (N, `width`, T', H', W')."""
+        """Apply the stem: (N, 3, T, H, W) -> (N, `width`, T', H', W')."""
         return self.maxpool(self.relu(self.bn1(self.conv1(x))))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The stem and all stages, for a network of a single path."""
+        """Apply the stem and all stages, for a network of a single path."""
         x = self.stem(x)
         for stage in self.stages:
             x = stage(x)
@@ -217,12 +217,12 @@ class Pathway(nn.Module):
 
 
 def spatial_pool() -> nn.MaxPool3d:
-    """ResNet's max-pooling, frame by frame: it halves height and width."""
+    """Max-pooling of ResNet, frame by frame: it halves height and width."""
     return nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
 
 
 def blocks_of_depth(depth: int, depths: Mapping[int, tuple[int, ...]] = BOTTLENECK_DEPTHS) -> tuple[int, ...]:
-    """Residual blocks in each stage of the ResNet with so many layers."""
+    """Residual blocks in each stage of the ResNet with `depth` layers."""
     if depth not in depths:
         known = ", ".join(map(str, depths))
         raise ValueError(f"depth={depth} is none of {known}. For another network set `blocks`, four numbers.")
@@ -230,7 +230,7 @@ def blocks_of_depth(depth: int, depths: Mapping[int, tuple[int, ...]] = BOTTLENE
 
 
 def he_init(network: nn.Module, *, zero_branches: bool = False) -> None:
-    """Start the convolutions at He et al.'s normal distribution (arXiv:1502.01852), by their outputs.
+    """Initialise the convolutions by He et al.'s normal distribution (arXiv:1502.01852), by their outputs.
 
     Args:
         zero_branches: start the last norm of every residual branch at scale zero, so that blocks begin as
@@ -246,7 +246,7 @@ def he_init(network: nn.Module, *, zero_branches: bool = False) -> None:
 
 
 def _shortcut(in_channels: int, out_channels: int, stride: Triple) -> nn.Module:
-    """The identity where it fits the branch, else a projection."""
+    """Identity where it fits the branch, else a projection."""
     if in_channels == out_channels and stride == (1, 1, 1):
         return nn.Identity()
     return nn.Sequential(conv3d(in_channels, out_channels, (1, 1, 1), stride), nn.BatchNorm3d(out_channels))

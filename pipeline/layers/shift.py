@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class TemporalShift(nn.Module):
-    """One part of the channels comes from the next frame, one from the previous, the rest stay.
+    """Module that takes one part of the channels from the next frame, one from the previous, and leaves the rest.
 
     A part is C // `shift_div` channels. What would come from outside the clip is zero. The module stands
     inside a 2D network, which sees the frames of all clips as one batch, clip after clip.

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all processes, and of its gradient too."""
+    """Sum over all processes, whose gradient is summed over them too."""
 
     @staticmethod
     def forward(_: Any, x: Tensor) -> Tensor:
@@ -25,7 +25,7 @@ class _Sum(torch.autograd.Function):
 
 
 class SyncNorm(nn.Module):
-    """A batch norm of any number of dimensions that normalises with the statistics of the global batch.
+    """Batch norm of any number of dimensions that normalises with the statistics of the global batch.
 
     It takes over the parameters and statistics of `norm`, under the same names. Processes may hold batches of
     different sizes, but all of them must call it together in training. In eval mode it is `norm`.
@@ -46,7 +46,7 @@ class SyncNorm(nn.Module):
         self.after = nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise."""
+        """Normalise (N, C, ...) by the statistics of the global batch, or the running ones in eval mode."""
         if not self.training:
             return self.after(
                 F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
@@ -74,9 +74,9 @@ def _sum(x: Tensor) -> Tensor:
 
 
 def synchronise(network: nn.Module) -> nn.Module:
-    """Make every batch norm of `network` one over all processes; on GPUs it is PyTorch's own.
+    """Replace every batch norm of `network` by one over all processes; on GPUs it is PyTorch's own.
 
-    Parameters and their names stay. Call it when the process group is there.
+    Parameters and their names stay. Call it after the process group was made.
     """
     if distributed.get_backend() != "gloo":
         return convert_sync_batchnorm(network)

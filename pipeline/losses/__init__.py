@@ -1,4 +1,4 @@
-"""The open set of losses: pipeline/losses/<name>.py is what `loss.name: <name>` in conf/ means.
+"""Losses, an open set: pipeline/losses/<name>.py is what `loss.name: <name>` in conf/ means.
 
 A loss' file offers three things:
 

@@ -1,11 +1,11 @@
-"""Logits and labels as a ranking loss takes them: a class is present or absent, and nothing between."""
+"""Inputs of the ranking losses: logits, and labels that are present or absent, with nothing between."""
 
 import torch
 from torch import Tensor
 
 
 def scores_and_presence(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Logits (N, C) in float32 at least, and which classes are present, bool (N, C).
+    """Logits (N, C) in float32 or wider, and a mask of the classes that are present, bool (N, C).
 
     Raises:
         ValueError: targets are not of the logits' shape, or not 0 or 1.

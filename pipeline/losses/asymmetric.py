@@ -28,12 +28,12 @@ def build(
     clip: float = 0.05,
     detach_focus: bool = False,
 ) -> nn.Module:
-    """Scaled mean ASL, see `AsymmetricLoss`."""
+    """Module that computes the scaled mean ASL; see `AsymmetricLoss` for the options."""
     return AsymmetricLoss(scale, gamma_neg, gamma_pos, clip, detach_focus=detach_focus)
 
 
 class AsymmetricLoss(nn.Module):
-    """Logits (N, C), targets in 0..1 (N, C) -> scalar.
+    """Asymmetric loss: logits (N, C), targets in 0..1 (N, C) -> scalar.
 
     The mean over videos and classes, so that without focus and clip it is BCE; the paper sums over the classes, which
     is a scale of C. A target between 0 and 1 mixes the two costs.
@@ -63,7 +63,7 @@ class AsymmetricLoss(nn.Module):
         self.detach_focus = detach_focus
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """`scale` x the mean of the N x C asymmetric losses.
+        """Mean of the N x C asymmetric losses, times `scale`.
 
         Raises:
             ValueError: targets are not of the logits' shape.

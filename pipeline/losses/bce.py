@@ -21,26 +21,26 @@ MEAN_OVER = "videos"
 def build(
     statistics: ClassStatistics, *, scale: float = 1.0, class_weights: ClassWeights = "none", smoothing: float = 0.0
 ) -> nn.Module:
-    """Scaled mean BCE.
+    """Module that computes the scaled mean BCE, see `ScaledBCE`.
 
     Args:
-        statistics: of the training split, for the class weights.
+        statistics: class statistics of the training split, for the class weights.
         scale: factor of the mean.
-        class_weights: one of the formulas of `ClassStatistics.weights`; the mean still divides by N x C, so weights
-            that are not 1 on average move the scale of the loss.
-        smoothing: see `ScaledBCE`.
+        class_weights: one of the formulas of `ClassStatistics.class_weights`; the mean still divides by N x C, so
+            weights that are not 1 on average move the scale of the loss.
+        smoothing: label smoothing e, 0 <= e < 1; see `ScaledBCE`.
 
     Raises:
         ValueError: an option is out of range.
     """
     if class_weights not in get_args(ClassWeights):
         raise ValueError(f"class_weights must be one of {', '.join(get_args(ClassWeights))}, not {class_weights!r}")
-    weights = None if class_weights == "none" else torch.from_numpy(statistics.weights()[class_weights]).float()
+    weights = None if class_weights == "none" else torch.from_numpy(statistics.class_weights()[class_weights]).float()
     return ScaledBCE(scale, weights, smoothing)
 
 
 class ScaledBCE(nn.Module):
-    """Logits (N, C), targets in 0..1 (N, C) -> scalar.
+    """Binary cross-entropy with a scale: logits (N, C), targets in 0..1 (N, C) -> scalar, the mean times the scale.
 
     Label smoothing e replaces a target y by (1 - e) y + e / 2: Szegedy et al., "Rethinking the Inception Architecture",
     CVPR 2016, arXiv:1512.00567, section 7, where the prior is uniform; each class here is a choice of two. Keras'
@@ -49,9 +49,9 @@ class ScaledBCE(nn.Module):
     e = 0.1 makes most of what is asked for.
     """
 
-    weights: Tensor | None
+    class_weights: Tensor | None
 
-    def __init__(self, scale: float, weights: Tensor | None = None, smoothing: float = 0.0) -> None:
+    def __init__(self, scale: float, class_weights: Tensor | None = None, smoothing: float = 0.0) -> None:
         super().__init__()
         if not scale > 0:
             raise ValueError(f"scale must be greater than 0, not {scale}")
@@ -59,10 +59,10 @@ class ScaledBCE(nn.Module):
             raise ValueError(f"smoothing must be at least 0 and less than 1, not {smoothing}")
         self.scale = scale
         self.smoothing = smoothing
-        self.register_buffer("weights", weights, persistent=False)
+        self.register_buffer("class_weights", class_weights, persistent=False)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """`scale` x the mean of the N x C weighted binary cross-entropies."""
+        """Mean of the N x C weighted binary cross-entropies, times `scale`."""
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         smooth = (1 - self.smoothing) * targets + self.smoothing / 2
-        return self.scale * F.binary_cross_entropy_with_logits(logits, smooth, weight=self.weights)
+        return self.scale * F.binary_cross_entropy_with_logits(logits, smooth, weight=self.class_weights)

@@ -20,12 +20,12 @@ MEAN_OVER = "videos"
 
 
 def build(_statistics: ClassStatistics, *, scale: float = 1.0) -> nn.Module:
-    """Scaled LSEP, see `LSEP`."""
+    """Module that computes the scaled LSEP, see `LSEP`."""
     return LSEP(scale)
 
 
 class LSEP(nn.Module):
-    """Logits (N, C), targets 0 or 1 (N, C) -> scalar: the mean over videos.
+    """LSEP: logits (N, C), targets 0 or 1 (N, C) -> scalar, the mean over videos times `scale`.
 
     A video without a present or without an absent class has no pair: it costs log(1) = 0 and counts in the mean.
 
@@ -40,7 +40,7 @@ class LSEP(nn.Module):
         self.scale = scale
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """`scale` x the mean of the N losses.
+        """Mean of the N videos' losses, times `scale`.
 
         Raises:
             ValueError: targets are not of the logits' shape, or not 0 or 1.

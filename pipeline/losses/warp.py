@@ -22,12 +22,12 @@ MEAN_OVER = "labels"
 
 
 def build(_statistics: ClassStatistics, *, scale: float = 1.0) -> nn.Module:
-    """Scaled WARP, see `WARP`."""
+    """Module that computes the scaled WARP, see `WARP`."""
     return WARP(scale)
 
 
 class WARP(nn.Module):
-    """Logits (N, C), targets 0 or 1 (N, C) -> scalar: the mean over the labels of the batch.
+    """WARP: logits (N, C), targets 0 or 1 (N, C) -> scalar, the mean over the labels of the batch times `scale`.
 
     A video counts as often as it has labels: one without adds nothing, and one with all classes adds zeros. A batch
     without any label costs 0. The rank is a constant to the gradient; a tie counts as lost, so that where all logits
@@ -44,7 +44,7 @@ class WARP(nn.Module):
         self.scale = scale
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """`scale` x the mean over present classes.
+        """Mean over present classes, times `scale`.
 
         Raises:
             ValueError: targets are not of the logits' shape, or not 0 or 1.
@@ -55,7 +55,7 @@ class WARP(nn.Module):
 
 
 def _rank_weights(logits: Tensor) -> Tensor:
-    """H(rank) of each class, (N, C)."""
+    """Weights H(rank) of each class, (N, C)."""
     descending = -logits.sort(dim=1, descending=True).values  # negated, for searchsorted wants it to ascend
     ranks = torch.searchsorted(descending, -logits, right=True)  # the number of classes that score as high or higher
     harmonic = torch.arange(1, logits.shape[1] + 1, dtype=logits.dtype, device=logits.device).reciprocal().cumsum(0)

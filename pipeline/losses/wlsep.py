@@ -24,10 +24,10 @@ MEAN_OVER = "labels"
 
 
 def build(statistics: ClassStatistics, *, scale: float = 1.0, class_weights: ClassWeights = "none") -> nn.Module:
-    """Scaled wLSEP.
+    """Module that computes the scaled wLSEP, see `WLSEP`.
 
     Args:
-        statistics: of the training split, for the class weights.
+        statistics: class statistics of the training split, for the class weights.
         scale: factor of the mean.
         class_weights: min_count is w_j = (least number of videos that a class has) / (number that class j has), as in
             the release: the rarest class weighs 1, all others less. The average label weighs C min(counts) /
@@ -43,30 +43,30 @@ def build(statistics: ClassStatistics, *, scale: float = 1.0, class_weights: Cla
 
 
 class WLSEP(nn.Module):
-    """Logits (N, C), targets 0 or 1 (N, C) -> scalar: the mean over the labels of the batch.
+    """WLSEP: logits (N, C), targets 0 or 1 (N, C) -> scalar, the mean over the labels of the batch times `scale`.
 
     A video counts as often as it has labels: one without adds nothing, and one with all classes adds zeros. The mean
     divides by the number of labels, not by the sum of their weights. A batch without any label costs 0.
 
     Args:
         scale: factor of the mean.
-        weights: w, float (C,); None is 1 for all.
+        class_weights: w, float (C,); None is 1 for all.
 
     Raises:
         ValueError: `scale` is not positive.
     """
 
-    weights: Tensor | None
+    class_weights: Tensor | None
 
-    def __init__(self, scale: float, weights: Tensor | None = None) -> None:
+    def __init__(self, scale: float, class_weights: Tensor | None = None) -> None:
         super().__init__()
         if not scale > 0:
             raise ValueError(f"scale must be greater than 0, not {scale}")
         self.scale = scale
-        self.register_buffer("weights", weights, persistent=False)
+        self.register_buffer("class_weights", class_weights, persistent=False)
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """`scale` x the mean over present classes.
+        """Mean over present classes, times `scale`.
 
         Raises:
             ValueError: targets are not of the logits' shape, or not 0 or 1.
@@ -74,6 +74,6 @@ class WLSEP(nn.Module):
         logits, present = scores_and_presence(logits, targets)
         absent = logits.masked_fill(present, -torch.inf).logsumexp(dim=1, keepdim=True)  # (N, 1)
         losses = F.softplus(absent - logits).masked_fill(~present, 0)
-        if self.weights is not None:
-            losses = self.weights * losses
+        if self.class_weights is not None:
+            losses = self.class_weights * losses
         return self.scale * losses.sum() / present.sum().clamp(min=1)

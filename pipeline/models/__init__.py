@@ -1,8 +1,8 @@
-"""The open set of architectures: pipeline/models/<name>.py is what `arch: <name>` in conf/model/ means.
+"""Architectures, an open set: pipeline/models/<name>.py is what `arch: <name>` in conf/model/ means.
 
 A model's file offers two things:
 
-    INPUT                               what its public weights expect of pixels (an InputSpec)
+    INPUT                               the input that its public weights expect (an InputSpec)
     build(num_classes, *, <options>)    a network that maps clips (N, 3, T, H, W) to logits (N, C)
 
 The keyword arguments of `build` are the options that a configuration may set. All weights are random:

@@ -28,14 +28,14 @@ def build(
     blocks: Sequence[int] | None = None,
     block: str = "bottleneck",
 ) -> nn.Module:
-    """Clip (N, 3, T, H, W) -> logits (N, C).
+    """Fast network: clip (N, 3, T, H, W) -> logits (N, C).
 
     It starts as in PySlowFast: He's initialisation, and residual branches that end in a norm of scale zero.
 
     Args:
         num_classes: C.
         depth: 50, 101, 152 or 200.
-        dropout: before the classifier.
+        dropout: dropout probability before the classifier.
         width: channels of the stem.
         blocks: residual blocks in each of the four stages, instead of those that `depth` stands for.
         block: "bottleneck" or, for small networks, "basic".

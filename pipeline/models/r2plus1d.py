@@ -34,15 +34,15 @@ def build(
     blocks: Sequence[int] | None = None,
     max_pooling: bool = False,
 ) -> nn.Module:
-    """Clip (N, 3, T, H, W) -> logits (N, C).
+    """R(2+1)D: clip (N, 3, T, H, W) -> logits (N, C).
 
     Args:
         num_classes: C.
         depth: 18 or 34, of basic blocks; 50, 101, 152 or 200, of bottlenecks.
-        dropout: before the classifier.
+        dropout: dropout probability before the classifier.
         width: channels of the stem.
         blocks: residual blocks in each of the four stages, instead of those that `depth` stands for.
-        max_pooling: halve height and width behind the stem, for a quarter of the cost; the paper does not.
+        max_pooling: whether height and width are halved behind the stem, for a quarter of the cost; the paper does not.
     """
     of_depth = blocks_of_depth(depth, BASIC_DEPTHS | BOTTLENECK_DEPTHS)
     basic = depth in BASIC_DEPTHS
@@ -61,7 +61,7 @@ def build(
 
 
 class R2Plus1D(ClipClassifier):
-    """See `build`; it remembers what no tensor shows, so that a checkpoint can be held against it."""
+    """R(2+1)D network, see `build`. It keeps `max_pooling`, which no tensor shows, to compare a checkpoint with it."""
 
     def __init__(self, *arguments: Any, max_pooling: bool, **options: Any) -> None:
         super().__init__(*arguments, **options)

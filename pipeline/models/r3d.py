@@ -24,12 +24,12 @@ def build(
     width: int = 64,
     blocks: Sequence[int] | None = None,
 ) -> nn.Module:
-    """Clip (N, 3, T, H, W) -> logits (N, C).
+    """R3D: clip (N, 3, T, H, W) -> logits (N, C).
 
     Args:
         num_classes: C.
         depth: 18 or 34, of basic blocks; 50, 101, 152 or 200, of bottlenecks.
-        dropout: before the classifier.
+        dropout: dropout probability before the classifier.
         width: channels of the stem.
         blocks: residual blocks in each of the four stages, instead of those that `depth` stands for.
     """

@@ -30,19 +30,19 @@ def build(
     block: str = "bottleneck",
     non_local: bool = False,
 ) -> nn.Module:
-    """Clip (N, 3, T, H, W) -> logits (N, C).
+    """Slow network: clip (N, 3, T, H, W) -> logits (N, C).
 
     It starts as in PySlowFast: He's initialisation, and residual branches that end in a norm of scale zero.
 
     Args:
         num_classes: C.
         depth: 50, 101, 152 or 200.
-        dropout: before the classifier.
+        dropout: dropout probability before the classifier.
         width: channels of the stem.
         blocks: residual blocks in each of the four stages, instead of those that `depth` stands for.
         block: "bottleneck" or, for small networks, "basic".
-        non_local: five non-local blocks, of the kind dot product, behind blocks 1 and 3 of the second stage
-            and 1, 3 and 5 of the third.
+        non_local: whether there are five non-local blocks, of the kind dot product, behind blocks 1 and 3 of the
+            second stage and 1, 3 and 5 of the third.
     """
     blocks = blocks_of_depth(depth) if blocks is None else blocks
     pathway = Pathway(width, blocks, stem_t=1, kernels_t=KERNELS_T, pool=spatial_pool(), block=block)

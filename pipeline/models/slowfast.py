@@ -37,7 +37,7 @@ def build(
     blocks: Sequence[int] | None = None,
     block: str = "bottleneck",
 ) -> nn.Module:
-    """Clip (N, 3, T, H, W), T a multiple of `alpha`, -> logits (N, C).
+    """SlowFast: clip (N, 3, T, H, W), T a multiple of `alpha`, -> logits (N, C).
 
     T is the number of frames of the fast path, 32 in the 8x8 network; the same weights take any such T. All
     layers start at torch's defaults, as in X-Temporal.
@@ -45,14 +45,14 @@ def build(
     Args:
         num_classes: C.
         depth: 50, 101, 152 or 200.
-        alpha: the slow path sees T / `alpha` frames.
-        beta_inv: the fast path has 1 / `beta_inv` of the slow path's channels.
+        alpha: ratio of the frame rates; the slow path sees T / `alpha` frames.
+        beta_inv: ratio of the channels; the fast path has 1 / `beta_inv` of the slow path's.
         fusion_kernel: length in fast frames of the convolutions from the fast path to the slow one; odd.
-        fusion_norm: batch norm and ReLU after these convolutions.
+        fusion_norm: whether batch norm and ReLU follow these convolutions.
         slow_frames: "strided" takes frames 0, `alpha`, 2 * `alpha`, ...; "linspace" spreads as many evenly
             from the first to the last frame.
         head_bias: whether the classifier has a bias.
-        dropout: before the classifier.
+        dropout: dropout probability before the classifier.
         width: channels of the slow path's stem.
         blocks: residual blocks in each of the four stages, instead of those that `depth` stands for.
         block: "bottleneck" or, for small networks, "basic".
@@ -77,7 +77,7 @@ def build(
 
 
 class SlowFast(nn.Module):
-    """Two pathways; before each stage of the slow one the fast one's channels join it. See `build`.
+    """Network of two pathways; before each stage of the slow one the fast one's channels join it. See `build`.
 
     Shape: (N, 3, T, H, W) -> (N, C).
     """
@@ -113,7 +113,7 @@ class SlowFast(nn.Module):
         return self.classifier(self.dropout(features))
 
     def _draw_slow(self, clip: Tensor) -> Tensor:
-        """The slow path's frames: (N, 3, T, H, W) -> (N, 3, T / alpha, H, W)."""
+        """Frames of the slow path: (N, 3, T, H, W) -> (N, 3, T / alpha, H, W)."""
         frames = clip.shape[2]
         if frames % self.alpha:
             fitting = max(frames // self.alpha, 1) * self.alpha
@@ -129,7 +129,7 @@ class SlowFast(nn.Module):
 
 
 def _lateral(channels: int, kernel: int, alpha: int, norm: bool) -> nn.Sequential:
-    """From the fast path to the slow one: twice the channels, (N, C, T, H, W) -> (N, 2C, T / alpha, H, W)."""
+    """Connection from the fast path to the slow one: (N, C, T, H, W) -> (N, 2C, T / alpha, H, W)."""
     conv = nn.Conv3d(channels, 2 * channels, (kernel, 1, 1), (alpha, 1, 1), (kernel // 2, 0, 0), bias=False)
     layers: OrderedDict[str, nn.Module] = OrderedDict(conv=conv)
     if norm:

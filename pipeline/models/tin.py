@@ -29,18 +29,18 @@ def build(
     shift_div: int = 4,
     offset_init: float = 0.5,
 ) -> nn.Module:
-    """Clip (N, 3, T, H, W) with T = `frames` -> logits (N, C).
+    """TIN: clip (N, 3, T, H, W) with T = `frames` -> logits (N, C).
 
     Args:
         num_classes: C.
         backbone: a ResNet or SENet of timm.
-        backbone_options: for timm, see `build_backbone`.
+        backbone_options: options of timm, see `build_backbone`.
         frames: T. It is a size of learnt layers: checkpoints of 8 and of 16 frames do not fit each other.
-        dropout: before the classifier.
-        partial_bn: freeze all batch norms but the first, see `FrameNetwork`.
-        non_local: five non-local blocks in the second and third stage, see `insert_non_local`.
-        shift_div: 4 moves a quarter of the channels.
-        offset_init: where the learnt distances start, in frames; 0.5 as published.
+        dropout: dropout probability before the classifier.
+        partial_bn: whether all batch norms but the first are frozen, see `FrameNetwork`.
+        non_local: whether there are five non-local blocks in stages two and three, see `insert_non_local`.
+        shift_div: 1 / `shift_div` of the channels moves.
+        offset_init: initial value of the learnt distances, in frames; 0.5 as published.
     """
     network = build_backbone(backbone, **(backbone_options or {}))
     insert_temporal(network, lambda channels: TemporalInterlace(channels, frames, shift_div, offset_init))

@@ -28,18 +28,18 @@ def build(
     multiscale: bool = True,
     feature_dim: int = 256,
 ) -> nn.Module:
-    """Clip (N, 3, T, H, W) with T = `frames` -> logits (N, C).
+    """TRN: clip (N, 3, T, H, W) with T = `frames` -> logits (N, C).
 
     Args:
         num_classes: C.
         backbone: any network of timm.
-        backbone_options: for timm, see `build_backbone`.
+        backbone_options: options of timm, see `build_backbone`.
         frames: T. It is a size of learnt layers: checkpoints of 8 and of 16 frames do not fit each other.
-        dropout: of the frames' features; the authors' code has 0.8.
-        partial_bn: freeze all batch norms but the first, see `FrameNetwork`.
-        non_local: five non-local blocks in the second and third stage, see `insert_non_local`.
-        multiscale: relations among T, T - 1, ... and 2 frames; false has the one among all T only.
-        feature_dim: to how many numbers the features of a frame are reduced first.
+        dropout: dropout probability of the frames' features; the authors' code has 0.8.
+        partial_bn: whether all batch norms but the first are frozen, see `FrameNetwork`.
+        non_local: whether there are five non-local blocks in stages two and three, see `insert_non_local`.
+        multiscale: whether there are relations among T, T - 1, ... and 2 frames, or among all T only.
+        feature_dim: number of features that those of a frame are reduced to first.
     """
     if feature_dim < 1:
         raise ValueError(f"feature_dim={feature_dim} must be at least 1.")
@@ -55,7 +55,7 @@ def build(
 
 
 class TRN(FrameNetwork):
-    """The features of all frames are reduced, then related. See `build`.
+    """Network that reduces the features of all frames, then relates them. See `build`.
 
     Shape: (N, 3, T, H, W) -> (N, C).
     """

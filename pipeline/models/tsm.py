@@ -26,20 +26,20 @@ def build(
     place: str = "blockres",
     every: int = 1,
 ) -> nn.Module:
-    """Clip (N, 3, T, H, W) with T = `frames` -> logits (N, C).
+    """TSM: clip (N, 3, T, H, W) with T = `frames` -> logits (N, C).
 
     Args:
         num_classes: C.
         backbone: a ResNet or SENet of timm.
-        backbone_options: for timm, see `build_backbone`.
+        backbone_options: options of timm, see `build_backbone`.
         frames: T.
-        dropout: before the classifier.
-        partial_bn: freeze all batch norms but the first, see `FrameNetwork`.
-        non_local: five non-local blocks in the second and third stage, see `insert_non_local`.
-        shift_div: 8 moves an eighth of the channels back and another forward.
+        dropout: dropout probability before the classifier.
+        partial_bn: whether all batch norms but the first are frozen, see `FrameNetwork`.
+        non_local: whether there are five non-local blocks in stages two and three, see `insert_non_local`.
+        shift_div: 1 / `shift_div` of the channels moves back in time, and as much forward.
         place: "blockres" (in the residual branch) or "block" (before the whole block).
-        every: 2 shifts every second block of each stage, which the authors' repository does for ResNet-101:
-            its checkpoints need it. X-Temporal, the report's own release, shifts every block.
+        every: 1 shifts every block, as X-Temporal does, the report's own release; 2 every second block of each stage,
+            as the authors' repository does for ResNet-101: its checkpoints need it.
     """
     network = build_backbone(backbone, **(backbone_options or {}))
     insert_temporal(network, lambda _: TemporalShift(frames, shift_div), place=place, every=every)

@@ -22,17 +22,17 @@ def build(
     partial_bn: bool = False,
     non_local: bool = False,
 ) -> nn.Module:
-    """Clip (N, 3, T, H, W) -> logits (N, C).
+    """TSN: clip (N, 3, T, H, W) -> logits (N, C).
 
     Args:
         num_classes: C.
         backbone: any network of timm.
-        backbone_options: for timm, see `build_backbone`.
+        backbone_options: options of timm, see `build_backbone`.
         frames: T, if there are non-local blocks. Otherwise the network is the same for any number and takes
             any; the option is there so that TSN, TSM and TIN are configured alike.
-        dropout: before the classifier.
-        partial_bn: freeze all batch norms but the first, see `FrameNetwork`.
-        non_local: five non-local blocks in the second and third stage, see `insert_non_local`.
+        dropout: dropout probability before the classifier.
+        partial_bn: whether all batch norms but the first are frozen, see `FrameNetwork`.
+        non_local: whether there are five non-local blocks in stages two and three, see `insert_non_local`.
     """
     network = build_backbone(backbone, **(backbone_options or {}))
     if non_local:

@@ -26,29 +26,30 @@ from pipeline.predictions.table import FINAL, RESERVED_NAMES, SPLITS, ViewScores
 
 PICKLES = (".pkl", ".pickle")
 SMALLEST = 2.0**-24
-"""Probabilities are kept this far from 0 and 1, so that their logits are finite. 1 - SMALLEST is the highest float32
-below 1, where `means.scale` clips, too. It lets the lower end go down to 1e-38, as our own logits mean what they say;
-a 0 of another program was rounded to it, and in a mean of logits it is to weigh as much as a 1."""
+"""Distance that probabilities keep from 0 and 1, so that their logits are finite. 1 - SMALLEST is the highest float32
+below 1, where `averaging.scale` clips, too. At the lower end it clips at 1e-38, since small logits of our models are
+exact; a 0 of another program was rounded, and should weigh as much as a 1 in a mean of logits."""
 ROUNDING = 1e-6
-"""Probabilities may leave 0..1 by so much: a softmax in float32, or a mean of such."""
+"""Largest distance of a probability from 0..1 that counts as rounding, as in a softmax in float32."""
 GRID = {"views": [{"source": "another program"}], "protocols": {name: [0] for name in PROTOCOLS}}
-"""One view a video, which is every protocol."""
+"""Grid of imported scores: one view of each video, which is all that any protocol averages."""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """What one file says."""
+    """The scores in one file, of V videos and C classes."""
 
     path: Path
+    """The file that names the videos."""
     videos: Sequence[str]
     classes: Sequence[str]
     values: np.ndarray
-    """float64 (V, C)."""
+    """float64 (V, C): probabilities or logits, or sums of them over views."""
     lines: Sequence[int]
-    """Of the file (or of the list of ids) that each row stands on."""
+    """Number of the line in `path` that each row stands on, counted from 1."""
 
     def place(self, row: int) -> str:
-        """For messages: where a row stands."""
+        """The file and line of a row, for messages."""
         return f"{self.path}, line {self.lines[row]}"
 
 
@@ -81,12 +82,15 @@ def import_files(
 def read_scores(
     files: Sequence[Path], id_column: str, ids: Sequence[Path], names: Path | None, broken: Collection[str]
 ) -> list[Scores]:
-    """Read files, whatever they are: tables, or pickles with a list of `ids` each, in their order.
+    """Read tables and pickles; the rows of `broken` videos are left out.
 
-    The rows of `broken` videos are left out, whatever they hold.
+    Args:
+        id_column: name of the column of ids in tables.
+        ids: text files with the ids of each pickle, in the order of the pickles among `files`.
+        names: text file with the classes of all pickles.
 
     Raises:
-        UserError: one is missing or damaged, or of no kind that is known; or there are other than one list a pickle.
+        UserError: a file is missing or damaged, or of an unknown kind; or there is not one list of ids for each pickle.
     """
     pickled = [file for file in files if file.suffix in PICKLES]
     if len(ids) != len(pickled) or (names is None) != (not pickled):
@@ -105,7 +109,7 @@ def read_scores(
 
 
 def checked(read: Sequence[Scores], kind: str, views: int, corpus: Manifest, broken: set[str]) -> dict[str, np.ndarray]:
-    """The logits (C,) of each video that gave frames, after every check.
+    """The logits float64 (C,) of each video that gave frames, after every check.
 
     `kind` is "probabilities" or "logits", and the scores are sums over so many `views`.
 
@@ -141,7 +145,11 @@ def write(
     out: Path, found: Mapping[str, np.ndarray], corpus: Manifest, statistics: ClassStatistics, broken: set[str],
     sources: Mapping[str, str],
 ) -> None:  # fmt: skip
-    """Write the logits of videos as prediction files; broken videos get the prior, as from every member."""
+    """Write the logits (C,) of videos as prediction files; broken videos get the class prior, as from every model.
+
+    Args:
+        sources: file that was imported -> SHA-256 of its bytes.
+    """
     meta = {"model": out.name, "source": dict(sources)}
     with files.aside(out) as partial:
         partial.mkdir()
@@ -153,7 +161,7 @@ def write(
 
 
 def as_logits(values: np.ndarray, kind: str, where: str) -> np.ndarray:
-    """Scores (C,) as logits.
+    """The logits float64 (C,) of scores (C,) of a kind.
 
     Raises:
         UserError: probabilities lie outside 0..1 by more than ROUNDING, or a logit is too large to be stored; `where`
@@ -174,7 +182,7 @@ def as_logits(values: np.ndarray, kind: str, where: str) -> np.ndarray:
 
 
 def _check_free(out: Path) -> None:
-    """Refuse a folder that is there and was not written here: all of it would be replaced."""
+    """Refuse an existing folder that import-scores did not write, since it would be replaced."""
     if not out.exists():
         return
     try:
@@ -215,7 +223,7 @@ def _from_table(path: Path, id_column: str, broken: Collection[str]) -> Scores:
 
 
 def _read_csv(path: Path, id_column: str) -> pd.DataFrame:
-    """The rows that hold anything, by the line on which they stand. An id may be called NA."""
+    """The rows of a CSV file that are not empty, indexed by their line number. An id may be called NA."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = next(csv.reader(file), [])
     if (twice := repeated(header)) is not None:  # pandas would rename it
@@ -230,7 +238,7 @@ def _read_csv(path: Path, id_column: str) -> pd.DataFrame:
 
 
 def _numbers(path: Path, table: pd.DataFrame) -> np.ndarray:
-    """float64 (V, C); the index names the lines."""
+    """The scores of a table as float64 (V, C); its index holds the line numbers."""
     try:
         return table.to_numpy(dtype=np.float64)
     except (ValueError, TypeError):
@@ -284,7 +292,7 @@ _UNREADABLE = (
     *(pa.ArrowInvalid, pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error),
     *(UnicodeDecodeError, OSError),
 )
-"""What readers of tables raise about a file that is damaged, or none of theirs."""
+"""Errors of the readers of tables for a file that is damaged or of another kind."""
 
 
 def _some(names: Any) -> str:

@@ -1,8 +1,8 @@
 """Result pickles of other programs: scores of videos by classes, without the names of either.
 
-A list of score vectors (mmaction2 0.x, `--out`), of samples with `pred_score` or `pred_scores` (mmaction2 1.x,
-`--dump`), or a pair of scores and labels (PySlowFast, TEST.SAVE_RESULTS_PATH, whose scores are sums over the views
-where DATA.ENSEMBLE_METHOD is "sum").
+Three layouts are read: a list of score vectors (mmaction2 0.x, `--out`), a list of samples with `pred_score` or
+`pred_scores` (mmaction2 1.x, `--dump`), and a pair of scores and labels (PySlowFast, TEST.SAVE_RESULTS_PATH, whose
+scores are sums over the views where DATA.ENSEMBLE_METHOD is "sum").
 """
 
 import io
@@ -18,7 +18,7 @@ from pipeline.pretrained import safe_pickle
 
 
 def read(path: Path) -> np.ndarray:
-    """The scores as they stand there, float64 (V, C). Nothing in the file is run.
+    """The scores in a pickle, float64 (V, C), unchanged. No code in the file is run.
 
     Raises:
         UserError: the file is missing or damaged, asks for more than arrays and tensors, or has another layout.
@@ -40,7 +40,7 @@ def read(path: Path) -> np.ndarray:
 
 
 def _is_pyslowfast(content: Any) -> bool:
-    """Whether it is a pair of scores (V, C) and labels: many-hot (V, C), or with one class a video (V,)."""
+    """Whether it is a pair of scores (V, C) and labels, which are many-hot (V, C) or one class for each video (V,)."""
     if not isinstance(content, (list, tuple)) or len(content) != 2:
         return False
     scores, labels = content
@@ -70,4 +70,4 @@ TENSORS = {
     "torch._utils._rebuild_tensor_v2": safe_pickle.Maker(_tensor),
     "torch.storage._load_from_bytes": safe_pickle.Maker(_storage),
 }
-"""What stands for the names in which PyTorch spells a tensor that was pickled by itself."""
+"""Makers of tensors, for the names that PyTorch writes into a pickle for a tensor."""

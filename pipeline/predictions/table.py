@@ -1,6 +1,6 @@
-"""PredictionTable: what a model says of every video of a split, as files that people open.
+"""Prediction files: the scores of a model for every video of a split.
 
-    <split>.parquet        a row a video, in manifest order: video, status, labels, and a column of scores a class
+    <split>.parquet        a row for each video, in the order of the manifest: video, status, labels, scores by class
     <split>.views.npy      the logits of every view, float16 (V, K, C)
     <split>.views.json     the names of its axes, the views, and which views make which protocol
 
@@ -32,32 +32,32 @@ SPLITS = ("val", "test")
 FINAL = PROTOCOLS[-1]
 """The protocol of the tables."""
 RESERVED_NAMES = ("ensemble", "prior", "videos")
-"""What no model may be called: metrics.json has other figures under these names."""
+"""Names that no model may have, since metrics.json has other metrics under them."""
 OK, BROKEN = "ok", "broken"
 _META = b"prediction"
 _MAKES = "`dvc repro` makes it; or `pipeline scores import`, where the scores are another program's."
 _CHUNK = 1 << 23
-"""Logits that are averaged at a time: 64 MiB as float64."""
+"""Number of logits that are averaged at a time: 64 MiB as float64."""
 
 
 @dataclass(frozen=True)
 class PredictionTable:
-    """Scores of V videos and C classes."""
+    """Probabilities of V videos and C classes, and what they were made with."""
 
     videos: tuple[str, ...]
     broken: np.ndarray
-    """bool (V,): which videos gave no frame and hold the prior."""
+    """bool (V,): true for videos that gave no frame; their scores are the class prior."""
     labels: tuple[str, ...]
-    """As in the manifest; empty where nobody labelled the video."""
+    """Labels as in the manifest, joined by ";"; an empty text where the video has none."""
     classes: tuple[str, ...]
     probabilities: np.ndarray
-    """float32 (V, C), under the protocol that `meta` names."""
+    """float32 (V, C) in 0..1, of the protocol that `meta` names."""
     meta: Mapping[str, Any]
-    """Model, checkpoint hash, protocol and view grid; or members and weights of an ensemble."""
+    """Plain values: model, hash of the checkpoint, protocol and view grid; or members and weights of an ensemble."""
 
     @property
     def labelled(self) -> bool:
-        """Whether the predictions can be scored."""
+        """Whether every video has labels, so that metrics can be computed."""
         return all(self.labels)
 
     def targets(self) -> np.ndarray:
@@ -83,7 +83,7 @@ class PredictionTable:
 
     @classmethod
     def read(cls, path: Path) -> "PredictionTable":
-        """Read what `write` wrote.
+        """Read a file that `write` wrote.
 
         Raises:
             UserError: the file is missing or no Parquet file, or its columns or metadata are not those of `write`; a
@@ -112,23 +112,27 @@ class PredictionTable:
 
 @dataclass(frozen=True)
 class ViewScores:
-    """The logits of every view of every video, from which any protocol follows without the model."""
+    """The logits of every view of every video, from which any protocol can be computed without the model."""
 
     logits: np.ndarray
-    """float16 (V, K, C)."""
+    """float16 (V, K, C), for V videos, K views and C classes."""
     grid: Mapping[str, Any]
-    """`ViewGrid.describe()`: views, and the positions of each protocol's views."""
+    """The views, and for each protocol the positions of its views, as `ViewGrid.describe()` gives them."""
 
     def probabilities(self, protocol: str) -> np.ndarray:
-        """The mean over the protocol's views of the sigmoid: float32 (V, C)."""
+        """The probabilities of a protocol, float32 (V, C): the mean over its views of the sigmoid.
+
+        Raises:
+            UserError: there is no such protocol.
+        """
         if protocol not in self.grid["protocols"]:
             raise UserError(f"There is no protocol {protocol!r}, only {', '.join(self.grid['protocols'])}.")
         return self.mean_of(self.grid["protocols"][protocol])
 
     def mean_of(self, views: Sequence[int]) -> np.ndarray:
-        """The mean over some views, by their positions, of the sigmoid: float32 (V, C).
+        """The mean over some views of the sigmoid, float32 (V, C); `views` are positions in the grid.
 
-        A few videos at a time, in float64: the logits may lie on disk and be larger than memory.
+        It is computed for a few videos at a time, in float64: logits may lie on disk and be larger than memory.
         """
         videos, _, classes = self.logits.shape
         mean = np.empty((videos, classes), np.float32)
@@ -155,7 +159,7 @@ class ViewScores:
 
     @classmethod
     def read(cls, folder: Path, split: str) -> "ViewScores":
-        """Read what `write` wrote; the logits stay on disk until they are looked at.
+        """Read files that `write` wrote; the logits are read from disk when they are used.
 
         Raises:
             UserError: a file is missing or damaged, or they do not fit one another.
@@ -180,7 +184,13 @@ class ViewScores:
 def protocol_table(
     manifest: Manifest, broken: np.ndarray, scores: ViewScores, protocol: str, meta: Mapping[str, Any]
 ) -> PredictionTable:
-    """The table of one split under one protocol; `manifest` holds that split, broken videos included."""
+    """The table of one split under one protocol.
+
+    Args:
+        manifest: the videos of the split, broken ones included.
+        broken: bool (V,), see PredictionTable.
+        meta: plain values, to which the protocol and the grid are added.
+    """
     labels = tuple(manifest.table["labels"])
     described = {**meta, "protocol": protocol, **scores.grid}
     probabilities = scores.probabilities(protocol)
@@ -188,7 +198,7 @@ def protocol_table(
 
 
 def remedy(model: str, meta: Mapping[str, Any]) -> str:
-    """What makes the prediction files of a model anew: a stage, or for another program's scores the import."""
+    """The command that makes the prediction files of a model again: a stage, or the import of scores."""
     if "source" in meta:
         files = shlex.join(meta["source"])
         return f"`pipeline scores import {files} --as {model}`, with its options, makes it anew."
@@ -196,7 +206,7 @@ def remedy(model: str, meta: Mapping[str, Any]) -> str:
 
 
 def repeated(names: Sequence[str]) -> int | None:
-    """The position of the first name that stands there a second time; None where there is none."""
+    """The position of the first name that has occurred before; None where all differ."""
     seen: set[str] = set()
     for position, name in enumerate(names):
         if name in seen:
@@ -206,7 +216,14 @@ def repeated(names: Sequence[str]) -> int | None:
 
 
 def check_rows(videos: Sequence[str], classes: Sequence[str], scores: np.ndarray, place: Callable[[int], str]) -> None:
-    """Refuse a video that stands there twice and scores (V, C) that are not finite; `place` names a row."""
+    """Refuse videos that occur twice and scores (V, C) that are not finite.
+
+    Args:
+        place: number of a row -> the words that name it in messages.
+
+    Raises:
+        UserError: there is such a video or score.
+    """
     if (twice := repeated(videos)) is not None:
         raise UserError(f"{place(twice)}: the video {videos[twice]!r} stands there a second time. Keep one.")
     finite = np.isfinite(scores)
@@ -219,7 +236,7 @@ def check_rows(videos: Sequence[str], classes: Sequence[str], scores: np.ndarray
 
 
 def prior_logits(prior: np.ndarray) -> np.ndarray:
-    """The answer to a broken video: the logits (C,) of the class prior (C,), which may be 1 but not 0."""
+    """The scores of a broken video: the logits (C,) of the class prior (C,), which may be 1 but not 0."""
     return np.log(prior) - np.log1p(-np.minimum(prior, 1 - 1e-6))
 
 
@@ -227,16 +244,17 @@ def write_split(
     folder: Path, split: str, corpus: Manifest, broken: np.ndarray, logits: Iterable[np.ndarray], prior: np.ndarray,
     grid: Mapping[str, Any], protocol: str, meta: Mapping[str, Any],
 ) -> None:  # fmt: skip
-    """Write all files of a split, one video at a time: its logits may be more than memory holds.
+    """Write all files of a split, one video at a time, since its logits may not fit into memory.
 
     Args:
-        folder: is not in its place yet (`work.aside`).
+        folder: a folder that is not in its place yet (`files.aside`), since an error leaves it incomplete.
         corpus: the videos of this split and of others.
-        broken: bool (V,): which videos of the split hold the prior in every view.
-        logits: finite, (K, C) for each other video, in the order of the split.
-        prior: (C,), see `prior_logits`.
-        grid: `ViewGrid.describe()`.
-        protocol: that of the table.
+        broken: bool (V,): true for videos of the split that get the prior in every view.
+        logits: finite logits (K, C) of each video that is not broken, in the order of the split.
+        prior: class prior (C,), see `prior_logits`.
+        grid: the views, see ViewScores.
+        protocol: the protocol of the table.
+        meta: plain values for the table.
     """
     manifest = corpus.split(split)
     shape = len(manifest), len(grid["views"]), len(manifest.classes)
@@ -252,7 +270,7 @@ def write_split(
 
 
 def _check_columns(schema: pa.Schema, path: Path) -> None:
-    """Refuse other columns than three of text and then numbers."""
+    """Refuse other columns than those of `RESERVED`, which hold text, followed by numbers for each class."""
     if tuple(schema.names[:3]) != RESERVED:
         raise UserError(f"{path} has the columns {schema.names[:3]} first, not {list(RESERVED)}.")
     if (twice := repeated(schema.names)) is not None:
@@ -269,7 +287,7 @@ def _check_columns(schema: pa.Schema, path: Path) -> None:
 def _check_words(
     status: Sequence[str | None], labels: Sequence[str | None], classes: Sequence[str], place: Callable[[int], str]
 ) -> None:
-    """Refuse a status that is neither of the two, and a label that no column is called."""
+    """Refuse a status that is neither of the two, and a label that is no column."""
     known = {"", *classes}
     for row, (state, text) in enumerate(zip(status, labels, strict=True)):
         if state not in (OK, BROKEN):
@@ -282,7 +300,7 @@ def _check_words(
 def _check_range(
     videos: Sequence[str], classes: Sequence[str], scores: np.ndarray, place: Callable[[int], str]
 ) -> None:
-    """Refuse what is no probability."""
+    """Refuse scores outside 0..1."""
     if scores.size and not 0 <= scores.min() <= scores.max() <= 1:
         row, column = np.argwhere((scores < 0) | (scores > 1))[0]
         raise UserError(
@@ -318,7 +336,7 @@ def _axes(path: Path, makes: str) -> tuple[list[int], dict[str, Any]]:
 
 
 def _makes_views(folder: Path, split: str) -> str:
-    """What makes the views of a folder, as far as its table tells."""
+    """The command that makes the views of a folder again, or why there are none."""
     table = folder / f"{split}.parquet"
     try:
         meta = _meta(pq.read_schema(table), table)

@@ -1,1 +1,1 @@
-"""Checkpoints from elsewhere -> the weights of a model here."""
+"""Pretrained weights: checkpoints of other projects -> the weights of a model here."""

@@ -1,4 +1,4 @@
-"""What the names and shapes of a network's entries tell of it: its architecture, and options of conf/model."""
+"""Architecture and options of a network, inferred from the names and shapes of its entries."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ def is_classifier(name: str) -> bool:
 
 
 def classes(tensors: Mapping[str, Tensor]) -> int | None:
-    """The number of classes; None without a classifier, or with several that do not agree."""
+    """Number of classes; None without a classifier, or with several that do not agree."""
     rows = {len(tensor) for name, tensor in tensors.items() if is_classifier(name) and tensor.ndim}
     return rows.pop() if len(rows) == 1 else None
 
@@ -24,7 +24,7 @@ def options(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Architecture and options of the network that has these entries, as far as they show; for messages.
 
     Args:
-        tensors: under this project's names; on the meta device will do.
+        tensors: entries under this project's names; the meta device will do.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     arch = _arch(shapes)
@@ -53,7 +53,7 @@ def options(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
 
 
 def describe(found: Mapping[str, Any]) -> str:
-    """`options` as one line: ``slowfast, blocks 3-4-6-3, fusion_kernel 7``."""
+    """Text of one line for `options`, such as ``slowfast, blocks 3-4-6-3, fusion_kernel 7``."""
     parts = [
         str(value) if key == "arch" else f"{key} {show(value)}" for key, value in found.items() if value is not False
     ]
@@ -61,7 +61,7 @@ def describe(found: Mapping[str, Any]) -> str:
 
 
 def show(value: Any) -> str:
-    """An option's value as in a configuration, more or less."""
+    """Value of an option, about as a configuration has it."""
     if isinstance(value, tuple):
         return "-".join(map(str, value))
     if isinstance(value, bool):
@@ -70,7 +70,7 @@ def show(value: Any) -> str:
 
 
 def _first(shapes: Mapping[str, tuple[int, ...]], pattern: str) -> tuple[int, ...] | tuple[None]:
-    """The shape of the first entry whose name has the pattern."""
+    """Shape of the first entry whose name matches the pattern."""
     return next((shape for name, shape in shapes.items() if shape and re.search(pattern, name)), (None,))
 
 
@@ -104,7 +104,7 @@ def _blocks(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def _every(shapes: Mapping[str, tuple[int, ...]]) -> int | None:
-    """Which blocks have a temporal module: 1 all, 2 every second one; None for another choice."""
+    """Value of `every`, by the blocks that have a temporal module: 1 all, 2 every second one, None another choice."""
     every: set[tuple[str, int]] = set()
     wrapped: set[tuple[str, int]] = set()
     for name in shapes:

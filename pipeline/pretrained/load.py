@@ -1,4 +1,4 @@
-"""Weights from elsewhere into a model: other projects' checkpoints, image networks, and this project's own.
+"""Loading of pretrained weights into a model: of other projects' checkpoints, image networks and this project's own.
 
 `load_pretrained` is the function; `pipeline checkpoint FILE` tells what a file is and what it fits.
 
@@ -25,30 +25,33 @@ from pipeline.pretrained.weight_file import LIBRARIES, ORIGIN, Weights
 AUTO = "auto"
 COUNTER = "num_batches_tracked"
 SHOWN = 12
-"""So many entries of a kind are listed in a message."""
+"""Number of entries of a kind that a message lists."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What came of loading a file into a model."""
+    """Report about a file that was loaded into a model."""
 
     where: str
-    """The file, or the library and name."""
+    """Path of the file, or library and name."""
     source: str
-    """The importer."""
+    """Name of the importer."""
     container: str
-    """The key that the tensors lay under."""
+    """Key of the file under which the tensors were."""
     entries: int
-    """Entries of the model that were loaded."""
+    """Number of entries of the model that were loaded."""
     file_classes: int | None
+    """Number of classes in the file; None where it has no classifier, or several that do not agree."""
     model_classes: int | None
+    """Number of classes of the model."""
     kept: Mapping[str, tuple[str, ...]]
     """Reason -> entries of the model that stayed at their start."""
     inflated: tuple[str, ...]
     """Convolutions of an image network that were repeated along time."""
     input: InputSpec | None
-    """What the weights expect of pixels; None where nothing tells."""
+    """Input that the weights expect; None where nothing tells."""
     sha256: str
+    """SHA-256 of the file."""
 
     @property
     def classifier_replaced(self) -> bool:
@@ -56,7 +59,7 @@ class Report:
         return any(infer_config.is_classifier(name) for names in self.kept.values() for name in names)
 
     def __str__(self) -> str:
-        """A few lines for a person."""
+        """Text of a few lines for a person."""
         fate = "stays fresh" if self.classifier_replaced else "loaded"
         counts = f"{self.file_classes or 'no'} classes in the file, {self.model_classes} in the model"
         lines = [
@@ -73,7 +76,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Match:
-    """Which tensor goes where in a model; nothing is loaded yet."""
+    """Assignment of tensors to the entries of a model; nothing is loaded yet."""
 
     state: dict[str, Tensor]
     kept: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -82,7 +85,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A file whose source is known, before it meets a model."""
+    """Weight file whose source is known, before it is matched with a model."""
 
     where: str
     source: str
@@ -91,7 +94,7 @@ class Candidate:
 
     @classmethod
     def read(cls, path: str | Path, source: str = AUTO) -> "Candidate":
-        """The weights of `path` (see `weights.read`), under this project's names.
+        """Read the weights of `path` (see `weight_file.read`), under this project's names.
 
         Raises:
             UserError: the file cannot be read, or none or several of the importers recognise it.
@@ -101,7 +104,7 @@ class Candidate:
         return cls(str(path), name, held, registry.find("pretrained/importers", name).translate(held))
 
     def describe(self) -> str:
-        """What its entries tell of the network, in one line."""
+        """Text of one line about the network, as its entries show it."""
         seen = infer_config.options(self.translation.tensors)
         if self.translation.image:
             seen = {"arch": "an image network"} | {key: seen[key] for key in seen if key == "blocks"}
@@ -113,8 +116,8 @@ def load_pretrained(model: nn.Module, path: str | Path, source: str = AUTO) -> R
 
     Args:
         model: one of this project's; it is changed in place, and not at all when this raises.
-        path: a file, or `timm:NAME` or `torchvision:NAME`, see `weights.read`.
-        source: an importer of pipeline/importers; "auto" takes the one that recognises the file.
+        path: a file, or `timm:NAME` or `torchvision:NAME`, see `weight_file.read`.
+        source: an importer of pipeline/pretrained/importers; "auto" takes the one that recognises the file.
 
     Raises:
         UserError: the file cannot be read, none or several of the importers recognise it, or it does not fit the model.
@@ -125,7 +128,7 @@ def load_pretrained(model: nn.Module, path: str | Path, source: str = AUTO) -> R
 
 
 def plan(model: nn.Module, candidate: Candidate) -> tuple[Match, Report]:
-    """What would be loaded into `model`, which may be on the meta device.
+    """Match and report of what would be loaded into `model`, which may be on the meta device.
 
     Raises:
         UserError: the weights do not fit.
@@ -157,7 +160,7 @@ def plan(model: nn.Module, candidate: Candidate) -> tuple[Match, Report]:
 
 
 def _recognise(held: Weights, where: str) -> str:
-    """The one importer that recognises these weights."""
+    """Name of the only importer that recognises these weights."""
     if ORIGIN in held.metadata:
         return _library(held.metadata[ORIGIN], where)
     known = registry.names("pretrained/importers")
@@ -169,12 +172,12 @@ def _recognise(held: Weights, where: str) -> str:
     raise UserError(
         f"{where} is of no known source. Its entries are called {_listed(tuple(held.tensors), SHOWN)}. Known are "
         f"{', '.join(known)}; if it is of one of them all the same, say so with --source. If not, write an importer, "
-        f"see pipeline/importers/__init__.py."
+        f"see pipeline/pretrained/importers/__init__.py."
     )
 
 
 def _library(origin: Any, where: str) -> str:
-    """The library that a file of `Weights.write` is from."""
+    """Name of the library that a file of `Weights.write` is from."""
     name = str(origin.get("name", "")).partition(":")[0] if isinstance(origin, dict) else ""
     if name not in LIBRARIES:
         raise UserError(
@@ -186,7 +189,7 @@ def _library(origin: Any, where: str) -> str:
 def _match(
     target: Mapping[str, Tensor], translation: Translation, names: Mapping[str, str | None]
 ) -> tuple[Match, dict[str, tuple[str, ...]]]:
-    """The place of every tensor, and what is wrong: kind of problem -> entries."""
+    """Match of every tensor, and the problems found: kind of problem -> entries."""
     tensors, kept = dict(translation.tensors), {}
     places = {name: origin for name, origin in names.items() if origin is not None}
     if added := tuple(name for name, origin in names.items() if origin is None):
@@ -223,7 +226,7 @@ def _match(
 
 
 def _replacement(target: Mapping[str, Tensor], translation: Translation) -> str | None:
-    """Why the classifier stays at its start; None if it is loaded."""
+    """Reason why the classifier stays at its start; None if it is loaded."""
     sides = translation.tensors, target
     theirs, ours = ({name: side[name].shape for name in side if infer_config.is_classifier(name)} for side in sides)
     counts = infer_config.classes(translation.tensors), infer_config.classes(target)
@@ -273,7 +276,7 @@ def _misfit(
     advice: Mapping[str, tuple[Any, Any]],
     problems: Mapping[str, tuple[str, ...]],
 ) -> str:
-    """All that is wrong, and the options that would mend it."""
+    """Message about all that is wrong, and the options that would mend it."""
     lines = [
         f"{candidate.where} does not fit the model, of which nothing was changed.",
         f"  The file ({candidate.source}) seems to be: {candidate.describe()}.",
@@ -287,7 +290,7 @@ def _misfit(
 
 
 def _input_of_backbone(model: nn.Module) -> InputSpec | None:
-    """What timm says of the architecture, for files that do not tell."""
+    """Input that timm names for the architecture, for files that do not tell."""
     config = getattr(getattr(model, "backbone", None), "pretrained_cfg", {})
     return InputSpec(tuple(config["mean"]), tuple(config["std"])) if "mean" in config else None
 

@@ -1,4 +1,4 @@
-"""Pickles from elsewhere, of which only plain values and NumPy arrays are admitted.
+"""Safe reading of pickles: only plain values and NumPy arrays are admitted.
 
 A pickle is a program: it names functions, calls them and sets the state of what they return. Here the only names that
 it may use are those in which NumPy spells an array, and each stands for a few lines below. NumPy's own functions of
@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.core.errors import UserError
 
 KINDS = "biufcSU"
-"""Booleans, numbers and text: arrays whose bytes mean no more than themselves."""
+"""Kinds of arrays that are admitted: booleans, numbers and text, whose bytes mean no more than themselves."""
 RESAVE = (
     "If you trust it, open it with the program that wrote it, on a machine where you can afford that, and save the "
     "tensors only: `torch.save({name: value.detach() for name, value in state_dict.items()}, 'weights.pth')`."
@@ -26,19 +26,21 @@ DAMAGE = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, RuntimeError),
     *(OverflowError, MemoryError, AssertionError),
 )
-"""What readers of pickles raise about a stream that is cut short or was never one."""
+"""Errors that readers of pickles raise about a file that is cut short or is not a pickle."""
 
 
 class Refused(pickle.UnpicklingError):
-    """The pickle wants a name that is not admitted."""
+    """Error: the pickle asks for a name that is not admitted."""
 
 
 def load_arrays(path: Path, also: Mapping[str, Any] | None = None) -> Any:
-    """What the pickle at `path` holds: numbers, text, lists, tuples, sets, dicts and NumPy arrays of these.
-
-    `also` names further globals, and what a pickle gets for them.
+    """Load the pickle at `path`: numbers, text, lists, tuples, sets, dicts and NumPy arrays of these.
 
     Text that Python 2 wrote, as in the files of Caffe2, is read as latin-1. Arrays may be read-only.
+
+    Args:
+        path: the pickle.
+        also: further admitted globals by dotted name, and what the pickle gets for them.
 
     Raises:
         UserError: the pickle asks for anything else (nothing of it has run), it is damaged, or it is none.
@@ -57,14 +59,14 @@ def load_arrays(path: Path, also: Mapping[str, Any] | None = None) -> Any:
 
 
 def refusal(path: Path, name: str) -> UserError:
-    """The message about a file that asks for the global `name`."""
+    """Error to raise about a file that asks for the global `name`."""
     return UserError(
         f"{path} holds more than data: it asks for `{name}`, which could run anything, so it was not loaded. {RESAVE}"
     )
 
 
 def plain(value: Any) -> Any:
-    """`value` with arrays in place of what stood for them while the file was read."""
+    """Replace what stood for arrays while the file was read by the arrays, in a value of dicts, lists and tuples."""
     if isinstance(value, dict):
         return {key: plain(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -73,7 +75,7 @@ def plain(value: Any) -> Any:
 
 
 class DtypeState:
-    """Stands for `numpy.dtype` while a pickle is read."""
+    """Stand-in for `numpy.dtype` while a pickle is read."""
 
     def __init__(self, code: str, *_: Any) -> None:
         self.made = np.dtype(code)
@@ -86,7 +88,7 @@ class DtypeState:
 
 
 class ArrayState:
-    """Stands for `numpy.ndarray` while a pickle is read; `plain` puts the array in its place."""
+    """Stand-in for `numpy.ndarray` while a pickle is read; `plain` puts the array in its place."""
 
     def __init__(self, *_: Any) -> None:
         self.made = np.empty(0)
@@ -98,7 +100,7 @@ class ArrayState:
 
 
 class Maker:
-    """A function that a pickle may call and cannot alter."""
+    """Function that a pickle may call and cannot alter."""
 
     __slots__ = ("__function",)
 
@@ -106,11 +108,11 @@ class Maker:
         self.__function = function
 
     def __call__(self, *arguments: Any) -> Any:
-        """What the function returns."""
+        """Call the function."""
         return self.__function(*arguments)
 
     def __setstate__(self, state: Any) -> None:
-        """Refuse."""
+        """Refuse any state."""
         raise Refused("the state of a function")
 
 
@@ -124,7 +126,7 @@ def _scalar(dtype: DtypeState, data: bytes) -> Any:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Old protocols spell bytes as text in latin-1."""
+    """Bytes that old protocols spell as text in latin-1."""
     if encoding != "latin1":
         raise Refused(f"_codecs.encode with {encoding!r}")
     return text.encode("latin1")
@@ -148,14 +150,14 @@ ADMITTED: dict[str, Any] = {
     "__builtin__.set": set,
     "__builtin__.bytes": bytes,
 }
-"""Dotted name -> what a pickle gets for it."""
+"""Admitted globals: dotted name -> what a pickle gets for it."""
 
 
 class _Unpickler(pickle.Unpickler):
     admitted = ADMITTED
 
     def find_class(self, module: str, name: str) -> Any:
-        """What stands for a name in the pickle; never an import."""
+        """Look up the stand-in for a name in the pickle; nothing is imported."""
         try:
             return self.admitted[f"{module}.{name}"]
         except KeyError:

@@ -1,7 +1,7 @@
-"""The tensors of a weight file, whoever wrote it, read without running anything of the file.
+"""Weight files of any program: their tensors, read without running anything of the file.
 
-What a file is shows in its first bytes, not in its name: `.pth`, `.pyth`, `.pt` and `.pth.tar` are all what torch.save
-writes, `.pkl` is Caffe2's, and `.safetensors` is a table of numbers.
+The kind of a file is told by its first bytes, not by its name: `.pth`, `.pyth`, `.pt` and `.pth.tar` are all what
+torch.save writes, `.pkl` is Caffe2's, and `.safetensors` is a table of numbers.
 """
 
 import hashlib
@@ -31,25 +31,25 @@ CONTAINERS = ("state_dict", "model_state", "model", "blobs")
 BARE = "no container"
 LEGACY_TORCH = bytes.fromhex("80028a0a6cfc9c46f920")  # what torch.save wrote until 1.6
 PARALLEL = "module."
-"""What data-parallel wrappers put in front of every name."""
+"""Prefix that data-parallel wrappers put in front of every name."""
 ORIGIN = "pipeline_origin"
-"""The key of the metadata that `Weights.write` keeps in a file."""
+"""Key of the metadata under which `Weights.write` keeps the origin of fetched weights."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Tensors by name, and what tells whose they are."""
+    """Tensors of a weight file, and what tells which program wrote it."""
 
     tensors: dict[str, Tensor]
-    """Under the names of the program that wrote them, less one leading `module.`."""
+    """Name, as the program wrote it but without a leading `module.` -> tensor."""
     container: str
-    """The key that they lay under."""
+    """Key of the file under which the tensors were."""
     parallel: bool
-    """Whether every name began with `module.`."""
+    """Whether every name in the file begins with `module.`."""
     sha256: str
-    """Of the file; for weights that a library fetched, of the file that `write` makes of them."""
+    """SHA-256 of the file; for weights that a library fetched, of the file that `write` makes of them."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """That of a safetensors file: entry -> what its JSON says."""
+    """Metadata of a safetensors file: entry -> what its JSON says."""
 
     def write(self, path: Path) -> None:
         """Write the tensors and metadata as a safetensors file."""
@@ -58,7 +58,7 @@ class Weights:
 
 
 def read(where: str | Path) -> Weights:
-    """The weights in the file `where`, or those that a library fetches for `timm:NAME` or `torchvision:NAME`.
+    """Read the weights in the file `where`, or fetch those of `timm:NAME` or `torchvision:NAME`.
 
     Args:
         where: a path; or a model of timm, with the tag of its weights or without (`timm:resnet50.a1_in1k`); or one
@@ -106,7 +106,7 @@ def _library_model(where: str | Path) -> tuple[str, str]:
 
 
 def _open(path: Path) -> tuple[Any, dict[str, Any]]:
-    """What the file holds, and its metadata, by the reader that its first bytes ask for."""
+    """Content and metadata of a file, by the reader that its first bytes ask for."""
     with path.open("rb") as file:
         head = file.read(16)
     if not head:
@@ -154,7 +154,7 @@ def _open_torch(path: Path) -> Any:
 
 
 def _tensors(content: Any, path: Path) -> tuple[dict[str, Tensor], str]:
-    """The mapping of names to tensors in what a file holds, and the key that it lay under."""
+    """Tensors by name in the content of a file, and the key that they were under."""
     if isinstance(content, Mapping):
         for container, candidate in [*((key, content.get(key)) for key in CONTAINERS), (BARE, content)]:
             if isinstance(candidate, Mapping) and candidate:
@@ -175,7 +175,7 @@ def _tensor(value: Any) -> Tensor | None:
 
 
 def _fetch(library: str, name: str) -> Weights:
-    """The weights that `library` has under `name`; it downloads them unless it keeps them already."""
+    """Fetch the weights that `library` has under `name`; it downloads them unless it keeps them already."""
     load, _ = LIBRARIES[library]
     try:
         tensors, metadata = load(name)

@@ -12,16 +12,16 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Reliability:
-    """What the forecasts of each bin say, and what comes true; bins without a forecast are left out."""
+    """Forecasts and outcomes in B bins of probability; bins without a forecast are left out."""
 
     predicted: np.ndarray
-    """Mean probability, 0..1, float64 (B,)."""
+    """Mean probability of the forecasts, 0..1: float64 (B,)."""
     observed: np.ndarray
-    """Share of the forecasts that come true, 0..1, float64 (B,)."""
+    """Share of the forecasts that come true, 0..1: float64 (B,)."""
     forecasts: np.ndarray
-    """How many there are, int64 (B,)."""
+    """Number of forecasts: int64 (B,)."""
     brier: float
-    """Mean squared distance of probability and truth, 0..1; 0 is perfect."""
+    """Brier score: mean squared distance of probability and truth, 0..1; 0 is perfect."""
 
     @property
     def error(self) -> float:
@@ -29,8 +29,8 @@ class Reliability:
         return float(np.average(np.abs(self.predicted - self.observed), weights=self.forecasts))
 
 
-def reliability(probabilities: np.ndarray, targets: np.ndarray, bins: int = 10) -> Reliability:
-    """Bin all forecasts by probability: probabilities 0..1 (V, C), many-hot targets (V, C).
+def bin_forecasts(probabilities: np.ndarray, targets: np.ndarray, bins: int = 10) -> Reliability:
+    """Reliability of probabilities, 0..1 (V, C), given many-hot targets (V, C), in `bins` bins of equal width.
 
     Raises:
         ValueError: shapes differ, there is no forecast, or a value lies outside 0..1.

@@ -1,6 +1,6 @@
 """Small charts as SVG text: lines, points, a heat map. Numbers in, markup out; colours and fonts are the page's.
 
-A drawing names classes (`s0`..`s7`, `grid`, `tick`), never a colour, so that one style sheet serves light and dark.
+A chart names CSS classes (`s0`..`s7`, `grid`, `tick`), never a colour, so that one style sheet serves light and dark.
 Coordinates have one decimal: the same numbers give the same bytes.
 """
 
@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 WIDTH, HEIGHT = 440, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 430, 12, 236
 HUES = 8
-"""Classes of colour; further series begin anew with another dash."""
+"""Number of hues; further series begin anew with another dash."""
 
 
 @dataclass(frozen=True)
@@ -25,21 +25,21 @@ class Series:
     x: Sequence[float] | np.ndarray
     y: Sequence[float] | np.ndarray
     names: Sequence[str] = ()
-    """What each point is, shown when it is pointed at."""
+    """Name of each point, shown when it is pointed at."""
     strong: bool = False
-    """Drawn in ink instead of a hue."""
+    """Whether it is drawn in the colour of text instead of a hue."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Values to coordinates."""
+    """An axis, from values to coordinates."""
 
     label: str
     low: float
     high: float
     log: bool = False
     whole: bool = False
-    """Ticks at whole numbers only."""
+    """Whether ticks stand at whole numbers only."""
 
     @classmethod
     def over(cls, label: str, values: np.ndarray, log: bool = False, whole: bool = False) -> "Axis":
@@ -54,7 +54,7 @@ class Axis:
         return cls(label, *ends, whole=whole)
 
     def at(self, values: Sequence[float] | np.ndarray, start: float, end: float) -> np.ndarray:
-        """Coordinates between `start` and `end`."""
+        """Coordinates of values, between `start` and `end`."""
         low, high, found = self.low, self.high, np.asarray(values, dtype=np.float64)
         if self.log:
             low, high, found = math.log(low), math.log(high), np.log(np.maximum(found, self.low))
@@ -71,7 +71,7 @@ class Axis:
 
 
 def lines(title: str, x: Axis, y: Axis, series: Sequence[Series], diagonal: bool = False) -> Markup:
-    """Lines; `diagonal` also draws where x equals y. A series may have its own number of points; one makes a dot."""
+    """Line chart; `diagonal` also draws where x equals y. Series may differ in length; one point makes a dot."""
     drawn = [_frame(x, y)]
     if diagonal:
         (x0, x1), (y0, y1) = x.at([x.low, x.high], _LEFT, _RIGHT), y.at([x.low, x.high], _BOTTOM, _TOP)
@@ -85,7 +85,7 @@ def lines(title: str, x: Axis, y: Axis, series: Sequence[Series], diagonal: bool
 
 
 def points(title: str, x: Axis, y: Axis, series: Sequence[Series]) -> Markup:
-    """Points, each with its name and its y."""
+    """Scatter chart; each point has its name and its y as a title."""
     drawn = [_frame(x, y)]
     for number, one in enumerate(series):
         for across, down, name, value in zip(
@@ -97,7 +97,7 @@ def points(title: str, x: Axis, y: Axis, series: Sequence[Series]) -> Markup:
 
 
 def heat_map(title: str, names: Sequence[str], shares: np.ndarray) -> Markup:
-    """A square of shares (N, N), 0..1, rows by columns; the largest has the full colour."""
+    """Heat map of shares (N, N), 0..1, rows by columns; the largest has the full colour."""
     cell, letter = 22, 6.4
     left = top = 14 + letter * max(len(_short(name)) for name in names)
     most = max(float(shares.max()), 1e-9)
@@ -116,7 +116,7 @@ def heat_map(title: str, names: Sequence[str], shares: np.ndarray) -> Markup:
 
 
 def interval(axis: Axis, mean: float, low: float, high: float) -> Markup:
-    """A dot with whiskers, for a cell of a table whose rows share the axis."""
+    """Mean and interval as a dot with whiskers, for a cell of a table whose rows share the axis."""
     start, middle, end = axis.at([low, mean, high], 6, 154)
     mark = Markup(
         '<svg class="interval" viewBox="0 0 160 16" role="img" aria-label="{:.2f}, {:.2f} to {:.2f}">'
@@ -126,7 +126,7 @@ def interval(axis: Axis, mean: float, low: float, high: float) -> Markup:
 
 
 def series_class(number: int) -> str:
-    """The classes of the series of that number: its hue, and its dash after the hues are used up."""
+    """CSS classes of a series by its number: its hue, and its dash after the hues are used up."""
     return f"s{number % HUES} dash{number // HUES % 3}"
 
 

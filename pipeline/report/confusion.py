@@ -8,8 +8,8 @@ label is shared evenly among them; the table then sums to the number of labels m
 import numpy as np
 
 
-def confusions(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """How often a label (row) is missed in favour of another class (column): float64 (C, C), from (V, C) arrays.
+def count_confusions(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Count how often a label (row) is missed in favour of another class (column): float64 (C, C), from (V, C) arrays.
 
     Scores that tie go to the class that comes first.
 
@@ -25,8 +25,11 @@ def confusions(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return missed.T.astype(np.float64) @ (instead / np.maximum(1, instead.sum(axis=1, keepdims=True)))
 
 
-def pairs(table: np.ndarray, most: int) -> list[tuple[int, int, float]]:
-    """The (label, other class, times) that `confusions` counts most often, at most `most`; ties in its order."""
+def most_confused(table: np.ndarray, most: int) -> list[tuple[int, int, float]]:
+    """Triples (label, other class, times) of a `count_confusions` table, at most `most`, highest first.
+
+    Ties keep the table's order, and pairs that were never confused are left out.
+    """
     order = np.argsort(-table, axis=None, kind="stable")[:most]
     found = [(*divmod(int(cell), len(table)), float(table.flat[cell])) for cell in order]
     return [(label, other, times) for label, other, times in found if times > 0]

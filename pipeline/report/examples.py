@@ -1,4 +1,4 @@
-"""The videos that the ensemble answers best and worst: a strip of small frames, labels, and its highest scores."""
+"""Examples: the videos that the ensemble answers best and worst, each with small frames, labels and highest scores."""
 
 import base64
 from collections.abc import Sequence
@@ -13,42 +13,43 @@ from pipeline.core.manifest import LABEL_SEPARATOR
 from pipeline.predictions.table import PredictionTable
 
 FRAMES = 5
-"""A strip."""
+"""Number of frames in a strip."""
 _WIDTH = 150
-"""Pixels that a frame is wide at least, if it was: JPEG shrinks by simple fractions while it decodes."""
+"""Least width of a shrunken frame in pixels; JPEG shrinks by simple fractions while it decodes."""
 _QUALITY = 60
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One class that a video is answered with, or should be."""
+    """A class among the highest scores of a video."""
 
     name: str
     score: float
     right: bool
+    """Whether the class is a label of the video."""
 
 
 @dataclass(frozen=True)
-class Exhibit:
-    """One video of the gallery."""
+class Example:
+    """A video of the gallery."""
 
     video: str
     precision: float
     """Average precision over the classes, 0..1."""
     labels: tuple[str, ...]
     answers: tuple[Answer, ...]
-    """The highest scores, in descending order."""
+    """Classes with the highest scores, in descending order."""
     strip: tuple[str, ...]
-    """Frames as data URLs; empty where the store has none."""
+    """Small frames as data URLs; empty where the store has none."""
 
 
 def best_and_worst(
     table: PredictionTable, store: FrameStore, each: int, top: int
-) -> tuple[list[Exhibit], list[Exhibit]]:
-    """At most `each` videos from either end of a labelled table, none in both.
+) -> tuple[list[Example], list[Example]]:
+    """Best and worst videos of a labelled table, at most `each` of both, each with its `top` answers.
 
-    Of videos with the same average precision, that is better whose lowest label stands higher above the others. Broken
-    videos, which no model has seen, stay out.
+    No video is in both lists. Of videos with the same average precision, the one whose lowest label stands higher above
+    the other classes is the better. Broken videos, which no model has seen, stay out.
     """
     seen = np.flatnonzero(~table.broken)
     if not len(seen):
@@ -58,12 +59,12 @@ def best_and_worst(
     order = np.lexsort((seen, _margin(scores, targets), precision))
     worst = order[: min(each, (len(order) + 1) // 2)]
     best = order[max(len(worst), len(order) - each) :][::-1]
-    made = [[_exhibit(table, store, int(seen[i]), float(precision[i]), top) for i in end] for end in (best, worst)]
+    made = [[_example(table, store, int(seen[i]), float(precision[i]), top) for i in end] for end in (best, worst)]
     return made[0], made[1]
 
 
 def strip(store: FrameStore, video: str, frames: int = FRAMES) -> tuple[str, ...]:
-    """Evenly spaced frames of a video, small, as data URLs; none where the store has none.
+    """Evenly spaced small frames of a video as data URLs; none where the store has no such video.
 
     Raises:
         UserError: a JPEG of the store does not decode.
@@ -85,14 +86,14 @@ def _data_url(store: FrameStore, video: str, jpeg: memoryview) -> str:
 
 
 def _margin(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The lowest score of a label less the highest of another class (V,); infinite where every class is a label."""
+    """Lowest score of a label less the highest of another class (V,); infinite where every class is a label."""
     lowest = np.where(targets > 0, scores, np.inf).min(axis=1)
     return lowest - np.where(targets > 0, -np.inf, scores).max(axis=1)
 
 
-def _exhibit(table: PredictionTable, store: FrameStore, row: int, precision: float, top: int) -> Exhibit:
+def _example(table: PredictionTable, store: FrameStore, row: int, precision: float, top: int) -> Example:
     labels = tuple(table.labels[row].split(LABEL_SEPARATOR))
     order: Sequence[int] = np.argsort(-table.probabilities[row], kind="stable")[:top].tolist()
     answers = [Answer(table.classes[i], float(table.probabilities[row, i]), table.classes[i] in labels) for i in order]
     video = table.videos[row]
-    return Exhibit(video, precision, labels, tuple(answers), strip(store, video))
+    return Example(video, precision, labels, tuple(answers), strip(store, video))

@@ -1,4 +1,4 @@
-"""A finished run: where its outs lie, and what is read of them more than once."""
+"""Inputs of the page: where the outs of a finished run lie, and what more than one section reads of them."""
 
 import json
 from dataclasses import dataclass, replace
@@ -15,17 +15,17 @@ from pipeline.ensemble.results import VARIANTS
 from pipeline.predictions.table import PredictionTable, ViewScores
 
 _NOT_FITTED = ("uniform", "given")
-"""Kinds of weights that no video had a say in."""
+"""Rules for member weights that are not fitted to any video."""
 
 
 @dataclass(frozen=True)
-class Sources:
-    """Where the outs of the stages lie."""
+class InputPaths:
+    """Paths of the outs of the stages."""
 
     manifest: Path
     classes: Path
     frames: Path
-    """The index of the frames, which names what is short of frames."""
+    """Index of the frames, which tells how many frames each video promised and gave."""
     broken: Path
     lmdb: Path
     stats: Path
@@ -36,89 +36,92 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Run:
-    """What the page is about, as far as more than one section needs it."""
+class Inputs:
+    """Outs of a run that more than one section of the page needs."""
 
-    sources: Sources
+    paths: InputPaths
     manifest: Manifest
     statistics: ClassStatistics
     split: str
-    """The split that is judged: test where it is labelled, else val."""
+    """Name of the split whose metrics the page shows: test where it is labelled, else val."""
     fused: PredictionTable
+    """Predictions of the ensemble for that split."""
     metrics: dict[str, dict[str, float]]
+    """Content of metrics.json."""
     variants: pd.DataFrame
-    worth: pd.DataFrame
-    """member, weight, worth"""
+    """Content of variants.csv."""
+    member_table: pd.DataFrame
+    """Content of members.csv: columns member, weight, worth."""
 
     @classmethod
-    def read(cls, sources: Sources) -> "Run":
-        """Read what every page needs.
+    def read(cls, paths: InputPaths) -> "Inputs":
+        """Read the outs, and check that they are of one corpus.
 
         Raises:
             UserError: a file is missing or not of this corpus.
         """
-        manifest = Manifest.read(sources.manifest, sources.classes)
-        fused = PredictionTable.read(sources.ensemble / "test.parquet")
+        manifest = Manifest.read(paths.manifest, paths.classes)
+        fused = PredictionTable.read(paths.ensemble / "test.parquet")
         split = "test" if fused.labelled else "val"
         if split == "val":
-            fused = PredictionTable.read(sources.ensemble / "val.parquet")
-        _check(fused, manifest.split(split), sources.ensemble / f"{split}.parquet")
-        metrics = json.loads(present(sources.metrics).read_text(encoding="utf-8"))
-        variants = pd.read_csv(present(sources.ensemble / "variants.csv"), keep_default_na=False, na_values=[""])
+            fused = PredictionTable.read(paths.ensemble / "val.parquet")
+        _check(fused, manifest.split(split), paths.ensemble / f"{split}.parquet")
+        metrics = json.loads(existing(paths.metrics).read_text(encoding="utf-8"))
+        variants = pd.read_csv(existing(paths.ensemble / "variants.csv"), keep_default_na=False, na_values=[""])
         if tuple(variants.columns) != VARIANTS:
-            raise UserError(f"{sources.ensemble / 'variants.csv'} is of another version. `dvc repro ensemble`.")
-        worth = pd.read_csv(present(sources.ensemble / "members.csv"), dtype={"member": str}, keep_default_na=False)
-        worth["worth"] = pd.to_numeric(worth["worth"])
-        return cls(sources, manifest, ClassStatistics.read(sources.stats), split, fused, metrics, variants, worth)
+            raise UserError(f"{paths.ensemble / 'variants.csv'} is of another version. `dvc repro ensemble`.")
+        members = pd.read_csv(existing(paths.ensemble / "members.csv"), dtype={"member": str}, keep_default_na=False)
+        members["worth"] = pd.to_numeric(members["worth"])
+        return cls(paths, manifest, ClassStatistics.read(paths.stats), split, fused, metrics, variants, members)
 
     @property
     def members(self) -> tuple[str, ...]:
-        """The models of the ensemble, in its order."""
-        return tuple(self.worth["member"])
+        """Names of the members, in the order of the ensemble."""
+        return tuple(self.member_table["member"])
 
     @property
     def checkpoints(self) -> dict[str, str]:
-        """Member -> SHA-256 of its weights, empty where its scores name none."""
+        """Member -> SHA-256 of its network's weights; empty where its scores name none."""
         named = self.fused.meta.get("checkpoints", {})
         return {member: str(named.get(member) or "") for member in self.members}
 
     @cached_property
-    def best(self) -> str:
-        """The member that is best on val, under the protocol that is fused."""
+    def best_member(self) -> str:
+        """Name of the member that is best on val, under the protocol that is fused."""
         return max(self.members, key=lambda member: self.metrics[member][f"val_{self.fused.meta['protocol']}"])
 
     @cached_property
     def used(self) -> dict[str, Any]:
-        """The row of the variants that is used."""
+        """Row of variants.csv for the variant that is used: column -> value."""
         return dict(self.variants[self.variants["used"].astype(bool)].iloc[0])
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The section `ensemble` that the run was made with, as plain values."""
+        """Section `ensemble` of params.yaml that the run was made with; empty where the file does not say."""
         return dict(self.fused.meta.get("settings", {}))
 
     @property
-    def chosen(self) -> bool:
-        """Whether the kind of weights or of mean was chosen, on the cross-fitted figures."""
+    def selected(self) -> bool:
+        """Whether the rule or the mean was selected among several, by their cross-fitted mAP."""
         return "best" in (self.settings.get("weights"), self.settings.get("mean"))
 
     @property
-    def fitted(self) -> bool:
-        """Whether the ensemble was fitted to, or chosen on, the very videos that it is judged by."""
-        return self.split == "val" and (self.chosen or self.used["weights"] not in _NOT_FITTED)
+    def fitted_to_split(self) -> bool:
+        """Whether the ensemble was fitted to, or selected on, the very videos whose metrics the page shows."""
+        return self.split == "val" and (self.selected or self.used["weights"] not in _NOT_FITTED)
 
     @property
-    def ranked(self) -> bool:
-        """Whether the ensemble's scores are shares of ranks, which order classes and are no probabilities."""
+    def fuses_ranks(self) -> bool:
+        """Whether the ensemble's scores are means of ranks, which order classes and are not probabilities."""
         return self.fused.meta["mean"] == "rank"
 
     def table(self, member: str) -> PredictionTable:
-        """A member's predictions of the split that is judged, under the protocol that is fused.
+        """Predictions of a member for `split`, under the protocol that is fused.
 
         Raises:
             UserError: a file is missing or not of this corpus.
         """
-        folder, protocol = self.sources.predictions / member, self.fused.meta["protocol"]
+        folder, protocol = self.paths.predictions / member, self.fused.meta["protocol"]
         table = PredictionTable.read(folder / f"{self.split}.parquet")
         _check(table, self.manifest.split(self.split), folder / f"{self.split}.parquet")
         if table.meta.get("protocol") == protocol:
@@ -137,11 +140,11 @@ def _check(table: PredictionTable, manifest: Manifest, path: Path) -> None:
         raise UserError(f"{path} holds other videos or classes than the manifest. `dvc repro ensemble` makes it again.")
 
 
-def present(path: Path) -> Path:
-    """The path, if there is such a file.
+def existing(path: Path) -> Path:
+    """The same path, of a file that exists.
 
     Raises:
-        UserError: there is not.
+        UserError: it does not exist.
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist. `dvc repro` makes it.")

@@ -1,4 +1,4 @@
-"""How well each class is known, and whether rare ones suffer: average precision against train videos."""
+"""Average precision of each class, and whether it suffers where train videos are few."""
 
 from typing import Any
 
@@ -13,8 +13,9 @@ THIRDS = ("rare", "medium", "frequent")
 
 
 def precision(statistics: ClassStatistics, ensemble: PredictionTable, member: PredictionTable) -> pd.DataFrame:
-    """A row a class, the worst first: class, videos (train), positives (of the tables), ensemble, member (AP, percent).
+    """A row a class, worst first, with the class AP of the ensemble and of a member in percent.
 
+    Columns: class, videos (in train), positives (in the tables), ensemble, member.
     A class without a positive in the tables has no average precision and stands last.
     """
     targets = ensemble.targets()

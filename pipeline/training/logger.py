@@ -9,7 +9,6 @@ from dvclive.fabric import DVCLiveLogger
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from pipeline.core import files
-from pipeline.core.files import RECIPE
 from pipeline.runtime.checkpoint import FILE
 from pipeline.runtime.progress import duration
 
@@ -64,6 +63,6 @@ def epoch_line(history: Sequence[dict[str, float]], epochs: int) -> str:
 
 @rank_zero_only
 def _live(out: Path) -> DVCLiveLogger | None:
-    for name in (FILE, RECIPE):
+    for name in (FILE, files.RECIPE):
         files.remove(out / name)
     return DVCLiveLogger(experiment=Live(dir=str(out / FOLDER), dvcyaml=False, save_dvc_exp=False))

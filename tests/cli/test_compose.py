@@ -36,6 +36,7 @@ def together(names: list[str]) -> str:
     return f"model=[{','.join(names)}]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_every_model_on_every_corpus_is_a_valid_config_that_builds(dataset):
     sections = composed(together(MODELS), f"dataset={dataset}")["models"]

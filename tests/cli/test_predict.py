@@ -265,6 +265,7 @@ def test_a_folder_is_answered_in_order(here, clips, capsys, tmp_path):
     assert [Path(json.loads(line)["video"]).name for line in out.splitlines()] == ["h264.mp4", "short.mp4", "vp9.webm"]
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_error(here, clips):
     command = [sys.executable, "-m", "pipeline", "predict", str(clips / "short.mp4"), "--model", "net"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

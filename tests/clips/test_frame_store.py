@@ -226,7 +226,7 @@ class FirstFrames(Dataset):
         return bytes(self.read.read(self.read.videos[position], [0])[0]), os.getpid()
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_workers_read_what_the_parent_has_read_and_holds(packed: Packed, method: str):
     videos = {f"{number}.mp4": noise(2, number) for number in range(6)}
     dataset = FirstFrames(packed(videos))

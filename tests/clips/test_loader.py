@@ -81,6 +81,7 @@ def job():
             os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_workers_load_on_after_a_signal_to_all_and_leave_with_their_parent(job):
     first, second, *workers = job.stdout.readline().split()
     assert (first, second, len(workers)) == ("0", "1", 2)
@@ -105,6 +106,7 @@ def hearing(pid: str, number: signal.Signals) -> int:
     return sum(1 - (mask >> (number - 1) & 1) for mask in blocked)
 
 
+@pytest.mark.slow
 def test_workers_leave_when_their_parent_is_killed(job):
     workers = job.stdout.readline().split()[2:]
     job.kill()

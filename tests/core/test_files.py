@@ -93,6 +93,7 @@ def test_a_folder_never_takes_the_place_of_a_file(tmp_path: Path):
     assert names(tmp_path) == ["out"]
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_the_old_file(tmp_path: Path):
     (tmp_path / "file").write_text("old")
     script = f"""

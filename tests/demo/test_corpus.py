@@ -51,6 +51,7 @@ def decode(video: Path) -> tuple[Frames, str]:
 # The files.
 
 
+@pytest.mark.slow
 def test_two_runs_with_one_worker_and_with_two_give_the_same_bytes(corpus, tmp_path):
     render_corpus(tmp_path / "again", SMALL, workers=2, ffmpeg=FFMPEG)
     assert contents(tmp_path / "again") == contents(corpus)
@@ -118,6 +119,7 @@ def test_a_broken_file_is_broken_in_the_way_that_its_name_says(corpus, path):
         assert "Invalid data found" in report
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_bytes_and_the_broken_files_can_be_left_out(corpus, tmp_path):
     render_corpus(tmp_path / "other", DemoConfig(8, train=8, val=0, test=0, broken=False), workers=1, ffmpeg=FFMPEG)
     assert [row["path"] for row in annotations(tmp_path / "other")] == GOOD[:8]

@@ -67,6 +67,7 @@ def test_nor_is_it_where_the_probabilities_lead_astray(rule, seed, mean):
     assert sample_map(probabilities, targets, found, mean) >= best_member(probabilities, targets)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", averaging.MEANS)
 @pytest.mark.parametrize("rule", ["fitted", "greedy", "per_class"])
 def test_nor_is_it_where_scores_are_few_and_sums_of_them_tie(rule, mean):

@@ -381,6 +381,7 @@ corpus.extract()
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(corpus: Corpus, decoded: list[str], tmp_path: Path):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"}
     command = [sys.executable, "-c", KILLED, str(corpus.home)]
@@ -522,6 +523,7 @@ def test_a_missing_root_stops_before_any_work(corpus: Corpus, decoded: list[str]
     assert decoded == []
 
 
+@pytest.mark.slow
 def test_files_are_read_as_utf8_whatever_the_language_of_the_machine(corpus: Corpus, clips: Path):
     script = """
 import sys, warnings

@@ -254,6 +254,7 @@ def test_nothing_waits_for_a_value_on_the_host():
     assert out.shape == (8, 16, 2, 2)
 
 
+@pytest.mark.slow
 def test_compiles_whole_for_any_batch():
     layer = filled(channels=16, frames=3)
     compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")

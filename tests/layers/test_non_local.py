@@ -102,6 +102,7 @@ def test_dot_products_make_no_matrix_of_pairs():
     assert block.to("meta")(clips).shape == clips.shape
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weighting", "pool"), FORMS)
 def test_compiles_whole_for_any_batch(weighting: str, pool: str):
     torch.compiler.reset()  # each form is a recompilation of the same code, and there is a limit of these

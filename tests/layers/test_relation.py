@@ -108,6 +108,7 @@ def test_scores_are_the_sum_over_tuples_of_their_scales_relation():
     torch.testing.assert_close(head(features), expected)
 
 
+@pytest.mark.slow
 def test_compiles_whole_and_so_it_draws_anew():
     head = small(frames=6).train()
     compiled = torch.compile(head, fullgraph=True, backend="aot_eager")

@@ -36,6 +36,7 @@ def inserted(backbone: nn.Module) -> dict[str, int]:
     return {name: module.channels for name, module in backbone.named_modules() if isinstance(module, Times)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "peer", "classifier"),
     [("resnet50", "tv_resnet50", "fc"), ("legacy_senet154", "cadene_senet154", "last_linear")],

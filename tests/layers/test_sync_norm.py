@@ -54,6 +54,7 @@ def together():
     return found
 
 
+@pytest.mark.slow
 def test_two_processes_see_what_one_batch_norm_sees(together):
     whole = network().train()
     out = whole(batch())

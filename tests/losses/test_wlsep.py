@@ -65,8 +65,8 @@ def test_weights_are_the_least_count_over_the_count():
 
     loss = wlsep.build(statistics, class_weights="min_count")
 
-    torch.testing.assert_close(loss.weights.double(), torch.from_numpy(golden["w_min"]), rtol=1e-6, atol=0)
-    assert wlsep.build(statistics).weights is None
+    torch.testing.assert_close(loss.class_weights.double(), torch.from_numpy(golden["w_min"]), rtol=1e-6, atol=0)
+    assert wlsep.build(statistics).class_weights is None
 
 
 def test_an_unknown_weight_is_refused():

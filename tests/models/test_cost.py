@@ -59,6 +59,7 @@ COSTS: list[tuple[str, dict[str, Any], int, int, int, float]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options", "frames", "pixels", "parameters", "gmacs"), COSTS)
 def test_costs_what_it_costs_the_peers(
     name: str, options: dict[str, Any], frames: int, pixels: int, parameters: int, gmacs: float

@@ -49,6 +49,7 @@ def test_every_model_has_a_case():
     assert all(case.model == name for name, case in CASES.items())
 
 
+@pytest.mark.slow
 def test_a_case_that_nobody_wrote_is_the_smallest_config_of_the_model():
     case = checks.smallest("tsm")
     assert (case.model, case.frames, case.size) == ("tsm", 8, 40)
@@ -56,6 +57,7 @@ def test_a_case_that_nobody_wrote_is_the_smallest_config_of_the_model():
     assert logits(case.build().eval(), case.clips(1)).shape == (1, checks.CLASSES)
 
 
+@pytest.mark.slow
 def test_a_model_without_a_config_is_asked_for_one():
     with pytest.raises(LookupError, match="no config of conf/model has arch: tsmm; add one"):
         checks.smallest("tsmm")
@@ -66,6 +68,7 @@ def test_every_parameter_learns(case: Case):
     checks.assert_every_parameter_learns(case.build(), case.clips(2))
 
 
+@pytest.mark.slow
 @each_variant
 def test_it_learns_eight_clips(case: Case):
     checks.assert_learns(case.build(dropout=0.0), case.clips(8))
@@ -128,6 +131,7 @@ def test_the_memory_format_of_weights_does_not_matter(case: Case):
     torch.testing.assert_close(logits(model, case.clips(2)), expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @each_model
 def test_exports_for_any_batch(case: Case):
     model = checks.settled(case.build())
@@ -140,6 +144,7 @@ def test_exports_for_any_batch(case: Case):
         torch.testing.assert_close(logits(exported.module(), clips), logits(model, clips), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 @each_model
 def test_compiles_whole(case: Case):
     torch.compiler.reset()

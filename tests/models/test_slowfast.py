@@ -39,6 +39,7 @@ def test_slow_frames_can_reach_from_the_first_to_the_last(frames: int, expected:
     assert slow_frames(frames, slow_frames="linspace") == expected
 
 
+@pytest.mark.slow
 def test_evenly_spread_slow_frames_equal_pyslowfasts_formula():
     for count in range(1, 40):
         expected = torch.linspace(0, 4 * count - 1, count).long().tolist()  # on a CPU, as it ships

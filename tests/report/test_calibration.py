@@ -3,11 +3,11 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
-from pipeline.report.calibration import reliability
+from pipeline.report.calibration import bin_forecasts
 
 
 def test_four_forecasts_that_can_be_checked_by_hand():
-    found = reliability(np.array([[0.1, 0.1], [0.8, 0.6]]), np.array([[0, 1], [1, 1]]), bins=2)
+    found = bin_forecasts(np.array([[0.1, 0.1], [0.8, 0.6]]), np.array([[0, 1], [1, 1]]), bins=2)
     assert found.predicted == pytest.approx([0.1, 0.7])
     assert found.observed == pytest.approx([0.5, 1.0])
     assert found.forecasts.tolist() == [2, 2]
@@ -16,7 +16,7 @@ def test_four_forecasts_that_can_be_checked_by_hand():
 
 
 def test_a_bin_counts_for_as_much_as_it_has_forecasts():
-    found = reliability(np.array([[0.1, 0.1, 0.1, 0.7]]), np.array([[0, 0, 1, 1]]), bins=2)
+    found = bin_forecasts(np.array([[0.1, 0.1, 0.1, 0.7]]), np.array([[0, 0, 1, 1]]), bins=2)
     assert found.forecasts.tolist() == [3, 1]
     assert found.error == pytest.approx((3 * abs(0.1 - 1 / 3) + 1 * 0.3) / 4)
 
@@ -25,7 +25,7 @@ def test_it_is_scikit_learns():
     rng = np.random.default_rng(0)
     scores = rng.random((50, 7)).astype(np.float32) ** 2
     targets = (rng.random((50, 7)) < scores).astype(np.uint8)
-    found = reliability(scores, targets)
+    found = bin_forecasts(scores, targets)
     observed, predicted = calibration_curve(targets.ravel(), scores.astype(np.float64).ravel(), n_bins=10)
     assert found.predicted == pytest.approx(predicted)
     assert found.observed == pytest.approx(observed)
@@ -33,7 +33,7 @@ def test_it_is_scikit_learns():
 
 
 def test_0_and_1_have_a_bin_and_empty_bins_have_none():
-    found = reliability(np.array([[0.0, 1.0]]), np.array([[0, 1]]))
+    found = bin_forecasts(np.array([[0.0, 1.0]]), np.array([[0, 1]]))
     assert found.predicted.tolist() == [0.0, 1.0]
     assert found.error == 0
 
@@ -41,9 +41,9 @@ def test_0_and_1_have_a_bin_and_empty_bins_have_none():
 @pytest.mark.parametrize("bad", [-0.1, 1.5, np.nan])
 def test_what_is_no_probability_is_refused(bad):
     with pytest.raises(ValueError, match=r"outside 0\.\.1"):
-        reliability(np.array([[0.5, bad]]), np.array([[0, 1]]))
+        bin_forecasts(np.array([[0.5, bad]]), np.array([[0, 1]]))
 
 
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match=r"\(1, 2\) and targets \(2, 1\)"):
-        reliability(np.zeros((1, 2)), np.zeros((2, 1)))
+        bin_forecasts(np.zeros((1, 2)), np.zeros((2, 1)))

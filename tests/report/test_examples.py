@@ -22,8 +22,8 @@ RANKED = table([[0.9, 0.2, 0.1], [0.2, 0.3, 0.1], [0.5, 0.6, 0.7], [0.9, 0.6, 0.
 """v0 is right by 0.7 and v3 by 0.3; v1 has its label second, v2 third."""
 
 
-def ids(exhibits) -> list[str]:
-    return [one.video for one in exhibits]
+def ids(found) -> list[str]:
+    return [one.video for one in found]
 
 
 def test_best_and_worst_by_average_precision_and_then_by_margin(packed):

@@ -5,18 +5,20 @@ import pytest
 
 from pipeline.core.errors import UserError
 from pipeline.predictions.table import PredictionTable, ViewScores
-from pipeline.report.inputs import Run
+from pipeline.report.inputs import Inputs
 from tests.support import finished
 
 
 def test_the_best_member_is_the_strongest_wherever_it_stands(tmp_path):
-    assert Run.read(finished.run(tmp_path, members=("weak", "strong", "middling"), videos=30)).best == "strong"
+    assert (
+        Inputs.read(finished.run(tmp_path, members=("weak", "strong", "middling"), videos=30)).best_member == "strong"
+    )
 
 
 @pytest.mark.parametrize(("protocol", "views"), [("clip", 1), ("dense", 3), ("multiscale", 6)])
 def test_a_members_table_is_of_the_protocol_that_is_fused(tmp_path, protocol, views):
     sources = finished.run(tmp_path, protocol=protocol)
-    found = Run.read(sources).table("tin")
+    found = Inputs.read(sources).table("tin")
     scores = ViewScores.read(sources.predictions / "tin", "test")
     used = scores.grid["protocols"][protocol]
     assert len(used) == views
@@ -30,7 +32,7 @@ def test_views_of_other_videos_than_the_table_are_refused(tmp_path):
     scores = ViewScores.read(sources.predictions / "tin", "test")
     ViewScores(np.array(scores.logits[:-1]), scores.grid).write(sources.predictions / "tin", "test")
     with pytest.raises(UserError, match=r"test.views.npy holds \(5, 3\).*dvc repro infer@tin"):
-        Run.read(sources).table("tin")
+        Inputs.read(sources).table("tin")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_views_of_other_videos_than_the_table_are_refused(tmp_path):
     ],
 )
 def test_an_ensemble_is_fitted_to_what_it_is_judged_by_where_val_had_a_say(tmp_path, labelled, settings, fitted):
-    assert Run.read(finished.run(tmp_path, labelled=labelled, **settings)).fitted == fitted
+    assert Inputs.read(finished.run(tmp_path, labelled=labelled, **settings)).fitted_to_split == fitted
 
 
 def test_a_table_of_before_the_settings_were_kept_has_none(tmp_path):
@@ -54,6 +56,6 @@ def test_a_table_of_before_the_settings_were_kept_has_none(tmp_path):
     table = PredictionTable.read(path)
     bare = {name: value for name, value in table.meta.items() if name != "settings"}
     PredictionTable(table.videos, table.broken, table.labels, table.classes, table.probabilities, bare).write(path)
-    run = Run.read(sources)
-    assert run.settings == {}
-    assert not run.chosen
+    inputs = Inputs.read(sources)
+    assert inputs.settings == {}
+    assert not inputs.selected

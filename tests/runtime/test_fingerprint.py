@@ -26,6 +26,7 @@ def test_folders_within_folders_count():
     assert "pretrained/importers/tsm.py" in fingerprint.code("pretrained")
 
 
+@pytest.mark.slow
 def test_what_a_process_has_imported_does_not_count():
     def keys(*imports: str) -> str:
         load = "".join(f"import {name}; " for name in imports)

@@ -17,7 +17,7 @@ from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.ensemble.run import run_ensemble
 from pipeline.predictions.table import ViewScores, protocol_table
-from pipeline.report.inputs import Sources
+from pipeline.report.inputs import InputPaths
 
 GRID = views.grid(Scale(32, 32), ViewConfig(1, (32, 40), 32)).describe()
 FRAMES = 6
@@ -37,7 +37,7 @@ def run(
     prefix: str = "",
     labelled: bool = True,
     **ensemble: object,
-) -> Sources:
+) -> InputPaths:
     """Write the run; the last video of each split is broken, and the ids begin with `prefix`.
 
     The members are of unequal strength (`SIGNAL`), and the second is the best; no two views of one are alike.
@@ -55,7 +55,7 @@ def run(
     results = run_ensemble(config, manifest, counted, folder / "predictions", folder / "ensemble")
     files.write_json(folder / "metrics.json", results.flat())
     names = ("manifest.tsv", "classes.txt", "frames/index.tsv", "broken.tsv", "lmdb", "stats", "models")
-    return Sources(*(folder / name for name in (*names, "predictions", "ensemble", "metrics.json")))
+    return InputPaths(*(folder / name for name in (*names, "predictions", "ensemble", "metrics.json")))
 
 
 def _manifest(classes: Sequence[str], videos: int, prefix: str, labelled: bool) -> tuple[Manifest, list[BrokenVideo]]:

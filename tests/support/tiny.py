@@ -20,8 +20,10 @@ from pipeline.clips.transforms import AugmentConfig
 from pipeline.core import frame_index, tsv
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest, VideoRecord
+from pipeline.training import trainer
 from pipeline.training.config import LossConfig, ModelConfig, TrainConfig
 from pipeline.training.optim import OptimConfig, ScheduleConfig
+from pipeline.training.resume import TrainState
 
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
 FRAMES = 6
@@ -72,6 +74,12 @@ def machine(scratch: Path, **settings: object) -> Machine:
         channels_last=False, compile=False, scratch=str(scratch), ffmpeg=None, save_seconds=60.0,
     )  # fmt: skip
     return Machine(**given | settings)
+
+
+def fit(folder: Path, name: str, config: ModelConfig | None = None, **settings: object) -> tuple[Path, TrainState]:
+    """Train on the corpus that lies, or is made, in `folder`; the out and the state at the end."""
+    out, on = folder / name, machine(folder / f"{name}-work", **settings)
+    return out, trainer.fit(config or model(), *corpus(folder / "lmdb"), out, on)
 
 
 def bars_drawn(monkeypatch, module: ModuleType) -> list[str]:

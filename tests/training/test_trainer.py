@@ -1,4 +1,5 @@
-import dataclasses
+"""A whole training: what it writes, how it is stopped and goes on, and what it refuses before it begins."""
+
 import hashlib
 import json
 import logging
@@ -15,18 +16,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from pipeline.clips import sampling, transforms
-from pipeline.clips.dataset import generator, read_frames
 from pipeline.core import files, registry
 from pipeline.core.errors import UserError
 from pipeline.runtime import fingerprint, signals
 from pipeline.runtime.checkpoint import FILE, Checkpoint
-from pipeline.training import optim, trainer
+from pipeline.training import trainer
 from pipeline.training.config import LossConfig
 from pipeline.training.mixup import MixConfig
 from pipeline.training.optim import OptimConfig
 from pipeline.training.step import TrainStep
 from tests.support import tiny
+from tests.support.tiny import fit
+
+pytestmark = pytest.mark.slow  # each test trains, some in processes of their own
 
 NIGHTLY = int(os.environ.get("NIGHTLY", "0"))
 """How many random trials `make nightly` runs; `make test` runs three."""
@@ -34,54 +36,6 @@ NIGHTLY = int(os.environ.get("NIGHTLY", "0"))
 
 def weights(folder: Path) -> bytes:
     return (folder / FILE).read_bytes()
-
-
-def fit(tmp_path: Path, name: str, config=None, **machine):
-    out = tmp_path / name
-    progress = trainer.fit(
-        config or tiny.model(), *tiny.corpus(tmp_path / "lmdb"), out, tiny.machine(tmp_path / f"{name}-work", **machine)
-    )
-    return out, progress
-
-
-def test_the_first_steps_are_those_of_a_plain_loop(tmp_path):
-    """No Fabric, no DataLoader, no resume: PyTorch written out, from the same seeds."""
-    config = tiny.model(epochs=1)
-    _, progress = fit(tmp_path, "ours", config)
-    manifest, store, _ = tiny.corpus(tmp_path / "lmdb")
-
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    model, spec = config.build(3)
-    sgd = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9, nesterov=True, weight_decay=1e-4)
-    train = manifest.split("train")
-    order = np.random.default_rng([0, 0]).permutation(len(train))
-    losses = []
-    for step in range(2):  # 8 videos, 3 a batch
-        clips = []
-        for position in order[3 * step : 3 * step + 3]:
-            video = train.videos[position]
-            rng = generator(0, 0, video)
-            indices = sampling.training_clip(config.clip.sampler, tiny.FRAMES, rng)
-            clips.append(transforms.training_crop(read_frames(store, video, indices, 40), config.train.augment, rng))
-        pixels = torch.stack(clips).float() / 255
-        mean, std = (torch.tensor(v).view(1, 3, 1, 1, 1) for v in (spec.mean, spec.std))
-        torch.manual_seed(step)
-        logits = model((pixels - mean) / std)
-        targets = torch.from_numpy(train.targets()[order[3 * step : 3 * step + 3]]).float()
-        loss = 10 * torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
-        losses.append(loss.item())
-        for group in sgd.param_groups:
-            group["lr"] = optim.learning_rate(0.05, config.train.schedule, step, 2, 1)
-        sgd.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 20.0)
-        sgd.step()
-
-    assert progress.history[0]["loss"] == pytest.approx(np.mean(losses), rel=1e-6)
-    saved = load_file(tmp_path / "ours" / FILE)
-    for name, tensor in model.state_dict().items():
-        torch.testing.assert_close(saved[name], tensor, rtol=1e-6, atol=1e-7)
 
 
 def test_colours_are_learnt(tmp_path):
@@ -210,7 +164,6 @@ def uninterrupted(tmp_path_factory) -> bytes:
     return weights(folder / "whole")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("trial", range(NIGHTLY or 3))
 def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, uninterrupted, trial):
     """SIGKILL, SIGTERM and SIGINT in turn, each a random while after training has begun, with other worker counts."""
@@ -226,7 +179,6 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, unint
     assert not list((tmp_path / "out-work" / "train").iterdir())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_polite_signal_stops_at_the_next_step_with_all_work_saved(tmp_path, number):
     settings = {"model": {"epochs": 10000}, "machine": {"save_seconds": 9999}}
@@ -311,67 +263,6 @@ def test_the_average_of_the_weights_is_validated_kept_and_resumed(tmp_path, monk
     assert weights(resumed) == weights(whole)
 
 
-def test_the_average_follows_its_formula(tmp_path, monkeypatch):
-    seen = []
-    original = TrainStep._update
-
-    def watched(self):
-        original(self)
-        seen.append((self.network.classifier.weight.detach().clone(), self.ema.module.classifier.weight.clone()))
-
-    monkeypatch.setattr(TrainStep, "_update", watched)
-    fit(tmp_path, "out", tiny.model(epochs=1, ema=0.9))
-    (_, first), (weight, second) = seen
-    torch.testing.assert_close(second, 0.9 * first + 0.1 * weight)
-
-
-@pytest.mark.parametrize("loss", registry.names("losses"))
-def test_accumulated_pieces_have_the_gradient_of_the_whole_batch(tmp_path, loss):
-    """With frozen batch norms, whose statistics would be those of a piece."""
-    config = tiny.model(epochs=1, batch=4, loss=LossConfig(loss, {loss: {"scale": 3.0}}))
-    for name, most in (("whole", None), ("pieces", 1), ("uneven", 3)):
-        exact = dataclasses.replace(config, options=config.options | {"dropout": 0.0, "partial_bn": True})
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(torch.nn.BatchNorm2d, "train", lambda self, mode=True: torch.nn.Module.train(self, False))
-            fit(tmp_path, name, exact, clips_per_device=most)
-    whole, pieces, uneven = (load_file(tmp_path / name / FILE) for name in ("whole", "pieces", "uneven"))
-    for name, tensor in whole.items():
-        torch.testing.assert_close(pieces[name], tensor, rtol=1e-5, atol=1e-6, msg=name)
-        torch.testing.assert_close(uneven[name], tensor, rtol=1e-5, atol=1e-6, msg=name)
-
-
-@pytest.mark.parametrize("settings", [{"channels_last": True}, {"precision": "bf16"}])
-def test_other_layouts_and_precisions_train_to_the_same_within_their_precision(tmp_path, monkeypatch, settings):
-    config = tiny.model(epochs=2)
-    _, plain = fit(tmp_path, "plain", config)
-    seen = []
-    original = torch.nn.Conv2d.forward
-
-    def watched(self, x):
-        y = original(self, x)
-        seen.append((y.dtype, y.is_contiguous(memory_format=torch.channels_last)))
-        return y
-
-    monkeypatch.setattr(torch.nn.Conv2d, "forward", watched)
-    _, other = fit(tmp_path, "other", config, **settings)
-    assert {dtype for dtype, _ in seen} == {torch.bfloat16 if "precision" in settings else torch.float32}
-    assert all(last for _, last in seen) == ("channels_last" in settings)
-    rel = 0.05 if "precision" in settings else 1e-4
-    assert other.history[0]["loss"] == pytest.approx(plain.history[0]["loss"], rel=rel)
-
-
-def test_a_compiled_network_trains_to_the_same(tmp_path, monkeypatch):
-    """The compiler's code generation, which takes a minute, is left out, and dropout, which draws its own numbers."""
-    original = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda network, **_: original(network, backend="aot_eager"))
-    config = tiny.model(epochs=1)
-    config.options["dropout"] = 0.0
-    _, plain = fit(tmp_path, "plain", config)
-    out, other = fit(tmp_path, "other", config, compile=True)
-    assert other.history[0]["loss"] == pytest.approx(plain.history[0]["loss"], rel=1e-4)
-    assert list(load_file(out / FILE)) == list(load_file(tmp_path / "plain" / FILE))
-
-
 def test_mixed_clips_train_to_other_weights(tmp_path):
     plain, _ = fit(tmp_path, "plain", tiny.model(epochs=1))
     for mix in (MixConfig(mixup=0.8), MixConfig(cutmix=1.0)):
@@ -422,21 +313,6 @@ def test_another_code_never_resumes_an_old_state(tmp_path, monkeypatch, caplog):
     assert progress.step == 3 * 2
     assert "resuming" not in caplog.text
     assert f"{state} holds an unfinished training" in caplog.text
-
-
-def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_best_weights(tmp_path, monkeypatch):
-    original = TrainStep.__call__
-
-    def explodes(self, pieces, lr, step, stop):
-        factor = float("nan") if step == 3 else 1
-        return original(self, tuple((clip, targets * factor) for clip, targets in pieces), lr, step, stop)
-
-    monkeypatch.setattr(TrainStep, "__call__", explodes)
-    with pytest.raises(UserError, match=r"The loss is nan at step 3 \(epoch 2\).*Lower train.optim.lr"):
-        fit(tmp_path, "out")
-    (best,) = (tmp_path / "out-work").rglob("best.pt")
-    assert all(torch.isfinite(t).all() for t in torch.load(best, weights_only=True).values())
-    assert not (tmp_path / "out" / FILE).exists()
 
 
 def test_a_batch_larger_than_the_corpus_is_refused(tmp_path):
@@ -531,7 +407,6 @@ def test_an_optimiser_that_needs_second_derivatives_is_refused_before_work(tmp_p
         fit(tmp_path, "out", tiny.model(optim=OptimConfig(0.001, 0.01, None, name="adahessian")))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_the_whole_job_reaches_loader_workers_and_costs_nothing(tmp_path, number):
     """As a terminal and a scheduler send it: to every process of the group."""

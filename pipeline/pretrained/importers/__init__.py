@@ -1,4 +1,4 @@
-"""The open set of other programs' checkpoints: pipeline/importers/<source>.py knows one layout, and only that.
+"""Importers of other programs' checkpoints, an open set: importers/<source>.py knows one layout, and only that.
 
 An importer's file offers two things:
 
@@ -31,14 +31,14 @@ from pipeline.pretrained.weight_file import Weights
 
 IMAGENET = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 FACEBOOK = InputSpec(mean=(0.45, 0.45, 0.45), std=(0.225, 0.225, 0.225))
-"""PySlowFast's and pytorchvideo's."""
+"""Input of the weights of PySlowFast and pytorchvideo."""
 Rules = Sequence[tuple[str, str | Callable[[re.Match[str]], str]]]
-"""(pattern, replacement) of re.sub, applied one after another."""
+"""Renaming rules: pairs (pattern, replacement) of re.sub, applied one after another."""
 
 RESNET = re.compile(r"(conv1|bn1|layer[1-4]\.\d+\.((conv|bn)[1-3]|downsample\.[01])|fc)\.\w+")
-"""A name of torchvision's ResNets, which 3D ones have taken over."""
+"""Pattern of the names in torchvision's ResNets, which 3D ones have taken over."""
 BACKBONE: Rules = [(r"^fc\.", "classifier."), (r"^(?!classifier\.)", "backbone.")]
-"""A whole ResNet: all but its last layer is the backbone."""
+"""Rules for a whole ResNet: all but its last layer is the backbone."""
 TSN: Rules = [
     (r"^base_model\.fc\.|^new_fc\.", "classifier."),  # fc where it was trained without dropout
     (r"^base_model\.", "backbone."),
@@ -52,24 +52,24 @@ TSN: Rules = [
     (r"\.nl\.W\.0\.", ".non_local.out."),
     (r"\.nl\.W\.1\.", ".non_local.bn."),
 ]
-"""The 2D networks of TSN's descendants: TRN, TSM, TIN and X-Temporal share one class."""
+"""Rules for the 2D networks of TSN's descendants: TRN, TSM, TIN and X-Temporal share one class."""
 
 
 @dataclass(frozen=True)
 class Translation:
-    """A checkpoint under this project's names."""
+    """Checkpoint under this project's names."""
 
     tensors: dict[str, Tensor]
     input: InputSpec | None
-    """What the weights expect of pixels, where the source or the file tells."""
+    """Input that the weights expect; None where neither the source nor the file tells."""
     image: bool = False
-    """Whether they are an image network's, which has no layers that look along time."""
+    """Whether the tensors are an image network's, which has no layers that look along time."""
     needs: Mapping[str, Any] = field(default_factory=dict)
-    """Options of the model that the weights were trained with and that no tensor shows."""
+    """Options of the model that the weights were trained with and that no tensor shows: name -> value."""
 
 
 def rename(tensors: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
-    """The tensors under the names that `rules` make.
+    """Rename the tensors by `rules`.
 
     Raises:
         UserError: two of them would have the same name.
@@ -86,7 +86,7 @@ def rename(tensors: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:
 
 
 def descendant_of_tsn(weights: Weights) -> str | None:
-    """Which importer is for a network of TSN's class; None for any other network."""
+    """Name of the importer for a network of TSN's class; None for any other network."""
     if not any(name.startswith("base_model.") for name in weights.tensors):
         return None
     if any(name.startswith("consensus.") for name in weights.tensors):
@@ -95,7 +95,7 @@ def descendant_of_tsn(weights: Weights) -> str | None:
 
 
 def translate_tsn(weights: Weights, rules: Rules = ()) -> Translation:
-    """A 2D network of TSN's descendants; `rules` are those of one of them, applied first.
+    """Translate a 2D network of TSN's descendants; `rules` are those of one of them, applied first.
 
     Raises:
         UserError: it is one that no model here can be.
@@ -114,7 +114,7 @@ def translate_tsn(weights: Weights, rules: Rules = ()) -> Translation:
 
 
 def single_or_two_paths(tensors: Mapping[str, Tensor]) -> Translation:
-    """A network of PySlowFast, whose paths are called path0 (slow) and path1 (fast) so far.
+    """Translate a network of PySlowFast, whose paths are called path0 (slow) and path1 (fast) so far.
 
     Where there is one path it is the backbone, and where a non-local block follows a residual one, this project has
     the two in one module.
@@ -130,5 +130,5 @@ def single_or_two_paths(tensors: Mapping[str, Tensor]) -> Translation:
 
 
 def volumetric(tensors: Iterable[Tensor]) -> bool:
-    """Whether any of them is the weight of a 3D convolution that sees more than single points."""
+    """Whether any tensor is the weight of a 3D convolution that sees more than single points."""
     return any(tensor.ndim == 5 and max(tensor.shape[2:]) > 1 for tensor in tensors)

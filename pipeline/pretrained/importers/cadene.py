@@ -10,12 +10,12 @@ HALF = InputSpec(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 
 def recognises(weights: Weights) -> bool:
-    """The first and the last layer have their names."""
+    """Whether the first and the last layer have the names of these networks."""
     return any(ends <= weights.tensors.keys() for ends in (SENET, INCEPTION_RESNET))
 
 
 def translate(weights: Weights) -> Translation:
-    """A backbone and its classifier, without the background class that comes first in TensorFlow's weights."""
+    """Translate a backbone and its classifier, without the background class of TensorFlow's weights."""
     tensors = rename(weights.tensors, [(r"^last_linear\.", "classifier."), (r"^(?!classifier\.)", "backbone.")])
     if "backbone.conv2d_1a.conv.weight" not in tensors:
         return Translation(tensors, IMAGENET, image=True)

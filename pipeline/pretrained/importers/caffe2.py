@@ -1,4 +1,4 @@
-"""The Caffe2 files (`.pkl`) of PySlowFast's model zoo: the same networks as its `.pyth`, and older names."""
+"""Caffe2 files (`.pkl`) of PySlowFast's model zoo: the same networks as its `.pyth`, and older names."""
 
 import re
 
@@ -29,15 +29,15 @@ RULES: Rules = [
     (r"^pred\.", "classifier."),
 ]
 TRAINING = re.compile(r"momentum|^lr$|^model_iter$")
-"""Entries that only training needs."""
+"""Pattern of the entries that only training needs."""
 
 
 def recognises(weights: Weights) -> bool:
-    """Underscores and letters where others have dots and words."""
+    """Whether names have underscores and letters where others have dots and words."""
     return {"conv1_w", "pred_w"} <= weights.tensors.keys()
 
 
 def translate(weights: Weights) -> Translation:
-    """SlowFast or a single path."""
+    """Translate SlowFast or a single path."""
     kept = {name: tensor for name, tensor in weights.tensors.items() if not TRAINING.search(name)}
     return single_or_two_paths(rename(kept, RULES))

@@ -25,12 +25,12 @@ RULES: Rules = [
 
 
 def recognises(weights: Weights) -> bool:
-    """A backbone beside a head that it calls `cls_head`."""
+    """Whether there is a head called `cls_head`."""
     return any(name.startswith("cls_head.") for name in weights.tensors)
 
 
 def translate(weights: Weights) -> Translation:
-    """A 2D network, SlowOnly, or SlowFast with its features in this project's order."""
+    """Translate a 2D network, SlowOnly, or SlowFast with its features in this project's order."""
     tensors = rename(weights.tensors, RULES)
     if not any(name.startswith("fast.") for name in tensors):
         return Translation(tensors, IMAGENET)
@@ -38,7 +38,7 @@ def translate(weights: Weights) -> Translation:
 
 
 def _slow_first(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The classifier's columns (fast, slow) -> (slow, fast)."""
+    """Reorder the classifier's columns: (fast, slow) -> (slow, fast)."""
     classifier, last = tensors.get("classifier.weight"), tensors.get("fast.layer4.0.downsample.1.weight")
     if classifier is None or last is None:  # a file with gaps, which is reported as such
         return tensors

@@ -8,23 +8,23 @@ from pipeline.pretrained.importers import Translation
 from pipeline.pretrained.weight_file import Weights
 
 KEY = "pipeline"
-"""The entry of the metadata that holds recipe, class names and input."""
+"""Entry of the metadata that holds recipe, class names and input."""
 SHAPELESS: dict[str, dict[str, Any]] = {
     "slowfast": {"alpha": 4, "slow_frames": "strided"},
     "tsm": {"shift_div": 8},
     "r2plus1d": {"max_pooling": False},
 }
-"""Options that change what a network computes but no tensor of it, with what they are when a recipe is silent."""
+"""Options that change what a network computes but none of its tensors: architecture -> option -> default."""
 
 
 def recognises(weights: Weights) -> bool:
-    """The metadata says so."""
+    """Whether the metadata holds a recipe and an input."""
     told = weights.metadata.get(KEY)
     return isinstance(told, dict) and all(isinstance(told.get(part), dict) for part in ("recipe", "input"))
 
 
 def translate(weights: Weights) -> Translation:
-    """The tensors as they are."""
+    """Take the tensors as they are."""
     told: dict[str, Any] = weights.metadata[KEY]
     try:
         spec = InputSpec(tuple(told["input"]["mean"]), tuple(told["input"]["std"]))

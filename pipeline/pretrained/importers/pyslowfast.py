@@ -23,10 +23,10 @@ RULES: Rules = [
 
 
 def recognises(weights: Weights) -> bool:
-    """Stages are called s1 to s5, and what is in them pathway0 and pathway1."""
+    """Whether stages are called s1 to s5, and what is in them pathway0 and pathway1."""
     return any(re.match(r"s1\.pathway0_stem\.", name) for name in weights.tensors)
 
 
 def translate(weights: Weights) -> Translation:
-    """SlowFast or a single path."""
+    """Translate SlowFast or a single path."""
     return single_or_two_paths(rename(weights.tensors, RULES))

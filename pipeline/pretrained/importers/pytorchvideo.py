@@ -22,10 +22,10 @@ RULES: Rules = [
 
 
 def recognises(weights: Weights) -> bool:
-    """Stages are numbered blocks, and the residual ones within them have two branches."""
+    """Whether stages are numbered blocks, and the residual ones within them have two branches."""
     return any(re.match(r"blocks\.\d\..*res_blocks\.\d+\.branch2\.conv_a\.", name) for name in weights.tensors)
 
 
 def translate(weights: Weights) -> Translation:
-    """SlowFast or a single path."""
+    """Translate SlowFast or a single path."""
     return single_or_two_paths(rename(weights.tensors, RULES))

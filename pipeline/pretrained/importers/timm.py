@@ -16,18 +16,18 @@ from pipeline.pretrained.importers import RESNET, Translation, rename, volumetri
 from pipeline.pretrained.weight_file import ORIGIN, Weights
 
 OTHERS = {("layer0.conv1", "last_linear")}
-"""Pairs of names that are another source's."""
+"""Pairs (first convolution, classifier) that count as another source's."""
 
 
 def recognises(weights: Weights) -> bool:
-    """A pair of names is timm's, and not every name is torchvision's."""
+    """Whether a pair of names is timm's, and not every name is torchvision's."""
     if all(map(RESNET.fullmatch, weights.tensors)) or volumetric(weights.tensors.values()):
         return False
     return _classifier(weights, _pairs() - OTHERS) is not None
 
 
 def translate(weights: Weights) -> Translation:
-    """A backbone and its classifier; the input is known of weights that timm has fetched."""
+    """Translate a backbone and its classifier; the input is known for weights that timm has fetched."""
     origin = weights.metadata.get(ORIGIN, {})
     classifier = re.escape(_classifier(weights, _pairs()) or "classifier")
     tensors = rename(weights.tensors, [(rf"^{classifier}\.", "classifier."), (r"^(?!classifier\.)", "backbone.")])
@@ -36,14 +36,14 @@ def translate(weights: Weights) -> Translation:
 
 
 def _classifier(weights: Weights, pairs: set[tuple[str, str]]) -> str | None:
-    """The name of the classifier, if the file has one of the pairs."""
+    """Name of the classifier, if the file has one of the pairs."""
     found = (last for first, last in pairs if {f"{first}.weight", f"{last}.weight"} <= weights.tensors.keys())
     return max(found, key=len, default=None)
 
 
 @cache
 def _pairs() -> set[tuple[str, str]]:
-    """(first convolution, classifier) of all architectures that have one of each."""
+    """Pairs (first convolution, classifier) of all architectures that have one of each."""
     configs = [get_pretrained_cfg(name) for name in timm.list_models(pretrained=True)]
     ends = [(config.first_conv, config.classifier) for config in configs if config is not None]
     return {(first, last) for first, last in ends if isinstance(first, str) and isinstance(last, str)}

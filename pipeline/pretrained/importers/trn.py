@@ -15,10 +15,10 @@ HEADS = ("classifier.1.weight", "fc_fusion_scales.0.1.weight")
 
 
 def recognises(weights: Weights) -> bool:
-    """TSN's class with a consensus that has weights, or such a consensus alone."""
+    """Whether it is TSN's class with a consensus that has weights, or such a consensus alone."""
     return descendant_of_tsn(weights) == "trn" or any(name in weights.tensors for name in HEADS)
 
 
 def translate(weights: Weights) -> Translation:
-    """TRN of one scale or of several."""
+    """Translate TRN of one scale or of several."""
     return translate_tsn(weights, RULES)

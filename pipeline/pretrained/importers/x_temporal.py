@@ -24,7 +24,7 @@ FACTORED: Rules = [(r"\.(spatial|temporal)_conv\.", r".\1."), *BACKBONE]
 
 
 def recognises(weights: Weights) -> bool:
-    """TSN's class unless another repository wrote it, or one of the three 3D networks."""
+    """Whether it is TSN's class, unless another repository wrote it, or one of the three 3D networks."""
     names = weights.tensors
     return descendant_of_tsn(weights) == "x_temporal" or (
         volumetric(names.values())
@@ -33,7 +33,7 @@ def recognises(weights: Weights) -> bool:
 
 
 def translate(weights: Weights) -> Translation:
-    """The 2D networks have TSN's names, the 3D ones torchvision's."""
+    """Translate a 2D network, which has TSN's names, or a 3D one, which has torchvision's."""
     if descendant_of_tsn(weights):
         return translate_tsn(weights)
     if "fast_conv1.weight" in weights.tensors:

@@ -44,6 +44,7 @@ CASES: list[Case] = [  # source, golden file, container, file name, architecture
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "golden", "container", "file", "build", "options"), CASES, ids=[f"{case[0]}-{case[1]}" for case in CASES]
 )

@@ -1,0 +1,110 @@
+"""The page as a browser shows it."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.report.page import PAGE
+from tests.support import finished
+from tests.support.html_page import page
+
+pytestmark = pytest.mark.slow  # it starts a browser
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSER = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+in_browser = pytest.mark.skipif(
+    BROWSER is None,
+    reason="NOT RUN: no Chromium. Install one (Debian: apt-get install chromium), or name it in $CHROMIUM",
+)
+
+
+def browse(file: Path, profile: Path, *flags: str) -> tuple[str, list[str]]:
+    """(the document after it was laid out, lines that the console had) of a page on disk, with no way outside."""
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--hide-scrollbars",
+        "--no-first-run",
+        "--disable-background-networking",
+    ]
+    options += ["--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}"]
+    options += ["--enable-logging=stderr", "--virtual-time-budget=3000", "--dump-dom", *flags, file.as_uri()]
+    done = subprocess.run([str(BROWSER), *options], capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+
+
+@in_browser
+def test_a_browser_has_nothing_to_complain_about(done, tmp_path):
+    shown, console = browse(done[1] / PAGE, tmp_path)
+    assert console == []
+    assert shown.count("<section") == 11
+
+
+@in_browser
+@pytest.mark.parametrize("wrong", ['<img src="https://example.org/x.png">', "<script>console.log(1)</script>"])
+def test_the_page_forbids_requests_and_code_and_the_console_would_tell(done, tmp_path, wrong):
+    (tmp_path / "page.html").write_text(done[2].replace("</main>", f"{wrong}</main>"))
+    _, console = browse(tmp_path / "page.html", tmp_path / "profile")
+    assert any("Content Security Policy" in line for line in console)
+
+
+@in_browser
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_nothing_is_wider_than_the_screen(done, tmp_path, width):
+    """A script is let in to measure, in a frame, since a window has a least width."""
+    measure = "<script>parent.postMessage(document.documentElement.scrollWidth, '*')</script></body>"
+    bare = re.sub(r"<meta http-equiv[^>]*>", "", done[2])
+    (tmp_path / "page.html").write_text(bare.replace("</body>", measure))
+    listen = "<script>onmessage = event => document.title = event.data</script>"
+    frame = f'{listen}<iframe src="page.html" style="border:0;width:{width}px;height:800px"></iframe>'
+    (tmp_path / "frame.html").write_text(frame)
+    shown, _ = browse(tmp_path / "frame.html", tmp_path / "profile", "--window-size=1400,900")
+    assert f"<title>{width}</title>" in shown
+
+
+@in_browser
+@pytest.mark.parametrize("width", [360, 500, 1280])
+def test_a_name_of_up_to_24_letters_keeps_to_one_line(tmp_path, width):
+    members = ("slowfast_11x8_r101", "tsn_inceptionresnetv2", "tin_r101_16f")  # the second stands in the head, too
+    sources = finished.run(tmp_path, members=members)
+    count = """<script>
+        const style = one => parseFloat(getComputedStyle(one).fontSize)
+        const broken = [...document.querySelectorAll(".whole")].filter(one => one.offsetHeight > 2 * style(one))
+        parent.postMessage(`${document.querySelectorAll(".whole").length} names, ${broken.length} broken`, "*")
+    </script></body>"""
+    text = re.sub(r"<meta http-equiv[^>]*>", "", page(sources, tmp_path / "report"))
+    (tmp_path / "page.html").write_text(text.replace("</body>", count))
+    listen = "<script>onmessage = event => document.title = event.data</script>"
+    frame = f'{listen}<iframe src="page.html" style="border:0;width:{width}px;height:800px"></iframe>'
+    (tmp_path / "frame.html").write_text(frame)
+    shown, _ = browse(tmp_path / "frame.html", tmp_path / "profile", "--window-size=1400,900")
+    assert re.search(r"<title>(\d+) names, 0 broken</title>", shown), shown[:200]
+
+
+@in_browser
+def test_light_and_dark_differ_and_both_can_be_read(done, tmp_path):
+    """WCAG 2.2, 1.4.3: text against its ground, at least 4.5."""
+    tell = "const s=getComputedStyle(document.body);document.title=s.color+'|'+s.backgroundColor"
+    (tmp_path / "page.html").write_text(
+        re.sub(r"<meta http-equiv[^>]*>", "", done[2]).replace("</body>", f"<script>{tell}</script></body>")
+    )
+    grounds = []
+    for scheme in (0, 1):  # Chromium's numbers: dark, light
+        shown, _ = browse(tmp_path / "page.html", tmp_path / "p", f"--blink-settings=preferredColorScheme={scheme}")
+        title = shown[shown.index("<title>") : shown.index("</title>")]
+        ink, ground = (luminance(*map(int, re.findall(r"\d+", colour)[:3])) for colour in title.split("|"))
+        assert (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05) > 4.5
+        grounds.append(ground)
+    assert grounds[0] < 0.1
+    assert grounds[1] > 0.8
+
+
+def luminance(*rgb: int) -> float:
+    linear = [c / 255 / 12.92 if c <= 10 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))

@@ -1,0 +1,136 @@
+"""One update of the weights against PyTorch written out, and what changes it: pieces, averages, layouts, precision."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from pipeline.clips import sampling, transforms
+from pipeline.clips.dataset import generator, read_frames
+from pipeline.core import registry
+from pipeline.core.errors import UserError
+from pipeline.runtime.checkpoint import FILE
+from pipeline.training import optim
+from pipeline.training.config import LossConfig
+from pipeline.training.step import TrainStep
+from tests.support import tiny
+from tests.support.tiny import fit
+
+
+def test_the_first_steps_are_those_of_a_plain_loop(tmp_path):
+    """No Fabric, no DataLoader, no resume: PyTorch written out, from the same seeds."""
+    config = tiny.model(epochs=1)
+    _, progress = fit(tmp_path, "ours", config)
+    manifest, store, _ = tiny.corpus(tmp_path / "lmdb")
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model, spec = config.build(3)
+    sgd = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9, nesterov=True, weight_decay=1e-4)
+    train = manifest.split("train")
+    order = np.random.default_rng([0, 0]).permutation(len(train))
+    losses = []
+    for step in range(2):  # 8 videos, 3 a batch
+        clips = []
+        for position in order[3 * step : 3 * step + 3]:
+            video = train.videos[position]
+            rng = generator(0, 0, video)
+            indices = sampling.training_clip(config.clip.sampler, tiny.FRAMES, rng)
+            clips.append(transforms.training_crop(read_frames(store, video, indices, 40), config.train.augment, rng))
+        pixels = torch.stack(clips).float() / 255
+        mean, std = (torch.tensor(v).view(1, 3, 1, 1, 1) for v in (spec.mean, spec.std))
+        torch.manual_seed(step)
+        logits = model((pixels - mean) / std)
+        targets = torch.from_numpy(train.targets()[order[3 * step : 3 * step + 3]]).float()
+        loss = 10 * torch.nn.functional.binary_cross_entropy_with_logits(logits, targets)
+        losses.append(loss.item())
+        for group in sgd.param_groups:
+            group["lr"] = optim.learning_rate(0.05, config.train.schedule, step, 2, 1)
+        sgd.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 20.0)
+        sgd.step()
+
+    assert progress.history[0]["loss"] == pytest.approx(np.mean(losses), rel=1e-6)
+    saved = load_file(tmp_path / "ours" / FILE)
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(saved[name], tensor, rtol=1e-6, atol=1e-7)
+
+
+def test_the_average_follows_its_formula(tmp_path, monkeypatch):
+    seen = []
+    original = TrainStep._update
+
+    def watched(self):
+        original(self)
+        seen.append((self.network.classifier.weight.detach().clone(), self.ema.module.classifier.weight.clone()))
+
+    monkeypatch.setattr(TrainStep, "_update", watched)
+    fit(tmp_path, "out", tiny.model(epochs=1, ema=0.9))
+    (_, first), (weight, second) = seen
+    torch.testing.assert_close(second, 0.9 * first + 0.1 * weight)
+
+
+@pytest.mark.parametrize("loss", registry.names("losses"))
+def test_accumulated_pieces_have_the_gradient_of_the_whole_batch(tmp_path, loss):
+    """With frozen batch norms, whose statistics would be those of a piece."""
+    config = tiny.model(epochs=1, batch=4, loss=LossConfig(loss, {loss: {"scale": 3.0}}))
+    for name, most in (("whole", None), ("pieces", 1), ("uneven", 3)):
+        exact = dataclasses.replace(config, options=config.options | {"dropout": 0.0, "partial_bn": True})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(torch.nn.BatchNorm2d, "train", lambda self, mode=True: torch.nn.Module.train(self, False))
+            fit(tmp_path, name, exact, clips_per_device=most)
+    whole, pieces, uneven = (load_file(tmp_path / name / FILE) for name in ("whole", "pieces", "uneven"))
+    for name, tensor in whole.items():
+        torch.testing.assert_close(pieces[name], tensor, rtol=1e-5, atol=1e-6, msg=name)
+        torch.testing.assert_close(uneven[name], tensor, rtol=1e-5, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("settings", [{"channels_last": True}, {"precision": "bf16"}])
+def test_other_layouts_and_precisions_train_to_the_same_within_their_precision(tmp_path, monkeypatch, settings):
+    config = tiny.model(epochs=2)
+    _, plain = fit(tmp_path, "plain", config)
+    seen = []
+    original = torch.nn.Conv2d.forward
+
+    def watched(self, x):
+        y = original(self, x)
+        seen.append((y.dtype, y.is_contiguous(memory_format=torch.channels_last)))
+        return y
+
+    monkeypatch.setattr(torch.nn.Conv2d, "forward", watched)
+    _, other = fit(tmp_path, "other", config, **settings)
+    assert {dtype for dtype, _ in seen} == {torch.bfloat16 if "precision" in settings else torch.float32}
+    assert all(last for _, last in seen) == ("channels_last" in settings)
+    rel = 0.05 if "precision" in settings else 1e-4
+    assert other.history[0]["loss"] == pytest.approx(plain.history[0]["loss"], rel=rel)
+
+
+@pytest.mark.slow
+def test_a_compiled_network_trains_to_the_same(tmp_path, monkeypatch):
+    """The compiler's code generation, which takes a minute, is left out, and dropout, which draws its own numbers."""
+    original = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda network, **_: original(network, backend="aot_eager"))
+    config = tiny.model(epochs=1)
+    config.options["dropout"] = 0.0
+    _, plain = fit(tmp_path, "plain", config)
+    out, other = fit(tmp_path, "other", config, compile=True)
+    assert other.history[0]["loss"] == pytest.approx(plain.history[0]["loss"], rel=1e-4)
+    assert list(load_file(out / FILE)) == list(load_file(tmp_path / "plain" / FILE))
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_best_weights(tmp_path, monkeypatch):
+    original = TrainStep.__call__
+
+    def explodes(self, pieces, lr, step, stop):
+        factor = float("nan") if step == 3 else 1
+        return original(self, tuple((clip, targets * factor) for clip, targets in pieces), lr, step, stop)
+
+    monkeypatch.setattr(TrainStep, "__call__", explodes)
+    with pytest.raises(UserError, match=r"The loss is nan at step 3 \(epoch 2\).*Lower train.optim.lr"):
+        fit(tmp_path, "out")
+    (best,) = (tmp_path / "out-work").rglob("best.pt")
+    assert all(torch.isfinite(t).all() for t in torch.load(best, weights_only=True).values())
+    assert not (tmp_path / "out" / FILE).exists()
