@@ -36,9 +36,6 @@ quick: install ## the tests that need little time, side by side: under two minut
 test: install ## all tests
 	python -m pytest
 
-quick: install ## the tests that are not slow
-	python -m pytest -m "not slow"
-
 nightly: install ## the tests of training, with twenty random kills instead of three
 	NIGHTLY=20 python -m pytest tests/training/test_trainer.py
 
