@@ -39,6 +39,8 @@ GENERATED = {"demo": DemoConfig}
 """Sections that only a generated corpus has."""
 COMPOSED = ("models", "size", "unset")
 """Sections without a dataclass: the models, and what conf/ composes others from."""
+CLONE = " With pulled frames and no videos, `dvc checkout && dvc repro --downstream extract` goes on."
+"""The way out for a clone that has all that was made, and not the corpus (docs/sharing.md)."""
 STATISTICS = ClassStatistics(("often", "rare"), np.array([2, 1]), videos=3)
 """Statistics of two classes, to build a loss with before the corpus is counted."""
 
@@ -65,7 +67,7 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     """All that is wrong, a line each that begins with the setting's dotted path."""
     known = {**SECTIONS, **GENERATED, **dict.fromkeys(COMPOSED)}
     found = [f"{name}: there is no such section.{params.hint(name, known)}" for name in settings if name not in known]
-    found += [f"{name}: this section is missing." for name in (*SECTIONS, "models") if name not in settings]
+    found += [f"{name}: this section is missing." for name in SECTIONS if name not in settings]
     kinds = {name: kind for name, kind in {**SECTIONS, **GENERATED}.items() if name in settings}
     built: dict[str, Any] = {name: params.attempt(kind, settings[name], name, found) for name, kind in kinds.items()}
     models = settings.get("models")
@@ -134,7 +136,8 @@ def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], found: li
         if name == "watch" and value in (dataset.root, dataset.annotations):
             continue
         if value is not None and not exists(Path(value)) and not _will_be_made(Path(value), dataset):
-            found.append(f"dataset.{name}: there is no {kinds.get(name, 'file')} {value}.")
+            way = CLONE if name == "root" else ""
+            found.append(f"dataset.{name}: there is no {kinds.get(name, 'file')} {value}.{way}")
 
 
 def _will_be_made(path: Path, dataset: DatasetConfig) -> bool:

@@ -324,7 +324,7 @@ def test_a_batch_larger_than_the_corpus_is_refused(tmp_path):
     ("loss", "message"),
     [
         (LossConfig("bse", {}), "'bse'.*Did you mean 'bce'"),
-        (LossConfig("bce", {"bce": {"scal": 160.0}}), "'scal'.*Did you mean 'scale'"),
+        (LossConfig("bce", {"bce": {"scal": 160.0}}), r"train\.loss\.options\.bce\.scal: .*Did you mean 'scale'"),
     ],
 )
 def test_a_misspelt_loss_is_refused_before_work(tmp_path, loss, message):
@@ -334,7 +334,7 @@ def test_a_misspelt_loss_is_refused_before_work(tmp_path, loss, message):
 
 def test_a_misspelt_model_option_is_refused_before_work():
     config = tiny.model()
-    with pytest.raises(UserError, match="'framez'.*Did you mean 'frames'"):
+    with pytest.raises(UserError, match=r"options\.framez: .*Did you mean 'frames'"):
         trainer.ModelConfig("tsn", {"framez": 8}, config.clip, config.train).build(3)
 
 
