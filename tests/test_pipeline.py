@@ -230,6 +230,29 @@ def outs_of(root: Path) -> dict[str, bytes | None]:
     return {name: (root / name).read_bytes() if (root / name).is_file() else None for name in names}
 
 
+def test_where_the_videos_are_gone_the_manifest_stays_and_the_way_out_is_named(done):
+    """As in a clone that has pulled all that was made, and has no videos."""
+    clips, away = done.parent / "clips", done.parent / "away"
+    outs = outs_of(done)
+    clips.rename(away)
+    try:
+        failed = project.run([sys.executable, "-m", "dvc", "repro"], done, check=False)
+        assert failed.returncode != 0
+        assert outs_of(done) == outs
+
+        set_params(done, "ensemble.weights=single")
+        failed = project.run([sys.executable, "-m", "dvc", "repro"], done, check=False)
+        assert project.ran(failed) == ["check"]
+        (command,) = re.findall(r"`(dvc checkout [^`]+)` goes on", failed.stderr)
+        went_on = project.run(["bash", "-c", command], done)
+        assert project.ran(went_on) == ["ensemble", "report"]
+    finally:
+        away.rename(clips)
+        set_params(done)
+    project.dvc(done, "repro")
+    assert changed(done) == set()
+
+
 def test_a_failed_experiment_names_the_command_that_brings_back_what_was_committed(done):
     project.run(["git", "add", "--all"], done)
     project.run(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-q", "-m", "A run"], done)

@@ -50,6 +50,7 @@ class AugmentConfig:
     """
 
     kind: Literal["scale_jitter", "random_side"]
+    """Rule by which a crop is drawn: that of TSN, or that of SlowFast."""
     crop: int
     """Side of the square that the model gets, in pixels."""
     ratios: tuple[float, ...] = ()

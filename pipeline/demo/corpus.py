@@ -41,9 +41,13 @@ class DemoConfig:
     """Which corpus to render. The broken files come on top of the counts."""
 
     seed: int = 0
+    """Seed of all that is random in the clips; 0 or more."""
     train: int = 700
+    """Whole clips of the train split."""
     val: int = 180
+    """Whole clips of the val split."""
     test: int = 240
+    """Whole clips of the test split."""
     broken: bool = True
     """Whether to add the files of `BROKEN`."""
 

@@ -20,7 +20,11 @@ MEAN_OVER = "videos"
 
 
 def build(_statistics: ClassStatistics, *, scale: float = 1.0) -> nn.Module:
-    """Module that computes the scaled LSEP, see `LSEP`."""
+    """Module that computes LSEP, see `LSEP`.
+
+    Args:
+        scale: factor of the loss, greater than 0.
+    """
     return LSEP(scale)
 
 

@@ -22,7 +22,11 @@ MEAN_OVER = "labels"
 
 
 def build(_statistics: ClassStatistics, *, scale: float = 1.0) -> nn.Module:
-    """Module that computes the scaled WARP, see `WARP`."""
+    """Module that computes WARP, see `WARP`.
+
+    Args:
+        scale: factor of the loss, greater than 0.
+    """
     return WARP(scale)
 
 

@@ -60,9 +60,11 @@ class TrainConfig:
     """Section `models.<name>.train` of params.yaml."""
 
     epochs: int
+    """Passes over the train videos, at least 1."""
     batch: int
     """Videos a step, over all devices."""
     seed: int
+    """Seed of the first weights, the order of videos, augmentation and dropout; 0 or more."""
     loss: LossConfig
     optim: OptimConfig
     schedule: ScheduleConfig
@@ -87,7 +89,9 @@ class ModelConfig:
     """What makes a model besides the corpus: sections `arch`, `options`, `clip` and `train` of `models.<name>`."""
 
     arch: str
+    """Name of a file of pipeline/models."""
     options: dict[str, Any]
+    """Arguments of that file's `build`."""
     clip: ClipConfig
     train: TrainConfig
 

@@ -22,7 +22,9 @@ class RoleConfig:
     """What the parameters of one role have of their own: factors to the learning rate and the weight decay."""
 
     lr: float = 1.0
+    """Factor to the learning rate, 0 or more."""
     weight_decay: float = 1.0
+    """Factor to the weight decay, 0 or more."""
 
     def __post_init__(self) -> None:
         possible = 0 <= self.lr < math.inf and 0 <= self.weight_decay < math.inf
@@ -36,6 +38,7 @@ class OptimConfig:
     lr: float
     """Base learning rate, for the whole batch."""
     weight_decay: float
+    """Weight decay, 0 or more; roles may have factors of it."""
     clip_norm: float | None
     """Largest norm of the gradient of all parameters; null leaves it as it is."""
     name: str = "sgd"
@@ -65,12 +68,15 @@ class ScheduleConfig:
     """Section `models.<name>.train.schedule` of params.yaml; times are in epochs and may be fractions."""
 
     kind: Literal["step", "cosine"]
+    """Whether the rate falls by a factor at milestones, or along half a cosine to 0."""
     warmup_epochs: float = 0.0
+    """Epochs of the linear rise at the beginning."""
     warmup_start: float = 0.0
     """Learning rate of the first step, as a share of the base."""
     milestones: tuple[float, ...] = ()
     """step: epochs from whose first step on the rate is multiplied by `factor` once more."""
     factor: float = 0.1
+    """Factor to the rate at each milestone, greater than 0."""
 
     def __post_init__(self) -> None:
         params.require(
