@@ -43,7 +43,8 @@ def precision_at_ranks(ranks: np.ndarray, positives: np.ndarray) -> np.ndarray:
     position = np.arange(1, len(ranks) + 1)
     position[:-1][ordered[1:] == ordered[:-1]] = len(ranks)  # positives that tie are all found with the last of them
     found = np.minimum.accumulate(position[::-1])[::-1] - np.repeat(start, positives)
-    return np.add.reduceat(found / (ordered - first), start) / positives
+    precision: np.ndarray = np.add.reduceat(found / (ordered - first), start) / positives
+    return precision
 
 
 def sample_map(scores: np.ndarray, targets: np.ndarray) -> float:
@@ -110,4 +111,5 @@ def _ranks(ascending: np.ndarray, row: np.ndarray, own: np.ndarray) -> np.ndarra
     for step in 1 << np.arange(columns.bit_length())[::-1]:
         reach = below + step
         below += step * ((reach <= columns) & (ascending[row, np.minimum(reach, columns) - 1] < own))
-    return columns - below
+    ranks: np.ndarray = columns - below
+    return ranks

@@ -79,7 +79,8 @@ def _version(name: str) -> str | None:
 
 
 def _fits(wanted: Any, have: str) -> bool:
-    return wanted.specifier.contains(have, prereleases=True)
+    fits: bool = wanted.specifier.contains(have, prereleases=True)
+    return fits
 
 
 def _named(wanted: Any) -> str:

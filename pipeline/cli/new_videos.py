@@ -120,7 +120,9 @@ class Scorer:
             views = ViewScores(logits, member.predictor.grid.describe())
             probabilities.append(views.probabilities(self.fusion.protocol))
         scores = averaging.scale(np.stack(probabilities), self.fusion.mean)
-        return averaging.fuse(scores, np.array([member.weight for member in self.members]), self.fusion.mean)[0]
+        weights = np.array([member.weight for member in self.members])
+        fused: np.ndarray = averaging.fuse(scores, weights, self.fusion.mean)[0]
+        return fused
 
 
 def found(named: Sequence[str]) -> list[Path]:

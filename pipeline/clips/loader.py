@@ -58,7 +58,7 @@ class EpochSampler(Sampler[list[tuple[int, int]]]):
                 yield [(self.epoch, int(position)) for position in piece]
 
 
-def loader(dataset: Dataset, workers: int, pin: bool, *, stay: bool = False, **options: object) -> DataLoader:
+def loader(dataset: Dataset[Any], workers: int, pin: bool, *, stay: bool = False, **options: object) -> DataLoader[Any]:
     """A DataLoader whose workers leave SIGINT and SIGTERM to their parent.
 
     Ctrl-C and schedulers signal every process of a job: workers go on until their parent has saved and ends them.
@@ -79,7 +79,7 @@ def loader(dataset: Dataset, workers: int, pin: bool, *, stay: bool = False, **o
     )
 
 
-class _Loader(DataLoader):
+class _Loader(DataLoader[Any]):
     """A DataLoader whose workers, with all threads that libraries start in them, have SIGTERM and SIGINT blocked."""
 
     def __iter__(self) -> Any:

@@ -183,10 +183,12 @@ def _rand_augment(frames: Tensor, config: RandAugmentConfig, rng: np.random.Gene
     augment = RandAugment(config.ops, config.magnitude, interpolation=InterpolationMode.BILINEAR)
     with torch.random.fork_rng(devices=[]):  # torchvision draws from torch's hidden state
         torch.manual_seed(int(rng.integers(2**62)))
-        return augment(Video(frames)).as_subclass(Tensor)
+        augmented: Tensor = augment(Video(frames)).as_subclass(Tensor)
+        return augmented
 
 
 def _resize(frames: Tensor, size: list[int]) -> Tensor:
     if list(frames.shape[-2:]) == size:
         return frames
-    return F.resize(frames, size, interpolation=InterpolationMode.BILINEAR, antialias=True)
+    resized: Tensor = F.resize(frames, size, interpolation=InterpolationMode.BILINEAR, antialias=True)
+    return resized

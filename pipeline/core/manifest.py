@@ -134,7 +134,8 @@ class Manifest:
     @property
     def videos(self) -> list[str]:
         """The ids, in the order of the manifest."""
-        return self.table["video"].tolist()
+        ids: list[str] = self.table["video"].tolist()
+        return ids
 
     def targets(self) -> np.ndarray:
         """Many-hot labels: uint8 (V, C), in the order of `videos` and `classes`."""

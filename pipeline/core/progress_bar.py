@@ -12,7 +12,7 @@ LINE_SECONDS = 30.0
 LINE = "{desc}: {n_fmt} of {total_fmt} {unit}s ({percentage:.0f}%), {elapsed} so far, {remaining} left{postfix}"
 
 
-def progress_bar(items: Iterable[Any] | None = None, **options: Any) -> tqdm:
+def progress_bar(items: Iterable[Any] | None = None, **options: Any) -> "tqdm[Any]":
     """A tqdm bar over `items`, or one that its user updates, with tqdm's `options`; what it says goes to stderr.
 
     A file (a log of `dvc repro`, of a queue or of SLURM) gets no control characters, and nothing of a loop that ends
@@ -23,7 +23,7 @@ def progress_bar(items: Iterable[Any] | None = None, **options: Any) -> tqdm:
     return _Lines(items, bar_format=LINE, **{"mininterval": LINE_SECONDS, "delay": LINE_SECONDS, **options})
 
 
-class _Lines(tqdm):
+class _Lines(tqdm):  # type: ignore[type-arg]  # tqdm[Any] is an error at run time
     """A bar whose every state is a line of its own."""
 
     @staticmethod

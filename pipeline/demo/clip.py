@@ -138,7 +138,8 @@ MOTIONS: dict[str, Callable[[Track, Random], Track]] = {  # the most frequent fi
 
 def _cross(u: Array, v: Array) -> Array:
     across, along = np.abs(u), np.abs(v)
-    return np.minimum(np.maximum(across - 1, along - 0.28), np.maximum(across - 0.28, along - 1))
+    distance: Array = np.minimum(np.maximum(across - 1, along - 0.28), np.maximum(across - 0.28, along - 1))
+    return distance
 
 
 def _star(u: Array, v: Array) -> Array:
@@ -148,7 +149,8 @@ def _star(u: Array, v: Array) -> Array:
     inner_x, inner_y = 0.45 * np.cos(turn), 0.45 * np.sin(turn)
     length = np.hypot(1 - inner_x, inner_y)
     along, across = np.hypot(u, v) * np.cos(angle), np.hypot(u, v) * np.sin(angle)
-    return ((along - 1) * inner_y + across * (1 - inner_x)) / length
+    distance: Array = ((along - 1) * inner_y + across * (1 - inner_x)) / length
+    return distance
 
 
 SHAPES: dict[str, Callable[[Array, Array], Array]] = {

@@ -27,10 +27,12 @@ def scale(probabilities: np.ndarray, mean: str) -> np.ndarray:
     """
     if mean == "logit":
         inside = np.clip(probabilities, _LOWEST, _HIGHEST)
-        return np.log(inside / (1 - inside))
+        logits: np.ndarray = np.log(inside / (1 - inside))
+        return logits
     if mean == "rank":
         rows = probabilities.reshape(-1, probabilities.shape[-1])
-        return pd.DataFrame(rows).rank(axis=1).to_numpy(np.float32).reshape(probabilities.shape)
+        ranks: np.ndarray = pd.DataFrame(rows).rank(axis=1).to_numpy(np.float32)
+        return ranks.reshape(probabilities.shape)
     return probabilities
 
 

@@ -125,7 +125,8 @@ class CrossValidation:
         """Member weights of a rule, fitted to `data`; `start` as in `weight_search.find`."""
         if rule == "given":
             assert self.given is not None
-            return self.given / self.given.sum()
+            weights: np.ndarray = self.given / self.given.sum()
+            return weights
         return weight_search.find(rule, data, start)
 
     def without_fold(self, fold: int) -> FitData:

@@ -78,13 +78,15 @@ class Results:
 
     def variants_csv(self) -> str:
         """Content of variants.csv: a line a variant, with the columns `VARIANTS`."""
-        return pd.DataFrame(self.rows, columns=list(VARIANTS)).to_csv(index=False, lineterminator="\n")
+        text: str = pd.DataFrame(self.rows, columns=list(VARIANTS)).to_csv(index=False, lineterminator="\n")
+        return text
 
     def members_csv(self) -> str:
         """Content of members.csv: each member with its weight and worth; `dvc plots show` draws it."""
         columns = {"member": list(self.member_weights), "weight": list(self.member_weights.values())}
         columns["worth"] = [self.worth.get(name) for name in self.member_weights]
-        return pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
+        text: str = pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
+        return text
 
     def _head(self, title: str) -> list[str]:
         lines = [f"# {title}", "", "Sample mAP in percent.", ""]

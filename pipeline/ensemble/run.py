@@ -174,7 +174,8 @@ def _fuse(variant: Variant, probabilities: np.ndarray) -> np.ndarray:
 
 def _member_weights(variant: Variant) -> list[float]:
     """One weight a member; the mean over the classes where every class has its own."""
-    return variant.weights.reshape(len(variant.weights), -1).mean(axis=1).tolist()
+    weights: list[float] = variant.weights.reshape(len(variant.weights), -1).mean(axis=1).tolist()
+    return weights
 
 
 def _description(variant: Variant, members: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, Any]:

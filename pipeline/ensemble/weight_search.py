@@ -127,7 +127,9 @@ class FitData:
     @property
     def single(self) -> np.ndarray:
         """Member weights (M,) of the rule `single`."""
-        return np.eye(len(self.scores))[int(np.argmax(self.member_precision[:, self.videos].mean(axis=1)))]
+        best = int(np.argmax(self.member_precision[:, self.videos].mean(axis=1)))
+        weights: np.ndarray = np.eye(len(self.scores))[best]
+        return weights
 
     @cached_property
     def fitted(self) -> np.ndarray:
@@ -232,7 +234,8 @@ def greedy(margins: RankMargins) -> np.ndarray:
         times[member] += 1
         if scores[member] > best:
             best, chosen = scores[member], times.copy()
-    return chosen / chosen.sum()
+    weights: np.ndarray = chosen / chosen.sum()
+    return weights
 
 
 def per_class(data: FitData, centre: np.ndarray) -> np.ndarray:

@@ -136,7 +136,8 @@ def command(video: Path, config: ExtractConfig, binary: str) -> list[str]:
         )
         .global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info", "-filter_threads", "1")
     )
-    return stream.compile(cmd=binary)
+    arguments: list[str] = stream.compile(cmd=binary)
+    return arguments
 
 
 def _promised_frames(said: str, fps: int) -> int:

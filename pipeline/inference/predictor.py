@@ -89,7 +89,8 @@ class Predictor:
     def _forward(self, crops: Sequence[ClipCrop], frames: Mapping[int, torch.Tensor]) -> np.ndarray:
         try:
             clips = torch.stack([crop.pixels(frames) for crop in crops])
-            return self.network(normalize(clips, self.checkpoint.input)).float().cpu().numpy()
+            logits: torch.Tensor = self.network(normalize(clips, self.checkpoint.input))
+            return logits.float().cpu().numpy()
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"Model {self.name}: a pass of {len(crops)} views does not fit into the memory of the device. Set a "
@@ -100,7 +101,7 @@ class Predictor:
 def _rebuild(checkpoint: Checkpoint, folder: Path) -> nn.Module:
     """The network of a checkpoint, with its weights."""
     module = registry.find("models", checkpoint.recipe["arch"])
-    model = module.build(len(checkpoint.classes), **checkpoint.recipe["options"])
+    model: nn.Module = module.build(len(checkpoint.classes), **checkpoint.recipe["options"])
     try:
         model.load_state_dict(checkpoint.weights)
     except RuntimeError as error:

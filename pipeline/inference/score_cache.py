@@ -99,7 +99,8 @@ class ScoreCache:
         if not path.is_file():
             return none
         try:
-            return np.load(path, mmap_mode="r")
+            logits: np.ndarray = np.load(path, mmap_mode="r")
+            return logits
         except (ValueError, EOFError, OSError) as error:  # a fault of the disk: it was written aside and renamed
             log.warning("%s is damaged (%s), and is made again", path, error)
             return none

@@ -25,4 +25,5 @@ class ClipClassifier(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         """Clips (N, 3, T, H, W) -> logits (N, C)."""
-        return self.classifier(self.dropout(self.backbone(clip).mean(dim=(2, 3, 4))))
+        logits: Tensor = self.classifier(self.dropout(self.backbone(clip).mean(dim=(2, 3, 4))))
+        return logits

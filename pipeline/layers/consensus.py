@@ -99,7 +99,8 @@ class FrameConsensus(FrameNetwork):
 
     def consensus(self, features: Tensor) -> Tensor:
         """Features of the frames (N, T, width) -> logits (N, C)."""
-        return self.classifier(features).mean(dim=1)
+        logits: Tensor = self.classifier(features)
+        return logits.mean(dim=1)
 
 
 def frame_linear(backbone: nn.Module, out_features: int) -> nn.Linear:

@@ -91,7 +91,8 @@ class OffsetNet(nn.Module):
     def forward(self, summary: Tensor) -> Tensor:
         """Reduce each frame to one number, then apply a perceptron over the frames."""
         per_frame = self.conv(summary).squeeze(1)  # (N, T)
-        return OFFSET_SPAN * (self.out(self.hidden(per_frame).relu()).sigmoid() - 0.5)
+        raw: Tensor = self.out(self.hidden(per_frame).relu())
+        return OFFSET_SPAN * (raw.sigmoid() - 0.5)
 
 
 def motion(offsets: Tensor, frames: int) -> Tensor:

@@ -70,7 +70,8 @@ class NonLocal(nn.Module):
         phi = _as_rows(self.pool_after(self.phi(seen)))  # (N, Q, C/2), Q positions that are looked at
         g = _as_rows(self.pool_after(self.g(seen)))
         y = self._weighted(theta, phi, g)  # (N, P, C/2)
-        return self.bn(self.out(y.mT.unflatten(2, x.shape[2:])))
+        gathered: Tensor = self.bn(self.out(y.mT.unflatten(2, x.shape[2:])))
+        return gathered
 
     def _weighted(self, theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
         if self.weighting == "dot_product":

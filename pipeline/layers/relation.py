@@ -28,7 +28,8 @@ class Relation(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Features (..., `frames`, `features`) -> logits (..., `num_classes`)."""
-        return self.classifier(self.hidden(features.flatten(-2).relu()).relu())
+        logits: Tensor = self.classifier(self.hidden(features.flatten(-2).relu()).relu())
+        return logits
 
 
 class MultiScaleRelation(nn.Module):

@@ -93,7 +93,8 @@ class Bottleneck(nn.Module):
         branch = self.relu(self.bn1(self.conv1(x)))
         branch = self.relu(self.bn2(self.conv2(branch)))
         branch = self.bn3(self.conv3(branch))
-        return self.relu(branch + self.downsample(x))
+        out: Tensor = self.relu(branch + self.downsample(x))
+        return out
 
 
 class BasicBlock(nn.Module):
@@ -130,7 +131,8 @@ class BasicBlock(nn.Module):
         """Add the branch to the shortcut."""
         branch = self.relu(self.bn1(self.conv1(x)))
         branch = self.bn2(self.conv2(branch))
-        return self.relu(branch + self.downsample(x))
+        out: Tensor = self.relu(branch + self.downsample(x))
+        return out
 
 
 BLOCKS: dict[str, type[Bottleneck] | type[BasicBlock]] = {"bottleneck": Bottleneck, "basic": BasicBlock}
@@ -206,7 +208,8 @@ class Pathway(nn.Module):
 
     def stem(self, x: Tensor) -> Tensor:
         """Apply the stem: (N, 3, T, H, W) -> (N, `width`, T', H', W')."""
-        return self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        out: Tensor = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        return out
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the stem and all stages, for a network of a single path."""

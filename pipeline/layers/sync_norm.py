@@ -48,9 +48,10 @@ class SyncNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, C, ...) by the statistics of the global batch, or the running ones in eval mode."""
         if not self.training:
-            return self.after(
+            out: Tensor = self.after(
                 F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
             )
+            return out
         over = [dim for dim in range(x.ndim) if dim != 1]
         shape = [1, -1] + [1] * (x.ndim - 2)
         values = x.to(self.running_mean.dtype)  # under autocast too: sums of half-precision numbers are too coarse
@@ -60,7 +61,8 @@ class SyncNorm(nn.Module):
         variance = _sum(centred.square().sum(over)) / count
         self._track(mean.detach(), variance.detach() * count / (count - 1))
         normed = centred * torch.rsqrt(variance + self.eps).view(shape)
-        return self.after((normed * self.weight.view(shape) + self.bias.view(shape)).to(x.dtype))
+        out = self.after((normed * self.weight.view(shape) + self.bias.view(shape)).to(x.dtype))
+        return out
 
     def _track(self, mean: Tensor, variance: Tensor) -> None:
         self.num_batches_tracked += 1
@@ -70,7 +72,8 @@ class SyncNorm(nn.Module):
 
 
 def _sum(x: Tensor) -> Tensor:
-    return _Sum.apply(x)
+    total: Tensor = _Sum.apply(x)
+    return total
 
 
 def synchronise(network: nn.Module) -> nn.Module:
@@ -79,7 +82,8 @@ def synchronise(network: nn.Module) -> nn.Module:
     Parameters and their names stay. Call it after the process group was made.
     """
     if distributed.get_backend() != "gloo":
-        return convert_sync_batchnorm(network)
+        converted: nn.Module = convert_sync_batchnorm(network)
+        return converted
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):

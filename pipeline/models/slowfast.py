@@ -110,7 +110,8 @@ class SlowFast(nn.Module):
             slow = stage(torch.cat([slow, lateral(fast)], dim=1))
             fast = fast_stage(fast)
         features = torch.cat([slow.mean(dim=(2, 3, 4)), fast.mean(dim=(2, 3, 4))], dim=1)
-        return self.classifier(self.dropout(features))
+        logits: Tensor = self.classifier(self.dropout(features))
+        return logits
 
     def _draw_slow(self, clip: Tensor) -> Tensor:
         """Frames of the slow path: (N, 3, T, H, W) -> (N, 3, T / alpha, H, W)."""

@@ -67,4 +67,5 @@ class TRN(FrameNetwork):
 
     def consensus(self, features: Tensor) -> Tensor:
         """Features of the frames (N, T, width) -> logits (N, C)."""
-        return self.relation(self.projection(features))
+        logits: Tensor = self.relation(self.projection(features))
+        return logits

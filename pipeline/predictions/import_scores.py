@@ -178,7 +178,8 @@ def as_logits(values: np.ndarray, kind: str, where: str) -> np.ndarray:
             "PySlowFast stores them, of 30 by default), add --views and their number; for logits, --values logits."
         )
     inside = np.clip(values, SMALLEST, 1 - SMALLEST)
-    return np.log(inside) - np.log1p(-inside)
+    logits: np.ndarray = np.log(inside) - np.log1p(-inside)
+    return logits
 
 
 def _check_free(out: Path) -> None:
@@ -240,7 +241,8 @@ def _read_csv(path: Path, id_column: str) -> pd.DataFrame:
 def _numbers(path: Path, table: pd.DataFrame) -> np.ndarray:
     """The scores of a table as float64 (V, C); its index holds the line numbers."""
     try:
-        return table.to_numpy(dtype=np.float64)
+        numbers: np.ndarray = table.to_numpy(dtype=np.float64)
+        return numbers
     except (ValueError, TypeError):
         for line, values in zip(table.index, table.itertuples(index=False), strict=True):
             for name, value in zip(table.columns, values, strict=True):
@@ -288,10 +290,7 @@ def _lines(path: Path) -> list[str]:
         raise UserError(f"{path} cannot be read ({error}). It is to be a text file in UTF-8, a name a line.") from error
 
 
-_UNREADABLE = (
-    *(pa.ArrowInvalid, pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error),
-    *(UnicodeDecodeError, OSError),
-)
+_UNREADABLE = (pa.ArrowInvalid, pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, UnicodeDecodeError, OSError)
 """Errors of the readers of tables for a file that is damaged or of another kind."""
 
 

@@ -62,7 +62,7 @@ def _storage(data: bytes) -> Any:
 
 
 def _tensor(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int], *_: Any) -> np.ndarray:
-    made = torch._utils._rebuild_tensor_v2(storage, offset, tuple(size), tuple(stride), False, {})  # noqa: SLF001
+    made: torch.Tensor = torch._utils._rebuild_tensor_v2(storage, offset, tuple(size), tuple(stride), False, {})  # noqa: SLF001
     return (made.double() if made.is_floating_point() else made).numpy()  # NumPy has no bfloat16
 
 

@@ -237,7 +237,8 @@ def check_rows(videos: Sequence[str], classes: Sequence[str], scores: np.ndarray
 
 def prior_logits(prior: np.ndarray) -> np.ndarray:
     """The scores of a broken video: the logits (C,) of the class prior (C,), which may be 1 but not 0."""
-    return np.log(prior) - np.log1p(-np.minimum(prior, 1 - 1e-6))
+    logits: np.ndarray = np.log(prior) - np.log1p(-np.minimum(prior, 1 - 1e-6))
+    return logits
 
 
 def write_split(

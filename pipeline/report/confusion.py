@@ -22,7 +22,8 @@ def count_confusions(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     place = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
     answer = place < labels.sum(axis=1, keepdims=True)
     missed, instead = labels & ~answer, answer & ~labels
-    return missed.T.astype(np.float64) @ (instead / np.maximum(1, instead.sum(axis=1, keepdims=True)))
+    shares: np.ndarray = missed.T.astype(np.float64) @ (instead / np.maximum(1, instead.sum(axis=1, keepdims=True)))
+    return shares
 
 
 def most_confused(table: np.ndarray, most: int) -> list[tuple[int, int, float]]:

@@ -88,7 +88,8 @@ def _data_url(store: FrameStore, video: str, jpeg: memoryview) -> str:
 def _margin(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Lowest score of a label less the highest of another class (V,); infinite where every class is a label."""
     lowest = np.where(targets > 0, scores, np.inf).min(axis=1)
-    return lowest - np.where(targets > 0, -np.inf, scores).max(axis=1)
+    margin: np.ndarray = lowest - np.where(targets > 0, -np.inf, scores).max(axis=1)
+    return margin
 
 
 def _example(table: PredictionTable, store: FrameStore, row: int, precision: float, top: int) -> Example:

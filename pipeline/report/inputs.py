@@ -113,7 +113,8 @@ class Inputs:
     @property
     def fuses_ranks(self) -> bool:
         """Whether the ensemble's scores are means of ranks, which order classes and are not probabilities."""
-        return self.fused.meta["mean"] == "rank"
+        mean: str = self.fused.meta["mean"]
+        return mean == "rank"
 
     def table(self, member: str) -> PredictionTable:
         """Predictions of a member for `split`, under the protocol that is fused.

@@ -33,7 +33,8 @@ class LossConfig:
     @property
     def over_labels(self) -> bool:
         """Whether the loss is a mean over the labels of a batch, and not over its videos."""
-        return registry.find("losses", self.name).MEAN_OVER == "labels"
+        mean_over: str = registry.find("losses", self.name).MEAN_OVER
+        return mean_over == "labels"
 
     def build(self, statistics: ClassStatistics, mix: MixConfig) -> nn.Module:
         """A function of logits (N, C) and targets (N, C), which `mix` may have blended.
@@ -50,9 +51,10 @@ class LossConfig:
                 "which. Switch off train.mix (mixup and cutmix: 0), or take the loss bce or asymmetric."
             )
         try:
-            return module.build(statistics, **options)
+            loss: nn.Module = module.build(statistics, **options)
         except ValueError as error:
             raise UserError(f"{where}: {error}") from error
+        return loss
 
 
 @dataclass(frozen=True)

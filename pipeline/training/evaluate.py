@@ -1,6 +1,7 @@
 """The validation of one epoch: the centre clip of every val video, each once, over all processes."""
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from pipeline.runtime import distributed
 
 
 def evaluate(
-    network: nn.Module, spec: InputSpec, batches: DataLoader, targets: np.ndarray, fabric: Fabric, title: str
+    network: nn.Module, spec: InputSpec, batches: DataLoader[Any], targets: np.ndarray, fabric: Fabric, title: str
 ) -> float:
     """Sample mAP in percent under the protocol `clip`; minus infinity where a score is not finite.
 
@@ -38,4 +39,5 @@ def evaluate(
 
 
 def _logits(network: nn.Module, spec: InputSpec, clips: Tensor, fabric: Fabric) -> Tensor:
-    return network(normalize(clips.to(fabric.device), spec)).float().cpu()
+    logits: Tensor = network(normalize(clips.to(fabric.device), spec))
+    return logits.float().cpu()

@@ -109,7 +109,8 @@ class ResumeFolder:
         Raises:
             UserError: their file is missing or damaged.
         """
-        return _read(self.folder / BEST)
+        weights: dict[str, Tensor] = _read(self.folder / BEST)
+        return weights
 
     def forget(self) -> None:
         """Delete everything, at once: half of it would look like a damaged state."""

@@ -115,7 +115,8 @@ class TrainStep:
         clip, targets = mixup.mix(clip, targets.to(self.fabric.device, non_blocking=True), self.config.train.mix)
         if self.machine.channels_last:
             clip = clip.contiguous(memory_format=torch.channels_last_3d)
-        return self.loss(self.model(clip), targets)
+        loss: Tensor = self.loss(self.model(clip), targets)
+        return loss
 
     def _update(self) -> None:
         """Clip the gradients and move the weights, and their average."""
