@@ -8,7 +8,7 @@ Sections `extract` and `dataset.root` of params.yaml. A run that was killed goes
 from pathlib import Path
 
 from pipeline.core import params
-from pipeline.core.broken import read_broken
+from pipeline.core.broken_videos import read_broken
 from pipeline.core.machine import load_machine
 from pipeline.core.manifest import Manifest
 from pipeline.extraction.extract import extract_corpus

@@ -6,7 +6,7 @@ python -m stages.stats data/manifest.tsv data/classes.txt data/broken.tsv data/s
 from pathlib import Path
 
 from pipeline import class_stats
-from pipeline.core.broken import read_broken
+from pipeline.core.broken_videos import read_broken
 from pipeline.core.manifest import Manifest
 from stages.command import run
 

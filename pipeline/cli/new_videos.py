@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.clips import dataset
 from pipeline.clips.views import PROTOCOLS, ViewConfig
 from pipeline.core import params
-from pipeline.core.broken import BrokenVideo
+from pipeline.core.broken_videos import BrokenVideo
 from pipeline.core.errors import UserError
 from pipeline.core.files import temporary_folder
 from pipeline.core.machine import Machine, parallel, scratch_folder

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     """Answer each video as soon as its scores are known; the exit status."""
     from pipeline.cli import new_videos
     from pipeline.core import params
-    from pipeline.core.broken import BrokenVideo
+    from pipeline.core.broken_videos import BrokenVideo
     from pipeline.core.machine import load_machine
     from pipeline.extraction.ffmpeg import ExtractConfig
 

@@ -1,1 +1,9 @@
-"""Open set: one annotation format a file, `read(root, config)` -> (records, class names)."""
+"""Corpora, an open set: pipeline/datasets/<name>.py is what `dataset.format: <name>` in conf/ means.
+
+A format's file offers one function:
+
+    read(config)    a `DatasetConfig` -> the `Manifest` of the corpus, validated, with the class names
+
+It reads the annotations and looks at the files, and decodes nothing: a video that is missing is a row with the
+fingerprint `MISSING`. What is wrong with the annotations is a UserError with the file and the line.
+"""

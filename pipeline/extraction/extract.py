@@ -18,7 +18,7 @@ import pandas as pd
 import simplejpeg
 
 from pipeline.core import files, frame_index
-from pipeline.core.broken import BrokenVideo, write_broken
+from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
 from pipeline.core.manifest import MISSING, SPLITS, Manifest

@@ -18,7 +18,7 @@ import pyarrow as pa
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips.views import PROTOCOLS
 from pipeline.core import files
-from pipeline.core.broken import read_broken
+from pipeline.core.broken_videos import read_broken
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import RESERVED, Manifest
 from pipeline.predictions import result_pickle

@@ -15,7 +15,7 @@ import pandas as pd
 from pipeline.class_stats import COOCCURRENCE, LABELS_PER_VIDEO
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import frame_index
-from pipeline.core.broken import BrokenVideo, read_broken
+from pipeline.core.broken_videos import BrokenVideo, read_broken
 from pipeline.core.manifest import SPLITS
 from pipeline.predictions.table import PredictionTable
 from pipeline.report import charts, examples, per_class

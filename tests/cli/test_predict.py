@@ -19,7 +19,7 @@ from pipeline.cli.main import main
 from pipeline.clips import frame_store
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.views import ViewConfig
-from pipeline.core.broken import read_broken
+from pipeline.core.broken_videos import read_broken
 from pipeline.core.machine import scratch_folder
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.extraction.extract import extract_corpus

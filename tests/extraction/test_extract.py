@@ -16,7 +16,7 @@ import pytest
 import simplejpeg
 
 from pipeline.core import frame_index, tsv
-from pipeline.core.broken import read_broken
+from pipeline.core.broken_videos import read_broken
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS, Manifest, VideoRecord, file_fingerprint
 from pipeline.extraction.extract import extract_corpus, jpeg_size, plan, shard_number

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from pipeline import class_stats
-from pipeline.core.broken import BrokenVideo, write_broken
+from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.ensemble.config import EnsembleConfig

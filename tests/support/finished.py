@@ -12,7 +12,7 @@ from pipeline import class_stats
 from pipeline.clips import frame_store, views
 from pipeline.clips.views import Scale, ViewConfig
 from pipeline.core import files, frame_index
-from pipeline.core.broken import BrokenVideo, write_broken
+from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.ensemble.run import run_ensemble

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.broken import BrokenVideo, read_broken, write_broken
+from pipeline.core.broken_videos import BrokenVideo, read_broken, write_broken
 from pipeline.core.errors import UserError
 
 
