@@ -24,8 +24,10 @@ class FocalLoss(nn.Module):
 
     def __init__(self, scale: float, gamma: float) -> None:
         super().__init__()
-        if not scale > 0 or not gamma >= 1:
-            raise ValueError(f"scale must be greater than 0 and gamma at least 1, but are {scale} and {gamma}")
+        if not scale > 0:
+            raise ValueError(f"scale must be greater than 0, not {scale}")
+        if not gamma >= 1:
+            raise ValueError(f"gamma must be at least 1, not {gamma}")
         self.scale, self.gamma = scale, gamma
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
