@@ -25,7 +25,8 @@ def main(model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, wei
     tests = {name: params.load(f"models.{name}.test", ViewConfig) for name in {model, *models}}
     corpus, statistics, store = Manifest.read(manifest, classes), ClassStatistics.read(stats), FrameStore(lmdb)
     grid = run_inference(model, tests, corpus, store, statistics, weights, out, load_machine())
-    print(f"{out}: {len(grid)} views a video, {dict(describe(grid))}")
+    protocols = ", ".join(f"{count} in {name}" for name, count in describe(grid).items())
+    print(f"{out}: {len(grid)} views a video ({protocols})")
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ def test_all_errors_come_together_each_with_the_file_where_it_is_set(tmp_path):
         ("models.tin_demo.train.optim.name", "conf/model/tin_demo.yaml)"),
         ("models.tsn_demo.options.frame", "conf/model/tsn_demo.yaml)"),
     ]
-    assert last == "Mend this in conf/, then `pipeline params`."
+    assert last == "Mend this in conf/ or in the override, then `pipeline params`."
 
 
 def test_an_imported_member_needs_its_folder_of_predictions(tmp_path):

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.cli import compose
 from pipeline.cli.arguments import CLASSES
+from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.markdown import text_table
 from pipeline.training.config import ModelConfig
@@ -18,7 +19,12 @@ HEAD = ["config", "arch", "parameters", "GMACs", "frames", "crop", "raw frames"]
 
 def configs(conf: Path, names: Iterable[str] | None = None) -> dict[str, ModelConfig]:
     """The models of conf/model by name, at full size: all of them, or those in `names`."""
-    names = single_models(conf) if names is None else names
+    known = single_models(conf)
+    if not known:
+        raise UserError(f"There is no folder {conf / 'model'} here. Run this in the project's root.")
+    names = known if names is None else list(names)
+    if unknown := [name for name in names if name not in known]:
+        raise UserError(f"{conf / 'model'} has no model {unknown[0]!r}.{params.hint(unknown[0], known)}")
     try:
         composed = yaml.safe_load(compose.text(conf, [f"model=[{','.join(names)}]", "dataset=folder"]))
     except compose.BROKEN as error:

@@ -33,7 +33,9 @@ def run(args: argparse.Namespace) -> None:
     text = composed(args.overrides)
     check(yaml.safe_load(text), args.data / "predictions")
     files.write_text(params.FILE, text)
-    print(f"{params.FILE}: written, every setting is right")
+    chosen = yaml.safe_load(text)
+    corpus, models = chosen["dataset"]["annotations"], ", ".join(chosen["models"])
+    print(f"{params.FILE}: written, every setting is right (corpus: {corpus}; models: {models})")
 
 
 def composed(overrides: list[str]) -> str:
@@ -45,6 +47,8 @@ def composed(overrides: list[str]) -> str:
     from pipeline.cli import compose
     from pipeline.cli.overrides import mistakes
 
+    if not CONF.is_dir():
+        raise UserError(f"There is no folder {CONF} here. Run this in the project's root.")
     try:
         return compose.text(CONF, overrides)
     except compose.BROKEN as error:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import metrics
+from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import LABEL_SEPARATOR
 from pipeline.core.markdown import text_table
@@ -150,7 +151,8 @@ def _top_of(table: PredictionTable, row: int, count: int) -> str:
 def _position(names: Sequence[str], name: str, what: str) -> int:
     if name not in names:
         close = [other for other in names if name.lower() in other.lower()][:5]
-        raise UserError(f"There is no {what} {name!r}." + (f" There are: {', '.join(close)}." if close else ""))
+        listed = f" There are: {', '.join(close)}." if close else params.hint(name, names)
+        raise UserError(f"There is no {what} {name!r}.{listed}")
     return names.index(name)
 
 

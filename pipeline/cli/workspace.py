@@ -100,23 +100,25 @@ def settings() -> Finding:
     return ok(f"{PARAMS} is conf/ composed")
 
 
-def unfinished() -> Finding:
+def scratch() -> Finding:
     """Which finished pieces and resume states wait in the scratch folder."""
     from pipeline.core.machine import load_machine
 
-    scratch = Path(load_machine().scratch)
+    folder = Path(load_machine().scratch)
     sizes: dict[str, int] = {}
-    for file in sorted(scratch.rglob("*")):
+    for file in sorted(folder.rglob("*")):
         if file.is_file():
-            stage, *name = file.relative_to(scratch).parts
+            stage, *name = file.relative_to(folder).parts
             job = f"{stage} {name[0].rpartition('-')[0]}" if stage in ("train", "infer") else stage
             sizes[job] = sizes.get(job, 0) + file.stat().st_size
     if not sizes:
-        return ok(f"{scratch}: nothing")
+        return ok(f"{folder}: nothing")
     found = ", ".join(f"{job} {size(count)}" for job, count in sizes.items())
     return ok(
-        f"{scratch}: {found}", f"`dvc repro` goes on from it; where none is under way, `rm -r {scratch}` frees it."
+        f"{folder}: {found}",
+        f"`dvc repro` goes on from it. Where none is under way, `rm -r {folder}` frees it: the "
+        "next change of the corpus then extracts all of it.",
     )
 
 
-CHECKS = (disk, cache, corpus, settings, unfinished)
+CHECKS = (disk, cache, corpus, settings, scratch)

@@ -21,7 +21,7 @@ from pipeline.core.errors import UserError
 
 T = TypeVar("T")
 FILE = Path("params.yaml")
-MENDED = "Mend this in conf/, then `pipeline params`."
+MENDED = "Mend this in conf/ or in the override, then `pipeline params`."
 
 
 def load(section: str, cls: type[T], file: Path = FILE) -> T:

@@ -119,7 +119,9 @@ def _rows(path: Path) -> Iterator[Row]:
     try:
         header = list(reader.fieldnames or [])
         if sorted(header) not in (["labels", "path"], ["labels", "path", "split"]):
-            raise UserError(f"{path}, line 1: the header is {','.join(header)!r}, not 'path,labels' or with ',split'.")
+            raise UserError(
+                f"{path}, line 1: the header is {','.join(header)!r}. It must have path and labels, and may have split."
+            )
         read = reader.line_num
         for cells in reader:
             yield _row(cells, f"{path}, line {reader.line_num}", "split" in header)

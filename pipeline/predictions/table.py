@@ -90,6 +90,8 @@ class PredictionTable:
                 video or class stands there twice, a status or label is unknown, or a score is not in 0..1 (names the
                 row, counted from 1).
         """
+        if path.is_dir():
+            raise UserError(f"{path} is a folder. Name a file in it, such as {path / 'val.parquet'}.")
         if not path.is_file():
             raise UserError(f"{path} does not exist. {_MAKES}")
         try:

@@ -93,7 +93,7 @@ class Trainer:
         self.config, self.machine, self.classes = config, machine, manifest.classes
         good = manifest.without(set(manifest.videos) - set(store.videos))
         self.train_split, self.val_split = good.split("train"), good.split("val")
-        _check_sizes(config, self.train_split, self.val_split)
+        _check_sizes(name, config, self.train_split, self.val_split)
         self.fabric = distributed.launch(machine)
         self.recipe = _recipe(config, manifest, store, statistics)
         self.step = TrainStep(config, len(manifest.classes), statistics, self.fabric, machine)
@@ -238,7 +238,7 @@ class Trainer:
             seconds, waited = sum(t.elapsed for t in self.timers), sum(t.waited for t in self.timers)
             steps = (state.step - self.first_step) / seconds
             _say(
-                f"trained {len(self.timers)} epochs in {duration(seconds)} (without validation): "
+                f"trained {len(self.timers)} epoch(s) in {duration(seconds)} (without validation): "
                 f"{steps * self.config.train.batch:.0f} clips/s, {waited / seconds:.0%} of it waiting for data"
             )
         distributed.close(self.fabric)
@@ -253,11 +253,12 @@ def _say(message: str) -> None:
     log.info("%s", message)
 
 
-def _check_sizes(config: ModelConfig, train: Manifest, val: Manifest) -> None:
+def _check_sizes(name: str, config: ModelConfig, train: Manifest, val: Manifest) -> None:
     """Refuse a corpus of which too few videos gave frames."""
     if config.train.batch > len(train):
         raise UserError(
-            f"A batch of {config.train.batch} is more than the {len(train)} train videos. Lower train.batch."
+            f"A batch of {config.train.batch} is more than the {len(train)} train videos. Lower "
+            f"models.{name}.train.batch."
         )
     if not len(val):
         raise UserError("No val video gave frames, so no epoch could be told the best. Add val videos to the corpus.")

@@ -160,20 +160,20 @@ def test_a_conf_that_does_not_compose_fails(folder):
     assert "nowhere" in finding.found
 
 
-def test_unfinished_work_is_told_with_its_size(folder):
-    assert workspace.unfinished().found == "work: nothing"
+def test_what_lies_in_the_scratch_folder_is_told_with_its_size(folder):
+    assert workspace.scratch().found == "work: nothing"
     for name, count in {
         "extract/0a.tar": 1024, "extract/0b.tar": 1024, f"train/tin-demo-{'a' * 32}/state.pt": 3 * 2**20,
         f"train/tin-demo-{'a' * 32}/best/model": 2**20, f"infer/tsn-{'b' * 32}/0.npy": 512,
     }.items():  # fmt: skip
         (folder / "work" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "work" / name).write_bytes(b"0" * count)
-    assert workspace.unfinished().found == "work: extract 2.0 KiB, infer tsn 512.0 bytes, train tin-demo 4.0 MiB"
-    assert "rm -r work" in workspace.unfinished().remedy
+    assert workspace.scratch().found == "work: extract 2.0 KiB, infer tsn 512.0 bytes, train tin-demo 4.0 MiB"
+    assert "rm -r work" in workspace.scratch().remedy
 
 
 def test_checks_that_need_the_settings_say_so_where_there_are_none(folder):
     (folder / "params.yaml").unlink()
-    for check in (workspace.disk, workspace.corpus, workspace.unfinished):
+    for check in (workspace.disk, workspace.corpus, workspace.scratch):
         with pytest.raises(UserError, match=r"params\.yaml does not exist"):
             check()

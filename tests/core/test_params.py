@@ -103,7 +103,9 @@ def test_what_is_wrong_is_collected_where_a_list_is_given():
 def test_a_section_of_a_file_ends_with_what_mends_it(tmp_path: Path):
     file = tmp_path / "params.yaml"
     file.write_text("optim: {lr: 2, momentun: 1}\n")
-    with pytest.raises(UserError, match=r"(?s)params.yaml: optim.momentun: .*\nMend this in conf/, then `pipeline p"):
+    with pytest.raises(
+        UserError, match=r"(?s)params.yaml: optim.momentun: .*\nMend this in conf/ or in the override, then `pipeline p"
+    ):
         params.load("optim", Optim, file)
 
 
