@@ -103,6 +103,11 @@ def _check_model(section: Any, where: str, found: list[str]) -> None:
     if config.train.pretrained is not None:
         with _reported(found, f"{where}.train.pretrained: "):
             weight_file.refuse_unknown(config.train.pretrained)
+            if not Path(config.train.pretrained).exists():
+                raise UserError(
+                    f"a stage fetches nothing. `pipeline checkpoint {config.train.pretrained} --save FILE.safetensors` "
+                    "does, once; then name that file."
+                )
 
 
 def _run_network(config: ModelConfig, test: ViewConfig | None) -> None:
@@ -115,6 +120,8 @@ def _run_network(config: ModelConfig, test: ViewConfig | None) -> None:
         try:
             network.eval()(torch.empty(1, 3, frames, side, side))
         except IMPOSSIBLE as error:
+            if "meta" in str(error):  # what the network does needs values, which say nothing of the settings
+                return
             raise UserError(
                 f"clip.sampler.frames: {frames} frames of {side} x {side} pixels, the smallest crop of train.augment, "
                 f"clip and test, do not pass through the network. {error}"

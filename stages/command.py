@@ -67,5 +67,6 @@ def run(main: Callable[..., None]) -> None:
         sys.exit(stopped.status)
     except UserError as error:
         told = str(error).rpartition(f"{UserError.__name__}: ")[2]  # a loader's worker wraps it in its traceback
-        way_back = f"\n{WAY_BACK}" if EXPERIMENT in os.environ else ""
+        in_place = "exps" not in Path.cwd().parts  # a queued experiment runs in a copy, below .dvc/tmp/exps
+        way_back = f"\n{WAY_BACK}" if EXPERIMENT in os.environ and in_place else ""
         sys.exit(f"error{'' if first else ' (one of several processes)'}: {told.rstrip()}{way_back}")

@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 log = logging.getLogger(__name__)
-BROKEN = (HydraException, OmegaConfBaseException, yaml.YAMLError)
+BROKEN = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError)
 """What a wrong override or a broken file of conf/ raises."""
 
 

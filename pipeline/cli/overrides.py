@@ -36,6 +36,9 @@ def mistakes(conf: Path, overrides: Sequence[str]) -> list[str]:
 
 def _no_choice(override: Override, known: Sequence[str]) -> Iterator[str]:
     group, value = override.key_or_group, override.value()
+    if override.is_sweep_override():
+        yield f"{override.input_line}: several are written as a list, e.g. '{group}=[tsn_demo,tin_demo]'."
+        return
     for name in value if isinstance(value, list) else [value]:
         if str(name) not in known:
             yield f"{group}={name}: there is no conf/{group}/{name}.yaml.{params.hint(name, known)}"

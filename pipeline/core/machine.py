@@ -71,6 +71,7 @@ class Machine:
                 f"views_per_pass must be 1 or more, or null, not {self.views_per_pass}",
             ),
             (bool(self.scratch), "scratch must name a folder"),
+            ((self.precision, self.accelerator) != ("fp16", "cpu"), "precision fp16 needs a GPU; take 32 or bf16"),
         )
 
     @property

@@ -116,7 +116,7 @@ def options(function: Callable[..., Any], given: Mapping[str, Any], where: str) 
     problems += [f"{where}.{key}: there is no such option.{hint(key, known)}" for key in given if key not in known]
     hints = typing.get_type_hints(function)
     right = {key: value for key, value in given.items() if key in known}
-    converted = {key: _convert(hints[key], value, f"{where}.{key}", problems) for key, value in right.items()}
+    converted = {key: _convert(hints.get(key, Any), value, f"{where}.{key}", problems) for key, value in right.items()}
     if problems:
         raise UserError("\n".join(problems))
     return converted

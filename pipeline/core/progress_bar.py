@@ -26,6 +26,8 @@ def progress_bar(items: Iterable[Any] | None = None, **options: Any) -> "tqdm[An
 class _Lines(tqdm):  # type: ignore[type-arg]  # tqdm[Any] is an error at run time
     """A bar whose every state is a line of its own."""
 
+    monitor_interval = 0  # tqdm's own thread would write every 10 seconds
+
     @staticmethod
     def status_printer(file: Any) -> Callable[[str], None]:
         """A function that writes a state, once; tqdm clears a bar by an empty one, which has no line."""

@@ -6,7 +6,8 @@ together keeps the order that a single process would have had.
 
 import inspect
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -49,11 +50,23 @@ def launch(machine: Machine) -> Fabric:
         strategy=DDPStrategy(gradient_as_bucket_view=True, **NO_BROADCAST) if several else "auto",
     )
     fabric.launch()
-    # oneDNN's bfloat16 convolutions over three dimensions read memory that nobody has written when they make the
-    # gradient of their weights: seen with PyTorch 2.15.0 on an AMD EPYC with AVX512-BF16. PyTorch's own are slower.
-    sound = machine.precision != "bf16" or fabric.device.type != "cpu"
-    torch.backends.mkldnn.enabled = sound  # type: ignore[assignment]  # a property of the module
     return fabric
+
+
+@contextmanager
+def sound_gradients(fabric: Fabric, machine: Machine) -> Iterator[None]:
+    """Within the block, a backward pass in bf16 on a CPU takes PyTorch's own kernels, which are slower.
+
+    oneDNN's bfloat16 convolutions over three dimensions read memory that nobody has written when they make the gradient
+    of their weights: seen with PyTorch 2.15.0 on an AMD EPYC with AVX512-BF16. Its forward passes are right.
+    """
+    before = torch.backends.mkldnn.enabled
+    wrong = machine.precision == "bf16" and fabric.device.type == "cpu"
+    torch.backends.mkldnn.enabled = before and not wrong  # type: ignore[assignment]  # a property of the module
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = before
 
 
 def layout(machine: Machine) -> tuple[int, int]:

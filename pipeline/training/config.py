@@ -17,7 +17,7 @@ from pipeline.training.optim import OptimConfig, ScheduleConfig
 
 OTHERS = ("test", "watch")
 """Entries of `models.<name>` that make no weights: how it is tested, and what DVC watches."""
-IMPOSSIBLE = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+IMPOSSIBLE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What networks of this project, of timm and of torch raise for options that cannot be."""
 
 
@@ -81,7 +81,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         params.require(
             (self.epochs >= 1 and self.batch >= 1, "epochs and batch must be at least 1"),
-            (self.seed >= 0, "seed must not be negative"),
+            (0 <= self.seed < 2**31, "seed must lie in 0 .. 2147483647"),
             (self.ema is None or 0 < self.ema < 1, "ema is a decay between 0 and 1, e.g. 0.999, or null"),
         )
 

@@ -29,7 +29,7 @@ def evaluate(
     """
     network.eval()
     logits = [torch.empty(0, targets.shape[1])]
-    bar = progress_bar(batches, desc=title, unit="batch", leave=False, disable=not fabric.is_global_zero)
+    bar = progress_bar(batches, desc=title, unit="step", leave=False, disable=not fabric.is_global_zero)
     with torch.inference_mode(), fabric.autocast():
         for views in bar:
             (clips,) = views.values()  # one view, so one size

@@ -126,7 +126,10 @@ def optimizer(model: nn.Module, config: OptimConfig, fused: bool = False) -> tor
         )
     if get_optimizer_info(config.name).second_order:
         raise UserError(f"train.optim.name: {config.name} needs second derivatives, which this training does not make.")
-    known = inspect.signature(get_optimizer_class(config.name, bind_defaults=False)).parameters
+    try:
+        known = inspect.signature(get_optimizer_class(config.name, bind_defaults=False)).parameters
+    except (AssertionError, ImportError) as error:
+        raise UserError(f"train.optim.name: {config.name} is not to be had on this machine ({error}).") from error
     options = config.options.get(config.name, {})
     for option in options:
         if option not in known:
@@ -144,7 +147,7 @@ def optimizer(model: nn.Module, config: OptimConfig, fused: bool = False) -> tor
         return create_optimizer_v2(
             given, config.name, config.lr, config.weight_decay, filter_bias_and_bn=False, **options
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, LookupError) as error:
         raise UserError(f"train.optim.options.{config.name}: {error}") from error
 
 

@@ -6,6 +6,7 @@ ever goes on from it; it is written aside and renamed, and deleted when training
 
 import math
 import pickle
+import struct
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from pipeline.core import files
 from pipeline.core.errors import UserError
+from pipeline.pretrained.safe_pickle import DAMAGE
 from pipeline.runtime import fingerprint
 
 CODE = (
@@ -125,6 +127,11 @@ class ResumeFolder:
                 with files.aside(self.folder) as folder:
                     folder.mkdir()
                     torch.save(content, folder / name)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise UserError(
+                f"The state of the optimiser cannot be saved ({error}), so training could not be resumed. Take another "
+                "train.optim.name."
+            ) from error
         except (OSError, RuntimeError) as error:  # torch.save says the latter of a full disk
             raise UserError(
                 f"The resume state {self.folder / name} cannot be written ({error}). What was saved before is intact: "
@@ -136,8 +143,8 @@ def _read(path: Path) -> Any:
     """What `torch.save` wrote, on the CPU; nothing in the file is run."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
+    except (*DAMAGE, OSError, struct.error) as error:
+        reason = str(error).rpartition("WeightsUnpickler error: ")[2].strip().partition("\n")[0]
         raise UserError(
             f"The resume state {path} cannot be read ({reason}). Put it back, or delete {path.parent} to start from "
             "the first step; where that does not help, take another train.optim.name."

@@ -79,7 +79,8 @@ class TrainStep:
         for number, ((clip, targets), share) in enumerate(zip(pieces, self._shares(pieces), strict=True), start=1):
             with fabric.no_backward_sync(self.model, enabled=number < len(pieces)):
                 loss = self._loss_of(clip, targets) * share
-                fabric.backward(loss * fabric.world_size)  # by which DDP divides
+                with distributed.sound_gradients(fabric, self.machine):
+                    fabric.backward(loss * fabric.world_size)  # by which DDP divides
             value += loss.detach()
         total, asked = distributed.add([float(value), float(stop)], fabric)
         if not math.isfinite(total):

@@ -174,13 +174,17 @@ def test_without_a_gpu_there_is_one_device(tmp_path):
     assert distributed.layout(tiny.machine(tmp_path)) == (1, 1)
 
 
-def test_half_precision_with_a_scaler_needs_a_gpu(tmp_path):
+def test_half_precision_with_a_scaler_needs_a_gpu(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(UserError, match="fp16 needs a GPU"):
-        distributed.launch(tiny.machine(tmp_path, precision="fp16"))
+        distributed.launch(tiny.machine(tmp_path, precision="fp16", accelerator="auto"))
+    with pytest.raises(ValueError, match="fp16 needs a GPU"):
+        tiny.machine(tmp_path, precision="fp16", accelerator="cpu")
 
 
 def test_half_precision_on_a_cpu_keeps_away_from_kernels_that_give_wrong_gradients(tmp_path):
-    distributed.launch(tiny.machine(tmp_path, precision="bf16"))
-    assert not torch.backends.mkldnn.enabled
-    distributed.launch(tiny.machine(tmp_path, precision="32"))
-    assert torch.backends.mkldnn.enabled
+    for precision, enabled in (("bf16", False), ("32", True)):
+        machine = tiny.machine(tmp_path, precision=precision)
+        with distributed.sound_gradients(distributed.launch(machine), machine):
+            assert torch.backends.mkldnn.enabled == enabled
+        assert torch.backends.mkldnn.enabled
