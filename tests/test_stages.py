@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[1]
 STAGES = sorted(file.stem for file in (ROOT / "stages").glob("*.py") if file.stem not in {"__init__", "command"})
 
 
-def run(stage: str, *arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+def run(stage: str, *arguments: str, folder: Path = ROOT, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", f"stages.{stage}", *arguments]
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), **variables}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
 
 
@@ -55,3 +55,12 @@ def test_a_wrong_ffmpeg_is_named_before_any_work(tmp_path):
     assert "FFmpeg does not run" in done.stderr
     assert "machine.ffmpeg" in done.stderr
     assert not (tmp_path / "demo").exists()
+
+
+def test_the_way_back_from_an_experiment_is_named_where_it_ran_in_place_and_not_in_a_copy(tmp_path):
+    copy = tmp_path / ".dvc" / "tmp" / "exps" / "queued"
+    copy.mkdir(parents=True)
+    in_place, queued = (run("pack", "a", "b", folder=here, DVC_EXP_NAME="cagey-rits") for here in (tmp_path, copy))
+    assert "`git restore params.yaml dvc.lock data/metrics.json && dvc checkout`" in in_place.stderr
+    assert queued.stderr.startswith("error: ")
+    assert "git restore" not in queued.stderr

@@ -29,6 +29,8 @@ def run(monkeypatch, folder: Path, *arguments: str) -> None:
         ("dataset.root=/nowhere", "dataset.root: there is no folder /nowhere"),
         ("dataset=folder", "dataset.annotations: there is no file videos/labels.csv"),
         ("+extract.fsp=3", "extract.fsp: there is no such setting. Did you mean 'fps'?"),
+        ("model=tsn_demo,tin_demo", "several are written as a list, e.g. 'model=[tsn_demo,tin_demo]'"),
+        ("model=null", "conf/ does not compose"),
         ("model=tin_r10", "model=tin_r10: there is no conf/model/tin_r10.yaml. Did you mean 'tin_r101'?"),
     ],
 )

@@ -42,3 +42,9 @@ def test_a_terminal_gets_a_bar_that_is_drawn_in_place(monkeypatch):
     for _ in progress_bar(range(2), desc="pack"):
         pass
     assert "\rpack: 100%|" in screen.getvalue()
+
+
+def test_no_thread_of_tqdm_writes_between_the_lines(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    with progress_bar(total=1) as bar:
+        assert bar.monitor_interval == 0

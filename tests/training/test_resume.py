@@ -56,3 +56,17 @@ def test_what_is_in_a_state_is_never_run(tmp_path):
     with pytest.raises(UserError, match=r"state.pt cannot be read"):
         resume.restore({}, Remembers())
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_state_that_cannot_be_pickled_names_another_optimiser(tmp_path):
+    with pytest.raises(UserError, match=r"cannot be saved .* Take another train.optim.name"):
+        folder(tmp_path).save(TrainState(), {}, Remembers(kept=lambda: None))
+
+
+def test_a_refusal_says_what_was_refused_and_holds_no_control_character(tmp_path):
+    resume = folder(tmp_path)
+    resume.save(TrainState(), {}, Remembers())
+    torch.save({"state": Path("x")}, resume.folder / "state.pt")
+    with pytest.raises(UserError, match="Unsupported global") as caught:
+        resume.restore({}, Remembers())
+    assert str(caught.value).isprintable()
