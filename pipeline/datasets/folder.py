@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import (
     LABEL_SEPARATOR,
@@ -26,6 +24,7 @@ from pipeline.core.manifest import (
     file_fingerprint,
     safe_path,
 )
+from pipeline.core.stratify import stratified
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +56,9 @@ def read(config: DatasetConfig) -> Manifest:
     classes = _classes(config, rows)
     splits = [row.split for row in rows]
     if not any(splits):
-        splits = stratified([row.labels for row in rows], config.val_share, config.test_share, config.split_seed)
+        shares = 1 - config.val_share - config.test_share, config.val_share, config.test_share
+        parts = stratified([row.labels for row in rows], shares, config.split_seed)
+        splits = [SPLITS[part] for part in parts]
         log.info("%s has no split column: split by dataset.split_seed %d", annotations, config.split_seed)
         if lacking := [split for split in SPLITS if split not in splits]:
             raise UserError(
@@ -75,40 +76,6 @@ def read(config: DatasetConfig) -> Manifest:
             "%d of %d files are missing, e.g. %s: is dataset.root right?", len(missing), len(records), missing[0]
         )
     return Manifest.from_records(records, classes, where=str(annotations))
-
-
-def stratified(labels: list[tuple[str, ...]], val: float, test: float, seed: int) -> list[str]:
-    """A split of multi-label samples in which each label has about the wanted shares.
-
-    Iterative stratification (Sechidis et al., "On the Stratification of Multi-label Data", ECML 2011): the rarest label
-    first, each of its samples goes where most samples of that label are still wanted. Where that ties, train comes
-    before val before test, so that a label that occurs once can be learnt.
-    """
-    shares = np.array([1 - val - test, val, test])
-    names = sorted({name for sample in labels for name in sample})
-    column = {name: number for number, name in enumerate(names)}
-    has = np.zeros((len(labels), len(names)), dtype=bool)
-    for row, sample in enumerate(labels):
-        has[row, [column[name] for name in sample]] = True
-    order = np.random.default_rng(seed).permutation(len(labels))
-
-    wanted_of_label = has.sum(axis=0)[:, None] * shares  # (labels, splits)
-    wanted = len(labels) * shares
-    chosen = np.full(len(labels), -1)
-    left = has.sum(axis=0)
-    while (left > 0).any():
-        rarest = int(np.argmin(np.where(left > 0, left, np.iinfo(np.int64).max)))
-        for row in order[has[order, rarest] & (chosen[order] < 0)]:
-            need = [(round(float(wanted_of_label[rarest, s]), 6), round(float(wanted[s]), 6), -s) for s in range(3)]
-            split = need.index(max(need))
-            chosen[row] = split
-            wanted_of_label[has[row], split] -= 1
-            wanted[split] -= 1
-            left -= has[row]
-    for row in order[chosen[order] < 0]:  # samples without a label
-        chosen[row] = int(np.argmax(wanted))
-        wanted[chosen[row]] -= 1
-    return [SPLITS[split] for split in chosen]
 
 
 def _rows(path: Path) -> Iterator[Row]:

@@ -1,7 +1,5 @@
 """A folder of clips and a CSV: what is read, how it is split, and what is said of a wrong line."""
 
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +8,8 @@ import pytest
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest, VideoRecord, file_fingerprint
 from pipeline.datasets import folder
-from pipeline.datasets.folder import stratified
 
 RIGHT = "path,labels,split\na.mp4,run;jump,train\nb.mp4,run,val\nc.mp4,jump,test\n"
-SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 
 
 def config(root: Path, classes: Path | None = None, seed: int = 0) -> DatasetConfig:
@@ -246,63 +242,3 @@ def test_a_csv_without_splits_is_split_the_same_way_every_time(tmp_path: Path):
 
 def test_a_csv_without_splits_needs_a_label_in_every_line(tmp_path: Path):
     assert "labels.csv, line 42: 'x.mp4' has no label" in refusal(tmp_path, unsplit(40) + "x.mp4,\n")
-
-
-def count(labels: Sequence[tuple[str, ...]], splits: Sequence[str]) -> Counter[tuple[str, str]]:
-    return Counter((name, split) for sample, split in zip(labels, splits, strict=True) for name in sample)
-
-
-def many_labels(videos: int, seed: int = 0) -> list[tuple[str, ...]]:
-    """Nine labels, the first on 2 % of the videos, the last on 40 %; every video has one at least."""
-    rng = np.random.default_rng(seed)
-    has = rng.random((videos, 9)) < np.linspace(0.02, 0.4, 9)
-    return [tuple(f"label {column}" for column in np.flatnonzero(row)) or ("label 8",) for row in has]
-
-
-def test_a_single_label_is_split_in_proportion():
-    splits = stratified([("run",)] * 40, val=0.15, test=0.15, seed=0)
-
-    assert Counter(splits) == {"train": 28, "val": 6, "test": 6}
-
-
-def test_every_label_is_split_in_proportion():
-    labels = many_labels(2000)
-    found = count(labels, stratified(labels, val=0.15, test=0.15, seed=0))
-
-    for name in sorted({name for sample in labels for name in sample}):
-        total = sum(found[name, split] for split in SPLITS)
-        for split, share in SHARES.items():
-            assert abs(found[name, split] - share * total) <= max(2, 0.02 * total)
-
-
-def test_another_seed_gives_another_split():
-    labels = many_labels(100)
-    splits = [stratified(labels, val=0.15, test=0.15, seed=seed) for seed in (0, 1, 0)]
-
-    assert splits[0] == splits[2]
-    assert splits[0] != splits[1]
-
-
-def test_the_split_shuffles_the_videos():
-    splits = stratified([("run",)] * 40, val=0.15, test=0.15, seed=0)
-
-    assert set(splits[:28]) != {"train"}
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_label_that_occurs_once_goes_to_train(seed: int):
-    labels = [*many_labels(50, seed), ("once",), ("also once", "label 8")]
-
-    assert stratified(labels, val=0.15, test=0.15, seed=seed)[-2:] == ["train", "train"]
-
-
-def test_where_all_splits_want_as_much_train_comes_first():
-    assert stratified([("once",)], val=1 / 3, test=1 / 3, seed=0) == ["train"]
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_every_label_has_a_train_video(seed: int):
-    labels = many_labels(12, seed)
-    found = count(labels, stratified(labels, val=0.3, test=0.3, seed=seed))
-
-    assert all(found[name, "train"] for sample in labels for name in sample)
