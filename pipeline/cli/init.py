@@ -1,4 +1,4 @@
-"""Look at a folder of clips, write settings for it, and a forecast.
+"""Guess the settings of a folder of clips, and say what it takes.
 
     pipeline init ~/clips                               a CSV in or beside it, lists, or one folder a class
     pipeline init ~/clips --annotations labels.csv      the labels lie elsewhere
