@@ -107,7 +107,7 @@ def test_where_something_is_wrong_nothing_is_written(folder, videos, break_it):
     if break_it == "settings":
         annotations.unlink()
         config = folder / "conf/config.yaml"
-        config.write_text(config.read_text().replace("jpeg_qscale: 2", "jpeg_qscale: 99"))
+        config.write_text(config.read_text().replace("protocol: multiscale", "protocol: multi"))
     before = state(folder)
     with pytest.raises(UserError):
         call("init", videos, *(["--annotations", annotations] if annotations.exists() else []))

@@ -20,6 +20,8 @@ def touch(root: Path, *names: str) -> Path:
 def test_a_table_in_or_beside_the_folder_is_found(tmp_path: Path, place: str):
     root = touch(tmp_path / "clips", "a.mp4", "b.mp4")
     (tmp_path / "notes.txt").write_text("See the readme.\n")
+    (tmp_path / "old.txt").write_bytes(b"gr\xfcn.mp4 run")
+    (tmp_path / "huge cell.csv").write_text("path,label\n" + "x" * 200_000)
     (tmp_path / place).write_text("path,labels\na.mp4,run\nb.mp4,jump\n".replace(",", "\t" if "tsv" in place else ","))
 
     found = guess(root, None)
@@ -78,6 +80,9 @@ def test_what_is_not_annotated_is_refused_with_what_would_do(tmp_path: Path):
     touch(tmp_path / "clips", "a.mp4", "b.mp4")
     with pytest.raises(UserError, match="has 2 videos, and nothing that says what they show"):
         guess(tmp_path / "clips", None)
+    (tmp_path / "moved.csv").write_text("path,label\nold/a.mp4,run\n")
+    with pytest.raises(UserError, match="moved.csv is such a CSV, but its paths are those of no files in"):
+        guess(tmp_path / "clips", None)
     (tmp_path / "x.txt").write_text("\n")
     with pytest.raises(UserError, match="neither a CSV with columns for path and label nor a list"):
         guess(tmp_path / "clips", tmp_path / "x.txt")
@@ -90,6 +95,7 @@ def test_what_is_not_annotated_is_refused_with_what_would_do(tmp_path: Path):
         ([f"{label}/subject{p:02d}_{n}.mp4" for label in ("run", "jump") for p in range(4) for n in range(3)], 4),
         ([f"{label}/Person {p}/{n}.mp4" for label in ("run", "jump") for p in range(3) for n in range(3)], 3),
         ([f"run/clip_{n:03d}.mp4" for n in range(20)], None),
+        ([f"run/subject{n % 2}_{n}.mp4" for n in range(20)], None),  # of two groups no three splits can be made
         ([f"run/subject{n:02d}.mp4" for n in range(20)], None),  # a group of one video each is none
         ([*(f"run/subject{n % 4}_{n}.mp4" for n in range(20)), "run/other.mp4"], None),
     ],
