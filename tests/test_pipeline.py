@@ -24,7 +24,7 @@ SMALL = (
     *(f"models.{m}.train.batch=2" for m in ("tsn_demo", "tsm_demo")),
     *(f"models.{m}.test.sides=[40]" for m in ("tsn_demo", "tsm_demo")),
 )
-ALL = ["check", "index", "extract", "pack", "stats", "train@tsn_demo", "train@tsm_demo"]
+ALL = ["check", "weights", "index", "extract", "pack", "stats", "train@tsn_demo", "train@tsm_demo"]
 ALL += ["infer@tsn_demo", "infer@tsm_demo", "ensemble", "report"]
 
 
@@ -88,8 +88,8 @@ def test_a_second_run_finds_everything_up_to_date(done):
 @pytest.mark.parametrize(
     ("change", "stale"),
     [
-        ("models.tsn_demo.train.optim.lr=0.25", {"train@tsn_demo"}),
-        ("models.tsn_demo.test.clips=1", {"infer@tsn_demo"}),
+        ("models.tsn_demo.train.optim.lr=0.25", {"weights", "train@tsn_demo"}),
+        ("models.tsn_demo.test.clips=1", {"weights", "infer@tsn_demo"}),
         ("ensemble.weights=uniform", {"ensemble"}),
         ("machine.workers=3", set()),
         ("machine.devices=2", set()),
@@ -117,7 +117,7 @@ def test_the_curves_are_metrics_and_plots(done):
 
 def test_a_stage_by_hand_gives_the_bytes_that_it_gives_under_dvc(done, tmp_path):
     by_hand = tmp_path / "tsn_demo"
-    inputs = ["data/manifest.tsv", "data/classes.txt", "data/lmdb", "data/stats"]
+    inputs = ["data/manifest.tsv", "data/classes.txt", "data/lmdb", "data/stats", "data/weights"]
     project.run([sys.executable, "-m", "stages.train", "tsn_demo", *inputs, str(by_hand)], done)
     for name in ("model.safetensors", "recipe.json", "curves/metrics.json"):
         assert (by_hand / name).read_bytes() == (done / "data/models/tsn_demo" / name).read_bytes()
