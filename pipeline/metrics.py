@@ -1,13 +1,24 @@
-"""Metrics of multi-label classification: arrays of scores and labels in, numbers out.
+"""Metrics of classification, multi-label and single-label: arrays of scores and labels in, numbers out.
 
 Sample mAP, the metric of the challenge, is the average precision of each VIDEO over the classes, averaged over videos.
 It is scikit-learn's label ranking average precision, `sklearn.metrics.label_ranking_average_precision_score`, times 100
 (`python benchmarks/metric.py`: equal but for rounding, and about 55 times quicker here). Class mAP is the average
 precision of each CLASS over the videos, averaged over classes. Average precision is the mean of the precision at each
 positive; scores that tie count as one threshold.
+
+Where each video has one label, top-1 accuracy comes first, and sample mAP is the mean reciprocal rank of the label.
 """
 
+from typing import Final
+
 import numpy as np
+
+from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task
+
+HEADLINE: Final[dict[Task, str]] = {MULTI_LABEL: "mAP", SINGLE_LABEL: "top1"}
+"""Task -> the key in `summary` of the metric that is looked at first, and that picks epochs and ensembles."""
+TITLE: Final[dict[Task, str]] = {MULTI_LABEL: "sample mAP", SINGLE_LABEL: "top-1 accuracy"}
+"""Task -> the name of that metric in a sentence."""
 
 
 def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -16,10 +27,7 @@ def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: shapes differ, a score is not finite, or a row has no positive.
     """
-    if scores.shape != targets.shape or scores.ndim != 2:
-        raise ValueError(f"scores {scores.shape} and targets {targets.shape} must be of one shape (rows, columns)")
-    if not np.isfinite(scores).all():
-        raise ValueError(f"row {int(np.argmin(np.isfinite(scores).all(axis=1)))} has a score that is not finite")
+    _check_scores(scores, targets)
     positive = (targets > 0).any(axis=1)
     if not positive.all():
         raise ValueError(f"row {int(np.argmin(positive))} has no positive, so its average precision is undefined")
@@ -81,27 +89,102 @@ def hit_at(k: int, scores: np.ndarray, targets: np.ndarray) -> float:
 
     Of classes that tie, the first counts as the higher.
     """
-    top = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return 100 * float(np.take_along_axis(targets > 0, top, axis=1).any(axis=1).mean())
+    return 100 * float(_hits(k, scores, targets).mean())
 
 
-def summary(scores: np.ndarray, targets: np.ndarray, broken: int) -> dict[str, float]:
-    """All metrics of a set of predictions (V, C) in percent, with their denominators.
+def top_k(k: int, scores: np.ndarray, targets: np.ndarray) -> float:
+    """Top-k accuracy in percent: `hit_at` where each video has one label; scores and one-hot targets are (V, C).
+
+    Raises:
+        ValueError: shapes differ, a score is not finite, or a row has not exactly one positive.
+    """
+    _check_one_hot(scores, targets)
+    return hit_at(k, scores, targets)
+
+
+def mean_class_accuracy(scores: np.ndarray, targets: np.ndarray) -> float:
+    """Mean class accuracy in percent: the mean over the classes that have videos of the top-1 accuracy on those.
+
+    Scores and one-hot targets are (V, C).
+
+    Raises:
+        ValueError: as `top_k`.
+    """
+    _check_one_hot(scores, targets)
+    label = targets.argmax(axis=1)
+    right, videos = (np.bincount(label, weight) for weight in (_hits(1, scores, targets), None))
+    return 100 * float((right[videos > 0] / videos[videos > 0]).mean())
+
+
+def per_video(task: Task, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The share of each video in the headline metric of a task, 0..1: scores and targets (V, C) -> float64 (V,).
+
+    It is the average precision of the video, or, where it has one label, 1 if that scores highest and else 0.
+
+    Raises:
+        ValueError: as `average_precision`, or as `top_k`.
+    """
+    if task == MULTI_LABEL:
+        return average_precision(scores, targets)
+    _check_one_hot(scores, targets)
+    return _hits(1, scores, targets).astype(np.float64)
+
+
+def headline(task: Task, scores: np.ndarray, targets: np.ndarray) -> float:
+    """The metric that is looked at first, in percent: sample mAP, or top-1 accuracy; scores and targets are (V, C).
+
+    Raises:
+        ValueError: as `per_video`.
+    """
+    return 100 * float(per_video(task, scores, targets).mean())
+
+
+def summary(scores: np.ndarray, targets: np.ndarray, broken: int, task: Task = MULTI_LABEL) -> dict[str, float]:
+    """All metrics of a set of predictions (V, C) in percent, the headline first, with their denominators.
 
     Args:
         scores: of all V videos; the row of a broken one holds the class prior.
         targets: many-hot labels (V, C).
         broken: number of broken videos.
+        task: which metrics there are.
     """
+    counts = {"n_expected": len(scores), "n_scored": len(scores) - broken, "n_broken": broken}
+    if task == SINGLE_LABEL:
+        return {
+            "top1": top_k(1, scores, targets),
+            "top5": top_k(5, scores, targets),
+            "mean_class_accuracy": mean_class_accuracy(scores, targets),
+            "mAP": sample_map(scores, targets),
+            **counts,
+        }
     return {
         "mAP": sample_map(scores, targets),
         "class_mAP": class_map(scores, targets),
         "hit_at_1": hit_at(1, scores, targets),
         "hit_at_5": hit_at(5, scores, targets),
-        "n_expected": len(scores),
-        "n_scored": len(scores) - broken,
-        "n_broken": broken,
+        **counts,
     }
+
+
+def _hits(k: int, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Whether each video has a label among its k highest scores, bool (V,)."""
+    top = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.asarray(np.take_along_axis(targets > 0, top, axis=1).any(axis=1))
+
+
+def _check_one_hot(scores: np.ndarray, targets: np.ndarray) -> None:
+    """Refuse what has no accuracy."""
+    _check_scores(scores, targets)
+    one = (targets > 0).sum(axis=1) == 1
+    if not one.all():
+        raise ValueError(f"row {int(np.argmin(one))} has not exactly one positive, so it has no accuracy")
+
+
+def _check_scores(scores: np.ndarray, targets: np.ndarray) -> None:
+    if scores.shape != targets.shape or scores.ndim != 2:
+        raise ValueError(f"scores {scores.shape} and targets {targets.shape} must be of one shape (rows, columns)")
+    if not np.isfinite(scores).all():
+        raise ValueError(f"row {int(np.argmin(np.isfinite(scores).all(axis=1)))} has a score that is not finite")
 
 
 def _ranks(ascending: np.ndarray, row: np.ndarray, own: np.ndarray) -> np.ndarray:

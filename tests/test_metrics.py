@@ -4,7 +4,13 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, label_ranking_average_precision_score
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    balanced_accuracy_score,
+    label_ranking_average_precision_score,
+    top_k_accuracy_score,
+)
 
 from pipeline import metrics
 from tests.support.golden import keys
@@ -19,6 +25,14 @@ def random_case(
     targets = (rng.random((rows, columns)) < 0.2).astype(np.uint8)
     targets[np.arange(rows), rng.integers(columns, size=rows)] = 1
     return scores, targets
+
+
+def one_label_case(seed: int, rows: int = 60, columns: int = 7) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores, one-hot targets, and the number of each row's label; the last class has no video."""
+    rng = np.random.default_rng(seed)
+    label = rng.integers(columns - 1, size=rows)
+    targets = np.eye(columns, dtype=np.uint8)[label]
+    return rng.normal(size=(rows, columns)) + targets, targets, label
 
 
 def by_scikit_learn(scores: np.ndarray, targets: np.ndarray) -> list[float]:
@@ -199,3 +213,75 @@ def test_a_summary_says_how_many_videos_it_speaks_of():
         "n_scored": 1,
         "n_broken": 1,
     }
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("k", [1, 2, 5, 7])
+def test_top_k_equals_scikit_learn(seed: int, k: int):
+    scores, targets, label = one_label_case(seed)
+
+    expected = 100 if k == 7 else 100 * top_k_accuracy_score(label, scores, k=k, labels=range(7))
+    assert metrics.top_k(k, scores, targets) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+def test_mean_class_accuracy_equals_scikit_learn_and_leaves_out_a_class_without_a_video(seed: int):
+    scores, targets, label = one_label_case(seed)
+
+    expected = 100 * balanced_accuracy_score(label, scores.argmax(axis=1))
+    assert metrics.mean_class_accuracy(scores, targets) == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_headline_is_the_mean_over_its_videos():
+    scores, targets, label = one_label_case(0)
+
+    right = metrics.per_video("single_label", scores, targets)
+    assert right.tolist() == (scores.argmax(axis=1) == label).tolist()
+    assert right.dtype == np.float64
+    assert metrics.headline("single_label", scores, targets) == 100 * accuracy_score(label, scores.argmax(axis=1))
+    precision = metrics.per_video("multi_label", scores, targets)
+    assert precision.tolist() == pytest.approx(by_scikit_learn(scores, targets))
+    assert metrics.headline("multi_label", scores, targets) == metrics.sample_map(scores, targets)
+
+
+@pytest.mark.parametrize("row", [[0, 0, 0], [1, 0, 1]])
+def test_a_video_without_exactly_one_label_has_no_accuracy(row: list[int]):
+    scores, targets = np.zeros((2, 3)), np.array([[1, 0, 0], row])
+
+    for metric in (
+        lambda *arrays: metrics.top_k(5, *arrays),
+        metrics.mean_class_accuracy,
+        lambda *arrays: metrics.headline("single_label", *arrays),
+    ):
+        with pytest.raises(ValueError, match="row 1 has not exactly one positive"):
+            metric(scores, targets)
+    with pytest.raises(ValueError, match="row 0 has a score that is not finite"):
+        metrics.top_k(1, scores + np.nan, np.eye(3)[:2])
+
+
+def test_a_summary_of_one_label_a_video_has_the_metrics_of_its_task():
+    scores = np.array([[0.9, 0.5, 0.4], [0.9, 0.5, 0.4], [0.1, 0.2, 0.9]])
+    targets = np.eye(3)[[0, 1, 0]]
+
+    assert metrics.summary(scores, targets, broken=1, task="single_label") == pytest.approx(
+        {
+            "top1": 100 / 3,
+            "top5": 100.0,
+            "mean_class_accuracy": 25.0,  # class 0: one of two; class 1: none of one; class 2 has no video
+            "mAP": 100 * (1 + 1 / 2 + 1 / 3) / 3,
+            "n_expected": 3,
+            "n_scored": 2,
+            "n_broken": 1,
+        }
+    )
+
+
+@pytest.mark.parametrize("task", ["multi_label", "single_label"])
+def test_the_headline_is_the_first_of_the_summary(task):
+    scores, targets, _ = one_label_case(1)
+
+    summary = metrics.summary(scores, targets, 0, task)
+    assert next(iter(summary)) == metrics.HEADLINE[task]
+    assert summary[metrics.HEADLINE[task]] == metrics.headline(task, scores, targets)
+    assert set(metrics.TITLE) == set(metrics.HEADLINE)

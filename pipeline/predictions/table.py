@@ -26,6 +26,7 @@ from pipeline.clips.views import PROTOCOLS
 from pipeline.core import files
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import LABEL_SEPARATOR, RESERVED, Manifest
+from pipeline.core.task import MULTI_LABEL, Task
 
 SPLITS = ("val", "test")
 """The splits that are predicted."""
@@ -54,6 +55,12 @@ class PredictionTable:
     """float32 (V, C) in 0..1, of the protocol that `meta` names."""
     meta: Mapping[str, Any]
     """Plain values: model, hash of the checkpoint, protocol and view grid; or members and weights of an ensemble."""
+
+    @property
+    def task(self) -> Task:
+        """What the probabilities are of: one of several classes (they sum to one), or each class by itself."""
+        task: Task = self.meta.get("task", MULTI_LABEL)
+        return task
 
     @property
     def labelled(self) -> bool:

@@ -57,6 +57,11 @@ def test_the_same_table_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
 
 
+def test_a_table_that_names_no_task_is_multi_label():
+    assert table().task == "multi_label"
+    assert table(meta={"task": "single_label"}).task == "single_label"
+
+
 def test_targets_follow_the_order_of_the_classes():
     assert table().targets().tolist() == [[1, 1], [0, 1]]
 

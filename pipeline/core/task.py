@@ -1,0 +1,38 @@
+"""The task of a corpus: whether a video has one label or several.
+
+`dataset.task` says so, or `auto`, which looks at the labels. The task decides on the loss, on what turns logits into
+probabilities (softmax or sigmoid), and on the metric that is looked at first.
+"""
+
+from typing import Final, Literal
+
+from pipeline.core.errors import UserError
+from pipeline.core.manifest import LABEL_SEPARATOR, Manifest
+
+Task = Literal["multi_label", "single_label"]
+MULTI_LABEL: Final = "multi_label"
+"""A video has one or more labels, and classes do not exclude one another."""
+SINGLE_LABEL: Final = "single_label"
+"""Every video has exactly one label."""
+TASKS: tuple[Task, ...] = (MULTI_LABEL, SINGLE_LABEL)
+AUTO: Final = "auto"
+
+
+def resolve(setting: str, manifest: Manifest) -> Task:
+    """The task that `dataset.task` means for a corpus: `auto` is single_label where each labelled video has one label.
+
+    Raises:
+        UserError: the setting is single_label and a video has several labels.
+    """
+    if setting == MULTI_LABEL:
+        return MULTI_LABEL
+    several = manifest.table["labels"].str.contains(LABEL_SEPARATOR, regex=False)
+    if not several.any():
+        return SINGLE_LABEL
+    if setting == AUTO:
+        return MULTI_LABEL
+    row = manifest.table.iloc[int(several.to_numpy().argmax())]
+    raise UserError(
+        f"dataset.task is single_label, but {row['video']} has the labels {row['labels']!r} ({int(several.sum())} such "
+        "videos). Give each video one label, or set dataset.task=multi_label in conf/dataset/, then `pipeline params`."
+    )
