@@ -1,7 +1,7 @@
 """Architecture and options of a network, inferred from the names and shapes of its entries."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -11,6 +11,16 @@ BLOCK = re.compile(r"(?:slow|backbone)\.(layer\d|blocks\.\d+)\.(\d+)\.(.+)")
 """Pattern of the names in a residual block: stage, number of the block, name in it."""
 WRAPPED = re.compile(r"(^|\.)(conv1|conv_pw|conv_exp)\.conv\.weight$")
 """Pattern of the first convolution of a block where a temporal module stands in front of it."""
+
+
+LAYERS = {
+    "temporal": "the temporal modules",
+    "non_local": "the non-local blocks",
+    "projection": "the layer in front of the relations",
+    "relation": "the relations between frames",
+    "num_batches_tracked": "counters of the norms, which change nothing",
+}
+"""Component of an entry's name -> the layers that have it, in words."""
 
 
 def is_classifier(name: str) -> bool:
@@ -54,6 +64,20 @@ def options(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         found["place"] = "blockres" if any(map(WRAPPED.search, shapes)) else "block"
     found["non_local"] = any(".non_local." in name for name in shapes)
     return {key: value for key, value in found.items() if value not in (None, ())}
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Layers that these entries of a model are, in words, with some of their names."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        kind = "the classifier" if is_classifier(name) else next(
+            (words for part, words in LAYERS.items() if part in name.split(".")), "other layers"
+        )  # fmt: skip
+        groups.setdefault(kind, []).append(name)
+    return "; ".join(
+        f"{kind}: {', '.join(found[:4])}{f' and {len(found) - 4} more' if len(found) > 4 else ''}"
+        for kind, found in groups.items()
+    )
 
 
 def describe(found: Mapping[str, Any]) -> str:

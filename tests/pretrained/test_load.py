@@ -203,6 +203,17 @@ def test_a_resnet_is_inflated(build: Callable[..., nn.Module], options: dict[str
     assert torch.equal(model.backbone.bn1.running_var, state["bn1.running_var"])
 
 
+def test_a_file_of_another_architecture_is_told_so_and_nothing_of_its_options(tmp_path: Path):
+    path = own(tin.build(5, **TINY, frames=4), tmp_path, "tin", frames=4)
+
+    with pytest.raises(UserError) as told:
+        load_pretrained(tsn.build(5, **TINY), path)
+
+    assert [line for line in str(told.value).splitlines() if line.startswith("  Set ")] == [
+        "  Set arch: tin (the model has tsn)."
+    ]
+
+
 def test_slowfast_cannot_start_from_an_image_network(tmp_path: Path):
     model = slowfast.build(5, **checks.TINY_SLOWFAST)
     before = state_of(model)
