@@ -127,7 +127,7 @@ def test_another_file_of_pretrained_weights_trains_that_model_anew(done):
     file = done / "start.safetensors"
     shutil.copy(done / "data/models/tsn_demo/model.safetensors", file)
     set_params(done, "models.tsn_demo.train.pretrained=start.safetensors")
-    rerun = ["check", "train@tsn_demo", "infer@tsn_demo", "ensemble", "report"]
+    rerun = ["check", "weights", "train@tsn_demo", "infer@tsn_demo", "ensemble", "report"]
     assert project.ran(project.dvc(done, "repro")) == rerun
     assert json.loads((done / "data/models/tsn_demo/recipe.json").read_text())["pretrained"]["source"] == "ours"
     assert changed(done) == set()
@@ -143,7 +143,7 @@ def test_another_file_of_pretrained_weights_trains_that_model_anew(done):
 
 def test_a_test_time_setting_reruns_inference_and_the_ensemble_only(done):
     set_params(done, "models.tsn_demo.test.clips=1")
-    assert project.ran(project.dvc(done, "repro")) == ["check", "infer@tsn_demo", "ensemble", "report"]
+    assert project.ran(project.dvc(done, "repro")) == ["check", "weights", "infer@tsn_demo", "ensemble", "report"]
     set_params(done)
     back = project.dvc(done, "repro")
     answered = set(ALL) - set(project.ran(back))
