@@ -22,10 +22,11 @@ WAY_BACK = (
     "`git restore params.yaml dvc.lock data/metrics.json && dvc checkout`."
 )
 ARGUMENTS = {
-    "checked": "file that is written when all settings are right",
+    "checked": "file that is written when all is right",
     "model": "its name under `models` in params.yaml",
     "manifest": "manifest.tsv: a row a video",
     "classes": "classes.txt: a name a line",
+    "of_groups": "groups.tsv: the group of each video that has one",
     "frames": "folder of the frame shards and their index",
     "index": "the index of the frames: a row a video that gave some",
     "broken": "broken.tsv: the videos that gave no frame",
