@@ -1,13 +1,13 @@
 """Stage `train`: one model -> weights, the recipe that made them, and the training curves.
 
-    python -m stages.train tsm_demo data/manifest.tsv data/classes.txt data/lmdb data/stats data/models/tsm_demo
+    python -m stages.train tsm_demo data/manifest.tsv data/classes.txt data/lmdb data/stats data/weights \
+        data/models/tsm_demo
 
     torchrun --nproc-per-node 8 -m stages.train ...     or srun, see docs/scaling.md; the arguments stay the same
 
-Sections arch, options, clip and train of `models.<name>` and the setting dataset.task of params.yaml, and section
-machine, which changes no recipe.
-model.safetensors, recipe.json and curves/ appear in the last argument, the first two when training has ended. SIGTERM
-and SIGINT save and stop at the next step (exit status 143, 130). Started again with the same settings, code and data,
+Sections arch, options, clip and train of `models.<name>` in params.yaml, dataset.task, and machine, which changes no
+recipe. model.safetensors, recipe.json and curves/ appear in the last argument, the first two at the end. SIGTERM and
+SIGINT save and stop at the next step (exit status 143, 130). Started again with the same settings, code and data,
 a run goes on at the step of its last saved state, however it ended.
 """
 
@@ -26,9 +26,9 @@ from pipeline.training.trainer import fit
 from stages.command import run
 
 
-def main(model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, out: Path) -> None:
+def main(model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, pretrained: Path, out: Path) -> None:
     """Train the model that params.yaml describes under `models.<model>`."""
-    config = ModelConfig.read(params.read(f"models.{model}"), where=f"params.yaml: models.{model}")
+    config = ModelConfig.read(params.read(f"models.{model}"), f"params.yaml: models.{model}").starting_in(pretrained)
     corpus, statistics = Manifest.read(manifest, classes), ClassStatistics.read(stats)
     task = resolve(params.read("dataset.task"), corpus)
     done = fit(config, corpus, FrameStore(lmdb), statistics, out, load_machine(), task)
