@@ -10,7 +10,8 @@ from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import LABEL_SEPARATOR
 from pipeline.core.markdown import text_table
-from pipeline.predictions.table import PredictionTable, ViewScores, check_rows
+from pipeline.predictions.table import PredictionTable, check_rows
+from pipeline.predictions.view_scores import ViewScores
 
 KEYS = ("clips", "clip", "side", "size", "crop")
 """What views are chosen by."""
@@ -26,8 +27,8 @@ def summary(table: PredictionTable) -> str:
     ]
     if not table.labelled:
         return "\n".join([*lines, "labels     not for every video, so there are no figures"])
-    figures = metrics.summary(table.probabilities, table.targets(), broken)
-    names = ("mAP", "class_mAP", "hit_at_1", "hit_at_5")
+    figures = metrics.summary(table.probabilities, table.targets(), broken, table.task)
+    names = [name for name in figures if not name.startswith("n_")]
     return "\n".join([*lines, "percent    " + ", ".join(f"{name} {figures[name]:.2f}" for name in names)])
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -60,6 +60,9 @@ class DatasetConfig:
     group_pattern: str | None = None
     """Regular expression that finds in the path of a video its group (person, recording), which no split that is made
     tears apart: what its last pair of brackets holds, or else all of it. null where paths say nothing of groups."""
+    task: Literal["auto", "single_label", "multi_label"] = "auto"
+    """Whether each video has one label (cross-entropy, softmax, top-1 accuracy) or several (BCE, sigmoid, sample mAP);
+    auto: single_label where every labelled video has exactly one."""
 
     def __post_init__(self) -> None:
         possible = self.val_share > 0 and self.test_share > 0 and self.val_share + self.test_share < 1

@@ -4,7 +4,7 @@ Everything is fitted and selected on val alone (cross_validate.py). Only then ar
 to report the last metrics.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from pipeline.ensemble.bootstrap import intervals
 from pipeline.ensemble.config import ALL, EnsembleConfig, check_members, check_scores
 from pipeline.ensemble.cross_validate import Selection, Variant
 from pipeline.ensemble.results import Results, Row
-from pipeline.predictions.table import PredictionTable, ViewScores
+from pipeline.predictions.table import PredictionTable
+from pipeline.predictions.view_scores import ViewScores
 
 _BLOCK = 500
 """Videos whose views are averaged at a time, which bounds the memory."""
@@ -82,7 +83,7 @@ class SplitPredictions:
         if table.meta.get("protocol") == protocol:
             return table.probabilities  # the same to the last bit
         blocks = [slice(start, start + _BLOCK) for start in range(0, len(views.logits), _BLOCK)]
-        parts = [ViewScores(views.logits[block], views.grid).probabilities(protocol) for block in blocks]
+        parts = [replace(views, logits=views.logits[block]).probabilities(protocol) for block in blocks]
         scores = np.concatenate(parts)
         check_scores(member, table, scores)
         return scores

@@ -33,14 +33,18 @@ from pipeline.inference import companions, lease
 from pipeline.inference.job import Job
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.score_cache import ScoreCache
-from pipeline.predictions.table import FINAL, SPLITS, write_split
+from pipeline.predictions.table import FINAL, SPLITS
+from pipeline.predictions.view_scores import write_split
 from pipeline.runtime import distributed, fingerprint, signals
 from pipeline.runtime.progress import Timer, duration
 from pipeline.runtime.signals import Request, Stopped
 
 log = logging.getLogger(__name__)
 
-CODE = ("core", "runtime", "clips", "class_stats.py", "layers", "predictions/table.py", "inference")
+CODE = (
+    *("core", "runtime", "clips", "class_stats.py", "layers", "predictions/table.py", "predictions/view_scores.py"),
+    "inference",
+)
 """Folders and files of `pipeline` that scores depend on, besides the model's own file; dvc.yaml lists the same."""
 
 Item = tuple[int, list[int]]
@@ -126,7 +130,7 @@ def write(job: Job, corpus: Manifest, store: FrameStore, statistics: ClassStatis
             broken = np.array([video not in store for video in corpus.split(split).videos], bool)
             write_split(
                 partial_out, split, corpus, broken, islice(scores, int((~broken).sum())), statistics.prior,
-                predictor.grid.describe(), FINAL, predictor.meta,
+                predictor.grid.describe(), FINAL, predictor.meta, predictor.task,
             )  # fmt: skip
     job.cache.delete()
 
