@@ -19,6 +19,7 @@ The packages in the order of the flow. Each noun of the domain has the file that
     metrics.py       scores and labels -> sample mAP and its like
     predictions/     the files that hold what a model says of each video
     inference/       weights -> prediction files
+    folds/           cross-validation: a held-out prediction of every video
     ensemble/        prediction files -> fused files, member weights, intervals, a submission
     report/          all of that -> one page
     check.py         everything that is wrong with params.yaml, before anything runs
@@ -27,7 +28,7 @@ The packages in the order of the flow. Each noun of the domain has the file that
 datasets, models, losses and pretrained/importers are open sets: one file is one member, its name the word in conf/. Who
 may import whom, from the top; a package imports from those further down, and from its neighbours without a circle:
 
-    stages, cli > report, check > ensemble, inference > training, predictions
+    stages, cli > report, check > ensemble, inference, folds > training, predictions
     > models, losses, pretrained, runtime, extraction, datasets, demo, clips > layers, class_stats, metrics, core
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.

@@ -37,7 +37,7 @@ SECTIONS = {
 }
 GENERATED = {"demo": DemoConfig}
 """Sections that only a generated corpus has."""
-COMPOSED = ("models", "size", "unset")
+COMPOSED = ("models", "size", "unset", "folds", "fold_lists")
 """Sections without a dataclass: the models, and what conf/ composes others from."""
 CLONE = " With pulled frames and no videos, `dvc checkout && dvc repro --downstream extract` goes on."
 """The way out for a clone that has all that was made, and not the corpus (docs/sharing.md)."""

@@ -17,7 +17,7 @@ LINE = [  # a package imports from those of lower lines, and from its neighbours
     "__main__",
     "stages cli",
     "report check",
-    "ensemble inference",
+    "ensemble inference folds",
     "training predictions",
     "models losses pretrained runtime extraction datasets demo clips",
     "layers class_stats metrics core",

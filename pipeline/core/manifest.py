@@ -50,13 +50,16 @@ class DatasetConfig:
     test_share: float
     """Share of the videos that become test, above 0 and below 1; used where the annotations have no split."""
     split_seed: int
-    """Seed of the random split, used where the annotations have none."""
+    """Seed of the random split, used where the annotations have none; and of the folds."""
+    folds: int = 0
+    """Parts of a cross-validation of all labelled videos, 2 to 10, besides the split of the corpus; 0: none."""
 
     def __post_init__(self) -> None:
         possible = self.val_share > 0 and self.test_share > 0 and self.val_share + self.test_share < 1
         params.require(
             (possible, "val_share and test_share must be positive and leave something for train"),
             (self.split_seed >= 0, "split_seed must not be negative"),
+            (self.folds == 0 or 2 <= self.folds <= 10, "folds must be 0, for none, or 2 to 10"),
             (self.generated in ((), ("demo",)), "generated is [demo] for the built-in corpus, and [] for any other"),
         )
 

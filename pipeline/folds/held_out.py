@@ -1,0 +1,148 @@
+"""Held-out predictions of a cross-validation: every labelled video, answered by the model that never saw it.
+
+    <model>.parquet    a row for each labelled video, in the order of the manifest; see pipeline/predictions/table.py
+    folds.tsv          the fold that held out each of these videos
+    tables.md          metrics of each model over all videos, and their spread over the folds
+
+Each fold picks its epoch on its own val split, so what it holds out has decided on nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pipeline import metrics
+from pipeline.core import files, tsv
+from pipeline.core.errors import UserError
+from pipeline.core.markdown import text_table
+from pipeline.folds import partition
+from pipeline.predictions.table import PredictionTable
+
+TABLES = "tables.md"
+NAMES = {"top1": "top-1", "top5": "top-5", "mean_class_accuracy": "mean class accuracy", "mAP": "sample mAP",
+         "class_mAP": "class mAP", "hit_at_1": "hit at 1", "hit_at_5": "hit at 5"}  # fmt: skip
+"""Metric -> what it is called in a table."""
+
+SPREAD = (
+    "sd: standard deviation over the folds. Their models share most train videos, so it understates by how much another\n"
+    "corpus of the kind would change a figure."
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """Metrics of one model in a cross-validation, in percent."""
+
+    pooled: dict[str, float]
+    """All metrics over all videos together, the headline first; see `metrics.summary`."""
+    by_fold: tuple[float, ...]
+    """The headline metric of the videos that each fold held out."""
+
+    @classmethod
+    def of(cls, table: PredictionTable, fold: np.ndarray) -> "Result":
+        """From held-out predictions of V videos, and the fold of each, int (V,)."""
+        scores, targets = table.probabilities, table.targets()
+        own = [fold == number for number in np.unique(fold)]
+        by_fold = tuple(metrics.headline(table.task, scores[rows], targets[rows]) for rows in own)
+        return cls(metrics.summary(scores, targets, int(table.broken.sum()), table.task), by_fold)
+
+    @property
+    def mean(self) -> float:
+        """Mean over the folds of the headline metric."""
+        return float(np.mean(self.by_fold))
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation over the folds of the headline metric, with the folds less one as its divisor."""
+        return float(np.std(self.by_fold, ddof=1))
+
+    def flat(self) -> dict[str, float]:
+        """What metrics.json has of the model."""
+        shown = {name: value for name, value in self.pooled.items() if name in NAMES}
+        return {**shown, "folds_mean": self.mean, "folds_sd": self.deviation}
+
+
+def gather(model: str, folds: pd.DataFrame, predictions: Path) -> PredictionTable:
+    """The held-out predictions of a model for all labelled videos, in the order of the manifest.
+
+    Args:
+        model: its name.
+        folds: a row for each video, see `partition.read`.
+        predictions: holds a folder for each fold, with a folder of prediction files for each model.
+
+    Raises:
+        UserError: a prediction file is missing, or is not of the videos that its fold holds out.
+    """
+    tables = {}
+    for number, held_out in folds.groupby("fold"):
+        path = predictions / str(number) / model / "test.parquet"
+        tables[str(number)] = table = PredictionTable.read(path)
+        if list(table.videos) != held_out["video"].tolist():
+            raise UserError(
+                f"{path} is of other videos than fold {number} holds out. `dvc repro infer_fold@{model}-{number}`."
+            )
+    first = next(iter(tables.values()))
+    rows = {video: row for row, video in enumerate(video for table in tables.values() for video in table.videos)}
+    order = [rows[video] for video in folds["video"]]
+    labels = [text for table in tables.values() for text in table.labels]
+    meta = {key: value for key, value in first.meta.items() if key != "checkpoint"}
+    checkpoints = {number: table.meta.get("checkpoint") for number, table in tables.items()}
+    return PredictionTable(
+        videos=tuple(folds["video"]),
+        broken=np.concatenate([table.broken for table in tables.values()])[order],
+        labels=tuple(labels[row] for row in order),
+        classes=first.classes,
+        probabilities=np.concatenate([table.probabilities for table in tables.values()])[order],
+        meta={**meta, "checkpoints": checkpoints},
+    )
+
+
+def write(models: Sequence[str], splits: Path, predictions: Path, out: Path) -> dict[str, Any]:
+    """Gather the held-out predictions of the models, and write them and their tables to a folder.
+
+    Returns:
+        The metrics of each model, and the number of videos, for `dvc exp show`.
+
+    Raises:
+        UserError: the predictions of a fold are missing or of other videos.
+    """
+    folds = partition.read(splits)
+    tables = {model: gather(model, folds, predictions) for model in models}
+    results = {model: Result.of(table, folds["fold"].to_numpy()) for model, table in tables.items()}
+    with files.aside(out) as partial:
+        partial.mkdir()
+        for model, table in tables.items():
+            table.write(partial / f"{model}.parquet")
+        tsv.write(partial / partition.FOLDS, folds)
+        files.write_text(partial / TABLES, markdown(next(iter(tables.values())), results))
+    counts = {name: value for name, value in next(iter(results.values())).pooled.items() if name not in NAMES}
+    return {**{model: result.flat() for model, result in results.items()}, "videos": counts}
+
+
+def markdown(table: PredictionTable, results: Mapping[str, Result]) -> str:
+    """Content of tables.md, from the held-out predictions of any model and the results of all."""
+    first = next(iter(results.values()))
+    numbers = range(1, len(first.by_fold) + 1)
+    spread = [
+        [model, *_numbers(next(iter(r.pooled.values())), r.mean, r.deviation, *r.by_fold)]
+        for model, r in results.items()
+    ]
+    names = [name for name in first.pooled if name in NAMES]
+    pooled = [[model, *_numbers(*(result.pooled[name] for name in names))] for model, result in results.items()]
+    title = metrics.TITLE[table.task]
+    answered = (
+        f"{len(table.videos)} videos in {len(numbers)} folds, each answered by a model that did not see it; "
+        f"{int(table.broken.sum())} of them are broken and answered with the class prior. In percent."
+    )
+    lines = ["# Cross-validation", "", answered, "", f"## {title[0].upper()}{title[1:]}", ""]
+    lines += text_table(["model", "all videos", "mean of folds", "sd", *(f"fold {n}" for n in numbers)], spread)
+    lines += ["", SPREAD, "", "## All videos together", ""]
+    return "\n".join([*lines, *text_table(["model", *(NAMES[name] for name in names)], pooled), ""])
+
+
+def _numbers(*values: float) -> list[str]:
+    return [f"{value:.2f}" for value in values]
