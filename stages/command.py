@@ -26,7 +26,7 @@ ARGUMENTS = {
     "model": "its name under `models` in params.yaml",
     "manifest": "manifest.tsv: a row a video",
     "classes": "classes.txt: a name a line",
-    "groups": "groups.tsv: the group of each video that is in one",
+    "of_groups": "groups.tsv: the group of each video that has one",
     "frames": "folder of the frame shards and their index",
     "index": "the index of the frames: a row a video that gave some",
     "broken": "broken.tsv: the videos that gave no frame",

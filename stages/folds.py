@@ -17,11 +17,11 @@ from pipeline.folds import partition
 from stages.command import run
 
 
-def main(manifest: Path, classes: Path, groups: Path, broken: Path, out: Path) -> None:
+def main(manifest: Path, classes: Path, of_groups: Path, broken: Path, out: Path) -> None:
     """Deal the videos to folds."""
     config = params.load("dataset", DatasetConfig)
-    corpus, lost = Manifest.read(manifest, classes), [row.video for row in read_broken(broken)]
-    fold = partition.write(out, corpus, {}, lost, config)
+    corpus, lost = Manifest.read(manifest, classes, of_groups), [row.video for row in read_broken(broken)]
+    fold = partition.write(out, corpus, lost, config)
     sizes = np.bincount(fold)[1:]
     print(f"{out}: {len(fold):,} videos in {len(sizes)} folds of {sizes.min():,} to {sizes.max():,}")
 

@@ -6,15 +6,15 @@ It is validated when it is made and again when it is read.
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from pipeline.core import files, params, tsv
+from pipeline.core import files, groups, params, tsv
 from pipeline.core.errors import UserError
 
 SPLITS = ("train", "val", "test")
@@ -86,10 +86,16 @@ class Manifest:
     table: pd.DataFrame
     """A row for each video; the columns are the fields of VideoRecord, all strings."""
     classes: tuple[str, ...]
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """The group (person, recording) of each video that has one, by its id: videos that no split may tear apart."""
 
     @classmethod
     def from_records(
-        cls, records: Iterable[VideoRecord], classes: Sequence[str], where: str = "the corpus"
+        cls,
+        records: Iterable[VideoRecord],
+        classes: Sequence[str],
+        where: str = "the corpus",
+        groups: Mapping[str, str] | None = None,
     ) -> "Manifest":
         """Validate records and class names; `where` names their origin in messages.
 
@@ -98,13 +104,13 @@ class Manifest:
                 without a positive in train, an empty split.
         """
         table = pd.DataFrame(list(records), columns=list(VideoRecord._fields), dtype=str)
-        manifest = cls(table, tuple(classes))
+        manifest = cls(table, tuple(classes), groups or {})
         _validate(manifest, where)
         return manifest
 
     @classmethod
-    def read(cls, manifest: Path, classes: Path) -> "Manifest":
-        """Read the two files that stage `index` wrote.
+    def read(cls, manifest: Path, classes: Path, of_groups: Path | None = None) -> "Manifest":
+        """Read the files that stage `index` wrote; without that `of_groups`, the manifest has no groups.
 
         Raises:
             UserError: a file is missing or damaged, or fails a check of `from_records`.
@@ -112,7 +118,8 @@ class Manifest:
         if not classes.is_file():
             raise UserError(f"{classes} does not exist. `dvc repro index` makes it.")
         table = tsv.read(manifest, VideoRecord._fields, stage="index")
-        read = cls(table, tuple(classes.read_text(encoding="utf-8").splitlines()))
+        names = tuple(classes.read_text(encoding="utf-8").splitlines())
+        read = cls(table, names, groups.read(of_groups) if of_groups else {})
         _validate(read, where=str(manifest))
         return read
 
@@ -127,12 +134,12 @@ class Manifest:
 
     def split(self, name: str) -> "Manifest":
         """The videos of one split, in the order of the manifest."""
-        return Manifest(self.table[self.table["split"] == name].reset_index(drop=True), self.classes)
+        return replace(self, table=self.table[self.table["split"] == name].reset_index(drop=True))
 
     def without(self, broken: Iterable[str]) -> "Manifest":
         """The videos that are not in `broken`, in the order of the manifest."""
         keep = ~self.table["video"].isin(set(broken))
-        return Manifest(self.table[keep].reset_index(drop=True), self.classes)
+        return replace(self, table=self.table[keep].reset_index(drop=True))
 
     @property
     def videos(self) -> list[str]:

@@ -28,8 +28,8 @@ NAMES = {"top1": "top-1", "top5": "top-5", "mean_class_accuracy": "mean class ac
 """Metric -> what it is called in a table."""
 
 SPREAD = (
-    "sd: standard deviation over the folds. Their models share most train videos, so it understates by how much another\n"
-    "corpus of the kind would change a figure."
+    "sd: standard deviation over the folds. Their models share most train videos, so it understates by how much\n"
+    "another corpus of the kind would change a figure."
 )
 
 

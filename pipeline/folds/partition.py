@@ -9,8 +9,8 @@ part. No group is torn apart, neither by the folds nor by the val split of one.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +41,11 @@ class Corpus:
     """bool (V,): false for videos that gave no frame, and can teach nothing."""
 
     @classmethod
-    def of(cls, manifest: Manifest, groups: Mapping[str, str], broken: Iterable[str]) -> "Corpus":
-        """The labelled videos of a manifest; `groups` has the groups of those videos that are in one."""
+    def of(cls, manifest: Manifest, broken: Iterable[str]) -> "Corpus":
+        """The labelled videos of a manifest; `broken` are the videos that gave no frame."""
         table = manifest.table[manifest.table["labels"] != ""].reset_index(drop=True)
         good = ~table["video"].isin(set(broken)).to_numpy()
-        return cls(Manifest(table, manifest.classes), of_each(table["video"], groups), good)
+        return cls(replace(manifest, table=table), of_each(table["video"], manifest.groups), good)
 
     @property
     def bound(self) -> np.ndarray:
@@ -99,22 +99,19 @@ def splits(corpus: Corpus, fold: np.ndarray, number: int, config: DatasetConfig)
     return split
 
 
-def write(
-    out: Path, manifest: Manifest, groups: Mapping[str, str], broken: Iterable[str], config: DatasetConfig
-) -> np.ndarray:
+def write(out: Path, manifest: Manifest, broken: Iterable[str], config: DatasetConfig) -> np.ndarray:
     """Write the folds of a corpus to a folder; the fold of each labelled video, int (V,), from 1.
 
     Args:
         out: written as a whole or not at all.
-        manifest: all videos of the corpus.
-        groups: video -> group; a video that is not in it is its own group.
+        manifest: all videos of the corpus, with their groups.
         broken: the videos that gave no frame.
         config: how many folds, the share of val and the seed.
 
     Raises:
         UserError: the corpus is too small for so many folds.
     """
-    corpus = Corpus.of(manifest, groups, broken)
+    corpus = Corpus.of(manifest, broken)
     fold = partition(corpus, config.folds, config.split_seed)
     with files.aside(out) as partial:
         partial.mkdir()
@@ -154,8 +151,8 @@ def _alone(corpus: Corpus, column: int) -> str:
         videos = int(corpus.manifest.targets()[corpus.good, column].sum())
         return (
             f"Every video of the class {name!r} is of one group ({groups[0].strip()}, {videos} that gave frames), so "
-            "the fold that holds it out has none to learn the class from. Add a video of another group, or drop the class; "
-            "or set dataset.folds: 0 in conf/dataset/, then `pipeline params`."
+            "the fold that holds it out has none to learn the class from. Add a video of another group, or drop the "
+            "class; or set dataset.folds: 0 in conf/dataset/, then `pipeline params`."
         )
     return (
         f"All {len(groups)} groups of the class {name!r} came into one fold, so nothing could learn it there. Try "
