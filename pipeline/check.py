@@ -136,6 +136,8 @@ def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], found: li
         for name in dataset.generated
         if name not in settings
     ]
+    if settings.get("folds", {}).get("numbers") != list(range(1, dataset.folds + 1)):
+        found.append(f"folds: are not those of dataset.folds: {dataset.folds}, which conf/config.yaml makes them from.")
     wanted = {"root": Path.is_dir, "annotations": Path.is_file, "classes": Path.is_file, "watch": Path.exists}
     kinds = {"root": "folder", "watch": "file or folder"}
     for name, exists in wanted.items():
