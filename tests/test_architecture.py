@@ -156,6 +156,12 @@ def test_a_fold_is_trained_and_tested_as_the_corpus_is(stage):
     assert set(listed(stage)) <= set(listed(f"{stage}_fold"))
 
 
+def test_the_final_model_is_trained_as_a_fold_is():
+    fold, final = definition("train_fold"), definition("final")
+    assert final["params"] == fold["params"]
+    assert {dep for dep in fold["deps"] if "fold" not in dep} - set(final["deps"]) == {"stages/train.py"}
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_is_a_short_script_of_the_same_name(stage):
     text = (ROOT / script(stage)).read_text(encoding="utf-8")

@@ -1,15 +1,18 @@
 """Held-out predictions of a cross-validation: every labelled video, answered by the model that never saw it.
 
-    <model>.parquet    a row for each labelled video, in the order of the manifest; see pipeline/predictions/table.py
-    folds.tsv          the fold that held out each of these videos
-    tables.md          metrics of each model over all videos, and their spread over the folds
+    <model>.parquet        a row for each labelled video, in manifest order; see pipeline/predictions/table.py
+    folds.tsv              the fold that held out each of these videos
+    epochs/<model>.json    the epochs that the folds picked, counted from 1, and their median, which is one of them
+    tables.md              metrics of each model over all videos, and their spread over the folds
 
 Each fold picks its epoch on its own val split, so what it holds out has decided on nothing.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 import numpy as np
@@ -22,14 +25,14 @@ from pipeline.core.markdown import text_table
 from pipeline.folds import partition
 from pipeline.predictions.table import PredictionTable
 
-TABLES = "tables.md"
+TABLES, EPOCHS = "tables.md", "epochs"
 NAMES = {"top1": "top-1", "top5": "top-5", "mean_class_accuracy": "mean class accuracy", "mAP": "sample mAP",
          "class_mAP": "class mAP", "hit_at_1": "hit at 1", "hit_at_5": "hit at 5"}  # fmt: skip
 """Metric -> what it is called in a table."""
 
 SPREAD = (
     "sd: standard deviation over the folds. Their models share most train videos, so it understates by how much\n"
-    "another corpus of the kind would change a figure."
+    "another corpus of the kind would change a figure. epoch: the median and range of those that the folds picked."
 )
 
 
@@ -41,14 +44,16 @@ class Result:
     """All metrics over all videos together, the headline first; see `metrics.summary`."""
     by_fold: tuple[float, ...]
     """The headline metric of the videos that each fold held out."""
+    epochs: tuple[int, ...]
+    """The epoch that each fold picked, counted from 1."""
 
     @classmethod
-    def of(cls, table: PredictionTable, fold: np.ndarray) -> "Result":
-        """From held-out predictions of V videos, and the fold of each, int (V,)."""
+    def of(cls, table: PredictionTable, fold: np.ndarray, epochs: Sequence[int]) -> "Result":
+        """From held-out predictions of V videos, the fold of each, int (V,), and the epoch that each fold picked."""
         scores, targets = table.probabilities, table.targets()
         own = [fold == number for number in np.unique(fold)]
         by_fold = tuple(metrics.headline(table.task, scores[rows], targets[rows]) for rows in own)
-        return cls(metrics.summary(scores, targets, int(table.broken.sum()), table.task), by_fold)
+        return cls(metrics.summary(scores, targets, int(table.broken.sum()), table.task), by_fold, tuple(epochs))
 
     @property
     def mean(self) -> float:
@@ -59,6 +64,11 @@ class Result:
     def deviation(self) -> float:
         """Standard deviation over the folds of the headline metric, with the folds less one as its divisor."""
         return float(np.std(self.by_fold, ddof=1))
+
+    @property
+    def epoch(self) -> int:
+        """Median of the epochs that the folds picked; the lower of two."""
+        return median_low(self.epochs)
 
     def flat(self) -> dict[str, float]:
         """What metrics.json has of the model."""
@@ -101,8 +111,24 @@ def gather(model: str, folds: pd.DataFrame, predictions: Path) -> PredictionTabl
     )
 
 
-def write(models: Sequence[str], splits: Path, predictions: Path, out: Path) -> dict[str, Any]:
+def picked_epochs(model: str, folds: pd.DataFrame, weights: Path) -> list[int]:
+    """The epoch that each fold picked, counted from 1, as the recipes say it; arguments as those of `gather`."""
+    recipes = [weights / str(number) / model / files.RECIPE for number in sorted(set(folds["fold"]))]
+    for path in recipes:
+        if not path.is_file():
+            raise UserError(f"{path} does not exist. `dvc repro train_fold` makes it.")
+    return [json.loads(path.read_text(encoding="utf-8"))["result"]["epoch"] + 1 for path in recipes]
+
+
+def write(models: Sequence[str], splits: Path, weights: Path, predictions: Path, out: Path) -> dict[str, Any]:
     """Gather the held-out predictions of the models, and write them and their tables to a folder.
+
+    Args:
+        models: their names.
+        splits: folder of the folds' manifests.
+        weights: holds a folder for each fold, with a folder for each trained model.
+        predictions: holds a folder for each fold, with a folder of prediction files for each model.
+        out: written as a whole or not at all.
 
     Returns:
         The metrics of each model, and the number of videos, for `dvc exp show`.
@@ -112,11 +138,16 @@ def write(models: Sequence[str], splits: Path, predictions: Path, out: Path) -> 
     """
     folds = partition.read(splits)
     tables = {model: gather(model, folds, predictions) for model in models}
-    results = {model: Result.of(table, folds["fold"].to_numpy()) for model, table in tables.items()}
+    results = {
+        model: Result.of(table, folds["fold"].to_numpy(), picked_epochs(model, folds, weights))
+        for model, table in tables.items()
+    }
     with files.aside(out) as partial:
         partial.mkdir()
         for model, table in tables.items():
             table.write(partial / f"{model}.parquet")
+            result = results[model]
+            files.write_json(partial / EPOCHS / f"{model}.json", {"folds": result.epochs, "median": result.epoch})
         tsv.write(partial / partition.FOLDS, folds)
         files.write_text(partial / TABLES, markdown(next(iter(tables.values())), results))
     counts = {name: value for name, value in next(iter(results.values())).pooled.items() if name not in NAMES}
@@ -128,7 +159,7 @@ def markdown(table: PredictionTable, results: Mapping[str, Result]) -> str:
     first = next(iter(results.values()))
     numbers = range(1, len(first.by_fold) + 1)
     spread = [
-        [model, *_numbers(next(iter(r.pooled.values())), r.mean, r.deviation, *r.by_fold)]
+        [model, *_numbers(next(iter(r.pooled.values())), r.mean, r.deviation, *r.by_fold), _range(r.epochs)]
         for model, r in results.items()
     ]
     names = [name for name in first.pooled if name in NAMES]
@@ -139,10 +170,16 @@ def markdown(table: PredictionTable, results: Mapping[str, Result]) -> str:
         f"{int(table.broken.sum())} of them are broken and answered with the class prior. In percent."
     )
     lines = ["# Cross-validation", "", answered, "", f"## {title[0].upper()}{title[1:]}", ""]
-    lines += text_table(["model", "all videos", "mean of folds", "sd", *(f"fold {n}" for n in numbers)], spread)
+    lines += text_table(
+        ["model", "all videos", "mean of folds", "sd", *(f"fold {n}" for n in numbers), "epoch"], spread
+    )
     lines += ["", SPREAD, "", "## All videos together", ""]
     return "\n".join([*lines, *text_table(["model", *(NAMES[name] for name in names)], pooled), ""])
 
 
 def _numbers(*values: float) -> list[str]:
     return [f"{value:.2f}" for value in values]
+
+
+def _range(epochs: Sequence[int]) -> str:
+    return f"{median_low(epochs)} ({min(epochs)} to {max(epochs)})"

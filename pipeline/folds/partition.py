@@ -127,6 +127,12 @@ def write(out: Path, manifest: Manifest, broken: Iterable[str], config: DatasetC
     return fold
 
 
+def everything(manifest: Manifest) -> Manifest:
+    """A corpus whose labelled videos are all train, for the final model; it has no other split."""
+    table = manifest.table[manifest.table["labels"] != ""].reset_index(drop=True)
+    return replace(manifest, table=table.assign(split="train"))
+
+
 def read(folder: Path) -> pd.DataFrame:
     """The table folds.tsv of a folder that `write` wrote: a row for each labelled video, with the columns `COLUMNS`.
 

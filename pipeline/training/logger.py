@@ -53,12 +53,11 @@ class EpochLogger:
 
 def epoch_line(history: Sequence[dict[str, float]], epochs: int) -> str:
     """What the last of the finished epochs came to, beside the best of them; epochs are counted from 1."""
-    scores = [row["val_mAP"] for row in history]
-    last, best = history[-1], scores.index(max(scores))
-    return (
-        f"epoch {len(history)}/{epochs}  loss {last['loss']:.3f}  mAP {last['val_mAP']:.1f} "
-        f"(best {scores[best]:.1f}, epoch {best + 1})  lr {last['lr']:.2g}"
-    )
+    last, validated = history[-1], ""
+    if scores := [row["val_mAP"] for row in history if "val_mAP" in row]:
+        best = scores.index(max(scores))
+        validated = f"mAP {scores[-1]:.1f} (best {scores[best]:.1f}, epoch {best + 1})  "
+    return f"epoch {len(history)}/{epochs}  loss {last['loss']:.3f}  {validated}lr {last['lr']:.2g}"
 
 
 @rank_zero_only

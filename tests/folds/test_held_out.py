@@ -1,5 +1,6 @@
 """Held-out predictions: each video's own fold answers it, and the figures are scikit-learn's."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, label_ranking_average_precision_score
 
-from pipeline.core import tsv
+from pipeline.core import files, tsv
 from pipeline.core.errors import UserError
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task
 from pipeline.folds import held_out, partition
@@ -15,6 +16,7 @@ from pipeline.predictions.table import PredictionTable
 
 CLASSES = ("blue", "green", "red")
 FOLD = np.array([2, 1, 3, 1, 2, 3, 3, 1, 2, 1, 1, 2])
+EPOCHS = (7, 20, 9)
 VIDEOS = tuple(f"v{number}" for number in range(len(FOLD)))
 
 
@@ -39,11 +41,13 @@ def run(folder: Path, task: Task, models: tuple[str, ...] = ("tsn", "trn")) -> d
                 tuple(VIDEOS[row] for row in rows), rows == 4, tuple(labels(task)[row] for row in rows), CLASSES,
                 scores[model][rows], meta if task == MULTI_LABEL else {**meta, "task": task},
             ).write(folder / "predictions" / str(number) / model / "test.parquet")  # fmt: skip
+            recipe = {"result": {"epoch": EPOCHS[number - 1] - 1}}  # counted from 0 there
+            files.write_json(folder / "models" / str(number) / model / "recipe.json", recipe)
     return scores
 
 
 def write(folder: Path, *models: str) -> dict[str, dict[str, float]]:
-    return held_out.write(models, folder / "splits", folder / "predictions", folder / "out")
+    return held_out.write(models, folder / "splits", folder / "models", folder / "predictions", folder / "out")
 
 
 def test_every_video_has_the_scores_of_the_fold_that_held_it_out_in_the_order_of_the_manifest(tmp_path: Path):
@@ -104,10 +108,19 @@ def test_the_table_names_the_metric_and_shows_the_figures(tmp_path: Path):
     assert "1 of them are broken" in text
     assert "## Top-1 accuracy" in text
     (row,) = [line for line in text.partition("## All")[0].splitlines() if line.startswith("| trn")]
-    cells = [float(cell) for cell in row.split("|")[2:-1]]
+    *cells, epoch = (cell.strip() for cell in row.split("|")[2:-1])
+    assert epoch == "9 (7 to 20)"
+    cells = [float(cell) for cell in cells]
     wanted = [shown["trn"][name] for name in ("top1", "folds_mean", "folds_sd")]
     assert cells[:3] == pytest.approx(wanted, abs=0.005)
     assert np.mean(cells[3:]) == pytest.approx(shown["trn"]["folds_mean"], abs=0.01)
+
+
+def test_the_median_epoch_is_one_that_a_fold_picked(tmp_path: Path):
+    run(tmp_path, MULTI_LABEL)
+    write(tmp_path, "tsn")
+    assert json.loads((tmp_path / "out/epochs/tsn.json").read_text()) == {"folds": list(EPOCHS), "median": 9}
+    assert held_out.Result({}, (), (4, 10)).epoch == 4
 
 
 def test_predictions_of_other_videos_are_refused_with_the_stage_that_makes_them(tmp_path: Path):

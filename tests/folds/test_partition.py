@@ -117,6 +117,11 @@ def test_videos_without_a_label_are_in_no_fold(tmp_path: Path):
     assert {len(fold) for fold in folds} == {20}
 
 
+def test_the_final_model_is_trained_on_every_labelled_video():
+    whole = corpus(["run", "", "jump"])
+    assert partition.everything(whole).table[["video", "split"]].values.tolist() == [["v0", "train"], ["v2", "train"]]
+
+
 def test_the_statistics_of_a_fold_are_those_of_its_train_videos_that_gave_frames(tmp_path: Path):
     whole = random_corpus(2, single=False)
     broken = whole.videos[:9]

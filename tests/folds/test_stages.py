@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -24,7 +25,7 @@ SMALL = (
     "models.tsn_demo.test.sides=[40]",
 )
 OF_FOLDS = ["folds@2", "train_fold@tsn_demo-1", "train_fold@tsn_demo-2"]
-OF_FOLDS += ["infer_fold@tsn_demo-1", "infer_fold@tsn_demo-2", "cross_validation@2"]
+OF_FOLDS += ["infer_fold@tsn_demo-1", "infer_fold@tsn_demo-2", "cross_validation@2", "final@tsn_demo-2"]
 
 
 def set_params(root: Path, *changes: str) -> None:
@@ -44,7 +45,7 @@ def done(tmp_path_factory, clips) -> Path:
     corpus.annotate(folder / "clips")
     root = project.copy(folder / "project")
     set_params(root, "dataset.folds=2")
-    ran = project.ran(project.dvc(root, "repro", "cross_validation"))
+    ran = project.ran(project.dvc(root, "repro", "final"))
     assert sorted(ran) == sorted(["check", "index", "extract", "pack", "stats", "train@tsn_demo", *OF_FOLDS])
     return root
 
@@ -71,6 +72,14 @@ def test_no_model_was_trained_on_what_it_answers(done):
         assert set(manifest.index[manifest["split"] == "test"]) == set(folds.index[folds == number])
 
 
+def test_the_final_model_is_trained_on_all_and_answers_new_videos(done, clips):
+    recipe = json.loads((done / "data/final/models/tsn_demo/recipe.json").read_text())
+    assert (recipe["stop"], recipe["result"]) == (1, {"epoch": 0})
+    command = [sys.executable, "-m", "pipeline", "predict", str(clips / "h264.mp4"), "--json"]
+    answer = json.loads(project.run([*command, "--model", "tsn_demo", "--data", "data/final"], done).stdout)
+    assert set(answer["scores"]) == {"moving", "still"}
+
+
 def test_the_figures_are_metrics_of_dvc(done):
     shown = json.loads(project.dvc(done, "metrics", "show", "--json").stdout)[""]["data"]
     figures = shown["data/cross_validation.json"]["data"]
@@ -80,14 +89,14 @@ def test_the_figures_are_metrics_of_dvc(done):
 
 
 def test_a_second_run_finds_everything_up_to_date(done):
-    assert project.ran(project.dvc(done, "repro", "cross_validation")) == []
+    assert project.ran(project.dvc(done, "repro", "final")) == []
 
 
 def test_a_fold_is_cached_by_itself(done):
     shutil.rmtree(done / "data/folds/models/2")
     shutil.rmtree(done / "data/folds/predictions/1")
     assert changed(done) >= {"train_fold@tsn_demo-2", "infer_fold@tsn_demo-1"}
-    project.dvc(done, "repro", "cross_validation")
+    project.dvc(done, "repro", "final")
     assert (done / "data/folds/models/2/tsn_demo/model.safetensors").is_file()
     assert not changed(done) & set(OF_FOLDS)
 
@@ -95,7 +104,8 @@ def test_a_fold_is_cached_by_itself(done):
 def test_a_setting_touches_the_stages_that_read_it(done):
     before = changed(done)  # `ensemble` and what follows never ran
     for change, stale in {
-        "models.tsn_demo.train.optim.lr=0.25": {f"train_fold@tsn_demo-{n}" for n in (1, 2)} | {"train@tsn_demo"},
+        "models.tsn_demo.train.optim.lr=0.25": {f"train_fold@tsn_demo-{n}" for n in (1, 2)}
+        | {"train@tsn_demo", "final@tsn_demo-2"},
         "models.tsn_demo.test.clips=1": {f"infer_fold@tsn_demo-{n}" for n in (1, 2)},
         "dataset.split_seed=5": {"folds@2", "index"},
         "machine.workers=3": set(),
@@ -110,6 +120,7 @@ def test_without_folds_there_are_no_such_stages(done):
     set_params(done)
     listed = project.dvc(done, "stage", "list", "--name-only").stdout
     assert "fold" not in listed
+    assert "final" not in listed
     assert "cross_validation" not in listed
     set_params(done, "dataset.folds=2")
     assert set(OF_FOLDS) <= set(project.dvc(done, "stage", "list", "--name-only").stdout.split())
