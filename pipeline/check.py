@@ -41,6 +41,8 @@ COMPOSED = ("models", "size", "unset", "folds", "fold_lists")
 """Sections without a dataclass: the models, and what conf/ composes others from."""
 CLONE = " With pulled frames and no videos, `dvc checkout && dvc repro --downstream extract` goes on."
 """The way out for a clone that has all that was made, and not the corpus (docs/sharing.md)."""
+ANNOTATIONS = {"class_folders": (Path.is_dir, "folder"), "lists": (Path.exists, "file or folder")}
+"""What `dataset.annotations` is where it is no file."""
 STATISTICS = ClassStatistics(("often", "rare"), np.array([2, 1]), videos=3)
 """Statistics of two classes, to build a loss with before the corpus is counted."""
 
@@ -138,15 +140,19 @@ def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], found: li
     ]
     if settings.get("folds", {}).get("numbers") != list(range(1, dataset.folds + 1)):
         found.append(f"folds: are not those of dataset.folds: {dataset.folds}, which conf/config.yaml makes them from.")
-    wanted = {"root": Path.is_dir, "annotations": Path.is_file, "classes": Path.is_file, "watch": Path.exists}
-    kinds = {"root": "folder", "watch": "file or folder"}
-    for name, exists in wanted.items():
+    wanted = {
+        "root": (Path.is_dir, "folder"),
+        "annotations": ANNOTATIONS.get(dataset.format, (Path.is_file, "file")),
+        "classes": (Path.is_file, "file"),
+        "watch": (Path.exists, "file or folder"),
+    }
+    for name, (exists, kind) in wanted.items():
         value = getattr(dataset, name)
         if name == "watch" and value in (dataset.root, dataset.annotations):
             continue
         if value is not None and not exists(Path(value)) and not _will_be_made(Path(value), dataset):
             way = CLONE if name == "root" else ""
-            found.append(f"dataset.{name}: there is no {kinds.get(name, 'file')} {value}.{way}")
+            found.append(f"dataset.{name}: there is no {kind} {value}.{way}")
 
 
 def _will_be_made(path: Path, dataset: DatasetConfig) -> bool:

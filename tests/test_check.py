@@ -192,6 +192,26 @@ def test_a_real_corpus_must_be_there_and_a_generated_one_need_not(tmp_path):
     assert problems(settings, tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("name", "annotations", "said"),
+    [
+        ("folder", "clips", "there is no file"),
+        ("class_folders", "clips", None),
+        ("class_folders", "labels.csv", "there is no folder"),
+        ("lists", "clips", None),
+        ("lists", "labels.csv", None),
+        ("lists", "nowhere", "there is no file or folder"),
+    ],
+)
+def test_annotations_are_a_file_or_a_folder_as_the_format_has_them(tmp_path, name, annotations, said):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "labels.csv").touch()
+    own = {"format": name, "root": str(tmp_path / "clips"), "annotations": str(tmp_path / annotations), "generated": []}
+    settings = {**RIGHT, "dataset": {**RIGHT["dataset"], **own, "watch": own["root"]}}
+    wrong = f"dataset.annotations: {said} {tmp_path / annotations}." if said else None
+    assert problems(settings, tmp_path) == [wrong] * bool(said)
+
+
 def test_a_ranking_loss_takes_no_mixed_labels(tmp_path):
     settings = changed(**{f"{TIN}.train.loss.name": "lsep", f"{TIN}.train.mix.mixup": 0.8})
     (line,) = problems(settings, tmp_path)

@@ -19,13 +19,16 @@ from pipeline.core.errors import UserError
 
 SPLITS = ("train", "val", "test")
 LABEL_SEPARATOR = ";"
+COLUMNS = ("path", "labels", "split", "group")
+"""What the columns of a CSV of annotations hold."""
 MISSING = "missing"
 """Fingerprint of a file that does not exist."""
 LONGEST_ID = 500
 """Largest length of an id, in bytes of UTF-8; LMDB keys have 511 bytes at most."""
 RESERVED = ("video", "status", "labels")
 """Names that no class may have: columns of the prediction files, which have a column for each class besides."""
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")  # also what Python takes for the end of a line
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
+"""Control characters, what Python takes for the end of a line, and bytes of a file's name that are no UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class DatasetConfig:
     root: str
     """Folder of the videos; absolute, or relative to the root of the project."""
     annotations: str
-    """File with the labels of the videos."""
+    """File with the labels of the videos; with `format: class_folders` the root again, and with `lists` a file, or a
+    folder with one for each split."""
     watch: str
     """Path in which DVC looks for changes, to notice new or replaced videos: the root where it is small enough to hash,
     else the annotations again (then run `dvc repro --force index` after replacing a video)."""
@@ -53,6 +57,11 @@ class DatasetConfig:
     """Seed of the random split, used where the annotations have none; and of the folds."""
     folds: int = 0
     """Parts of a cross-validation of all labelled videos, 2 to 10, besides the split of the corpus; 0: none."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """Names of the CSV's columns where they are others than path, labels, split and group, as {group: subject}."""
+    group_pattern: str | None = None
+    """Regular expression that finds in the path of a video its group (person, recording), which no split that is made
+    tears apart: what its last pair of brackets holds, or else all of it. null where paths say nothing of groups."""
 
     def __post_init__(self) -> None:
         possible = self.val_share > 0 and self.test_share > 0 and self.val_share + self.test_share < 1
@@ -60,8 +69,21 @@ class DatasetConfig:
             (possible, "val_share and test_share must be positive and leave something for train"),
             (self.split_seed >= 0, "split_seed must not be negative"),
             (self.folds == 0 or 2 <= self.folds <= 10, "folds must be 0, for none, or 2 to 10"),
+            (
+                set(self.columns) <= set(COLUMNS),
+                f"columns can name {', '.join(COLUMNS)}, not {', '.join(self.columns)}",
+            ),
+            (_is_pattern(self.group_pattern), f"group_pattern {self.group_pattern!r} is no regular expression"),
             (self.generated in ((), ("demo",)), "generated is [demo] for the built-in corpus, and [] for any other"),
         )
+
+
+def _is_pattern(text: str | None) -> bool:
+    try:
+        re.compile(text or "")
+    except re.error:
+        return False
+    return True
 
 
 class VideoRecord(NamedTuple):
@@ -172,7 +194,7 @@ def safe_path(text: str, where: str) -> str:
     if not text.strip() or not path.parts or path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", text):
         raise UserError(f"{where}: the path {text!r} leaves the corpus' root. Give it relative to dataset.root.")
     if _UNSAFE.search(text):
-        raise UserError(f"{where}: the path {text!r} has a control character. Rename the file.")
+        raise UserError(f"{where}: the path {text!r} has a control character, or is no UTF-8. Rename the file.")
     if len(str(path).encode()) > LONGEST_ID:
         raise UserError(f"{where}: the path {text!r} is longer than {LONGEST_ID} bytes. Rename the file.")
     return str(path)
