@@ -50,7 +50,8 @@ class DatasetConfig:
     classes: str | None
     """File with one class name on each line; null takes all labels that occur, sorted."""
     val_share: float
-    """Share of the videos that become val, above 0 and below 1; used where the annotations have no split."""
+    """Share of the videos that become val, above 0 and below 1; used where the annotations have no split, and in each
+    fold for the videos that it does not hold out."""
     test_share: float
     """Share of the videos that become test, above 0 and below 1; used where the annotations have no split."""
     split_seed: int

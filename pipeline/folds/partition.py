@@ -95,7 +95,7 @@ def splits(corpus: Corpus, fold: np.ndarray, number: int, config: DatasetConfig)
         first = np.flatnonzero((split == "val") & corpus.good & (targets[:, lacking[0]] > 0))[0]
         split[groups == groups[first]] = "train"
     if not (split == "val").any():
-        raise UserError(f"Fold {number} leaves no video for val, as each is the only one of a class. {WAY_OUT}")
+        raise UserError(f"Fold {number} leaves no group for val, as train needs each for some class. {WAY_OUT}")
     return split
 
 

@@ -141,6 +141,26 @@ def test_a_class_of_two_videos_can_be_learnt_in_every_fold(tmp_path: Path, seed:
     assert len(folds) == 5
 
 
+def test_a_class_that_would_all_be_val_moves_to_train_with_its_whole_group(tmp_path: Path):
+    labels = ["c0", "c0", "c1", "c0;c1", "c0", "c2", "c0", "c0", "c0;c1;c2"]
+    groups = ["g5", "g1", "g3", "g2", "g4", "g5", "g2", "g0", "g1"]  # c2 is in g1, held out, and in g5
+
+    _, second = written(tmp_path, corpus(labels, groups), folds=2, val_share=0.4)
+
+    by_group = dict(zip(groups, second.table["split"], strict=True))
+    assert by_group == {"g0": "test", "g1": "test", "g2": "train", "g3": "test", "g4": "val", "g5": "train"}
+    assert second.table["split"].tolist() == [by_group[group] for group in groups]
+
+
+def test_broken_videos_are_no_examples_of_their_class(tmp_path: Path):
+    whole = corpus(["run"] * 20 + ["jump"] * 20)
+
+    for fold in written(tmp_path, whole, broken=whole.videos[:10]):
+        held_out = set(fold.split("test").videos)
+        assert len(held_out) == 8
+        assert len(held_out & set(whole.videos[10:20])) == 2  # of ten good videos that run
+
+
 def test_classes_that_some_folds_hold_no_video_of_are_named(tmp_path: Path, caplog):
     partition.write(tmp_path / "folds", corpus(["run", "jump"] * 10 + ["rare"] * 3), [], config())
 
@@ -169,6 +189,13 @@ def test_a_class_of_one_video_that_gave_frames_is_refused(tmp_path: Path):
 
     assert "is of one group (v20, 1 that gave frames)" in refusal(tmp_path, corpus(labels), ["v21"])
     assert "No video of the class 'rare' gave frames" in refusal(tmp_path, corpus(labels), ["v20", "v21"])
+
+
+def test_a_corpus_of_which_train_needs_every_group_is_refused(tmp_path: Path):
+    told = refusal(tmp_path, corpus(["a", "a", "b", "b"]), folds=2)
+
+    assert "leaves no group for val, as train needs each for some class" in told
+    assert "Lower dataset.folds" in told
 
 
 def test_fewer_groups_than_folds_are_refused(tmp_path: Path):
