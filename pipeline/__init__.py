@@ -17,6 +17,7 @@ The packages in the order of the flow. Each noun of the domain has the file that
     runtime/         what the long jobs share: devices, checkpoints, signals, progress
     training/        recipe -> weights
     metrics.py       scores and labels -> sample mAP and its like
+    chance.py        labels -> what answers that come from nowhere would score
     predictions/     the files that hold what a model says of each video
     inference/       weights -> prediction files
     folds/           cross-validation: a held-out prediction of every video
@@ -29,7 +30,7 @@ datasets, models, losses and pretrained/importers are open sets: one file is one
 may import whom, from the top; a package imports from those further down, and from its neighbours without a circle:
 
     stages, cli > report, check > ensemble, inference, folds > training, predictions
-    > models, losses, pretrained, runtime, extraction, datasets, demo, clips > layers, class_stats, metrics, core
+    > models, losses, pretrained, runtime, extraction, datasets, demo, clips > layers, class_stats, chance, metrics, core
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.
 """
