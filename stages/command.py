@@ -22,7 +22,7 @@ WAY_BACK = (
     "`git restore params.yaml dvc.lock data/metrics.json && dvc checkout`."
 )
 ARGUMENTS = {
-    "checked": "file that is written when all settings are right",
+    "checked": "file that is written when all is right",
     "model": "its name under `models` in params.yaml",
     "manifest": "manifest.tsv: a row a video",
     "classes": "classes.txt: a name a line",

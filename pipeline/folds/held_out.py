@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import metrics
+from pipeline.chance import Chance, random_answers
 from pipeline.core import files, tsv
 from pipeline.core.errors import UserError
 from pipeline.core.markdown import text_table
@@ -149,19 +150,23 @@ def write(models: Sequence[str], splits: Path, weights: Path, predictions: Path,
             result = results[model]
             files.write_json(partial / EPOCHS / f"{model}.json", {"folds": result.epochs, "median": result.epoch})
         tsv.write(partial / partition.FOLDS, folds)
-        files.write_text(partial / TABLES, markdown(next(iter(tables.values())), results))
+        any_table = next(iter(tables.values()))
+        chance = random_answers(any_table.task, any_table.targets())
+        files.write_text(partial / TABLES, markdown(any_table, results, chance))
     counts = {name: value for name, value in next(iter(results.values())).pooled.items() if name not in NAMES}
-    return {**{model: result.flat() for model, result in results.items()}, "videos": counts}
+    luck = {metrics.HEADLINE[any_table.task]: chance.mean, "low": chance.low, "high": chance.high}
+    return {**{model: result.flat() for model, result in results.items()}, "chance": luck, "videos": counts}
 
 
-def markdown(table: PredictionTable, results: Mapping[str, Result]) -> str:
-    """Content of tables.md, from the held-out predictions of any model and the results of all."""
+def markdown(table: PredictionTable, results: Mapping[str, Result], chance: Chance) -> str:
+    """Content of tables.md, from the held-out predictions of any model, the results of all, and those of chance."""
     first = next(iter(results.values()))
     numbers = range(1, len(first.by_fold) + 1)
     spread = [
         [model, *_numbers(next(iter(r.pooled.values())), r.mean, r.deviation, *r.by_fold), _range(r.epochs)]
         for model, r in results.items()
     ]
+    spread.append(["random answers", *_numbers(chance.mean), *[""] * (len(numbers) + 3)])
     names = [name for name in first.pooled if name in NAMES]
     pooled = [[model, *_numbers(*(result.pooled[name] for name in names))] for model, result in results.items()]
     title = metrics.TITLE[table.task]
@@ -173,8 +178,18 @@ def markdown(table: PredictionTable, results: Mapping[str, Result]) -> str:
     lines += text_table(
         ["model", "all videos", "mean of folds", "sd", *(f"fold {n}" for n in numbers), "epoch"], spread
     )
-    lines += ["", SPREAD, "", "## All videos together", ""]
+    lines += ["", SPREAD, "", _verdict(results, chance), "", "## All videos together", ""]
     return "\n".join([*lines, *text_table(["model", *(NAMES[name] for name in names)], pooled), ""])
+
+
+def _verdict(results: Mapping[str, Result], chance: Chance) -> str:
+    """What random answers get, and which models do no better."""
+    lucky = [name for name, result in results.items() if next(iter(result.pooled.values())) <= chance.clear]
+    told = f" Not clear of it: {', '.join(lucky)}." if lucky else ""
+    return (
+        f"Random answers get {chance.low:.2f} to {chance.high:.2f} in 95 % of draws; a figure of all videos above "
+        f"{chance.clear:.2f} is clear of chance.{told}"
+    )
 
 
 def _numbers(*values: float) -> list[str]:

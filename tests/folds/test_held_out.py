@@ -1,6 +1,7 @@
 """Held-out predictions: each video's own fold answers it, and the figures are scikit-learn's."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,28 @@ def test_multi_label_figures_are_those_of_scikit_learn(tmp_path: Path):
     assert shown["tsn"]["mAP"] == pytest.approx(100 * label_ranking_average_precision_score(targets, scores))
     assert shown["tsn"]["folds_mean"] == pytest.approx(np.mean(by_fold))
     assert shown["tsn"]["folds_sd"] == pytest.approx(pd.Series(by_fold).std())
+    assert shown["chance"]["mAP"] == pytest.approx(100 * by_chance(targets), abs=0.3)
+    assert shown["chance"]["low"] < shown["chance"]["mAP"] < shown["chance"]["high"]
     assert shown["videos"] == {"n_expected": 12, "n_scored": 11, "n_broken": 1}
+
+
+def by_chance(targets: np.ndarray) -> float:
+    rng = np.random.default_rng(7)
+    return np.mean([label_ranking_average_precision_score(targets, rng.random(targets.shape)) for _ in range(3000)])
+
+
+def test_a_model_that_does_no_better_than_chance_is_called_so(tmp_path: Path):
+    run(tmp_path, SINGLE_LABEL)
+    for number in (1, 2, 3):  # of the two, one answers every video right
+        path = tmp_path / "predictions" / str(number) / "trn" / "test.parquet"
+        table = PredictionTable.read(path)
+        replace(table, probabilities=table.targets().astype(np.float32)).write(path)
+
+    write(tmp_path, "tsn", "trn")
+
+    text = (tmp_path / "out" / "tables.md").read_text()
+    assert "Not clear of it: tsn.\n" in text
+    assert "| random answers |      33.33 |" in text
 
 
 def test_single_label_figures_are_those_of_scikit_learn(tmp_path: Path):
