@@ -85,14 +85,14 @@ def _draws(task: Task, targets: np.ndarray) -> np.ndarray:
     """Headline metric, 0..1, of random answers for all videos, drawn anew each time: float64 (_DRAWS,)."""
     rng, (videos, classes) = np.random.default_rng(0), targets.shape
     if task == SINGLE_LABEL:
-        right: np.ndarray = rng.binomial(videos, 1 / classes, size=_DRAWS)
-        return right / videos
-    total = np.zeros(_DRAWS)
+        right: np.ndarray = rng.binomial(videos, 1 / classes, size=_DRAWS) / videos
+        return right
+    total: np.ndarray = np.zeros(_DRAWS)
     for labels, alike in zip(*np.unique((targets > 0).sum(axis=1), return_counts=True), strict=True):
         ranks = 1 + np.argsort(rng.random((_RANKINGS, classes)), axis=1)[:, :labels]
         precision = metrics.precision_at_ranks(ranks.ravel(), np.full(_RANKINGS, labels))
-        total += [precision[rng.integers(_RANKINGS, size=alike)].sum() for _ in range(_DRAWS)]
-    return total / videos
+        total += [precision[rng.integers(_RANKINGS, size=alike)].sum() / videos for _ in range(_DRAWS)]
+    return total
 
 
 def _expected_precision(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
