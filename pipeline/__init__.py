@@ -18,6 +18,7 @@ The packages in the order of the flow. Each noun of the domain has the file that
     training/        recipe -> weights
     metrics.py       scores and labels -> sample mAP and its like
     chance.py        labels -> what answers that come from nowhere would score
+    verdict.py       figures and chance -> the sentence that says what they are worth
     predictions/     the files that hold what a model says of each video
     inference/       weights -> prediction files
     folds/           cross-validation: a held-out prediction of every video
@@ -32,7 +33,7 @@ may import whom, from the top; a package imports from those further down, and fr
 
     stages, cli > report, check, check_corpus > ensemble, inference, folds > training, predictions
     > models, losses, pretrained, runtime, extraction, datasets, demo, clips
-    > layers, class_stats, chance, metrics, core
+    > layers, class_stats, verdict, chance, metrics, core
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.
 """

@@ -21,7 +21,7 @@ LINE = [  # a package imports from those of lower lines, and from its neighbours
     "ensemble inference folds",
     "training predictions",
     "models losses pretrained runtime extraction datasets demo clips",
-    "layers class_stats chance metrics core",
+    "layers class_stats verdict chance metrics core",
 ]
 HEIGHT = {name: -number for number, names in enumerate(LINE) for name in names.split()}
 OPEN_SETS = {"models", "losses", "datasets"}

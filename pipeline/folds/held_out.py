@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import metrics
+from pipeline import metrics, verdict
 from pipeline.chance import Chance, random_answers
 from pipeline.core import files, tsv
 from pipeline.core.errors import UserError
@@ -152,15 +152,15 @@ def write(models: Sequence[str], splits: Path, weights: Path, predictions: Path,
         tsv.write(partial / partition.FOLDS, folds)
         any_table = next(iter(tables.values()))
         chance = random_answers(any_table.task, any_table.targets())
-        files.write_text(partial / TABLES, markdown(any_table, results, chance))
+        files.write_text(partial / TABLES, markdown(tables, results, chance))
     counts = {name: value for name, value in next(iter(results.values())).pooled.items() if name not in NAMES}
     luck = {metrics.HEADLINE[any_table.task]: chance.mean, "low": chance.low, "high": chance.high}
     return {**{model: result.flat() for model, result in results.items()}, "chance": luck, "videos": counts}
 
 
-def markdown(table: PredictionTable, results: Mapping[str, Result], chance: Chance) -> str:
-    """Content of tables.md, from the held-out predictions of any model, the results of all, and those of chance."""
-    first = next(iter(results.values()))
+def markdown(tables: Mapping[str, PredictionTable], results: Mapping[str, Result], chance: Chance) -> str:
+    """Content of tables.md, from the models' held-out predictions, their results, and what random answers get."""
+    table, first = next(iter(tables.values())), next(iter(results.values()))
     numbers = range(1, len(first.by_fold) + 1)
     spread = [
         [model, *_numbers(next(iter(r.pooled.values())), r.mean, r.deviation, *r.by_fold), _range(r.epochs)]
@@ -178,18 +178,17 @@ def markdown(table: PredictionTable, results: Mapping[str, Result], chance: Chan
     lines += text_table(
         ["model", "all videos", "mean of folds", "sd", *(f"fold {n}" for n in numbers), "epoch"], spread
     )
-    lines += ["", SPREAD, "", _verdict(results, chance), "", "## All videos together", ""]
+    lines += ["", SPREAD, "", *_verdicts(tables, chance), "", "## All videos together", ""]
     return "\n".join([*lines, *text_table(["model", *(NAMES[name] for name in names)], pooled), ""])
 
 
-def _verdict(results: Mapping[str, Result], chance: Chance) -> str:
-    """What random answers get, and which models do no better."""
-    lucky = [name for name, result in results.items() if next(iter(result.pooled.values())) <= chance.clear]
-    told = f" Not clear of it: {', '.join(lucky)}." if lucky else ""
-    return (
-        f"Random answers get {chance.low:.2f} to {chance.high:.2f} in 95 % of draws; a figure of all videos above "
-        f"{chance.clear:.2f} is clear of chance.{told}"
-    )
+def _verdicts(tables: Mapping[str, PredictionTable], chance: Chance) -> list[str]:
+    """A line for each model: whether it is better than chance on all videos."""
+    judged = [
+        verdict.judge(model, "the held-out videos", table.task, table.probabilities, table.targets(), chance)
+        for model, table in tables.items()
+    ]
+    return [f"* {each.sentence()}" for each in judged]
 
 
 def _numbers(*values: float) -> list[str]:

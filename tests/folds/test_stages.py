@@ -46,7 +46,9 @@ def done(tmp_path_factory, clips) -> Path:
     root = project.copy(folder / "project")
     set_params(root, "dataset.folds=2")
     ran = project.ran(project.dvc(root, "repro", "final"))
-    assert sorted(ran) == sorted(["check", "index", "extract", "pack", "stats", "train@tsn_demo", *OF_FOLDS])
+    assert sorted(ran) == sorted(
+        ["check", "index", "check_corpus", "extract", "pack", "stats", "train@tsn_demo", *OF_FOLDS]
+    )
     return root
 
 
