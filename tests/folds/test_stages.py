@@ -113,7 +113,7 @@ def test_a_setting_touches_the_stages_that_read_it(done):
         "machine.workers=3": set(),
     }.items():
         set_params(done, "dataset.folds=2", change)
-        of_models = {"cross_validation@2"} if change.startswith("models") else set()
+        of_models = {"check_corpus", "cross_validation@2"} if change.startswith("models") else set()
         assert changed(done) - before == stale | of_models | {"check"}, change
     set_params(done, "dataset.folds=2")
 
