@@ -24,7 +24,8 @@ from pipeline.demo.corpus import DemoConfig
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.extraction.ffmpeg import ExtractConfig
 from pipeline.inference.run import InferConfig
-from pipeline.pretrained import weight_file
+from pipeline.layers.backbone import build_backbone
+from pipeline.pretrained import imagenet, weight_file
 from pipeline.training import optim
 from pipeline.training.config import IMPOSSIBLE, OTHERS, ModelConfig
 
@@ -37,7 +38,7 @@ SECTIONS = {
 }
 GENERATED = {"demo": DemoConfig}
 """Sections that only a generated corpus has."""
-COMPOSED = ("models", "size", "unset", "folds", "fold_lists")
+COMPOSED = ("models", "size", "folds", "fold_lists")
 """Sections without a dataclass: the models, and what conf/ composes others from."""
 CLONE = " With pulled frames and no videos, `dvc checkout && dvc repro --downstream extract` goes on."
 """The way out for a clone that has all that was made, and not the corpus (docs/sharing.md)."""
@@ -104,12 +105,27 @@ def _check_model(section: Any, where: str, found: list[str]) -> None:
         _run_network(config, test)
     if config.train.pretrained is not None:
         with _reported(found, f"{where}.train.pretrained: "):
-            weight_file.refuse_unknown(config.train.pretrained)
-            if not Path(config.train.pretrained).exists():
-                raise UserError(
-                    f"a stage fetches nothing. `pipeline checkpoint {config.train.pretrained} --save FILE.safetensors` "
-                    "does, once; then name that file."
-                )
+            _check_start(config.train.pretrained, config.options)
+
+
+def _check_start(pretrained: str, options: Mapping[str, Any]) -> None:
+    """Refuse a start that is not there, and ImageNet weights that do not fit the backbone; nothing is fetched."""
+    if pretrained != imagenet.WORD:
+        weight_file.refuse_unknown(pretrained)
+        if not Path(pretrained).exists():
+            raise UserError(
+                f"training fetches nothing. `pipeline checkpoint {pretrained} --save FILE.safetensors` does, once; "
+                "then name that file. `imagenet` is fetched by a stage."
+            )
+        return
+    backbone, changes = imagenet.backbone(options), options.get("backbone_options") or {}
+    with torch.device("meta"):
+        public, own = (build_backbone(backbone, **kwargs).state_dict() for kwargs in ({}, changes))
+    if {name: x.shape for name, x in public.items()} != {name: x.shape for name, x in own.items()}:
+        raise UserError(
+            f"options.backbone_options make {backbone!r} another network than the one that has ImageNet weights. "
+            "Remove them (backbone_options: null), or set train.pretrained: null for a random start."
+        )
 
 
 def _run_network(config: ModelConfig, test: ViewConfig | None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import MISSING, Manifest
+from pipeline.core.manifest import MISSING, SPLITS, Manifest
 
 NAMED = 5
 """Number of classes that a message names."""
@@ -28,9 +28,13 @@ def check(manifest: Manifest, settings: Mapping[str, Any]) -> None:
 
 
 def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
-    """All that is wrong, a line each; videos whose file is missing teach nothing and do not count."""
-    train = manifest.split("train")
-    there = train.without(train.table["video"][train.table["fingerprint"] == MISSING])
+    """All that is wrong, a line each; videos whose file is missing or empty teach nothing and do not count."""
+    files = manifest.table["fingerprint"]
+    sound = manifest.without(manifest.table["video"][(files == MISSING) | files.str.startswith("0-")])
+    for split in SPLITS:
+        if not len(sound.split(split)):
+            yield f"dataset: all {len(manifest.split(split))} files of the split {split!r} are missing or empty."
+    there = sound.split("train")
     for name, model in settings["models"].items():
         if (batch := model["train"]["batch"]) > len(there):
             yield (
@@ -48,6 +52,6 @@ def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
     if len(lost):
         names = ", ".join(repr(there.classes[number]) for number in lost[:NAMED])
         yield (
-            f"dataset: {len(lost)} of {len(there.classes)} classes have no train video whose file is there: {names}"
+            f"dataset: {len(lost)} of {len(there.classes)} classes have no train video, or only missing files: {names}"
             f"{', ...' if len(lost) > NAMED else ''}. Bring the files, or drop the classes."
         )

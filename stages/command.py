@@ -33,6 +33,7 @@ ARGUMENTS = {
     "lmdb": "folder of the packed frames",
     "stats": "folder of the class statistics",
     "weights": "folder of a trained model",
+    "pretrained": "folder of the ImageNet weights that the stage `weights` fetched",
     "models": "folder with a folder for each trained model",
     "splits": "folder with the manifest and class statistics of each fold",
     "epochs": "the epochs that the folds picked, and their median",

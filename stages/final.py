@@ -1,6 +1,6 @@
 """Stage `final`: all labelled videos + the epochs that the folds picked -> one model that is trained on everything.
 
-    python -m stages.final tsm_demo data/manifest.tsv data/classes.txt data/lmdb \\
+    python -m stages.final tsm_demo data/manifest.tsv data/classes.txt data/lmdb data/weights \\
         data/cross_validation/epochs/tsm_demo.json data/final/models/tsm_demo
 
 Sections arch, options, clip and train of `models.<name>` in params.yaml. Training ends after the median of the folds'
@@ -22,9 +22,10 @@ from pipeline.training.trainer import fit
 from stages.command import run
 
 
-def main(model: str, manifest: Path, classes: Path, lmdb: Path, epochs: Path, out: Path) -> None:
+def main(model: str, manifest: Path, classes: Path, lmdb: Path, pretrained: Path, epochs: Path, out: Path) -> None:
     """Train the model that params.yaml describes under `models.<model>` on all labelled videos."""
     config = ModelConfig.read(params.read(f"models.{model}"), where=f"params.yaml: models.{model}")
+    config = config.starting_in(pretrained)
     corpus, store = partition.everything(Manifest.read(manifest, classes)), FrameStore(lmdb)
     good = corpus.without(set(corpus.videos) - set(store.videos))
     stop = json.loads(epochs.read_text(encoding="utf-8"))["median"]

@@ -26,7 +26,13 @@ def test_all_that_is_too_few_is_said_at_once_and_missing_files_do_not_count():
     assert [line.split(":")[0] for line in found] == ["models.tsm.train.batch", "ensemble.folds", "dataset"]
     assert "8 is more than the 7 train videos" in found[0]
     assert "2 val videos cannot be cut into 3 folds" in found[1]
-    assert "1 of 2 classes have no train video whose file is there: 'jump'" in found[2]
+    assert "1 of 2 classes have no train video, or only missing files: 'jump'" in found[2]
+
+
+def test_a_split_of_empty_files_is_said():
+    manifest = corpus(train=8, val=3, rare="1-a")
+    manifest.table.loc[manifest.table["split"] == "test", "fingerprint"] = "0-abc"
+    assert list(problems(manifest, SETTINGS)) == ["dataset: all 1 files of the split 'test' are missing or empty."]
 
 
 def test_it_is_one_error():

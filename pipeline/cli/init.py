@@ -1,4 +1,4 @@
-"""Look at a folder of clips, write settings for it, say what will happen.
+"""Guess the settings of a folder of clips, and say what it takes.
 
     pipeline init ~/clips                               a CSV in or beside it, lists, or one folder a class
     pipeline init ~/clips --annotations labels.csv      the labels lie elsewhere
@@ -8,6 +8,7 @@ sets `dataset: mine` in conf/config.yaml and composes params.yaml. Where somethi
 """
 
 import argparse
+import logging
 import re
 import tempfile
 from pathlib import Path
@@ -103,11 +104,14 @@ def _read(args: argparse.Namespace, found: "Layout") -> "tuple[DatasetConfig, Ma
     base = yaml.safe_load(compose.text(CONF, ["dataset=folder"]))["dataset"]
     config = params.build(DatasetConfig, {**base, **own}, "dataset")
     read = registry.find("datasets", config.format).read
-    corpus: Manifest = read(config)
+    logging.disable(logging.WARNING)  # what it warns of is said once, by the second reading
+    try:
+        corpus: Manifest = read(config)
+    finally:
+        logging.disable(logging.NOTSET)
     pattern = None if corpus.groups else layout.group_pattern(corpus.videos)
-    if pattern is not None:
-        config = replace(config, group_pattern=pattern)
-        corpus = read(config)
+    config = replace(config, group_pattern=pattern)
+    corpus = read(config)
     if not _present(corpus):
         raise UserError(
             f"None of the {len(corpus):,} files that {annotations} names is in {args.folder}. Paths are relative to it."

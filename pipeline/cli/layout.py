@@ -59,7 +59,8 @@ def guess(root: Path, annotations: Path | None) -> Layout:
                 f"{annotations} is neither a CSV with columns for path and label nor a list `clip.mp4 label`."
             )
         return found
-    fitting = [found for found in map(_layout_of, _candidates(root)) if found and _names_videos(found, root)]
+    near = list(filter(None, map(_layout_if_readable, _candidates(root))))
+    fitting = [found for found in near if _names_videos(found, root)]
     if len(fitting) > 1 and _is_lists(fitting):
         return Layout("lists", fitting[0].annotations.parent, "a list for each split", splits=True)
     if len(fitting) > 1:
@@ -70,10 +71,15 @@ def guess(root: Path, annotations: Path | None) -> Layout:
     if any(class_folders.rows_of(root)):
         splits = class_folders.has_splits(root)
         return Layout("class_folders", root, f"one folder a class{', below splits' if splits else ''}", splits=splits)
+    others = "".join(
+        f" {found.annotations} is such a CSV, but its paths are those of no files in {root}."
+        for found in near
+        if found.format == "folder"
+    )
     raise UserError(
         f"{root} has {len(video_files.inside(root)):,} videos, and nothing that says what they show: neither a CSV "
         "with the columns path,label, nor a list `clip.mp4 label`, nor one folder a class. docs/your-data.md has each; "
-        "--annotations FILE names one that lies elsewhere."
+        f"--annotations FILE names one that lies elsewhere.{others}"
     )
 
 
@@ -105,6 +111,14 @@ def _candidates(root: Path) -> list[Path]:
     return [path for path in near if path.suffix.lower() in (*TABLES, *PLAIN) and path.is_file()]
 
 
+def _layout_if_readable(path: Path) -> Layout | None:
+    """The layout of a file that nobody has named, which may be anything."""
+    try:
+        return _layout_of(path)
+    except UserError:
+        return None
+
+
 def _layout_of(path: Path) -> Layout | None:
     if path.is_dir():
         return Layout("lists", path, "a folder of lists", splits=True)
@@ -125,7 +139,10 @@ def _table(path: Path) -> dict[str, list[str]]:
     """Name of a column in small letters -> its cells; of a file that is no table, whatever comes of it."""
     text = _rows.text_of(path, "--annotations")
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=folder.delimiter(text.partition("\n")[0]))
-    header, *rows = list(lines) or [[]]
+    try:
+        header, *rows = list(lines) or [[]]
+    except csv.Error:
+        return {}
     return {folder.tidy(name): [row[n] for row in rows if n < len(row)] for n, name in enumerate(header)}
 
 

@@ -15,8 +15,8 @@ from pipeline.core.machine import Machine
 from pipeline.core.manifest import MISSING, SPLITS, Manifest
 from pipeline.datasets._rows import some
 
-FEW_VAL, FEW_TRAIN = 5, 5
-"""Number of val videos, and of train videos of a class, below which a warning is due."""
+FEW = 5
+"""Number of val or test videos, and of train videos of a class, below which a warning is due."""
 
 
 def lines(
@@ -39,11 +39,12 @@ def lines(
 def warnings(corpus: Manifest, settings: Mapping[str, Any], measured: Forecast) -> Iterator[str]:
     """A line for each thing that may go wrong; what the readers of annotations warn of stands before."""
     yield from problems(corpus, settings)
-    if (val := len(corpus.split("val"))) < FEW_VAL:
-        yield f"{val} val videos tell good models from bad ones by chance. Raise dataset.val_share."
+    for split in ("val", "test"):
+        if (videos := len(corpus.split(split))) < FEW:
+            yield f"{videos} {split} videos tell good models from bad ones by chance. Raise dataset.{split}_share."
     counts = dict(zip(corpus.classes, corpus.split("train").targets().sum(axis=0), strict=True))
-    if few := [f"{name!r} ({count})" for name, count in counts.items() if count < FEW_TRAIN]:
-        yield f"{len(few)} of {len(counts)} classes have fewer than {FEW_TRAIN} train videos: {some(few)}."
+    if few := [f"{name!r} ({count})" for name, count in counts.items() if count < FEW]:
+        yield f"{len(few)} of {len(counts)} classes have fewer than {FEW} train videos: {some(few)}."
     empty = corpus.table["path"][corpus.table["fingerprint"].str.startswith("0-")].tolist()
     if empty:
         yield f"{len(empty)} files are empty: {some(empty)}."
@@ -55,6 +56,8 @@ def _of_classes(corpus: Manifest) -> str:
     counts = corpus.targets().sum(axis=0)
     least, most = int(np.argmin(counts)), int(np.argmax(counts))
     names = corpus.classes
+    if counts[least] == counts[most]:
+        return f"{len(names):,}, of {counts[most]:,} videos each"
     ends = f"from {names[least]!r} ({counts[least]:,} videos) to {names[most]!r} ({counts[most]:,})"
     return f"{len(names):,}, {ends}"
 

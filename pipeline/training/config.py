@@ -1,7 +1,8 @@
 """The recipe of a model: what it is and how it is trained, as params.yaml says it under `models.<name>`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -12,10 +13,11 @@ from pipeline.clips.transforms import AugmentConfig
 from pipeline.core import params, registry
 from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
+from pipeline.pretrained import imagenet
 from pipeline.training.mixup import MixConfig
 from pipeline.training.optim import OptimConfig, ScheduleConfig
 
-OTHERS = ("test", "watch")
+OTHERS = ("test", "starts", "watch")
 """Entries of `models.<name>` that make no weights: how it is tested, and what DVC watches."""
 IMPOSSIBLE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What networks of this project, of timm and of torch raise for options that cannot be."""
@@ -72,7 +74,8 @@ class TrainConfig:
     schedule: ScheduleConfig
     augment: AugmentConfig
     pretrained: str | None = None
-    """A checkpoint that the weights start from, see pipeline/pretrained/load.py; null for random ones."""
+    """What the weights start from: `imagenet` for those of options.backbone, fetched once (see
+    pipeline/pretrained/imagenet.py); the path of a checkpoint; null for random ones."""
     mix: MixConfig = field(default_factory=MixConfig)
     """Blends of the clips of a batch; off by default."""
     ema: float | None = None
@@ -101,6 +104,13 @@ class ModelConfig:
     def read(cls, section: Mapping[str, Any], where: str) -> "ModelConfig":
         """From the whole section `models.<name>`; `where` names it in messages."""
         return params.build(cls, {key: value for key, value in section.items() if key not in OTHERS}, where)
+
+    def starting_in(self, folder: Path) -> "ModelConfig":
+        """The same with the backbone's file in `folder` in place of the word `imagenet`, where that is its start."""
+        if self.train.pretrained != imagenet.WORD:
+            return self
+        file = imagenet.file_of(imagenet.backbone(self.options), folder)
+        return replace(self, train=replace(self.train, pretrained=str(file)))
 
     def build(self, classes: int) -> tuple[nn.Module, InputSpec]:
         """A fresh model, and what its input must look like.
