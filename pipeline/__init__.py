@@ -17,8 +17,11 @@ The packages in the order of the flow. Each noun of the domain has the file that
     runtime/         what the long jobs share: devices, checkpoints, signals, progress
     training/        recipe -> weights
     metrics.py       scores and labels -> sample mAP, top-1 accuracy and their like
+    chance.py        labels -> what answers that come from nowhere would score
+    verdict.py       figures and chance -> the sentence that says what they are worth
     predictions/     the files that hold what a model says of each video
     inference/       weights -> prediction files
+    folds/           cross-validation: a held-out prediction of every video
     ensemble/        prediction files -> fused files, member weights, intervals, a submission
     report/          all of that -> one page
     check.py         everything that is wrong with params.yaml, before anything runs
@@ -28,8 +31,9 @@ The packages in the order of the flow. Each noun of the domain has the file that
 datasets, models, losses and pretrained/importers are open sets: one file is one member, its name the word in conf/. Who
 may import whom, from the top; a package imports from those further down, and from its neighbours without a circle:
 
-    stages, cli > report, check, check_corpus > ensemble, inference > training, predictions
-    > models, losses, pretrained, runtime, extraction, datasets, demo, clips > layers, class_stats, metrics, core
+    stages, cli > report, check, check_corpus > ensemble, inference, folds > training, predictions
+    > models, losses, pretrained, runtime, extraction, datasets, demo, clips
+    > layers, class_stats, verdict, chance, metrics, core
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.
 """

@@ -40,7 +40,7 @@ SECTIONS = {
 }
 GENERATED = {"demo": DemoConfig}
 """Sections that only a generated corpus has."""
-COMPOSED = ("models", "size")
+COMPOSED = ("models", "size", "folds", "fold_lists")
 """Sections without a dataclass: the models, and what conf/ composes others from."""
 CLONE = " With pulled frames and no videos, `dvc checkout && dvc repro --downstream extract` goes on."
 """The way out for a clone that has all that was made, and not the corpus (docs/sharing.md)."""
@@ -169,6 +169,8 @@ def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], found: li
         for name in dataset.generated
         if name not in settings
     ]
+    if settings.get("folds", {}).get("numbers") != list(range(1, dataset.folds + 1)):
+        found.append(f"folds: are not those of dataset.folds: {dataset.folds}, which conf/config.yaml makes them from.")
     wanted = {
         "root": (Path.is_dir, "folder"),
         "annotations": ANNOTATIONS.get(dataset.format, (Path.is_file, "file")),

@@ -35,6 +35,8 @@ ARGUMENTS = {
     "weights": "folder of a trained model",
     "pretrained": "folder of the ImageNet weights that the stage `weights` fetched",
     "models": "folder with a folder for each trained model",
+    "splits": "folder with the manifest and class statistics of each fold",
+    "epochs": "the epochs that the folds picked, and their median",
     "predictions": "folder with a folder of predictions for each model",
     "ensemble": "folder of the fused predictions and their figures",
     "metrics": "the figures for `dvc exp show`",

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import re
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,10 @@ LINE = [  # a package imports from those of lower lines, and from its neighbours
     "__main__",
     "stages cli",
     "report check check_corpus",
-    "ensemble inference",
+    "ensemble inference folds",
     "training predictions",
     "models losses pretrained runtime extraction datasets demo clips",
-    "layers class_stats metrics core",
+    "layers class_stats verdict chance metrics core",
 ]
 HEIGHT = {name: -number for number, names in enumerate(LINE) for name in names.split()}
 OPEN_SETS = {"models", "losses", "datasets"}
@@ -96,9 +97,20 @@ def test_the_oracles_see_an_import_and_a_circle():
     assert circle({1: {2}, 2: {3}, 3: {2}, 4: set()}) == ["1", "2", "3"]
 
 
+def definition(stage: str) -> dict[str, object]:
+    return STAGES[stage].get("do", STAGES[stage])
+
+
+def script(stage: str) -> Path:
+    """The file that a stage runs: of its own name, or, for a fold, of the stage that it repeats."""
+    (name,) = re.findall(r"python -m stages\.(\w+)", definition(stage)["cmd"])
+    assert name == stage.removesuffix("_fold")
+    return Path("stages") / f"{name}.py"
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_lists_every_file_that_it_runs(stage):
-    run = closure(Path("stages") / f"{stage}.py", *listed(stage)) - TALK
+    run = closure(script(stage), *listed(stage)) - TALK
     missing = run - listed(stage) - closure(*TALK)
     assert not missing, f"dvc.yaml: stage {stage!r} runs {sorted(map(str, missing))}; add them under deps"
 
@@ -109,7 +121,7 @@ def test_a_stage_lists_no_folder_of_which_it_runs_nothing(stage):
         path = Path(str(dep))
         if path.parts[0] == "pipeline" and "$" not in path.name and path.name not in OPEN_SETS:
             others = {file for file in listed(stage) if not {path} & {file, *file.parents}}
-            run = closure(Path("stages") / f"{stage}.py", *others)
+            run = closure(script(stage), *others)
             assert any({path} & {file, *file.parents} for file in run), f"dvc.yaml: {stage!r} lists {dep} in vain"
 
 
@@ -120,10 +132,40 @@ def test_unfinished_work_is_kept_under_the_code_that_the_stage_lists(stage, code
     assert named == set(code)
 
 
+OF_A_FOLD = {  # what the corpus has under data/ -> what a fold has
+    "${key}": "${item.model}",
+    "data/manifest.tsv": "data/folds/splits/${item.fold}/manifest.tsv",
+    "data/stats": "data/folds/splits/${item.fold}/stats",
+    "data/models/": "data/folds/models/${item.fold}/",
+    "data/predictions/": "data/folds/predictions/${item.fold}/",
+}
+COARSE = {"pipeline/models", "pipeline/losses", "data/models/${item.model}/recipe.json"}
+"""What a fold depends on instead of the files that only a stage of one model can name."""
+
+
+@pytest.mark.parametrize("stage", ["train", "infer"])
+def test_a_fold_is_trained_and_tested_as_the_corpus_is(stage):
+    def of_a_fold(text: str) -> str:
+        return functools.reduce(lambda done, pair: done.replace(*pair), OF_A_FOLD.items(), text)
+
+    one, fold = definition(stage), definition(f"{stage}_fold")
+    assert fold["cmd"] == of_a_fold(one["cmd"])
+    assert fold["params"] == [of_a_fold(name) for name in one["params"]]
+    named = {dep for dep in one["deps"] if "${item." in dep or dep.startswith("pipeline/losses/")}
+    assert set(fold["deps"]) - COARSE == {of_a_fold(dep) for dep in set(one["deps"]) - named}
+    assert set(listed(stage)) <= set(listed(f"{stage}_fold"))
+
+
+def test_the_final_model_is_trained_as_a_fold_is():
+    fold, final = definition("train_fold"), definition("final")
+    assert final["params"] == fold["params"]
+    assert {dep for dep in fold["deps"] if "fold" not in dep} - set(final["deps"]) == {"stages/train.py"}
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_is_a_short_script_of_the_same_name(stage):
-    text = (ROOT / "stages" / f"{stage}.py").read_text(encoding="utf-8")
-    assert f"python -m stages.{stage}" in text, "its docstring shows how it is run by hand"
+    text = (ROOT / script(stage)).read_text(encoding="utf-8")
+    assert f"python -m stages.{script(stage).stem}" in text, "its docstring shows how it is run by hand"
     assert len(text.splitlines()) <= 40
 
 

@@ -33,6 +33,9 @@ WRONG = [
     ("dataset.classes", "/nowhere.txt", "dataset.classes", "no file /nowhere.txt"),
     ("dataset.generated", ["dmeo"], "dataset", "generated is [demo]"),
     ("dataset.val_share", 0.9, "dataset", "val_share and test_share must"),
+    ("dataset.folds", 1, "dataset", "folds must be 0, for none, or 2 to 10"),
+    ("dataset.folds", 11, "dataset", "folds must be 0, for none, or 2 to 10"),
+    ("folds", GONE, "folds", "not those of dataset.folds: 0"),
     ("dataset.split_seed", "zero", "dataset.split_seed", "must be of type int, not 'zero'"),
     ("demo", GONE, "demo", "this section is missing, and dataset.generated asks for it"),
     ("demo.train", 2, "demo", "train must be at least"),
@@ -187,7 +190,7 @@ def test_every_section_and_part_of_a_model_has_a_wrong_setting_above():
     tried = {setting for setting, *_ in WRONG}
     parts = [f"{TIN}.{part}" for part in RIGHT["models"]["tin_demo"]]
     parts += [f"{TIN}.train.{part}" for part, value in RIGHT["models"]["tin_demo"]["train"].items() if value]
-    untold = {"size", f"{TIN}.train.batch", f"{TIN}.train.seed"}  # for conf/; and as epochs is
+    untold = {"size", "fold_lists", f"{TIN}.train.batch", f"{TIN}.train.seed"}  # for conf/; and as epochs is
     for section in {*RIGHT, *parts} - untold:
         assert any(f"{setting}.".startswith(f"{section}.") for setting in tried), section
 

@@ -50,11 +50,14 @@ class DatasetConfig:
     classes: str | None
     """File with one class name on each line; null takes all labels that occur, sorted."""
     val_share: float
-    """Share of the videos that become val, above 0 and below 1; used where the annotations have no split."""
+    """Share of the videos that become val, above 0 and below 1; used where the annotations have no split, and in each
+    fold for the videos that it does not hold out."""
     test_share: float
     """Share of the videos that become test, above 0 and below 1; used where the annotations have no split."""
     split_seed: int
-    """Seed of the random split, used where the annotations have none."""
+    """Seed of the random split, used where the annotations have none; and of the folds."""
+    folds: int = 0
+    """Parts of a cross-validation of all labelled videos, 2 to 10, besides the split of the corpus; 0: none."""
     columns: dict[str, str] = field(default_factory=dict)
     """Names of the CSV's columns where they are others than path, labels, split and group, as {group: subject}."""
     group_pattern: str | None = None
@@ -69,6 +72,7 @@ class DatasetConfig:
         params.require(
             (possible, "val_share and test_share must be positive and leave something for train"),
             (self.split_seed >= 0, "split_seed must not be negative"),
+            (self.folds == 0 or 2 <= self.folds <= 10, "folds must be 0, for none, or 2 to 10"),
             (
                 set(self.columns) <= set(COLUMNS),
                 f"columns can name {', '.join(COLUMNS)}, not {', '.join(self.columns)}",

@@ -58,12 +58,12 @@ class EpochLogger:
 
 def epoch_line(history: Sequence[dict[str, float]], epochs: int, task: Task = MULTI_LABEL) -> str:
     """What the last of the finished epochs came to, beside the best of them; epochs are counted from 1."""
-    last, key = history[-1], evaluate.key(task)
-    best = max(evaluate.best(history, task), 0)
-    return (
-        f"epoch {len(history)}/{epochs}  loss {last['loss']:.3f}  {metrics.SHORT[task]} {last[key]:.1f} "
-        f"(best {history[best][key]:.1f}, epoch {best + 1})  lr {last['lr']:.2g}"
-    )
+    last, headline, validated = history[-1], evaluate.key(task), ""
+    if headline in last:
+        best = max(evaluate.best(history, task), 0)
+        score, so_far = last[headline], history[best][headline]
+        validated = f"{metrics.SHORT[task]} {score:.1f} (best {so_far:.1f}, epoch {best + 1})  "
+    return f"epoch {len(history)}/{epochs}  loss {last['loss']:.3f}  {validated}lr {last['lr']:.2g}"
 
 
 @rank_zero_only

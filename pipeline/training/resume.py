@@ -40,7 +40,7 @@ class TrainState:
     losses: list[float] = field(default_factory=list)
     """Losses of the steps of the epoch so far."""
     history: list[dict[str, float]] = field(default_factory=list)
-    """One entry a finished epoch: loss, what `evaluate` found, lr."""
+    """One entry a finished epoch: loss, what `evaluate` found where there is validation, lr."""
     machines: list[dict[str, Any]] = field(default_factory=list)
     """What the training has run on, in order: it may be moved to other devices between two steps."""
     scaler: dict[str, float] = field(default_factory=dict)

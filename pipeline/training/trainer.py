@@ -50,19 +50,29 @@ RECORDED = ("threads", "precision", "tf32", "clips_per_device", "channels_last",
 
 def fit(
     config: ModelConfig, manifest: Manifest, store: FrameStore, statistics: ClassStatistics, out: Path,
-    machine: Machine, task: Task = MULTI_LABEL,
+    machine: Machine, task: Task = MULTI_LABEL, stop: int | None = None,
 ) -> TrainState:  # fmt: skip
     """Train a model for a task and write its checkpoint and curves to `out`.
+
+    Args:
+        config: what is trained, and how.
+        manifest: the videos; those of train are trained on, and those of val tell the best epoch.
+        store: their frames.
+        statistics: of the train videos.
+        out: folder of the checkpoint and the curves; it bears the model's name.
+        machine: what the training runs on.
+        stop: number of the epoch (from 1) after which training ends, with the weights of that epoch as its result. Then
+            no video is validated, and val may be empty. None: all epochs, of which val tells the best.
 
     Raises:
         UserError: a loss for another task, an unknown option, too few videos for a batch, or a loss that is not finite.
         Stopped: SIGTERM or SIGINT came; the state is saved, and the same call goes on from there.
     """
-    trainer = Trainer(config, manifest, store, statistics, machine, out.name, task)
+    trainer = Trainer(config, manifest, store, statistics, machine, out.name, task, stop)
     state = trainer.restore()
-    logger = EpochLogger.start(out, config.train.epochs, state.history, task)
+    logger = EpochLogger.start(out, trainer.epochs, state.history, task)
     with signals.listen() as request:
-        while len(state.history) < config.train.epochs:
+        while len(state.history) < trainer.epochs:
             timer = Timer()
             for loss in trainer.epoch(state, request):
                 state.losses.append(loss)
@@ -74,7 +84,7 @@ def fit(
                     trainer.save(state)
             trainer.save(state)  # a kill during the validation costs no step
             trainer.end_epoch(state, trainer.validate(state))
-            logger.epoch(state.history, timer.elapsed, timer.elapsed * (config.train.epochs - len(state.history)))
+            logger.epoch(state.history, timer.elapsed, timer.elapsed * (trainer.epochs - len(state.history)))
             trainer.save(state)
     logger.end()
     trainer.finish(state, out)
@@ -93,14 +103,20 @@ class Trainer:
         machine: Machine,
         name: str,
         task: Task,
+        stop: int | None,
     ) -> None:
         self.config = config = config.of(task)
-        self.task, self.machine, self.classes = task, machine, manifest.classes
+        self.task, self.machine, self.classes, self.stop = task, machine, manifest.classes, stop
+        self.epochs = stop or config.train.epochs
         good = manifest.without(set(manifest.videos) - set(store.videos))
         self.train_split, self.val_split = good.split("train"), good.split("val")
-        _check_sizes(name, config, self.train_split, self.val_split)
+        _check_sizes(name, config, self.train_split, self.val_split, stop)
         self.fabric = distributed.launch(machine)
-        self.recipe = {**_recipe(config, manifest, store, statistics), **noted(task)}
+        self.recipe = {
+            **_recipe(config, manifest, store, statistics),
+            **noted(task),
+            **({"stop": stop} if stop else {}),
+        }
         self.step = TrainStep(config, len(manifest.classes), statistics, self.fabric, machine)
         if self.step.start is None:
             _say("the weights start at random (train.pretrained names no checkpoint)")
@@ -108,7 +124,7 @@ class Trainer:
             _say(str(self.step.start))
             self.recipe["pretrained"] = {"source": self.step.start.source, "sha256": self.step.start.sha256}
         self._load(store)
-        self.total_steps = config.train.epochs * self.batches.steps
+        self.total_steps = self.epochs * self.batches.steps
         self.resume = ResumeFolder(
             Path(machine.scratch), name, self.recipe, machine.save_seconds, writes=self.fabric.is_global_zero
         )
@@ -172,7 +188,7 @@ class Trainer:
         self.batches.epoch, self.batches.first = number, state.step - number * self.batches.steps
         self.step.model.train()
         self.timers.append(timer := Timer())
-        title = f"epoch {number + 1}/{train.epochs}"
+        title = f"epoch {number + 1}/{self.epochs}"
         with progress_bar(
             total=self.batches.steps, initial=self.batches.first, desc=title, unit="step", leave=False,
             disable=not self.fabric.is_global_zero,
@@ -180,7 +196,7 @@ class Trainer:
             arriving = timer.waits(self.loader)
             for done, pieces in enumerate(zip(*[arriving] * self.batches.parts, strict=True), start=1):
                 loss = self._update(pieces, state, bool(request.number))
-                score = f"{state.history[-1][key(self.task)]:.1f}" if state.history else "-"
+                score = f"{state.history[-1][key(self.task)]:.1f}" if state.history and not self.stop else "-"
                 bar.set_description_str(f"{title}  loss {loss:.3f}  {SHORT[self.task]} {score}", refresh=False)
                 rate = done / timer.elapsed
                 bar.set_postfix(
@@ -213,17 +229,21 @@ class Trainer:
         return loss
 
     def validate(self, state: TrainState) -> dict[str, float]:
-        """What `evaluate` finds on the validation split."""
-        title = f"validate {len(state.history) + 1}/{self.config.train.epochs}"
+        """What `evaluate` finds on the validation split; nothing without validation."""
+        if self.stop:
+            return {}
+        title = f"validate {len(state.history) + 1}/{self.epochs}"
         step, targets = self.step, self.val_split.targets()
         with enough_memory(self.config, self.clips_per_pass):
             return evaluate(step.kept, step.input, self.validation_loader, targets, self.fabric, title, self.task)
 
     def end_epoch(self, state: TrainState, found: dict[str, float]) -> None:
-        """Note the epoch's loss and validation, and keep its weights if they are the best so far."""
+        """Note the epoch's loss and validation, and keep its weights if they are the best so far, or the last."""
         state.history.append({"loss": float(np.mean(state.losses)), **found, "lr": state.lr})
         state.losses = []
-        if (epoch := best(state.history, self.task)) != state.best_epoch:
+        last = len(state.history) - 1
+        epoch = best(state.history, self.task) if found else last if last + 1 == self.stop else -1
+        if epoch != state.best_epoch:
             state.best_epoch = epoch
             self.resume.keep_best(self.step.kept.state_dict())
 
@@ -237,8 +257,8 @@ class Trainer:
         if state.best_epoch < 0:
             raise UserError("No epoch ended with finite validation scores. Lower train.optim.lr.")
         if self.fabric.is_global_zero:
-            headline = key(self.task)
-            result = {"epoch": state.best_epoch, headline: state.history[state.best_epoch][headline]}
+            headline = {} if self.stop else {key(self.task): state.history[state.best_epoch][key(self.task)]}
+            result = {"epoch": state.best_epoch, **headline}
             recipe = {**self.recipe, "machines": state.machines, "result": result}
             Checkpoint(self.resume.best(), recipe, self.classes, self.step.input).write(out)
             self.resume.forget()
@@ -261,14 +281,14 @@ def _say(message: str) -> None:
     log.info("%s", message)
 
 
-def _check_sizes(name: str, config: ModelConfig, train: Manifest, val: Manifest) -> None:
+def _check_sizes(name: str, config: ModelConfig, train: Manifest, val: Manifest, stop: int | None) -> None:
     """Refuse a corpus of which too few videos gave frames."""
     if config.train.batch > len(train):
         raise UserError(
             f"A batch of {config.train.batch} is more than the {len(train)} train videos. Lower "
             f"models.{name}.train.batch."
         )
-    if not len(val):
+    if not len(val) and not stop:
         raise UserError("No val video gave frames, so no epoch could be told the best. Add val videos to the corpus.")
 
 

@@ -27,6 +27,10 @@ def test_of_equal_epochs_the_first_is_the_best_and_none_may_be_finite():
     assert "mAP -inf (best -inf, epoch 1)" in epoch_line([row(1.0, float("-inf"))], 2)
 
 
+def test_an_epoch_without_validation_is_told_by_its_loss():
+    assert epoch_line([{"loss": 2.0, "lr": 0.004}], 20) == "epoch 1/20  loss 2.000  lr 0.004"
+
+
 @pytest.mark.slow
 def test_a_log_file_holds_every_epoch_and_no_control_character(tmp_path):
     tiny.corpus(tmp_path / "lmdb")

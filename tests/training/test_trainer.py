@@ -53,6 +53,26 @@ def test_the_best_epoch_is_kept_and_its_weights_give_its_score(tmp_path):
     assert recipe["result"] == {"epoch": progress.best_epoch, "val_mAP": max(scores)}
 
 
+def test_a_training_that_stops_without_val_has_the_weights_of_that_epoch_of_a_whole_one(tmp_path, monkeypatch):
+    manifest, store, statistics = tiny.corpus(tmp_path / "lmdb")
+    alone = manifest.split("train")
+    stopped, on = tmp_path / "stopped", tiny.machine(tmp_path / "work")
+    progress = trainer.fit(tiny.model(epochs=4), alone, store, statistics, stopped, on, stop=2)
+
+    monkeypatch.setattr(trainer.Trainer, "validate", lambda _, state: float(len(state.history) == 1))  # the second
+    whole, all_epochs = fit(tmp_path, "whole", tiny.model(epochs=4))
+
+    assert [(row["loss"], row["lr"]) for row in progress.history] == [
+        (row["loss"], row["lr"]) for row in all_epochs.history[:2]
+    ]
+    ours, theirs = load_file(stopped / FILE), load_file(whole / FILE)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    recipe = Checkpoint.read(stopped).recipe
+    assert (recipe["stop"], recipe["result"]) == (2, {"epoch": 1})
+    assert "stop" not in Checkpoint.read(whole).recipe
+    assert not (stopped / "curves/plots/metrics/val").exists()
+
+
 def test_the_recipe_says_all_that_made_the_weights(tmp_path):
     out, _ = fit(tmp_path, "out", tiny.model(epochs=1))
     recipe = json.loads((out / "recipe.json").read_text())

@@ -1,0 +1,115 @@
+"""Chance: the headline metric of answers that come from nowhere. Arrays of scores and labels in, percent out.
+
+Random answers rank the classes of each video anew, at random. Shuffled answers are a model's own, dealt out to the
+videos at random: they keep which classes it prefers, and lose what it saw. Scores that tie, as all of a constant answer
+do and many of the class prior, are in random order here; `metrics` takes them as one threshold.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from pipeline import metrics
+from pipeline.core.task import SINGLE_LABEL, Task
+
+CLEAR = 4
+"""Standard deviations above the mean of chance from which a figure is clear of it. It is far more than the 2 of a 95 %
+interval, as the best of several models and epochs is looked at: of 100 figures at chance, one lies 2.3 above."""
+_DRAWS = 2000
+_SHUFFLES = 500
+_RANKINGS = 10_000
+"""Random rankings that are drawn for each number of labels."""
+_ROWS = 1000
+"""Videos whose ties are looked at together, which bounds the memory."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    """A split's headline metric by chance, in percent: mean, 95 % interval and standard deviation over draws."""
+
+    mean: float
+    low: float
+    high: float
+    deviation: float
+
+    @property
+    def clear(self) -> float:
+        """Figure in percent above which luck is no explanation."""
+        return max(self.high, self.mean + CLEAR * self.deviation)
+
+    @classmethod
+    def of_draws(cls, figures: Sequence[float] | np.ndarray) -> "Chance":
+        """Summary of drawn figures in percent."""
+        low, high = np.percentile(figures, [2.5, 97.5])
+        return cls(float(np.mean(figures)), float(low), float(high), float(np.std(figures)))
+
+
+def random_answers(task: Task, targets: np.ndarray) -> Chance:
+    """Chance for random answers, from many-hot labels (V, C) with a positive in every row; the mean is exact."""
+    exact = 100 * float(expected_per_video(task, np.zeros(targets.shape), targets).mean())
+    drawn = Chance.of_draws(100 * _draws(task, targets))
+    return replace(drawn, mean=exact)
+
+
+def shuffled_answers(task: Task, scores: np.ndarray, targets: np.ndarray) -> Chance:
+    """Chance for a model's own answers, dealt out to the videos at random; scores and labels are (V, C)."""
+    rng = np.random.default_rng(0)
+    orders = (rng.permutation(len(scores)) for _ in range(_SHUFFLES))
+    if task == SINGLE_LABEL:
+        answer, label = scores.argmax(axis=1), targets.argmax(axis=1)
+        return Chance.of_draws([100 * float((answer[order] == label).mean()) for order in orders])
+    ranks = pd.DataFrame(scores).rank(axis=1, method="max", ascending=False).to_numpy(np.int64)
+    video, label = np.nonzero(targets > 0)
+    count = np.bincount(video)
+    dealt = (metrics.precision_at_ranks(ranks[order[video], label], count) for order in orders)
+    return Chance.of_draws([100 * float(precision.mean()) for precision in dealt])
+
+
+def expected_per_video(task: Task, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The share of each video in the headline metric, 0..1, in expectation over random orders of scores that tie.
+
+    Scores and many-hot labels, with a positive in every row, are (V, C); the result is float64 (V,). Without ties it
+    is `metrics.per_video`.
+    """
+    if task == SINGLE_LABEL:
+        top = scores == scores.max(axis=1, keepdims=True)
+        share: np.ndarray = (top & (targets > 0)).sum(axis=1) / top.sum(axis=1)
+        return share
+    blocks = (slice(start, start + _ROWS) for start in range(0, len(scores), _ROWS))
+    return np.concatenate([_expected_precision(scores[block], targets[block] > 0) for block in blocks])
+
+
+def _draws(task: Task, targets: np.ndarray) -> np.ndarray:
+    """Headline metric, 0..1, of random answers for all videos, drawn anew each time: float64 (_DRAWS,)."""
+    rng, (videos, classes) = np.random.default_rng(0), targets.shape
+    if task == SINGLE_LABEL:
+        right: np.ndarray = rng.binomial(videos, 1 / classes, size=_DRAWS) / videos
+        return right
+    total: np.ndarray = np.zeros(_DRAWS)
+    for labels, alike in zip(*np.unique((targets > 0).sum(axis=1), return_counts=True), strict=True):
+        ranks = 1 + np.argsort(rng.random((_RANKINGS, classes)), axis=1)[:, :labels]
+        precision = metrics.precision_at_ranks(ranks.ravel(), np.full(_RANKINGS, labels))
+        total += [precision[rng.integers(_RANKINGS, size=alike)].sum() / videos for _ in range(_DRAWS)]
+    return total
+
+
+def _expected_precision(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
+    """Expected average precision of each row, 0..1, where the order within each group of tied scores is random.
+
+    In a group of n scores with m positives, each place holds a positive with probability m / n. Those that lie before
+    the j-th place of the group are then (m - 1) / (n - 1) * (j - 1) on average, and all those of the groups before.
+    """
+    order = np.argsort(-scores, axis=1, kind="stable")
+    ordered, found = (np.take_along_axis(array, order, axis=1) for array in (scores, positive))
+    place = np.arange(scores.shape[1])
+    new = np.pad(ordered[:, 1:] != ordered[:, :-1], ((0, 0), (1, 1)), constant_values=True)
+    start = np.maximum.accumulate(np.where(new[:, :-1], place, 0), axis=1)
+    end = np.minimum.accumulate(np.where(new[:, 1:], place + 1, len(place))[:, ::-1], axis=1)[:, ::-1]
+    total = np.pad(found.cumsum(axis=1), ((0, 0), (1, 0)))
+    before = np.take_along_axis(total, start, axis=1)
+    inside, size = np.take_along_axis(total, end, axis=1) - before, end - start
+    above = before + (inside - 1) * (place - start) / np.maximum(size - 1, 1)
+    precision: np.ndarray = (inside / size * (1 + above) / (place + 1)).sum(axis=1) / positive.sum(axis=1)
+    return precision

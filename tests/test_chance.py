@@ -1,0 +1,111 @@
+"""Chance, against every order of the classes written out, and against plain draws."""
+
+import itertools
+
+import numpy as np
+import pytest
+from sklearn.metrics import label_ranking_average_precision_score
+
+from pipeline import chance, metrics
+from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, TASKS
+
+
+def one_hot(labels, classes: int) -> np.ndarray:
+    return np.eye(classes, dtype=np.uint8)[np.asarray(labels)]
+
+
+def many_hot(videos: int, labels: int, classes: int, seed: int = 0) -> np.ndarray:
+    places = np.argsort(np.random.default_rng(seed).random((videos, classes)), axis=1)[:, :labels]
+    return np.eye(classes, dtype=np.uint8)[places].sum(axis=1)
+
+
+def every_order(scores: np.ndarray, targets: np.ndarray, score) -> float:
+    """Mean of a metric over all orders of one video's classes that keep the higher score before the lower."""
+    orders = [
+        order for order in itertools.permutations(range(len(scores)))
+        if all(scores[a] >= scores[b] for a, b in itertools.pairwise(order))
+    ]  # fmt: skip
+    found = []
+    for order in orders:
+        ranked = np.empty((1, len(scores)))
+        ranked[0, list(order)] = -np.arange(len(scores))
+        found.append(score(targets[None], ranked))
+    return float(np.mean(found))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_expectation_of_ties_is_the_mean_over_every_order(seed):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(1 + seed % 4, size=(3, 6)).astype(float)
+    targets = many_hot(3, 1 + seed % 3, 6, seed)
+    expected = [every_order(s, t, label_ranking_average_precision_score) for s, t in zip(scores, targets, strict=True)]
+    assert chance.expected_per_video(MULTI_LABEL, scores, targets) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_tie_for_the_first_place_is_shared(seed):
+    scores = np.random.default_rng(seed).integers(2, size=(5, 4)).astype(float)
+    targets = one_hot(np.arange(5) % 4, 4)
+    expected = [every_order(s, t, lambda t, s: float(t[0, s.argmax()])) for s, t in zip(scores, targets, strict=True)]
+    assert chance.expected_per_video(SINGLE_LABEL, scores, targets) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_without_ties_it_is_the_metric(task):
+    scores, targets = np.random.default_rng(0).random((2500, 7)), one_hot(np.arange(2500) % 7, 7)
+    expected = metrics.per_video(task, scores, targets)
+    assert chance.expected_per_video(task, scores, targets) == pytest.approx(expected)
+
+
+def test_random_answers_for_one_label_are_its_mean_reciprocal_rank():
+    found = chance.random_answers(MULTI_LABEL, one_hot(np.arange(33) % 11, 11))
+    assert found.mean == pytest.approx(100 * np.mean(1 / np.arange(1, 12)))
+    assert chance.random_answers(SINGLE_LABEL, one_hot(np.arange(33) % 11, 11)).mean == pytest.approx(100 / 11)
+
+
+@pytest.mark.parametrize(
+    ("task", "targets"),
+    [
+        (SINGLE_LABEL, one_hot(np.arange(33) % 11, 11)),
+        (MULTI_LABEL, one_hot(np.arange(33) % 11, 11)),
+        (MULTI_LABEL, np.concatenate([many_hot(30, 2, 9), many_hot(20, 4, 9)])),
+    ],
+)
+def test_the_interval_is_that_of_plain_draws(task, targets):
+    rng = np.random.default_rng(7)
+    drawn = [metrics.headline(task, rng.random(targets.shape), targets) for _ in range(3000)]
+    found = chance.random_answers(task, targets)
+    assert found.mean == pytest.approx(np.mean(drawn), abs=0.3)
+    assert found.deviation == pytest.approx(np.std(drawn), rel=0.07)
+    step = 100 / len(targets) if task == SINGLE_LABEL else 0.8
+    assert [found.low, found.high] == pytest.approx(np.percentile(drawn, [2.5, 97.5]), abs=step)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_constant_answer_shuffles_into_itself(task):
+    """It is right where the frequent class is, which is no more than any dealing out of it gives."""
+    targets = one_hot([0] * 30 + [1] * 10, 3)
+    scores = np.tile([0.7, 0.2, 0.1], (40, 1))
+    figure = metrics.headline(task, scores, targets)
+    found = chance.shuffled_answers(task, scores, targets)
+    assert (found.mean, found.low, found.high) == pytest.approx((figure,) * 3)
+    assert found.clear == pytest.approx(figure)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_shuffled_answers_are_plain_shuffles(task):
+    rng = np.random.default_rng(0)
+    targets = one_hot(rng.integers(4, size=50), 4)
+    scores = rng.random((50, 4)).round(1) + targets
+    drawn = [metrics.headline(task, rng.permutation(scores), targets) for _ in range(2000)]
+    found = chance.shuffled_answers(task, scores, targets)
+    assert found.mean == pytest.approx(np.mean(drawn), abs=1)
+    assert found.deviation == pytest.approx(np.std(drawn), rel=0.12)
+    assert metrics.headline(task, scores, targets) > found.clear
+
+
+def test_it_takes_seconds_for_a_large_corpus():
+    targets = many_hot(10_000, 2, 313)
+    found = chance.random_answers(MULTI_LABEL, targets)
+    assert found.low < found.mean < found.high < found.clear
+    assert found.high - found.low < 0.5
