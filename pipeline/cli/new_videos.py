@@ -21,7 +21,8 @@ from pipeline.core.tsv import one_line
 from pipeline.ensemble import averaging
 from pipeline.extraction.ffmpeg import ExtractConfig, NoFrames, extract_frames
 from pipeline.inference.predictor import Predictor
-from pipeline.predictions.table import FINAL, PredictionTable, ViewScores
+from pipeline.predictions.table import FINAL, PredictionTable
+from pipeline.predictions.view_scores import ViewScores
 from pipeline.runtime import distributed
 
 ENSEMBLE = "ensemble"

@@ -10,7 +10,8 @@ from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import LABEL_SEPARATOR
 from pipeline.core.markdown import text_table
-from pipeline.predictions.table import PredictionTable, ViewScores, check_rows
+from pipeline.predictions.table import PredictionTable, check_rows
+from pipeline.predictions.view_scores import ViewScores
 
 KEYS = ("clips", "clip", "side", "size", "crop")
 """What views are chosen by."""

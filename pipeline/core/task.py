@@ -4,7 +4,8 @@
 probabilities (softmax or sigmoid), and on the metric that is looked at first.
 """
 
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import LABEL_SEPARATOR, Manifest
@@ -36,3 +37,21 @@ def resolve(setting: str, manifest: Manifest) -> Task:
         f"dataset.task is single_label, but {row['video']} has the labels {row['labels']!r} ({int(several.sum())} such "
         "videos). Give each video one label, or set dataset.task=multi_label in conf/dataset/, then `pipeline params`."
     )
+
+
+def noted(task: Task) -> dict[str, str]:
+    """What a recipe or the metadata of a file hold to name their task: nothing means multi_label."""
+    return {} if task == MULTI_LABEL else {"task": task}
+
+
+def read(noted: Mapping[str, Any], where: str) -> Task:
+    """The task that a recipe or metadata name; `where` says in messages whose they are.
+
+    Raises:
+        UserError: there is no such task.
+    """
+    found = noted.get("task", MULTI_LABEL)
+    if found not in TASKS:
+        raise UserError(f"{where}: the task {found!r} is none of {', '.join(TASKS)}. Make the file again.")
+    task: Task = found
+    return task

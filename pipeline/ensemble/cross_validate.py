@@ -4,8 +4,8 @@ A variant is a rule for the member weights together with a mean. The val split i
 cross-fitted scores of a fold come from weights that were fitted on the other folds, and the variant whose cross-fitted
 scores have the highest headline metric (sample mAP, or top-1 accuracy) is used. Nothing here knows the test split.
 The cross-fitted metric is still a little too high, since the highest of several is taken, and since every member's
-epoch was picked on the whole val split. `Selection.crossfit` counts the first: there the variant is chosen anew for each
-fold, by the cross-fitted scores of the others.
+epoch was picked on the whole val split. `Selection.crossfit` counts the first: there the variant is chosen anew for
+each fold, by the cross-fitted scores of the others.
 """
 
 from collections.abc import Sequence

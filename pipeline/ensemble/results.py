@@ -184,9 +184,8 @@ class Results:
         lines = [
             "## Variants",
             "",
-            "With 95 % bootstrap intervals over videos. The gain is over the best member on val, "
-            f"{self.best_member}; on val itself,",
-            "over the member that is best without the video's fold. Where no model beats chance, no gain is told.",
+            f"With 95 % bootstrap intervals. A gain is over {self.best_member}, the best member on val; on val",
+            "itself, over the best member without the video's fold. Where no model beats chance, no gain is told.",
             "Cross-fitted figures still flatter a little: each member's epoch was picked on the whole val split.",
         ]
         if self.selected:

@@ -4,7 +4,7 @@ Everything is fitted and selected on val alone (cross_validate.py). Only then ar
 to report the last metrics.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,15 @@ from pipeline.clips.views import PROTOCOLS
 from pipeline.core import files
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
-from pipeline.core.task import SINGLE_LABEL, Task
+from pipeline.core.task import Task, noted
 from pipeline.ensemble import averaging, cross_validate, submission
 from pipeline.ensemble.bootstrap import intervals
 from pipeline.ensemble.config import ALL, EnsembleConfig, check_members, check_scores
 from pipeline.ensemble.cross_validate import Selection, Variant
 from pipeline.ensemble.results import CHOICE, Results, Row
 from pipeline.ensemble.verdicts import SplitVerdicts, judge_split
-from pipeline.predictions.table import PredictionTable, ViewScores
+from pipeline.predictions.table import PredictionTable
+from pipeline.predictions.view_scores import ViewScores
 
 _BLOCK = 500
 """Videos whose views are averaged at a time, which bounds the memory."""
@@ -84,7 +85,7 @@ class SplitPredictions:
         if table.meta.get("protocol") == protocol:
             return table.probabilities  # the same to the last bit
         blocks = [slice(start, start + _BLOCK) for start in range(0, len(views.logits), _BLOCK)]
-        parts = [ViewScores(views.logits[block], views.grid).probabilities(protocol) for block in blocks]
+        parts = [replace(views, logits=views.logits[block]).probabilities(protocol) for block in blocks]
         scores = np.concatenate(parts)
         check_scores(member, table, scores)
         return scores
@@ -104,7 +105,7 @@ class SplitPredictions:
         checkpoints = {member: table.meta.get("checkpoint") for member, table in self.tables.items()}
         meta = {"model": "ensemble", "protocol": config.protocol, "checkpoints": checkpoints}
         meta |= _description(used, config.members, one.classes) | {"settings": asdict(config)}
-        meta |= {"task": one.task} if one.task == SINGLE_LABEL else {}
+        meta |= noted(one.task)
         return PredictionTable(one.videos, one.broken, one.labels, one.classes, fused, meta)
 
 

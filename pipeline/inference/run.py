@@ -33,14 +33,18 @@ from pipeline.inference import companions, lease
 from pipeline.inference.job import Job
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.score_cache import ScoreCache
-from pipeline.predictions.table import FINAL, SPLITS, write_split
+from pipeline.predictions.table import FINAL, SPLITS
+from pipeline.predictions.view_scores import write_split
 from pipeline.runtime import distributed, fingerprint, signals
 from pipeline.runtime.progress import Timer, duration
 from pipeline.runtime.signals import Request, Stopped
 
 log = logging.getLogger(__name__)
 
-CODE = ("core", "runtime", "clips", "class_stats.py", "layers", "predictions/table.py", "inference")
+CODE = (
+    *("core", "runtime", "clips", "class_stats.py", "layers", "predictions/table.py", "predictions/view_scores.py"),
+    "inference",
+)
 """Folders and files of `pipeline` that scores depend on, besides the model's own file; dvc.yaml lists the same."""
 
 Item = tuple[int, list[int]]

@@ -22,7 +22,8 @@ from pipeline.core.broken_videos import read_broken
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import RESERVED, Manifest
 from pipeline.predictions import result_pickle
-from pipeline.predictions.table import FINAL, RESERVED_NAMES, SPLITS, ViewScores, check_rows, repeated, write_split
+from pipeline.predictions.table import FINAL, RESERVED_NAMES, SPLITS, check_rows, repeated
+from pipeline.predictions.view_scores import ViewScores, write_split
 
 PICKLES = (".pkl", ".pickle")
 SMALLEST = 2.0**-24

@@ -4,17 +4,15 @@
     <split>.views.npy      the logits of every view, float16 (V, K, C)
     <split>.views.json     the names of its axes, the views, and which views make which protocol
 
-The probability of a protocol is the mean over its views of the sigmoid of the STORED logits, so the Parquet file can be
-recomputed from the other two to the last bit. A broken video holds the class prior in every view.
+This file is about the first; view_scores.py is about the other two, and recomputes the first from them to the last bit.
 
 `pipeline scores --help` lists the commands that look into these files.
 """
 
 import json
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +21,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.clips.views import PROTOCOLS
-from pipeline.core import files
+from pipeline.core import files, task
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import LABEL_SEPARATOR, RESERVED, Manifest
-from pipeline.core.task import MULTI_LABEL, Task
+from pipeline.core.manifest import LABEL_SEPARATOR, RESERVED
+from pipeline.core.task import Task
 
 SPLITS = ("val", "test")
 """The splits that are predicted."""
@@ -37,8 +35,6 @@ RESERVED_NAMES = ("chance", "corpus", "ensemble", "prior", "verdict", "videos")
 OK, BROKEN = "ok", "broken"
 _META = b"prediction"
 _MAKES = "`dvc repro` makes it; or `pipeline scores import`, where the scores are another program's."
-_CHUNK = 1 << 23
-"""Number of logits that are averaged at a time: 64 MiB as float64."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +55,7 @@ class PredictionTable:
     @property
     def task(self) -> Task:
         """What the probabilities are of: one of several classes (they sum to one), or each class by itself."""
-        task: Task = self.meta.get("task", MULTI_LABEL)
-        return task
+        return task.read(self.meta, "a prediction file")
 
     @property
     def labelled(self) -> bool:
@@ -116,94 +111,9 @@ class PredictionTable:
         _check_words(status, labels, classes, place)
         check_rows(video, classes, scores, place)
         _check_range(video, classes, scores, place)
-        return cls(tuple(video), np.array(status) == BROKEN, tuple(labels), classes, scores, _meta(table.schema, path))
-
-
-@dataclass(frozen=True)
-class ViewScores:
-    """The logits of every view of every video, from which any protocol can be computed without the model."""
-
-    logits: np.ndarray
-    """float16 (V, K, C), for V videos, K views and C classes."""
-    grid: Mapping[str, Any]
-    """The views, and for each protocol the positions of its views, as `ViewGrid.describe()` gives them."""
-
-    def probabilities(self, protocol: str) -> np.ndarray:
-        """The probabilities of a protocol, float32 (V, C): the mean over its views of the sigmoid.
-
-        Raises:
-            UserError: there is no such protocol.
-        """
-        if protocol not in self.grid["protocols"]:
-            raise UserError(f"There is no protocol {protocol!r}, only {', '.join(self.grid['protocols'])}.")
-        return self.mean_of(self.grid["protocols"][protocol])
-
-    def mean_of(self, views: Sequence[int]) -> np.ndarray:
-        """The mean over some views of the sigmoid, float32 (V, C); `views` are positions in the grid.
-
-        It is computed for a few videos at a time, in float64: logits may lie on disk and be larger than memory.
-        """
-        videos, _, classes = self.logits.shape
-        mean = np.empty((videos, classes), np.float32)
-        step = max(1, _CHUNK // (len(views) * classes))
-        for start in range(0, videos, step):
-            logits = self.logits[start : start + step][:, list(views)].astype(np.float64)
-            np.negative(logits, out=logits)
-            np.logaddexp(0, logits, out=logits)  # a sigmoid that cannot overflow
-            np.negative(logits, out=logits)
-            mean[start : start + step] = np.exp(logits, out=logits).mean(axis=1)
-        return mean
-
-    def write(self, folder: Path, split: str) -> None:
-        """Write `<split>.views.npy` and the JSON that names its axes."""
-        with files.aside(folder / f"{split}.views.npy") as partial, partial.open("wb") as file:
-            np.save(file, self.logits)
-        self.describe(folder, split)
-
-    def describe(self, folder: Path, split: str) -> None:
-        """Write the JSON that names the axes."""
-        axes = ["video (as in the Parquet file)", "view", "class (as in the Parquet file)"]
-        described = {"axes": axes, "value": "logit", "shape": list(self.logits.shape), **self.grid}
-        files.write_json(folder / f"{split}.views.json", described)
-
-    @classmethod
-    def read(cls, folder: Path, split: str) -> "ViewScores":
-        """Read files that `write` wrote; the logits are read from disk when they are used.
-
-        Raises:
-            UserError: a file is missing or damaged, or they do not fit one another.
-        """
-        array, axes = folder / f"{split}.views.npy", folder / f"{split}.views.json"
-        makes = _makes_views(folder, split)
-        for path in (array, axes):
-            if not path.is_file():
-                raise UserError(f"{path} does not exist. {makes}")
-        try:
-            logits = np.load(array, mmap_mode="r")
-        except (ValueError, EOFError, OSError) as error:
-            raise UserError(f"{array} cannot be read ({error}). {makes}") from error
-        if not isinstance(logits, np.ndarray) or logits.dtype.kind != "f" or logits.ndim != 3:
-            raise UserError(f"{array} holds no numbers of the shape (videos, views, classes). {makes}")
-        shape, grid = _axes(axes, makes)
-        if list(logits.shape) != shape:
-            raise UserError(f"{array} has the shape {logits.shape}, and {axes.name} says {shape}. {makes}")
-        return cls(logits, grid)
-
-
-def protocol_table(
-    manifest: Manifest, broken: np.ndarray, scores: ViewScores, protocol: str, meta: Mapping[str, Any]
-) -> PredictionTable:
-    """The table of one split under one protocol.
-
-    Args:
-        manifest: the videos of the split, broken ones included.
-        broken: bool (V,), see PredictionTable.
-        meta: plain values, to which the protocol and the grid are added.
-    """
-    labels = tuple(manifest.table["labels"])
-    described = {**meta, "protocol": protocol, **scores.grid}
-    probabilities = scores.probabilities(protocol)
-    return PredictionTable(tuple(manifest.videos), broken, labels, manifest.classes, probabilities, described)
+        return cls(
+            tuple(video), np.array(status) == BROKEN, tuple(labels), classes, scores, read_meta(table.schema, path)
+        )
 
 
 def remedy(model: str, meta: Mapping[str, Any]) -> str:
@@ -244,39 +154,20 @@ def check_rows(videos: Sequence[str], classes: Sequence[str], scores: np.ndarray
         )
 
 
-def prior_logits(prior: np.ndarray) -> np.ndarray:
-    """The scores of a broken video: the logits (C,) of the class prior (C,), which may be 1 but not 0."""
-    logits: np.ndarray = np.log(prior) - np.log1p(-np.minimum(prior, 1 - 1e-6))
-    return logits
+def read_meta(schema: pa.Schema, path: Path) -> dict[str, Any]:
+    """The metadata of a prediction file, plain values; `path` names it in messages.
 
-
-def write_split(
-    folder: Path, split: str, corpus: Manifest, broken: np.ndarray, logits: Iterable[np.ndarray], prior: np.ndarray,
-    grid: Mapping[str, Any], protocol: str, meta: Mapping[str, Any],
-) -> None:  # fmt: skip
-    """Write all files of a split, one video at a time, since its logits may not fit into memory.
-
-    Args:
-        folder: a folder that is not in its place yet (`files.aside`), since an error leaves it incomplete.
-        corpus: the videos of this split and of others.
-        broken: bool (V,): true for videos of the split that get the prior in every view.
-        logits: finite logits (K, C) of each video that is not broken, in the order of the split.
-        prior: class prior (C,), see `prior_logits`.
-        grid: the views, see ViewScores.
-        protocol: the protocol of the table.
-        meta: plain values for the table.
+    Raises:
+        UserError: they are no JSON object, or name an unknown task.
     """
-    manifest = corpus.split(split)
-    shape = len(manifest), len(grid["views"]), len(manifest.classes)
-    answer = np.broadcast_to(prior_logits(prior), shape[1:])
-    path, others = folder / f"{split}.views.npy", iter(logits)
-    with path.open("wb") as file:  # and no memory map: on a full disk, writing to one ends the process
-        np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
-        for bad in broken:
-            file.write((answer if bad else next(others)).astype("<f2").tobytes())
-    scores = ViewScores(np.load(path, mmap_mode="r"), grid)
-    scores.describe(folder, split)
-    protocol_table(manifest, broken, scores, protocol, meta).write(folder / f"{split}.parquet")
+    try:
+        meta = json.loads((schema.metadata or {}).get(_META, b"{}"))
+    except ValueError as error:
+        raise UserError(f"{path}: the metadata `prediction` are no JSON ({error}). {_MAKES}") from error
+    if not isinstance(meta, dict):
+        raise UserError(f"{path}: the metadata `prediction` are no JSON object. {_MAKES}")
+    task.read(meta, str(path))
+    return meta
 
 
 def _check_columns(schema: pa.Schema, path: Path) -> None:
@@ -317,41 +208,3 @@ def _check_range(
             f"{place(row)} (video {videos[row]!r}): the score of {classes[column]!r} is {scores[row, column]}. "
             "Probabilities lie in 0..1; make the file again."
         )
-
-
-def _meta(schema: pa.Schema, path: Path) -> dict[str, Any]:
-    try:
-        meta = json.loads((schema.metadata or {}).get(_META, b"{}"))
-    except ValueError as error:
-        raise UserError(f"{path}: the metadata `prediction` are no JSON ({error}). {_MAKES}") from error
-    if not isinstance(meta, dict):
-        raise UserError(f"{path}: the metadata `prediction` are no JSON object. {_MAKES}")
-    return meta
-
-
-def _axes(path: Path, makes: str) -> tuple[list[int], dict[str, Any]]:
-    """The shape and the grid that the JSON beside an array of views describes."""
-    try:
-        axes = json.loads(path.read_text(encoding="utf-8"))
-        shape, views = list(axes["shape"]), [dict(view) for view in axes["views"]]
-        protocols = {name: [index(position) for position in chosen] for name, chosen in axes["protocols"].items()}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} cannot be read ({error!r}). {makes}") from error
-    if shape[1:2] != [len(views)] or not protocols:
-        raise UserError(f"{path} has {len(views)} views and {len(protocols)} protocols of the shape {shape}. {makes}")
-    for name, chosen in protocols.items():
-        if not chosen or min(chosen) < 0 or max(chosen) >= len(views):
-            raise UserError(f"{path}: the protocol {name!r} averages the views {chosen}, of {len(views)}. {makes}")
-    return shape, {"views": views, "protocols": protocols}
-
-
-def _makes_views(folder: Path, split: str) -> str:
-    """The command that makes the views of a folder again, or why there are none."""
-    table = folder / f"{split}.parquet"
-    try:
-        meta = _meta(pq.read_schema(table), table)
-    except (pa.ArrowInvalid, OSError, UserError):
-        meta = {}
-    if "weights" in meta:
-        return "An ensemble has no views: look into its members."
-    return remedy(folder.name, meta)

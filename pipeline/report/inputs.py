@@ -12,7 +12,8 @@ from pipeline.class_stats import ClassStatistics
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 from pipeline.ensemble.results import VARIANTS
-from pipeline.predictions.table import PredictionTable, ViewScores
+from pipeline.predictions.table import PredictionTable
+from pipeline.predictions.view_scores import ViewScores
 
 _NOT_FITTED = ("uniform", "given")
 """Rules for member weights that are not fitted to any video."""

@@ -25,7 +25,8 @@ from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.extraction.extract import extract_corpus
 from pipeline.extraction.ffmpeg import ExtractConfig
 from pipeline.inference.run import run_inference
-from pipeline.predictions.table import PredictionTable, ViewScores
+from pipeline.predictions.table import PredictionTable
+from pipeline.predictions.view_scores import ViewScores
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.training.trainer import fit
 from tests.support import tiny

@@ -11,7 +11,8 @@ import pytest
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.predictions import import_scores
-from pipeline.predictions.table import PredictionTable, ViewScores, protocol_table
+from pipeline.predictions.table import PredictionTable
+from pipeline.predictions.view_scores import ViewScores, protocol_table
 from tests.support.command import call
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,8 @@ from pipeline.core.manifest import Manifest
 from pipeline.ensemble import cross_validate
 from pipeline.ensemble import run as ensemble_run
 from pipeline.ensemble.config import EnsembleConfig
-from pipeline.predictions.table import PredictionTable, ViewScores, protocol_table
+from pipeline.predictions.table import PredictionTable
+from pipeline.predictions.view_scores import ViewScores, protocol_table
 from tests.support import tiny
 
 GRID = views.grid(Scale(32, 32), ViewConfig(1, (32, 36), 32)).describe()

@@ -21,7 +21,8 @@ from pipeline.core.manifest import Manifest
 from pipeline.inference import run as inference_run
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.score_cache import CHUNK
-from pipeline.predictions.table import PredictionTable, ViewScores
+from pipeline.predictions.table import PredictionTable
+from pipeline.predictions.view_scores import ViewScores
 from pipeline.runtime import fingerprint
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.runtime.signals import Stopped

@@ -15,7 +15,8 @@ from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.ensemble.run import run_ensemble
 from pipeline.predictions import import_scores, result_pickle
-from pipeline.predictions.table import PredictionTable, ViewScores, protocol_table
+from pipeline.predictions.table import PredictionTable
+from pipeline.predictions.view_scores import ViewScores, protocol_table
 from tests.support.command import call
 
 CLASSES = ["jump", "run"]

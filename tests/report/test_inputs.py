@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.predictions.table import PredictionTable, ViewScores
+from pipeline.predictions.table import PredictionTable
+from pipeline.predictions.view_scores import ViewScores
 from pipeline.report.inputs import Inputs
 from tests.support import finished
 

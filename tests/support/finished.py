@@ -16,7 +16,7 @@ from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.ensemble.run import run_ensemble
-from pipeline.predictions.table import ViewScores, protocol_table
+from pipeline.predictions.view_scores import ViewScores, protocol_table
 from pipeline.report.inputs import InputPaths
 
 GRID = views.grid(Scale(32, 32), ViewConfig(1, (32, 40), 32)).describe()
