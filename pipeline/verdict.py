@@ -15,7 +15,7 @@ from pipeline.chance import Chance
 from pipeline.core.task import Task
 
 State = Literal["chance", "frequencies", "unclear", "better"]
-PICKED = "Val figures flatter: the best epoch of each model that was trained here was picked on these same val videos."
+PICKED = "Val figures flatter: the best epoch of each model trained here was picked on the same val videos."
 FLAT = 0.02
 """Share of the first epoch's loss by which it must fall from the second epoch on; less is flat."""
 _TRY = "a higher train.optim.lr, more epochs, train.pretrained: imagenet, or labels that the frames can show"

@@ -115,9 +115,10 @@ class Results:
         return [*told, verdict.gain(self.best_member, split, [row[f"{split}_gain{end}"] for end in _ENDS])]
 
     def verdicts_json(self) -> dict[str, Any]:
-        """Content of verdicts.json, for the page: task, sentences, states, and chance and the prior by split."""
+        """Content of verdicts.json, for the page: best member, sentences, states, chance and the prior by split."""
         parts = {split: one.plain() for split, one in self.verdicts.items()}
-        return {"task": self.task, "sentences": self.sentences(), "states": self.states(), "splits": parts}
+        known = {"task": self.task, "best_member": self.best_member, "sentences": self.sentences()}
+        return {**known, "states": self.states(), "splits": parts}
 
     def markdown(self, title: str) -> str:
         """Content of tables.md: verdicts, models by protocol, ensembles, compared variants, each member's worth."""
