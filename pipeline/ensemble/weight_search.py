@@ -10,8 +10,8 @@ Member weights are not negative and sum to one: an array (M,), or (M, C) where e
 is that of the seed, and no linear algebra is used that rounds differently on more threads: the same data give the same
 bytes.
 
-Where each video has one label, `fitted` has the least log loss (log_loss.py), top-1 accuracy stands for sample mAP and
-ties in it go to the lower log loss, and there is no `per_class`: classes that share a sum of one cannot part.
+With one label a video, `fitted` has the least log loss (log_loss.py), top-1 accuracy stands for sample mAP with ties in
+it to the lower log loss, and there is no `per_class`: classes that share a sum of one cannot part.
 """
 
 from collections.abc import Callable, Sequence
@@ -174,8 +174,7 @@ class FitData:
 
     def best_of(self, candidates: Sequence[np.ndarray]) -> np.ndarray:
         """Member weights with the highest `quality` among the candidates; the first of those that tie."""
-        qualities = [self.quality(weights) for weights in candidates]
-        return candidates[qualities.index(max(qualities))]
+        return max(candidates, key=self.quality)
 
 
 def find(rule: str, data: FitData, start: np.ndarray | None = None) -> np.ndarray:
@@ -276,11 +275,9 @@ def greedy(margins: RankMargins) -> np.ndarray:
 
 def greedy_by_quality(data: FitData) -> np.ndarray:
     """Member weights (M,) as `greedy` finds them, by `FitData.quality`."""
-    times, found = np.zeros(len(data.scores)), []
-    for _ in range(GREEDY_ROUNDS):
-        candidates = [(times + one) / (times.sum() + 1) for one in np.eye(len(times))]
-        found.append(data.best_of(candidates))
-        times = found[-1] * len(found)
+    found = [data.single]
+    for round_ in range(1, GREEDY_ROUNDS):
+        found.append(data.best_of([(found[-1] * round_ + one) / (round_ + 1) for one in np.eye(len(data.scores))]))
     return data.best_of(found)
 
 

@@ -1,8 +1,9 @@
 """Confusion: which class stands where a label should. Arrays in, numbers out.
 
-Where each video has one label, that is the confusion matrix. Of a video with k labels, the k highest scores are taken as its answer. The labels that are not among them are missed,
-and as many other classes stand in their place. Nobody knows which of these replaced which label, so that each missed
-label is shared evenly among them; the table then sums to the number of labels missed.
+Where each video has one label, that is the confusion matrix. Of a video with k labels, the k highest scores are taken
+as its answer. The labels that are not among them are missed, and as many other classes stand in their place. Nobody
+knows which of these replaced which label, so that each missed label is shared evenly among them; the table then sums to
+the number of labels missed.
 """
 
 import numpy as np
