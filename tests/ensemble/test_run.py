@@ -12,7 +12,7 @@ from pipeline.clips import views
 from pipeline.clips.views import Scale, ViewConfig
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
-from pipeline.ensemble import cross_validate
+from pipeline.ensemble import cross_validate, split_predictions
 from pipeline.ensemble import run as ensemble_run
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.predictions.table import PredictionTable
@@ -309,7 +309,7 @@ def test_views_that_are_no_numbers_are_refused_with_their_place(corpus):
 
 def test_blocks_of_videos_do_not_show(corpus, monkeypatch):
     first = run(corpus).flat()
-    monkeypatch.setattr(ensemble_run, "_BLOCK", 2)
+    monkeypatch.setattr(split_predictions, "_BLOCK", 2)
     assert run(corpus).flat() == first
 
 
