@@ -13,10 +13,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline import metrics
 from pipeline.core.errors import UserError
 from pipeline.core.markdown import text_table
-from pipeline.core.task import MULTI_LABEL
 
 METRICS = "data/metrics.json"
 NO_FIGURES = ("corpus", "verdict", "videos")
@@ -47,6 +45,9 @@ def columns(shown: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]
 
 def table(shown: list[dict[str, Any]]) -> str:
     """The figures as text; empty cells where an experiment has no such model, and a line on those left out."""
+    from pipeline import metrics
+    from pipeline.core.task import MULTI_LABEL
+
     everything = dict(columns(shown))
     corpus = next((figures["corpus"] for figures in everything.values()), None)
     found = {

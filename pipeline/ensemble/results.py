@@ -222,7 +222,7 @@ def _is_choice(row: Row) -> bool:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return "" if value is None else f"{value:z.2f}"
 
 
 def _with_interval(row: Mapping[str, Any], metric: str) -> str:

@@ -83,12 +83,12 @@ def render(inputs: Inputs, values: dict[str, Any]) -> str:
 
 def number(value: float | None, digits: int = 2) -> str:
     """A number with fixed decimals; a dash where it is not known."""
-    return "\N{EN DASH}" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+    return "\N{EN DASH}" if value is None or math.isnan(value) else f"{value:z.{digits}f}"
 
 
 def signed(value: float | None) -> str:
     """A difference with its sign and two decimals; a dash where it is not known."""
-    return number(value) if value is None or math.isnan(value) else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return number(value) if value is None or math.isnan(value) else f"{value:+z.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def pretty_json(values: dict[str, Any]) -> str:

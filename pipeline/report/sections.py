@@ -119,7 +119,7 @@ def training(inputs: Inputs) -> dict[str, Any]:
         "score": _curve(f"Val {inputs.metric} by epoch", f"val {inputs.metric}, percent", maps),
         "loss": _curve("Training loss by epoch", "loss, percent of epoch 1", losses),
     }
-    return {"names": [one.name for one in maps], "broken": inputs.metrics["videos"]["val_n_broken"], **drawn}
+    return {"names": [one.name for one in losses], "broken": inputs.metrics["videos"]["val_n_broken"], **drawn}
 
 
 def _curve(title: str, label: str, series: list[Series]) -> str:
