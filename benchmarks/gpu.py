@@ -104,7 +104,7 @@ def agreement() -> list[str]:
             done = fit(
                 config, manifest, store, ClassStatistics.read(Path("data/stats")), Path(folder) / "tsm_demo", machine
             )
-        rows.append([precision, f"{done.best_map:.2f}"])
+        rows.append([precision, f"{done.history[done.best_epoch]['val_mAP']:.2f}"])
     return text_table(["precision", "val sample mAP of tsm_demo"], rows)
 
 

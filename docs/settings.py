@@ -25,6 +25,7 @@ from pipeline.demo.corpus import DemoConfig
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.extraction.ffmpeg import ExtractConfig
 from pipeline.inference.run import InferConfig
+from pipeline.losses import auto
 from pipeline.training.config import ModelConfig
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -50,7 +51,7 @@ def page(old: str) -> str:
     parts = [part for path, (section, home) in SECTIONS.items() for part in section_tables(path, section, home)]
     for kind, setting in (("models", "models.<name>.options"), ("losses", "models.<name>.train.loss.options")):
         parts.append(f"## `{setting}`\n\nEach file of pipeline/{kind}/ has its own.")
-        parts += [options_table(name, registry.find(kind, name)) for name in registry.names(kind)]
+        parts += [options_table(name, registry.find(kind, name)) for name in registry.names(kind) if name != auto.NAME]
     return head + MARK + "\n" + "\n\n".join(parts) + "\n"
 
 

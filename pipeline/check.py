@@ -20,10 +20,12 @@ from pipeline.core import params, registry
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import DatasetConfig
+from pipeline.core.task import AUTO, TASKS
 from pipeline.demo.corpus import DemoConfig
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.extraction.ffmpeg import ExtractConfig
 from pipeline.inference.run import InferConfig
+from pipeline.losses import auto
 from pipeline.pretrained import weight_file
 from pipeline.training import optim
 from pipeline.training.config import IMPOSSIBLE, OTHERS, ModelConfig
@@ -42,7 +44,7 @@ COMPOSED = ("models", "size", "unset")
 CLONE = " With pulled frames and no videos, `dvc checkout && dvc repro --downstream extract` goes on."
 """The way out for a clone that has all that was made, and not the corpus (docs/sharing.md)."""
 STATISTICS = ClassStatistics(("often", "rare"), np.array([2, 1]), videos=3)
-"""Statistics of two classes, to build a loss with before the corpus is counted."""
+"""Statistics of two classes, to build a loss of any task with before the corpus is counted."""
 
 
 def check(settings: Any, predictions: Path) -> None:
@@ -74,9 +76,10 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     if not (isinstance(models, Mapping) and models):
         found.append("models: there must be at least one model, e.g. model=tsn_demo.")
         models = {}
+    dataset = built.get("dataset")
     for name, section in models.items():
-        _check_model(section, f"models.{name}", found)
-    if dataset := built.get("dataset"):
+        _check_model(section, f"models.{name}", dataset.task if dataset else AUTO, found)
+    if dataset:
         _check_corpus(dataset, settings, found)
     if models and (ensemble := built.get("ensemble")):
         _check_ensemble(ensemble, [str(name) for name in models], predictions, found)
@@ -86,7 +89,7 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     return found
 
 
-def _check_model(section: Any, where: str, found: list[str]) -> None:
+def _check_model(section: Any, where: str, task: str, found: list[str]) -> None:
     if not isinstance(section, Mapping):
         found.append(f"{where}: must be a mapping of settings, not {section!r}.")
         return
@@ -97,7 +100,7 @@ def _check_model(section: Any, where: str, found: list[str]) -> None:
     if config is None:
         return
     with _reported(found, f"{where}."):
-        config.train.loss.build(STATISTICS, config.train.mix)
+        _build_loss(config, task)
     with _reported(found, f"{where}."):
         _run_network(config, test)
     if config.train.pretrained is not None:
@@ -108,6 +111,18 @@ def _check_model(section: Any, where: str, found: list[str]) -> None:
                     f"a stage fetches nothing. `pipeline checkpoint {config.train.pretrained} --save FILE.safetensors` "
                     "does, once; then name that file."
                 )
+
+
+def _build_loss(config: ModelConfig, task: str) -> None:
+    """Build the loss for each task that the corpus may have; whether an explicit one fits, train knows with `auto`."""
+    loss = config.train.loss
+    loss.checked_options()
+    if task == AUTO and loss.name != auto.NAME:
+        tasks = registry.find("losses", loss.name, where="train.loss.name").TASKS
+    else:
+        tasks = TASKS if task == AUTO else (task,)
+    for possible in tasks:
+        loss.of(possible).build(STATISTICS, config.train.mix)
 
 
 def _run_network(config: ModelConfig, test: ViewConfig | None) -> None:

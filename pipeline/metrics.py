@@ -19,6 +19,8 @@ HEADLINE: Final[dict[Task, str]] = {MULTI_LABEL: "mAP", SINGLE_LABEL: "top1"}
 """Task -> the key in `summary` of the metric that is looked at first, and that picks epochs and ensembles."""
 TITLE: Final[dict[Task, str]] = {MULTI_LABEL: "sample mAP", SINGLE_LABEL: "top-1 accuracy"}
 """Task -> the name of that metric in a sentence."""
+SHORT: Final[dict[Task, str]] = {MULTI_LABEL: "mAP", SINGLE_LABEL: "top-1"}
+"""Task -> its name where there is little room."""
 
 
 def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:

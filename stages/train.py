@@ -4,7 +4,8 @@
 
     torchrun --nproc-per-node 8 -m stages.train ...     or srun, see docs/scaling.md; the arguments stay the same
 
-Sections arch, options, clip and train of `models.<name>` in params.yaml, and section machine, which changes no recipe.
+Sections arch, options, clip and train of `models.<name>` and the setting dataset.task of params.yaml, and section
+machine, which changes no recipe.
 model.safetensors, recipe.json and curves/ appear in the last argument, the first two when training has ended. SIGTERM
 and SIGINT save and stop at the next step (exit status 143, 130). Started again with the same settings, code and data,
 a run goes on at the step of its last saved state, however it ended.
@@ -17,7 +18,10 @@ from pipeline.clips.frame_store import FrameStore
 from pipeline.core import params
 from pipeline.core.machine import load_machine
 from pipeline.core.manifest import Manifest
+from pipeline.core.task import resolve
+from pipeline.metrics import TITLE
 from pipeline.training.config import ModelConfig
+from pipeline.training.evaluate import key
 from pipeline.training.trainer import fit
 from stages.command import run
 
@@ -26,8 +30,10 @@ def main(model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, out
     """Train the model that params.yaml describes under `models.<model>`."""
     config = ModelConfig.read(params.read(f"models.{model}"), where=f"params.yaml: models.{model}")
     corpus, statistics = Manifest.read(manifest, classes), ClassStatistics.read(stats)
-    done = fit(config, corpus, FrameStore(lmdb), statistics, out, load_machine())
-    print(f"{out}: validation sample mAP {done.best_map:.2f} after epoch {done.best_epoch + 1}")
+    task = resolve(params.read("dataset.task"), corpus)
+    done = fit(config, corpus, FrameStore(lmdb), statistics, out, load_machine(), task)
+    score = done.history[done.best_epoch][key(task)]
+    print(f"{out}: validation {TITLE[task]} {score:.2f} after epoch {done.best_epoch + 1}")
 
 
 if __name__ == "__main__":

@@ -87,6 +87,22 @@ WRONG = [
     ),
     (f"{TIN}.train.loss.options.bce.smooth", 0.1, f"{TIN}.train.loss.options.bce.smooth", "Did you mean 'smoothing'?"),
     (f"{TIN}.train.loss.options.bce.class_weights", "sqr", f"{TIN}.train.loss.options.bce.class_weights", "'sqrt'"),
+    (
+        f"{TIN}.train.loss.name",
+        "cross_entropy",
+        f"{TIN}.train.loss.name",
+        "is for single_label, and dataset",
+    ),
+    (f"{TIN}.train.loss.options.bec", {"scale": 1.0}, f"{TIN}.train.loss.options", "Did you mean 'bce'?"),
+    (f"{TIN}.train.loss.options.auto", {"scale": 1.0}, f"{TIN}.train.loss", "auto has no options"),
+    (
+        f"{TIN}.train.loss.options.cross_entropy.smoth",
+        0.1,
+        f"{TIN}.train.loss.options.cross_entropy.smoth",
+        "Did you mean 'smoothing'?",
+    ),
+    (f"{TIN}.train.optim.options.sdg", {"momentum": 0.9}, f"{TIN}.train.optim.options", "Did you mean 'sgd'?"),
+    ("dataset.task", "single", "dataset.task", "must be one of 'auto', 'single_label', 'multi_label', not 'single'"),
     (f"{TIN}.train.mix.mixup", -1, f"{TIN}.train.mix", "mixup and cutmix"),
     (f"{TIN}.train.optim.name", "sdg", f"{TIN}.train.optim.name", "Did you mean 'sgd'?"),
     (f"{TIN}.train.optim.name", "adahessian", f"{TIN}.train.optim.name", "second derivatives"),
@@ -199,3 +215,26 @@ def test_a_ranking_loss_takes_no_mixed_labels(tmp_path):
 def test_a_file_without_settings_is_refused(tmp_path, nothing):
     with pytest.raises(UserError, match="wrong, and nothing was started"):
         check(nothing, tmp_path)
+
+
+def test_a_loss_that_does_not_fit_the_task_is_named_with_one_that_does(tmp_path):
+    bce = changed(**{"dataset.task": "single_label", f"{TIN}.train.loss.name": "bce"})
+    (line,) = problems(bce, tmp_path)
+    assert line.startswith(
+        f"{TIN}.train.loss.name: the loss 'bce' is for multi_label, and dataset.task is single_label"
+    )
+    assert "Take 'cross_entropy', or 'auto'" in line
+
+
+@pytest.mark.parametrize("task", ["auto", "single_label", "multi_label"])
+def test_auto_fits_any_task_and_an_explicit_loss_one_that_may_be(tmp_path, task):
+    assert problems(changed(**{"dataset.task": task, f"{TIN}.train.loss.name": "auto"}), tmp_path) == []
+    for name in ("bce", "cross_entropy"):
+        assert problems(changed(**{"dataset.task": "auto", f"{TIN}.train.loss.name": name}), tmp_path) == []
+
+
+@pytest.mark.parametrize("loss", ["bce", "cross_entropy"])
+def test_where_the_task_is_not_known_yet_the_losses_of_both_are_built(tmp_path, loss):
+    settings = changed(**{"dataset.task": "auto", f"{TIN}.train.loss.options.{loss}.smoothing": 1.5})
+    (line,) = problems(settings, tmp_path)
+    assert line.startswith(f"{TIN}.train.loss.options.{loss}: smoothing must be at least 0 and less than 1")

@@ -5,7 +5,9 @@ from torch import Tensor, nn
 from torchvision.ops import sigmoid_focal_loss
 
 from pipeline.class_stats import ClassStatistics
+from pipeline.core.task import MULTI_LABEL
 
+TASKS = (MULTI_LABEL,)
 SOFT_TARGETS = False
 MEAN_OVER = "videos"
 

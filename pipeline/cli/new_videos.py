@@ -17,6 +17,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.files import temporary_folder
 from pipeline.core.machine import Machine, parallel, scratch_folder
 from pipeline.core.markdown import text_table
+from pipeline.core.task import noted
 from pipeline.core.tsv import one_line
 from pipeline.ensemble import averaging
 from pipeline.extraction.ffmpeg import ExtractConfig, NoFrames, extract_frames
@@ -104,6 +105,9 @@ class Scorer:
                 )
             predictor.check((self.members[0].predictor if self.members else predictor).checkpoint.classes)
             self.members.append(Member(predictor, weight))
+        self.task = self.members[0].predictor.task
+        if any(member.predictor.task != self.task for member in self.members):
+            raise UserError(f"The members of {name} were trained for different tasks. `dvc repro` trains them anew.")
         self.device = fabric.device
 
     @property
@@ -118,7 +122,7 @@ class Scorer:
         probabilities = []
         for member, crops in zip(self.members, decoded.crops, strict=True):
             logits = member.predictor.score(decoded.frames, crops)[None]
-            views = ViewScores(logits, member.predictor.grid.describe())
+            views = ViewScores(logits, member.predictor.grid.describe(), member.predictor.task)
             probabilities.append(views.probabilities(self.fusion.protocol))
         scores = averaging.scale(np.stack(probabilities), self.fusion.mean)
         weights = np.array([member.weight for member in self.members])
@@ -184,10 +188,10 @@ def as_table(file: Path, probabilities: np.ndarray, scorer: Scorer, top: int) ->
 
 
 def as_json(file: Path, probabilities: np.ndarray, scorer: Scorer) -> str:
-    """All classes, best first, for a program."""
+    """All classes, best first, for a program; and the task, where each video has one label."""
     order = np.argsort(-probabilities, kind="stable")
     scores: dict[str, Any] = {scorer.classes[c]: float(probabilities[c]) for c in order}
-    return json.dumps({"video": str(file), "scores": scores}, ensure_ascii=False)
+    return json.dumps({"video": str(file), **noted(scorer.task), "scores": scores}, ensure_ascii=False)
 
 
 def _ensemble(folder: Path) -> Fusion:

@@ -62,6 +62,10 @@ def _add_import_arguments(parser: argparse.ArgumentParser) -> None:
         "--values", choices=("probabilities", "logits"), default="probabilities",
         help="what the scores are (default: %(default)s)",
     )  # fmt: skip
+    parser.add_argument(
+        "--task", choices=("auto", "single_label", "multi_label"),
+        help="whether a video has one label: probabilities sum to 1, logits are of a softmax (default: dataset.task)",
+    )  # fmt: skip
     parser.add_argument("--id", default="video", metavar="COLUMN", help="of the ids (default: %(default)s)")
     parser.add_argument(
         "--views", type=at_least_one, default=1, metavar="K", help="of each video, where the scores are sums over them"
@@ -109,11 +113,13 @@ def _protocol(args: argparse.Namespace) -> None:
 
 
 def _import(args: argparse.Namespace) -> None:
+    from pipeline.core import params
     from pipeline.predictions import import_scores
 
     out = import_scores.import_files(
         args.files, args.name, args.data,
         kind=args.values, views=args.views, id_column=args.id, ids=args.ids, names=args.names,
+        task=args.task or params.read("dataset.task"),
     )  # fmt: skip
     print(f"{out}: the scores of every val and test video")
     print(f"To fuse it, add {args.name!r} to ensemble.members in conf/config.yaml, then `make params` and `dvc repro`.")

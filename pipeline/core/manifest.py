@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,9 @@ class DatasetConfig:
     else the annotations again (then run `dvc repro --force index` after replacing a video)."""
     generated: tuple[str, ...]
     """["demo"] to render the built-in corpus first; empty for a corpus of your own."""
+    task: Literal["auto", "single_label", "multi_label"]
+    """Whether each video has one label (cross-entropy, softmax, top-1 accuracy) or several (BCE, sigmoid, sample mAP);
+    auto: single_label where every labelled video has exactly one."""
     classes: str | None
     """File with one class name on each line; null takes all labels that occur, sorted."""
     val_share: float

@@ -11,7 +11,7 @@ from torch import nn
 from pipeline.clips import views
 from pipeline.clips.dataset import ClipConfig, ClipCrop, ViewSpec, group_by_size
 from pipeline.clips.views import ViewConfig
-from pipeline.core import files, params, registry
+from pipeline.core import files, params, registry, task
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.layers.normalize import normalize
@@ -37,6 +37,7 @@ class Predictor:
         self.checkpoint = Checkpoint.read(folder)
         recipe = self.checkpoint.recipe
         self.clip = params.build(ClipConfig, recipe["clip"], f"{folder}: clip")
+        self.task = task.read(recipe, f"{folder / FILE}")
         self.grid = views.grid(self.clip.centre, config)
         self.network = _rebuild(self.checkpoint, folder).to(fabric.device).eval()
         gpu = fabric.device.type == "cuda"

@@ -130,7 +130,7 @@ def write(job: Job, corpus: Manifest, store: FrameStore, statistics: ClassStatis
             broken = np.array([video not in store for video in corpus.split(split).videos], bool)
             write_split(
                 partial_out, split, corpus, broken, islice(scores, int((~broken).sum())), statistics.prior,
-                predictor.grid.describe(), FINAL, predictor.meta,
+                predictor.grid.describe(), FINAL, predictor.meta, predictor.task,
             )  # fmt: skip
     job.cache.delete()
 

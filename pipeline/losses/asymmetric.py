@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.class_stats import ClassStatistics
+from pipeline.core.task import MULTI_LABEL
 
+TASKS = (MULTI_LABEL,)
 SOFT_TARGETS = True
 MEAN_OVER = "videos"
 

@@ -11,9 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.class_stats import ClassStatistics
+from pipeline.core.task import MULTI_LABEL
 
 ClassWeights = Literal["none", "sqrt", "linear", "inverse_sqrt", "inverse_linear"]
 
+TASKS = (MULTI_LABEL,)
 SOFT_TARGETS = True
 MEAN_OVER = "videos"
 

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.class_stats import ClassStatistics
+from pipeline.core.task import MULTI_LABEL
 from pipeline.losses._ranking import scores_and_presence
 
+TASKS = (MULTI_LABEL,)
 SOFT_TARGETS = False
 MEAN_OVER = "labels"
 

@@ -21,17 +21,13 @@ from pipeline.core import files
 from pipeline.core.broken_videos import read_broken
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import RESERVED, Manifest
+from pipeline.core.task import MULTI_LABEL, Task, resolve
 from pipeline.predictions import result_pickle
+from pipeline.predictions.logits import as_logits
 from pipeline.predictions.table import FINAL, RESERVED_NAMES, SPLITS, check_rows, repeated
 from pipeline.predictions.view_scores import ViewScores, write_split
 
 PICKLES = (".pkl", ".pickle")
-SMALLEST = 2.0**-24
-"""Distance that probabilities keep from 0 and 1, so that their logits are finite. 1 - SMALLEST is the highest float32
-below 1, where `averaging.scale` clips, too. At the lower end it clips at 1e-38, since small logits of our models are
-exact; a 0 of another program was rounded, and should weigh as much as a 1 in a mean of logits."""
-ROUNDING = 1e-6
-"""Largest distance of a probability from 0..1 that counts as rounding, as in a softmax in float32."""
 GRID = {"views": [{"source": "another program"}], "protocols": {name: [0] for name in PROTOCOLS}}
 """Grid of imported scores: one view of each video, which is all that any protocol averages."""
 
@@ -56,7 +52,7 @@ class Scores:
 
 def import_files(
     sources: Sequence[Path], name: str, data: Path, *,
-    kind: str, views: int, id_column: str, ids: Sequence[Path], names: Path | None,
+    kind: str, views: int, id_column: str, ids: Sequence[Path], names: Path | None, task: str,
 ) -> Path:  # fmt: skip
     """Write the scores in `sources` as the predictions of the member `name`; the folder that was written.
 
@@ -72,11 +68,12 @@ def import_files(
     corpus = Manifest.read(data / "manifest.tsv", data / "classes.txt")
     statistics = ClassStatistics.read(data / "stats")
     broken = {row.video for row in read_broken(data / "broken.tsv")}
+    found = resolve(task, corpus)
     read = read_scores(sources, id_column, ids, names, broken)
-    by_video = checked(read, kind, views, corpus, broken)
+    by_video = checked(read, kind, views, corpus, broken, found)
     out = data / "predictions" / name
     _check_free(out)
-    write(out, by_video, corpus, statistics, broken, {str(file): files.file_hash(file) for file in sources})
+    write(out, by_video, corpus, statistics, broken, {str(file): files.file_hash(file) for file in sources}, found)
     return out
 
 
@@ -109,7 +106,9 @@ def read_scores(
     ]
 
 
-def checked(read: Sequence[Scores], kind: str, views: int, corpus: Manifest, broken: set[str]) -> dict[str, np.ndarray]:
+def checked(
+    read: Sequence[Scores], kind: str, views: int, corpus: Manifest, broken: set[str], task: Task = MULTI_LABEL
+) -> dict[str, np.ndarray]:
     """The logits float64 (C,) of each video that gave frames, after every check.
 
     `kind` is "probabilities" or "logits", and the scores are sums over so many `views`.
@@ -131,7 +130,7 @@ def checked(read: Sequence[Scores], kind: str, views: int, corpus: Manifest, bro
                 )
             if video in found:
                 raise UserError(f"{scores.place(row)}: the video {video!r} stood in {where[video]} already.")
-            found[video] = as_logits(scores.values[row] / views, kind, scores.place(row))
+            found[video] = as_logits(scores.values[row] / views, kind, scores.place(row), task)
             where[video] = scores.place(row)
     missing = [video for video in corpus.videos if video in expected and video not in found and video not in broken]
     if missing:
@@ -144,7 +143,7 @@ def checked(read: Sequence[Scores], kind: str, views: int, corpus: Manifest, bro
 
 def write(
     out: Path, found: Mapping[str, np.ndarray], corpus: Manifest, statistics: ClassStatistics, broken: set[str],
-    sources: Mapping[str, str],
+    sources: Mapping[str, str], task: Task = MULTI_LABEL,
 ) -> None:  # fmt: skip
     """Write the logits (C,) of videos as prediction files; broken videos get the class prior, as from every model.
 
@@ -158,29 +157,7 @@ def write(
             videos = corpus.split(split).videos
             lost = np.array([video in broken for video in videos], dtype=bool)
             rows = (found[video][None] for video, gone in zip(videos, lost, strict=True) if not gone)
-            write_split(partial, split, corpus, lost, rows, statistics.prior, GRID, FINAL, meta)
-
-
-def as_logits(values: np.ndarray, kind: str, where: str) -> np.ndarray:
-    """The logits float64 (C,) of scores (C,) of a kind.
-
-    Raises:
-        UserError: probabilities lie outside 0..1 by more than ROUNDING, or a logit is too large to be stored; `where`
-            names the row.
-    """
-    low, high = values.min(), values.max()
-    if kind == "logits":
-        if max(-low, high) > np.finfo(np.float16).max:
-            raise UserError(f"{where}: logits from {low:g} to {high:g}, and 65504 is the largest that is stored.")
-        return values
-    if low < -ROUNDING or high > 1 + ROUNDING:
-        raise UserError(
-            f"{where}: probabilities from {low:.9g} to {high:.9g}, not in 0..1. For sums over the views of a video (as "
-            "PySlowFast stores them, of 30 by default), add --views and their number; for logits, --values logits."
-        )
-    inside = np.clip(values, SMALLEST, 1 - SMALLEST)
-    logits: np.ndarray = np.log(inside) - np.log1p(-inside)
-    return logits
+            write_split(partial, split, corpus, lost, rows, statistics.prior, GRID, FINAL, meta, task)
 
 
 def _check_free(out: Path) -> None:

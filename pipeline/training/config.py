@@ -1,7 +1,7 @@
 """The recipe of a model: what it is and how it is trained, as params.yaml says it under `models.<name>`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
@@ -11,7 +11,9 @@ from pipeline.clips.dataset import ClipConfig
 from pipeline.clips.transforms import AugmentConfig
 from pipeline.core import params, registry
 from pipeline.core.errors import UserError
+from pipeline.core.task import Task
 from pipeline.layers.normalize import InputSpec
+from pipeline.losses import auto
 from pipeline.training.mixup import MixConfig
 from pipeline.training.optim import OptimConfig, ScheduleConfig
 
@@ -26,9 +28,42 @@ class LossConfig:
     """Section `models.<name>.train.loss` of params.yaml."""
 
     name: str
-    """A file of pipeline/losses."""
+    """A file of pipeline/losses; auto: cross_entropy where each video has one label, else bce."""
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Name of a loss -> the options of its `build`, so that another name takes its own."""
+
+    def __post_init__(self) -> None:
+        params.require((auto.NAME not in self.options, "auto has no options; those of the loss that it means are used"))
+
+    def of(self, task: Task) -> "LossConfig":
+        """The loss that trains a task: in place of auto its name, and of the options those of losses for the task.
+
+        Raises:
+            UserError: the loss cannot train the task, or options are those of no loss; the message begins with the
+                setting's place in `models.<name>`.
+        """
+        name = auto.usual(task) if self.name == auto.NAME else self.name
+        fits = registry.find("losses", name, where="train.loss.name").TASKS
+        if task not in fits:
+            raise UserError(
+                f"train.loss.name: the loss {name!r} is for {' and '.join(fits)}, and dataset.task is {task}, or "
+                f"auto and the labels are so. Take {auto.usual(task)!r}, or 'auto', which chooses by the task."
+            )
+        losses = {other: registry.find("losses", other, where="train.loss.options") for other in self.options}
+        return LossConfig(name, {other: self.options[other] for other in losses if task in losses[other].TASKS})
+
+    def checked_options(self) -> dict[str, dict[str, Any]]:
+        """The options of all losses, also of those that are not chosen.
+
+        Raises:
+            UserError: there is no such loss, or it has no such option.
+        """
+        return {
+            name: params.options(
+                registry.find("losses", name, where="train.loss.options").build, given, f"train.loss.options.{name}"
+            )
+            for name, given in self.options.items()
+        }
 
     @property
     def over_labels(self) -> bool:
@@ -43,8 +78,7 @@ class LossConfig:
             UserError: a line for each wrong setting; it begins with its place in `models.<name>`.
         """
         module = registry.find("losses", self.name, where="train.loss.name")
-        where = f"train.loss.options.{self.name}"
-        options = params.options(module.build, self.options.get(self.name, {}), where)
+        where, options = f"train.loss.options.{self.name}", self.checked_options().get(self.name, {})
         if mix.on and not module.SOFT_TARGETS:
             raise UserError(
                 f"train.mix: the loss {self.name!r} ranks classes, and blended labels do not say which stands above "
@@ -101,6 +135,10 @@ class ModelConfig:
     def read(cls, section: Mapping[str, Any], where: str) -> "ModelConfig":
         """From the whole section `models.<name>`; `where` names it in messages."""
         return params.build(cls, {key: value for key, value in section.items() if key not in OTHERS}, where)
+
+    def of(self, task: Task) -> "ModelConfig":
+        """The recipe for a task, see `LossConfig.of`."""
+        return replace(self, train=replace(self.train, loss=self.train.loss.of(task)))
 
     def build(self, classes: int) -> tuple[nn.Module, InputSpec]:
         """A fresh model, and what its input must look like.

@@ -1,24 +1,36 @@
-"""The validation of one epoch: the centre clip of every val video, each once, over all processes."""
+"""The validation of one epoch: the centre clip of every val video, each once, over all processes.
+
+The epoch whose headline metric is highest is the best one. Top-1 accuracy takes few values on a small split, so where
+each video has one label, the lower cross-entropy decides between epochs that are equal in it.
+"""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from pipeline import metrics
 from pipeline.core.progress_bar import progress_bar
+from pipeline.core.task import MULTI_LABEL, Task
 from pipeline.layers.normalize import InputSpec, normalize
 from pipeline.runtime import distributed
 
+CROSS_ENTROPY = "val_cross_entropy"
+
 
 def evaluate(
-    network: nn.Module, spec: InputSpec, batches: DataLoader[Any], targets: np.ndarray, fabric: Fabric, title: str
-) -> float:
-    """Sample mAP in percent under the protocol `clip`; minus infinity where a score is not finite.
+    network: nn.Module, spec: InputSpec, batches: DataLoader[Any], targets: np.ndarray, fabric: Fabric, title: str,
+    task: Task = MULTI_LABEL,
+) -> dict[str, float]:  # fmt: skip
+    """Name -> the headline metric in percent under the protocol `clip`; minus infinity where a score is not finite.
+
+    Where each video has one label, it comes with the mean cross-entropy, in nats, without scale or weights.
 
     Args:
         network: is put into eval mode.
@@ -26,6 +38,7 @@ def evaluate(
         batches: this process' share of the val videos (`distributed.share`); views uint8 (N, 1, 3, T, H, W) by size.
         targets: many-hot labels (V, C) of all val videos.
         title: what the progress bar is called.
+        task: what the logits are of.
     """
     network.eval()
     logits = [torch.empty(0, targets.shape[1])]
@@ -34,8 +47,26 @@ def evaluate(
         for views in bar:
             (clips,) = views.values()  # one view, so one size
             logits.append(_logits(network, spec, clips[:, 0], fabric))
-    scores = distributed.gather(torch.cat(logits), len(targets), fabric).numpy()
-    return metrics.sample_map(scores, targets) if np.isfinite(scores).all() else -math.inf
+    gathered = distributed.gather(torch.cat(logits), len(targets), fabric)
+    scores = gathered.numpy()
+    finite = bool(np.isfinite(scores).all())
+    found = {key(task): metrics.headline(task, scores, targets) if finite else -math.inf}
+    if task == MULTI_LABEL:
+        return found
+    loss = F.cross_entropy(gathered.double(), torch.from_numpy(targets.argmax(axis=1)))
+    return {**found, CROSS_ENTROPY: float(loss) if finite else math.inf}
+
+
+def key(task: Task) -> str:
+    """The name of a validation's headline metric: val_mAP, or val_top1."""
+    return f"val_{metrics.HEADLINE[task]}"
+
+
+def best(history: Sequence[Mapping[str, float]], task: Task) -> int:
+    """The first of the best epochs, counted from 0; -1 where none has a finite score."""
+    order = [(row[key(task)], -row.get(CROSS_ENTROPY, 0.0)) for row in history]
+    finite = [number for number, (score, _) in enumerate(order) if math.isfinite(score)]
+    return max(finite, key=lambda number: order[number], default=-1)
 
 
 def _logits(network: nn.Module, spec: InputSpec, clips: Tensor, fabric: Fabric) -> Tensor:

@@ -8,9 +8,12 @@ from dvclive import Live
 from dvclive.fabric import DVCLiveLogger
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
+from pipeline import metrics
 from pipeline.core import files
+from pipeline.core.task import MULTI_LABEL, Task
 from pipeline.runtime.checkpoint import FILE
 from pipeline.runtime.progress import duration
+from pipeline.training import evaluate
 
 log = logging.getLogger(__name__)
 
@@ -20,16 +23,18 @@ FOLDER = "curves"
 class EpochLogger:
     """A row an epoch, in the log and in DVCLive; only the first of several processes writes."""
 
-    def __init__(self, name: str, epochs: int, live: DVCLiveLogger | None) -> None:
-        self.name, self.epochs, self.live = name, epochs, live
+    def __init__(self, name: str, epochs: int, live: DVCLiveLogger | None, task: Task = MULTI_LABEL) -> None:
+        self.name, self.epochs, self.live, self.task = name, epochs, live, task
 
     @classmethod
-    def start(cls, out: Path, epochs: int, history: Sequence[dict[str, float]]) -> "EpochLogger":
+    def start(
+        cls, out: Path, epochs: int, history: Sequence[dict[str, float]], task: Task = MULTI_LABEL
+    ) -> "EpochLogger":
         """New curves that begin with what earlier runs of the same training had logged.
 
         Weights of another training in the folder `out` are deleted, since new curves beside them would mislead.
         """
-        logger = cls(out.name, epochs, _live(out))
+        logger = cls(out.name, epochs, _live(out), task)
         for number, row in enumerate(history, start=1):  # from 1: the logger takes 0 for "no step given"
             logger._curve(row, number)
         return logger
@@ -39,7 +44,7 @@ class EpochLogger:
         self._curve(history[-1], len(history))
         if self.live is not None:
             times = duration(seconds) + (f", {duration(left)} left" if left else "")
-            log.info("%s  %s  %s", self.name, epoch_line(history, self.epochs), times)
+            log.info("%s  %s  %s", self.name, epoch_line(history, self.epochs, self.task), times)
 
     def end(self) -> None:
         """Say that the training is over."""
@@ -51,13 +56,13 @@ class EpochLogger:
             self.live.log_metrics(row, step=number)
 
 
-def epoch_line(history: Sequence[dict[str, float]], epochs: int) -> str:
+def epoch_line(history: Sequence[dict[str, float]], epochs: int, task: Task = MULTI_LABEL) -> str:
     """What the last of the finished epochs came to, beside the best of them; epochs are counted from 1."""
-    scores = [row["val_mAP"] for row in history]
-    last, best = history[-1], scores.index(max(scores))
+    last, key = history[-1], evaluate.key(task)
+    best = max(evaluate.best(history, task), 0)
     return (
-        f"epoch {len(history)}/{epochs}  loss {last['loss']:.3f}  mAP {last['val_mAP']:.1f} "
-        f"(best {scores[best]:.1f}, epoch {best + 1})  lr {last['lr']:.2g}"
+        f"epoch {len(history)}/{epochs}  loss {last['loss']:.3f}  {metrics.SHORT[task]} {last[key]:.1f} "
+        f"(best {history[best][key]:.1f}, epoch {best + 1})  lr {last['lr']:.2g}"
     )
 
 

@@ -117,13 +117,17 @@ def optimizer(model: nn.Module, config: OptimConfig, fused: bool = False) -> tor
     kernel for all of it (on GPUs), where the optimiser has one.
 
     Raises:
-        UserError: timm has no such optimiser, or it has no such option.
+        UserError: timm has no such optimiser, or none of a name under `options`, or it has no such option.
     """
     if config.name not in list_optimizers():
         near = params.hint(config.name, list_optimizers(), most=0)
         raise UserError(
             f"train.optim.name: timm has no optimiser {config.name!r}.{near} timm.optim.list_optimizers() lists all."
         )
+    for name in config.options:
+        if name not in list_optimizers():
+            near = params.hint(name, list_optimizers(), most=0)
+            raise UserError(f"train.optim.options: timm has no optimiser {name!r}.{near}")
     if get_optimizer_info(config.name).second_order:
         raise UserError(f"train.optim.name: {config.name} needs second derivatives, which this training does not make.")
     try:

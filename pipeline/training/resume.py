@@ -4,7 +4,6 @@ The state lies in the scratch folder under the fingerprint of the recipe, the da
 ever goes on from it; it is written aside and renamed, and deleted when training ends.
 """
 
-import math
 import pickle
 import struct
 import time
@@ -21,8 +20,8 @@ from pipeline.pretrained.safe_pickle import DAMAGE
 from pipeline.runtime import fingerprint
 
 CODE = (
-    *("core", "runtime", "clips", "class_stats.py", "metrics.py", "layers", "losses/_ranking.py"),
-    *("pretrained", "training"),
+    *("core", "runtime", "clips", "class_stats.py", "metrics.py", "layers", "losses/_ranking.py", "losses/auto.py"),
+    *("losses/bce.py", "losses/cross_entropy.py", "pretrained", "training"),
 )
 """What training runs besides the files of the model and the loss; dvc.yaml lists the same."""
 STATE, BEST = "state.pt", "best.pt"
@@ -36,14 +35,12 @@ class TrainState:
     """Updates of the weights so far."""
     lr: float = 0.0
     """Learning rate of the last step."""
-    best_map: float = -math.inf
-    """Highest sample mAP of the validations so far, in percent."""
     best_epoch: int = -1
-    """Epoch of that validation, counted from 0; -1 where no score was finite so far."""
+    """Epoch of the best validation so far, counted from 0; -1 where no score was finite."""
     losses: list[float] = field(default_factory=list)
     """Losses of the steps of the epoch so far."""
     history: list[dict[str, float]] = field(default_factory=list)
-    """One entry a finished epoch: loss, val_mAP, lr."""
+    """One entry a finished epoch: loss, what `evaluate` found, lr."""
     machines: list[dict[str, Any]] = field(default_factory=list)
     """What the training has run on, in order: it may be moved to other devices between two steps."""
     scaler: dict[str, float] = field(default_factory=dict)

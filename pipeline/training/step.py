@@ -1,6 +1,8 @@
 """One update of the weights: the gradient of a whole batch, over pieces and processes, and what follows from it."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,6 +11,7 @@ from timm.utils import ModelEmaV3
 from torch import Tensor
 
 from pipeline.class_stats import ClassStatistics
+from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.layers.normalize import normalize
 from pipeline.pretrained.load import Report, load_pretrained
@@ -132,3 +135,22 @@ class TrainStep:
         self.optimizer.step()
         if self.ema is not None:
             self.ema.update(self.network)
+
+
+@contextmanager
+def enough_memory(config: ModelConfig, clips: int) -> Iterator[None]:
+    """Say which settings take less of a device's memory where a pass of so many `clips` does not fit into it.
+
+    Raises:
+        UserError: it does not fit.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        augment = config.train.augment
+        raise UserError(
+            f"A pass of {clips} clips of {config.clip.sampler.frames} frames of {augment.crop} x {augment.crop} pixels "
+            f"does not fit into the memory of the device. Set machine.clips_per_device below {clips}: a batch is then "
+            "made of smaller passes, and little changes but the time. Or lower train.batch, train.augment.crop or "
+            f"clip.sampler.frames of the model, in conf/. Then `pipeline params`. {error}"
+        ) from error

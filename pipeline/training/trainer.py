@@ -1,4 +1,4 @@
-"""fit(): train one model, best weights by validation sample mAP, restartable at any step, on one device or many.
+"""fit(): train one model, best weights by validation, restartable at any step, on one device or many.
 
 Everything random is a function of the seed and the step, never of a hidden state: the order of videos (seed, epoch),
 the augmentation (seed, epoch, video), and what the model draws itself, such as dropout (seed, step, process). So a
@@ -27,16 +27,18 @@ from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.progress_bar import progress_bar
+from pipeline.core.task import MULTI_LABEL, Task, noted
+from pipeline.metrics import SHORT
 from pipeline.runtime import distributed, fingerprint, signals
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.runtime.progress import Timer, duration
 from pipeline.runtime.signals import Stopped
 from pipeline.training import optim
 from pipeline.training.config import ModelConfig
-from pipeline.training.evaluate import evaluate
+from pipeline.training.evaluate import best, evaluate, key
 from pipeline.training.logger import EpochLogger
 from pipeline.training.resume import ResumeFolder, TrainState
-from pipeline.training.step import Diverged, Pieces, TrainStep
+from pipeline.training.step import Diverged, Pieces, TrainStep, enough_memory
 
 log = logging.getLogger(__name__)
 
@@ -47,17 +49,18 @@ RECORDED = ("threads", "precision", "tf32", "clips_per_device", "channels_last",
 
 
 def fit(
-    config: ModelConfig, manifest: Manifest, store: FrameStore, statistics: ClassStatistics, out: Path, machine: Machine
-) -> TrainState:
-    """Train a model and write its checkpoint and curves to `out`.
+    config: ModelConfig, manifest: Manifest, store: FrameStore, statistics: ClassStatistics, out: Path,
+    machine: Machine, task: Task = MULTI_LABEL,
+) -> TrainState:  # fmt: skip
+    """Train a model for a task and write its checkpoint and curves to `out`.
 
     Raises:
-        UserError: an unknown option, too few videos for a batch, or a loss that is not finite.
+        UserError: a loss for another task, an unknown option, too few videos for a batch, or a loss that is not finite.
         Stopped: SIGTERM or SIGINT came; the state is saved, and the same call goes on from there.
     """
-    trainer = Trainer(config, manifest, store, statistics, machine, out.name)
+    trainer = Trainer(config, manifest, store, statistics, machine, out.name, task)
     state = trainer.restore()
-    logger = EpochLogger.start(out, config.train.epochs, state.history)
+    logger = EpochLogger.start(out, config.train.epochs, state.history, task)
     with signals.listen() as request:
         while len(state.history) < config.train.epochs:
             timer = Timer()
@@ -89,13 +92,15 @@ class Trainer:
         statistics: ClassStatistics,
         machine: Machine,
         name: str,
+        task: Task,
     ) -> None:
-        self.config, self.machine, self.classes = config, machine, manifest.classes
+        self.config = config = config.of(task)
+        self.task, self.machine, self.classes = task, machine, manifest.classes
         good = manifest.without(set(manifest.videos) - set(store.videos))
         self.train_split, self.val_split = good.split("train"), good.split("val")
         _check_sizes(name, config, self.train_split, self.val_split)
         self.fabric = distributed.launch(machine)
-        self.recipe = _recipe(config, manifest, store, statistics)
+        self.recipe = {**_recipe(config, manifest, store, statistics), **noted(task)}
         self.step = TrainStep(config, len(manifest.classes), statistics, self.fabric, machine)
         if self.step.start is None:
             _say("the weights start at random (train.pretrained names no checkpoint)")
@@ -129,8 +134,8 @@ class Trainer:
         self.loader = loader(clips, workers, stay=True, batch_sampler=self.batches, **options)
         grid = ViewGrid((View(1, 0, clip.centre, "centre"),), {"clip": (0,)})
         views = MultiViewDataset(distributed.share(self.val_split.videos, fabric), store, clip.sampler, grid)
-        piece = min(train.batch // fabric.world_size, self.machine.clips_per_device or train.batch)
-        self.validation_loader = loader(views, workers, batch_size=piece, **options)
+        self.clips_per_pass = min(train.batch // fabric.world_size, self.machine.clips_per_device or train.batch)
+        self.validation_loader = loader(views, workers, batch_size=self.clips_per_pass, **options)
 
     def restore(self) -> TrainState:
         """Go on where the last training with this recipe stopped; a fresh start where there was none."""
@@ -175,8 +180,8 @@ class Trainer:
             arriving = timer.waits(self.loader)
             for done, pieces in enumerate(zip(*[arriving] * self.batches.parts, strict=True), start=1):
                 loss = self._update(pieces, state, bool(request.number))
-                score = f"{state.history[-1]['val_mAP']:.1f}" if state.history else "-"
-                bar.set_description_str(f"{title}  loss {loss:.3f}  mAP {score}", refresh=False)
+                score = f"{state.history[-1][key(self.task)]:.1f}" if state.history else "-"
+                bar.set_description_str(f"{title}  loss {loss:.3f}  {SHORT[self.task]} {score}", refresh=False)
                 rate = done / timer.elapsed
                 bar.set_postfix(
                     lr=f"{state.lr:.2g}", clips_s=f"{rate * train.batch:.0f}", waiting=f"{timer.waiting:.0%}",
@@ -197,7 +202,8 @@ class Trainer:
         train, steps = self.config.train, self.batches.steps
         state.lr = optim.learning_rate(train.optim.lr, train.schedule, state.step, steps, train.epochs)
         try:
-            loss, self.asked_to_stop = self.step(pieces, state.lr, state.step, stop)
+            with enough_memory(self.config, self.clips_per_pass):
+                loss, self.asked_to_stop = self.step(pieces, state.lr, state.step, stop)
         except Diverged as error:
             raise UserError(
                 f"{error} at step {state.step} (epoch {state.step // steps + 1}). Weights of earlier epochs, if there "
@@ -206,18 +212,19 @@ class Trainer:
         state.step += 1
         return loss
 
-    def validate(self, state: TrainState) -> float:
-        """Sample mAP of the validation split under the protocol `clip`, in percent."""
+    def validate(self, state: TrainState) -> dict[str, float]:
+        """What `evaluate` finds on the validation split."""
         title = f"validate {len(state.history) + 1}/{self.config.train.epochs}"
         step, targets = self.step, self.val_split.targets()
-        return evaluate(step.kept, step.input, self.validation_loader, targets, self.fabric, title)
+        with enough_memory(self.config, self.clips_per_pass):
+            return evaluate(step.kept, step.input, self.validation_loader, targets, self.fabric, title, self.task)
 
-    def end_epoch(self, state: TrainState, score: float) -> None:
-        """Note the epoch's loss and validation score, and keep its weights if they are the best so far."""
-        state.history.append({"loss": float(np.mean(state.losses)), "val_mAP": score, "lr": state.lr})
+    def end_epoch(self, state: TrainState, found: dict[str, float]) -> None:
+        """Note the epoch's loss and validation, and keep its weights if they are the best so far."""
+        state.history.append({"loss": float(np.mean(state.losses)), **found, "lr": state.lr})
         state.losses = []
-        if score > state.best_map:
-            state.best_map, state.best_epoch = score, len(state.history) - 1
+        if (epoch := best(state.history, self.task)) != state.best_epoch:
+            state.best_epoch = epoch
             self.resume.keep_best(self.step.kept.state_dict())
 
     def save(self, state: TrainState) -> None:
@@ -230,7 +237,8 @@ class Trainer:
         if state.best_epoch < 0:
             raise UserError("No epoch ended with finite validation scores. Lower train.optim.lr.")
         if self.fabric.is_global_zero:
-            result = {"epoch": state.best_epoch, "val_mAP": state.best_map}
+            headline = key(self.task)
+            result = {"epoch": state.best_epoch, headline: state.history[state.best_epoch][headline]}
             recipe = {**self.recipe, "machines": state.machines, "result": result}
             Checkpoint(self.resume.best(), recipe, self.classes, self.step.input).write(out)
             self.resume.forget()

@@ -5,17 +5,23 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
+from scipy.special import softmax
 
 from pipeline import metrics
 from pipeline.class_stats import ClassStatistics
+from pipeline.cli import new_videos
 from pipeline.clips import views
 from pipeline.clips.dataset import MultiViewDataset
+from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.views import ViewConfig
+from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 from pipeline.inference import run as inference_run
@@ -26,6 +32,7 @@ from pipeline.predictions.view_scores import ViewScores
 from pipeline.runtime import fingerprint
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.runtime.signals import Stopped
+from pipeline.training.config import LossConfig
 from pipeline.training.trainer import fit
 from tests.support import tiny
 from tests.support.inference import SCRIPT, VIEWS, Killed, assert_same_files, infer, kill_after, scored_models, torchrun
@@ -212,3 +219,24 @@ def test_the_files_say_what_they_are(whole):
     assert len(table.meta["checkpoint"]) == 64
     assert pd.read_parquet(whole / "val.parquet")["video"].tolist() == [f"val{number}" for number in range(22)]
     assert ViewScores.read(whole, "val").grid["protocols"].keys() == {"clip", "dense", "multiscale"}
+
+
+@pytest.mark.slow
+def test_a_model_of_one_label_a_video_answers_with_softmax_in_files_and_for_new_videos(tmp_path, monkeypatch):
+    out, _ = tiny.fit_one_label(tmp_path / "models", "net", tiny.model(epochs=1, loss=LossConfig("auto")))
+    corpus = tiny.corpus(tmp_path / "models/one-lmdb", labels=1)
+    (tmp_path / "models/one-lmdb").rename(tmp_path / "one-lmdb")
+    corpus = corpus[0], FrameStore(tmp_path / "one-lmdb"), corpus[2]
+    predictions = infer((out.parent, corpus), tmp_path / "out", tests={"net": VIEWS})
+    table, scores = PredictionTable.read(predictions / "val.parquet"), ViewScores.read(predictions, "val")
+    assert (table.task, scores.task) == ("single_label", "single_label")
+    final = list(scores.grid["protocols"]["multiscale"])
+    expected = softmax(scores.logits.astype(np.float64)[:, final], axis=2).mean(axis=1)
+    np.testing.assert_array_equal(table.probabilities, expected.astype(np.float32))
+    np.testing.assert_allclose(table.probabilities[-1], corpus[2].prior, atol=1e-3)  # a broken one
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"models": {"net": {"test": params.plain(VIEWS)}}}))
+    scorer = new_videos.Scorer("net", tmp_path, tiny.machine(tmp_path / "work"))
+    np.testing.assert_array_equal(scorer.score(corpus[1], "val0"), table.probabilities[0])
+    assert '"task": "single_label"' in new_videos.as_json(Path("a.mp4"), table.probabilities[0], scorer)

@@ -11,15 +11,17 @@ from pipeline.core import registry
 
 STATISTICS = ClassStatistics(tuple("abcde"), np.array([8, 2, 4, 4, 2]), videos=10)
 RANKING = ["lsep", "warp", "wlsep"]
+NAMES = [name for name in registry.names("losses") if name != "auto"]  # which is no loss itself
 VARIANTS = [
-    *[(name, {}) for name in registry.names("losses")],
+    *[(name, {}) for name in NAMES],
+    ("cross_entropy", {"smoothing": 0.1, "class_weights": "sqrt"}),
     ("bce", {"smoothing": 0.1, "class_weights": "sqrt"}),
     ("wlsep", {"class_weights": "min_count"}),
     *[("asymmetric", {"clip": clip, "gamma_neg": gamma}) for clip in (0.0, 0.05) for gamma in (0.0, 0.5, 4.0)],
     ("asymmetric", {"gamma_pos": 0.5}),
     ("asymmetric", {"gamma_pos": 1.0, "detach_focus": True}),
 ]
-every_loss = pytest.mark.parametrize("name", registry.names("losses"))
+every_loss = pytest.mark.parametrize("name", NAMES)
 every_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=str)
 every_ranking_loss = pytest.mark.parametrize("name", RANKING)
 
@@ -97,6 +99,14 @@ def test_scale_is_a_factor(name, options):
 
 
 @every_loss
+def test_a_loss_names_the_tasks_that_it_can_train(name):
+    tasks = registry.find("losses", name).TASKS
+
+    assert tasks
+    assert set(tasks) <= {"multi_label", "single_label"}
+
+
+@every_loss
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("nan")])
 def test_a_scale_that_would_not_learn_is_refused(name, scale):
     with pytest.raises(ValueError, match=f"scale must be greater than 0, not {scale}"):
@@ -146,7 +156,7 @@ def test_no_tensor_is_larger_than_videos_times_classes(name):
     assert 8 * 50 <= largest.size <= 8 * (50 + 1)  # the 1 is the empty sum of warp
 
 
-@pytest.mark.parametrize("name", ["bce", "asymmetric"])
+@pytest.mark.parametrize("name", ["bce", "asymmetric", "cross_entropy"])
 def test_the_loss_of_mixed_targets_is_the_mixture_of_the_losses(name):
     loss, logits, one, other = build(name), noise(), labels(), labels().flip(0)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.special import softmax
 
 from pipeline import class_stats
 from pipeline.core.broken_videos import BrokenVideo, write_broken
@@ -343,3 +344,51 @@ def test_imported_scores_are_a_member_of_an_ensemble(data, tmp_path):
     run_ensemble(config, manifest, counted, data / "predictions", data / "ensemble")
     fused = PredictionTable.read(data / "ensemble/val.parquet")
     np.testing.assert_allclose(fused.probabilities, 0.25 * 0.5 + 0.75 * VALUES[:2], atol=5e-4)
+
+
+@pytest.fixture
+def one_label(tmp_path):
+    """A video of each class in every split, with one label each."""
+    splits = {"r": "train", "v": "val", "t": "test"}
+    rows = [
+        VideoRecord(f"{s}{n}", split, f"{s}{n}", c, "1-x") for s, split in splits.items() for n, c in enumerate(CLASSES)
+    ]
+    manifest, folder = Manifest.from_records(rows, CLASSES), tmp_path / "one"
+    manifest.write(folder / "manifest.tsv", folder / "classes.txt")
+    class_stats.write(folder / "stats", manifest.split("train").targets(), manifest.classes, expected=2)
+    write_broken(folder / "broken.tsv", [])
+    return folder
+
+
+def import_one(folder, tmp_path, scores: list[list[float]], **options) -> None:
+    table = pd.DataFrame(scores, columns=CLASSES)
+    table.insert(0, "video", ["v0", "v1", "t0", "t1"])
+    table.to_csv(tmp_path / "one.csv", index=False)
+    run(folder, tmp_path / "one.csv", **options)
+
+
+@pytest.mark.parametrize("task", ["single_label", "auto"])
+def test_probabilities_of_one_label_a_video_come_back_as_they_were(one_label, tmp_path, task):
+    scores = [[0.25, 0.75], [1.0, 0.0], [0.5, 0.5], [0.001, 0.999]]
+    import_one(one_label, tmp_path, scores, task=task)
+    table = read(one_label, "val")
+    assert table.task == "single_label"
+    np.testing.assert_allclose(table.probabilities, scores[:2], atol=1e-3)
+    np.testing.assert_allclose(read(one_label, "test").probabilities, scores[2:], atol=1e-3)
+
+
+def test_logits_of_one_label_a_video_become_their_softmax(one_label, tmp_path):
+    scores = [[2.0, -1.0], [0.0, 0.0], [7.0, 3.0], [-4.0, 4.0]]
+    import_one(one_label, tmp_path, scores, task="single_label", values="logits")
+    np.testing.assert_allclose(read(one_label, "val").probabilities, softmax(scores[:2], axis=1), rtol=1e-6)
+
+
+def test_probabilities_of_one_label_a_video_that_do_not_sum_to_one_are_refused(one_label, tmp_path):
+    with pytest.raises(UserError, match=r"one.csv, line 3: the probabilities sum to 1.1, not to 1.*--values logits"):
+        import_one(one_label, tmp_path, [[0.25, 0.75], [0.9, 0.2], [0.5, 0.5], [0.5, 0.5]], task="single_label")
+
+
+def test_videos_of_several_labels_are_no_corpus_of_one_label(data, tmp_path):
+    frame().to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(UserError, match="dataset.task is single_label, but r1 has the labels"):
+        run(data, tmp_path / "a.csv", task="single_label")

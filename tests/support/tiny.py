@@ -17,7 +17,7 @@ from pipeline.clips.dataset import ClipConfig
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.transforms import AugmentConfig
-from pipeline.core import frame_index, tsv
+from pipeline.core import frame_index, task, tsv
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.training import trainer
@@ -30,12 +30,14 @@ FRAMES = 6
 SMALL_NET = {"backbone": "resnet10t", "backbone_options": {"stem_width": 4, "channels": [8, 8, 8, 8]}, "frames": 2}
 
 
-def corpus(folder: Path, train: int = 8, val: int = 4, test: int = 3) -> tuple[Manifest, FrameStore, ClassStatistics]:
-    """Videos of 40 x 32 noise in the colours of their labels; the last of val and of test is broken."""
+def corpus(
+    folder: Path, train: int = 8, val: int = 4, test: int = 3, labels: int = 2
+) -> tuple[Manifest, FrameStore, ClassStatistics]:
+    """Videos of 40 x 32 noise in the colours of one or up to two labels; the last of val and of test is broken."""
     records, values, rows = [], [], []
     for split, number in (("train", train), ("val", val), ("test", test)):
         for index in range(number):
-            names = sorted({list(COLOURS)[index % 3], list(COLOURS)[(index // 3) % 3]})
+            names = sorted({list(COLOURS)[place % 3] for place in (index, index // 3)[:labels]})
             records.append(VideoRecord(f"{split}{index}", split, f"{split}{index}.mp4", ";".join(names), "1-x"))
             if split == "train" or index < number - 1:
                 values.append((f"{split}{index}", frame_store.encode(_jpegs(names, seed=len(values)), 40, 32)))
@@ -80,6 +82,12 @@ def fit(folder: Path, name: str, config: ModelConfig | None = None, **settings: 
     """Train on the corpus that lies, or is made, in `folder`; the out and the state at the end."""
     out, on = folder / name, machine(folder / f"{name}-work", **settings)
     return out, trainer.fit(config or model(), *corpus(folder / "lmdb"), out, on)
+
+
+def fit_one_label(folder: Path, name: str, config: ModelConfig, **settings: object) -> tuple[Path, TrainState]:
+    """Train on videos of one label each."""
+    out, on, data = folder / name, machine(folder / f"{name}-work", **settings), corpus(folder / "one-lmdb", labels=1)
+    return out, trainer.fit(config, *data, out, on, task.resolve("auto", data[0]))
 
 
 def bars_drawn(monkeypatch, module: ModuleType) -> list[str]:

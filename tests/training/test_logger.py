@@ -37,3 +37,9 @@ def test_a_log_file_holds_every_epoch_and_no_control_character(tmp_path):
     assert re.findall(pattern, text, re.MULTILINE) == [("1", ", 0 s left"), ("2", ", 0 s left"), ("3", "")]
     assert text.replace("\n", "").isprintable()
     assert all(line.strip() for line in text.splitlines())
+
+
+def test_the_line_names_top_1_where_each_video_has_one_label():
+    rows = [(40.0, 1.5), (60.0, 1.2), (60.0, 1.1)]
+    history = [{"loss": 2.0, "val_top1": top1, "val_cross_entropy": loss, "lr": 0.01} for top1, loss in rows]
+    assert "top-1 60.0 (best 60.0, epoch 3)  lr" in epoch_line(history, 5, "single_label")

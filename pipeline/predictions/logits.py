@@ -1,0 +1,44 @@
+"""Probabilities or logits of another program -> the logits that prediction files hold."""
+
+import numpy as np
+
+from pipeline.core.errors import UserError
+from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task
+
+SMALLEST = 2.0**-24
+"""Distance that probabilities keep from 0 and 1, so that their logits are finite. 1 - SMALLEST is the highest float32
+below 1, where `averaging.scale` clips, too. At the lower end it clips at 1e-38, since small logits of our models are
+exact; a 0 of another program was rounded, and should weigh as much as a 1 in a mean of logits."""
+ROUNDING = 1e-6
+"""Largest distance of a probability from 0..1 that counts as rounding, as in a softmax in float32."""
+SUM_ROUNDING = 0.01
+"""Largest distance from 1 of a sum of probabilities that counts as rounding, as of many classes with a few digits."""
+
+
+def as_logits(values: np.ndarray, kind: str, where: str, task: Task = MULTI_LABEL) -> np.ndarray:
+    """The logits float64 (C,) of scores (C,) of a kind: their sigmoid, or softmax, gives the probabilities.
+
+    Raises:
+        UserError: probabilities lie outside 0..1 by more than ROUNDING, or do not sum to 1 where each video has one
+            label; or a logit is too large to be stored. `where` names the row.
+    """
+    low, high = values.min(), values.max()
+    if kind == "logits":
+        if max(-low, high) > np.finfo(np.float16).max:
+            raise UserError(f"{where}: logits from {low:g} to {high:g}, and 65504 is the largest that is stored.")
+        return values
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        raise UserError(
+            f"{where}: probabilities from {low:.9g} to {high:.9g}, not in 0..1. For sums over the views of a video (as "
+            "PySlowFast stores them, of 30 by default), add --views and their number; for logits, --values logits."
+        )
+    inside = np.clip(values, SMALLEST, 1 - SMALLEST)
+    if task == SINGLE_LABEL:
+        if abs(values.sum() - 1) > SUM_ROUNDING:
+            raise UserError(
+                f"{where}: the probabilities sum to {values.sum():.6g}, not to 1, and each video has one label. Give "
+                "the softmax over all classes; or logits, with --values logits."
+            )
+        return np.asarray(np.log(inside))
+    logits: np.ndarray = np.log(inside) - np.log1p(-inside)
+    return logits
