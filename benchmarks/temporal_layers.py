@@ -18,8 +18,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from pipeline.layers.backbone import insert_temporal
 from pipeline.layers.interlace import TemporalInterlace
-from pipeline.layers.resnet2d import insert_temporal
 from pipeline.layers.shift import TemporalShift
 from pipeline.models import tin, tsm, tsn
 

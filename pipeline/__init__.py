@@ -24,12 +24,13 @@ The packages in the order of the flow. Each noun of the domain has the file that
     ensemble/        prediction files -> fused files, member weights, intervals, a submission
     report/          all of that -> one page
     check.py         everything that is wrong with params.yaml, before anything runs
+    check_corpus.py  what the videos are too few for, as soon as they are listed
     cli/             `pipeline COMMAND`
 
 datasets, models, losses and pretrained/importers are open sets: one file is one member, its name the word in conf/. Who
 may import whom, from the top; a package imports from those further down, and from its neighbours without a circle:
 
-    stages, cli > report, check > ensemble, inference > training, predictions
+    stages, cli > report, check, check_corpus > ensemble, inference > training, predictions
     > models, losses, pretrained, runtime, extraction, datasets, demo, clips
     > layers, class_stats, verdict, chance, metrics, core
 

@@ -25,8 +25,9 @@ from pipeline.demo.corpus import DemoConfig
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.extraction.ffmpeg import ExtractConfig
 from pipeline.inference.run import InferConfig
+from pipeline.layers.backbone import build_backbone
 from pipeline.losses import auto
-from pipeline.pretrained import weight_file
+from pipeline.pretrained import imagenet, weight_file
 from pipeline.training import optim
 from pipeline.training.config import IMPOSSIBLE, OTHERS, ModelConfig
 
@@ -39,10 +40,12 @@ SECTIONS = {
 }
 GENERATED = {"demo": DemoConfig}
 """Sections that only a generated corpus has."""
-COMPOSED = ("models", "size", "unset")
+COMPOSED = ("models", "size")
 """Sections without a dataclass: the models, and what conf/ composes others from."""
 CLONE = " With pulled frames and no videos, `dvc checkout && dvc repro --downstream extract` goes on."
 """The way out for a clone that has all that was made, and not the corpus (docs/sharing.md)."""
+ANNOTATIONS = {"class_folders": (Path.is_dir, "folder"), "lists": (Path.exists, "file or folder")}
+"""What `dataset.annotations` is where it is no file."""
 STATISTICS = ClassStatistics(("often", "rare"), np.array([2, 1]), videos=3)
 """Statistics of two classes, to build a loss of any task with before the corpus is counted."""
 
@@ -105,12 +108,27 @@ def _check_model(section: Any, where: str, task: str, found: list[str]) -> None:
         _run_network(config, test)
     if config.train.pretrained is not None:
         with _reported(found, f"{where}.train.pretrained: "):
-            weight_file.refuse_unknown(config.train.pretrained)
-            if not Path(config.train.pretrained).exists():
-                raise UserError(
-                    f"a stage fetches nothing. `pipeline checkpoint {config.train.pretrained} --save FILE.safetensors` "
-                    "does, once; then name that file."
-                )
+            _check_start(config.train.pretrained, config.options)
+
+
+def _check_start(pretrained: str, options: Mapping[str, Any]) -> None:
+    """Refuse a start that is not there, and ImageNet weights that do not fit the backbone; nothing is fetched."""
+    if pretrained != imagenet.WORD:
+        weight_file.refuse_unknown(pretrained)
+        if not Path(pretrained).exists():
+            raise UserError(
+                f"training fetches nothing. `pipeline checkpoint {pretrained} --save FILE.safetensors` does, once; "
+                "then name that file. `imagenet` is fetched by a stage."
+            )
+        return
+    backbone, changes = imagenet.backbone(options), options.get("backbone_options") or {}
+    with torch.device("meta"):
+        public, own = (build_backbone(backbone, **kwargs).state_dict() for kwargs in ({}, changes))
+    if {name: x.shape for name, x in public.items()} != {name: x.shape for name, x in own.items()}:
+        raise UserError(
+            f"options.backbone_options make {backbone!r} another network than the one that has ImageNet weights. "
+            "Remove them (backbone_options: null), or set train.pretrained: null for a random start."
+        )
 
 
 def _build_loss(config: ModelConfig, task: str) -> None:
@@ -151,15 +169,19 @@ def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], found: li
         for name in dataset.generated
         if name not in settings
     ]
-    wanted = {"root": Path.is_dir, "annotations": Path.is_file, "classes": Path.is_file, "watch": Path.exists}
-    kinds = {"root": "folder", "watch": "file or folder"}
-    for name, exists in wanted.items():
+    wanted = {
+        "root": (Path.is_dir, "folder"),
+        "annotations": ANNOTATIONS.get(dataset.format, (Path.is_file, "file")),
+        "classes": (Path.is_file, "file"),
+        "watch": (Path.exists, "file or folder"),
+    }
+    for name, (exists, kind) in wanted.items():
         value = getattr(dataset, name)
         if name == "watch" and value in (dataset.root, dataset.annotations):
             continue
         if value is not None and not exists(Path(value)) and not _will_be_made(Path(value), dataset):
             way = CLONE if name == "root" else ""
-            found.append(f"dataset.{name}: there is no {kinds.get(name, 'file')} {value}.{way}")
+            found.append(f"dataset.{name}: there is no {kind} {value}.{way}")
 
 
 def _will_be_made(path: Path, dataset: DatasetConfig) -> bool:

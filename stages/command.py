@@ -22,16 +22,18 @@ WAY_BACK = (
     "`git restore params.yaml dvc.lock data/metrics.json && dvc checkout`."
 )
 ARGUMENTS = {
-    "checked": "file that is written when all settings are right",
+    "checked": "file that is written when all is right",
     "model": "its name under `models` in params.yaml",
     "manifest": "manifest.tsv: a row a video",
     "classes": "classes.txt: a name a line",
+    "of_groups": "groups.tsv: the group of each video that has one",
     "frames": "folder of the frame shards and their index",
     "index": "the index of the frames: a row a video that gave some",
     "broken": "broken.tsv: the videos that gave no frame",
     "lmdb": "folder of the packed frames",
     "stats": "folder of the class statistics",
     "weights": "folder of a trained model",
+    "pretrained": "folder of the ImageNet weights that the stage `weights` fetched",
     "models": "folder with a folder for each trained model",
     "predictions": "folder with a folder of predictions for each model",
     "ensemble": "folder of the fused predictions and their figures",

@@ -1,22 +1,23 @@
 """Stage `index`: the corpus' own files -> one manifest, validated.
 
-    python -m stages.index data/manifest.tsv data/classes.txt
+    python -m stages.index data/manifest.tsv data/classes.txt data/groups.tsv
 
 Section `dataset` of params.yaml.
 """
 
 from pathlib import Path
 
-from pipeline.core import params, registry
+from pipeline.core import groups, params, registry
 from pipeline.core.manifest import SPLITS, DatasetConfig
 from stages.command import run
 
 
-def main(manifest: Path, classes: Path) -> None:
-    """Read the corpus and write its manifest and class list."""
+def main(manifest: Path, classes: Path, of_groups: Path) -> None:
+    """Read the corpus and write its manifest, class list and groups."""
     config = params.load("dataset", DatasetConfig)
     corpus = registry.find("datasets", config.format).read(config)
     corpus.write(manifest, classes)
+    groups.write(of_groups, corpus.groups)
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
     print(f"{manifest}: {len(corpus):,} videos ({sizes}), {len(corpus.classes)} classes")
 

@@ -1,6 +1,7 @@
 """Stage `train`: one model -> weights, the recipe that made them, and the training curves.
 
-    python -m stages.train tsm_demo data/manifest.tsv data/classes.txt data/lmdb data/stats data/models/tsm_demo
+    python -m stages.train tsm_demo data/manifest.tsv data/classes.txt data/lmdb data/stats data/weights \
+        data/models/tsm_demo
 
     torchrun --nproc-per-node 8 -m stages.train ...     or srun, see docs/scaling.md; the arguments stay the same
 
@@ -26,9 +27,10 @@ from pipeline.training.trainer import fit
 from stages.command import run
 
 
-def main(model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, out: Path) -> None:
+def main(model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, pretrained: Path, out: Path) -> None:
     """Train the model that params.yaml describes under `models.<model>`."""
     config = ModelConfig.read(params.read(f"models.{model}"), where=f"params.yaml: models.{model}")
+    config = config.starting_in(pretrained)
     corpus, statistics = Manifest.read(manifest, classes), ClassStatistics.read(stats)
     task = resolve(params.read("dataset.task"), corpus)
     done = fit(config, corpus, FrameStore(lmdb), statistics, out, load_machine(), task)

@@ -16,7 +16,7 @@ FILES = sorted(file.relative_to(ROOT) for top in ("pipeline", "stages") for file
 LINE = [  # a package imports from those of lower lines, and from its neighbours where no circle comes of it
     "__main__",
     "stages cli",
-    "report check",
+    "report check check_corpus",
     "ensemble inference",
     "training predictions",
     "models losses pretrained runtime extraction datasets demo clips",

@@ -62,6 +62,7 @@ WRONG = [
     (TIN, 3, TIN, "must be a mapping"),
     (f"{TIN}.arch", "tinn", f"{TIN}.arch", "Did you mean 'tin'?"),
     (f"{TIN}.watch", GONE, f"{TIN}.watch", "this setting is missing"),
+    (f"{TIN}.starts", GONE, f"{TIN}.starts", "this setting is missing"),
     (f"{TIN}.options.frame", 8, f"{TIN}.options.frame", "Did you mean 'frames'?"),
     (f"{TIN}.options.frames", "8", f"{TIN}.options.frames", "must be of type int, not '8'"),
     (f"{TIN}.options.shift_div", 0, f"{TIN}.options", "shift_div=0 and frames=8 must be at least 1"),
@@ -78,6 +79,7 @@ WRONG = [
     (f"{TIN}.train.ema", 1.5, f"{TIN}.train", "ema is a decay between 0 and 1"),
     (f"{TIN}.train.pretrained", "nowhere.pth", f"{TIN}.train.pretrained", "nowhere.pth does not exist"),
     (f"{TIN}.train.pretrained", "timm:resnet5", f"{TIN}.train.pretrained", "timm has no model 'resnet5'"),
+    (f"{TIN}.train.pretrained", "imagenet", f"{TIN}.train.pretrained", "make 'resnet10t' another network"),
     (f"{TIN}.train.loss.name", "bcee", f"{TIN}.train.loss.name", "Did you mean 'bce'?"),
     (
         f"{TIN}.train.loss.options.bce.scale",
@@ -153,11 +155,39 @@ def test_a_wrong_setting_is_said_by_its_dotted_path(tmp_path, setting, value, pa
     assert said in lines[0]
 
 
+def starting_from_imagenet(arch: str, options: dict[str, Any]) -> list[str]:
+    """What is wrong with a model that starts from the ImageNet weights of its backbone."""
+    frames = {"sampler": {"kind": "segments", "frames": 8, "stride": None}, "side": 64, "crop": 64}
+    changes = {"arch": arch, "options": options, "train.pretrained": "imagenet", "clip": frames}
+    return problems(changed(**{f"{TIN}.{name}": value for name, value in changes.items()}), Path("data/predictions"))
+
+
+@pytest.mark.parametrize("backbone", ["tf_efficientnet_lite0", "resnet18", "mobilenetv3_small_050"])
+def test_imagenet_weights_need_not_be_there_yet(backbone):
+    assert starting_from_imagenet("tsn", {"backbone": backbone}) == []
+
+
+@pytest.mark.parametrize(
+    ("arch", "options", "said"),
+    [
+        ("slow", {}, "this model names none (networks of 3D convolutions"),
+        ("tsn", {}, "this model names none"),
+        ("tsn", {"backbone": "mobilenetv2_035"}, "no source has ImageNet weights of the backbone 'mobilenetv2_035'"),
+        ("tsn", {"backbone": "resnet18", "backbone_options": {"stem_type": "deep"}}, "make 'resnet18' another network"),
+    ],
+)
+def test_imagenet_weights_that_cannot_be_had_are_refused_with_the_reason(arch, options, said):
+    (line,) = starting_from_imagenet(arch, options)
+    assert line.startswith(f"{TIN}.train.pretrained: ")
+    assert said in line
+    assert "null" in line
+
+
 def test_every_section_and_part_of_a_model_has_a_wrong_setting_above():
     tried = {setting for setting, *_ in WRONG}
     parts = [f"{TIN}.{part}" for part in RIGHT["models"]["tin_demo"]]
     parts += [f"{TIN}.train.{part}" for part, value in RIGHT["models"]["tin_demo"]["train"].items() if value]
-    untold = {"unset", "size", f"{TIN}.train.batch", f"{TIN}.train.seed"}  # for conf/; and as epochs is
+    untold = {"size", f"{TIN}.train.batch", f"{TIN}.train.seed"}  # for conf/; and as epochs is
     for section in {*RIGHT, *parts} - untold:
         assert any(f"{setting}.".startswith(f"{section}.") for setting in tried), section
 
@@ -203,6 +233,26 @@ def test_a_real_corpus_must_be_there_and_a_generated_one_need_not(tmp_path):
     assert problems(settings, tmp_path) == [f"dataset.annotations: there is no file {tmp_path / 'labels.csv'}."]
     (tmp_path / "labels.csv").touch()
     assert problems(settings, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "annotations", "said"),
+    [
+        ("folder", "clips", "there is no file"),
+        ("class_folders", "clips", None),
+        ("class_folders", "labels.csv", "there is no folder"),
+        ("lists", "clips", None),
+        ("lists", "labels.csv", None),
+        ("lists", "nowhere", "there is no file or folder"),
+    ],
+)
+def test_annotations_are_a_file_or_a_folder_as_the_format_has_them(tmp_path, name, annotations, said):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "labels.csv").touch()
+    own = {"format": name, "root": str(tmp_path / "clips"), "annotations": str(tmp_path / annotations), "generated": []}
+    settings = {**RIGHT, "dataset": {**RIGHT["dataset"], **own, "watch": own["root"]}}
+    wrong = f"dataset.annotations: {said} {tmp_path / annotations}." if said else None
+    assert problems(settings, tmp_path) == [wrong] * bool(said)
 
 
 def test_a_ranking_loss_takes_no_mixed_labels(tmp_path):

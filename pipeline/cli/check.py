@@ -2,7 +2,8 @@
 
     pipeline check
 
-The first stage of `dvc repro` does the same.
+Where stage `index` has listed the videos, it also says what they are too few for. The stages `check` and `check_corpus`
+of `dvc repro` do the same.
 """
 
 import argparse
@@ -11,17 +12,23 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `pipeline check`."""
-    parser.add_argument("--data", type=Path, default=Path("data"), help="folder with the predictions (default: data)")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the results (default: data)")
 
 
 def run(args: argparse.Namespace) -> None:
-    """Check params.yaml as it is.
+    """Check params.yaml as it is, and the corpus as it was listed last.
 
     Raises:
         UserError: a line for each setting that is wrong.
     """
+    from pipeline import check_corpus
     from pipeline.check import check
     from pipeline.core import params
+    from pipeline.core.manifest import Manifest
 
-    check(params.read_all(), args.data / "predictions")
+    settings = params.read_all()
+    check(settings, args.data / "predictions")
+    listed = args.data / "manifest.tsv"
+    if listed.is_file():
+        check_corpus.check(Manifest.read(listed, args.data / "classes.txt"), settings)
     print("every setting is right")

@@ -12,7 +12,7 @@ fetched by these libraries, which need a network the first time. Nothing in a fi
 import argparse
 from pathlib import Path
 
-from pipeline.cli.arguments import CLASSES, CONF, at_least_one
+from pipeline.cli.arguments import CLASSES, CONF, DATA, at_least_one
 from pipeline.core.errors import UserError
 
 
@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", default="auto", help="the importer, where auto cannot tell")
     parser.add_argument("--model", metavar="NAME", help="a config of conf/model: show what would be loaded into it")
     parser.add_argument(
-        "--classes", type=at_least_one, default=CLASSES, metavar="N", help="of that model (default: %(default)s)"
+        "--classes", type=at_least_one, metavar="N", help="of that model (default: those of data/classes.txt, or 313)"
     )
     parser.add_argument(
         "--save", metavar="PATH.safetensors", type=Path, help="write the tensors, under their own names"
@@ -40,10 +40,18 @@ def run(args: argparse.Namespace) -> None:
     candidate = Candidate.read(args.file, args.source)
     if args.model:
         config = model_table.configs(CONF, [args.model])[args.model]
-        print(checkpoint_report.report(config, args.classes, candidate))
+        print(checkpoint_report.report(config, args.classes or _own_classes(), candidate))
+        print("  (at start: learnt from your clips alone, from random or neutral values)")
     else:
         fitting = checkpoint_report.fits(model_table.configs(CONF), candidate) if CONF.is_dir() else []
-        print(f"{checkpoint_report.summary(candidate)}\n  fits        {', '.join(fitting) or 'no model of conf/model'}")
+        fits = ", ".join(fitting) or f"no model of conf/model as it stands{checkpoint_report.remedy(candidate)}"
+        print(f"{checkpoint_report.summary(candidate)}\n  fits        {fits}")
     if args.save:
         candidate.weights.write(args.save)
         print(f"wrote {args.save}")
+
+
+def _own_classes() -> int:
+    """The number of classes of the corpus here; that of the report's where none was indexed yet."""
+    file = DATA / "classes.txt"
+    return len(file.read_text(encoding="utf-8").splitlines()) if file.is_file() else CLASSES

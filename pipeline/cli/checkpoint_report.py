@@ -1,12 +1,15 @@
 """What a checkpoint is, which models it fits, and what loading it into one would do."""
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 
+import timm
 import torch
 
 from pipeline.cli.arguments import CLASSES
 from pipeline.core import registry
 from pipeline.core.errors import UserError
+from pipeline.layers.backbone import build_backbone
 from pipeline.pretrained import infer_config
 from pipeline.pretrained.load import Candidate, Report, plan
 from pipeline.training.config import ModelConfig
@@ -27,6 +30,36 @@ def summary(candidate: Candidate) -> str:
         f"  sha256      {held.sha256}",
     ]
     return "\n".join(lines)
+
+
+LIGHT = (
+    *("mobilenetv2_*", "mobilenetv3_*", "tf_mobilenetv3_*", "tf_efficientnet_lite*", "efficientnet_lite*"),
+    *("efficientnet_b[0-4]", "tf_efficientnet_b[0-4]", "efficientnet_e[sml]", "mnasnet_*", "fbnetc_100"),
+    *("resnet10t", "resnet14t", "resnet18", "resnet26", "resnet34", "resnet50", "resnet101", "resnext50_32x4d"),
+)
+"""Networks of timm that a file is compared with where no config takes it: those that are quick, and often used."""
+
+
+def remedy(candidate: Candidate) -> str:
+    """Which backbone would take an image network that fits no config, to be put behind a sentence."""
+    tensors = candidate.translation.tensors
+    if not candidate.translation.image:
+        return f"; it seems to be {candidate.describe()}"
+    shapes = {name.removeprefix("backbone."): x.shape for name, x in tensors.items() if name.startswith("backbone.")}
+    padded = "tf_*" if candidate.source == "efficientnet_lite" else "*"
+    found = [name for name in timm.list_models(list(LIGHT)) if fnmatchcase(name, padded) and _shapes(name) == shapes]
+    if not found:
+        return ", and is none of the light networks of timm"
+    return (
+        f"; it would with arch: trn, backbone: {' or '.join(found)}, e.g.\n"
+        f"              pipeline params model=trn_r50 models.trn_r50.options.backbone={found[-1]} "
+        f"models.trn_r50.train.pretrained={candidate.where}"
+    )
+
+
+def _shapes(name: str) -> dict[str, torch.Size]:
+    with torch.device("meta"):
+        return {name: tensor.shape for name, tensor in build_backbone(name).state_dict().items()}
 
 
 def fits(configs: Mapping[str, ModelConfig], candidate: Candidate) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Protocol
 
 import argcomplete
 
-from pipeline.cli import check, checkpoint, compare, doctor, params, predict, scores, submission, zoo
+from pipeline.cli import check, checkpoint, compare, doctor, init, params, predict, scores, submission, zoo
 from pipeline.core.errors import UserError
 
 DESCRIPTION = "Video files in, an ensemble of action recognisers out: the commands beside `dvc repro`."
@@ -36,6 +36,7 @@ class Command(Protocol):
 
 
 COMMANDS: dict[str, Command] = {
+    "init": init,
     "params": params,
     "check": check,
     "doctor": doctor,

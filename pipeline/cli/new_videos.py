@@ -19,6 +19,7 @@ from pipeline.core.machine import Machine, parallel, scratch_folder
 from pipeline.core.markdown import text_table
 from pipeline.core.task import noted
 from pipeline.core.tsv import one_line
+from pipeline.core.video_files import SUFFIXES
 from pipeline.ensemble import averaging
 from pipeline.extraction.ffmpeg import ExtractConfig, NoFrames, extract_frames
 from pipeline.inference.predictor import Predictor
@@ -27,11 +28,6 @@ from pipeline.predictions.view_scores import ViewScores
 from pipeline.runtime import distributed
 
 ENSEMBLE = "ensemble"
-SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".3gp", ".ogv", ".ts", ".mts"),
-    *(".m2ts", ".vob", ".asf", ".y4m"),
-)
-"""What counts as a video in a folder; a file that is named itself is always tried."""
 _ANEW = "`dvc repro --force ensemble` makes both anew."
 
 

@@ -76,7 +76,7 @@ def corpus() -> Finding:
     config = params.load("dataset", DatasetConfig)
     if config.generated:
         return ok(f"the built-in one, which `dvc repro` renders to {config.root}")
-    settings = {"root": Path(config.root).is_dir(), "annotations": Path(config.annotations).is_file()}
+    settings = {"root": Path(config.root).is_dir(), "annotations": Path(config.annotations).exists()}
     settings |= {"classes": Path(config.classes).is_file()} if config.classes else {}
     missing = [f"dataset.{name}: {getattr(config, name)}" for name, there in settings.items() if not there]
     if missing:

@@ -6,26 +6,29 @@ It is validated when it is made and again when it is read.
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from pipeline.core import files, params, tsv
+from pipeline.core import files, groups, params, tsv
 from pipeline.core.errors import UserError
 
 SPLITS = ("train", "val", "test")
 LABEL_SEPARATOR = ";"
+COLUMNS = ("path", "labels", "split", "group")
+"""What the columns of a CSV of annotations hold."""
 MISSING = "missing"
 """Fingerprint of a file that does not exist."""
 LONGEST_ID = 500
 """Largest length of an id, in bytes of UTF-8; LMDB keys have 511 bytes at most."""
 RESERVED = ("video", "status", "labels")
 """Names that no class may have: columns of the prediction files, which have a column for each class besides."""
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")  # also what Python takes for the end of a line
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
+"""Control characters, what Python takes for the end of a line, and bytes of a file's name that are no UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class DatasetConfig:
     root: str
     """Folder of the videos; absolute, or relative to the root of the project."""
     annotations: str
-    """File with the labels of the videos."""
+    """File with the labels of the videos; with `format: class_folders` the root again, and with `lists` a file, or a
+    folder with one for each split."""
     watch: str
     """Path in which DVC looks for changes, to notice new or replaced videos: the root where it is small enough to hash,
     else the annotations again (then run `dvc repro --force index` after replacing a video)."""
@@ -54,14 +58,32 @@ class DatasetConfig:
     """Share of the videos that become test, above 0 and below 1; used where the annotations have no split."""
     split_seed: int
     """Seed of the random split, used where the annotations have none."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """Names of the CSV's columns where they are others than path, labels, split and group, as {group: subject}."""
+    group_pattern: str | None = None
+    """Regular expression that finds in the path of a video its group (person, recording), which no split that is made
+    tears apart: what its last pair of brackets holds, or else all of it. null where paths say nothing of groups."""
 
     def __post_init__(self) -> None:
         possible = self.val_share > 0 and self.test_share > 0 and self.val_share + self.test_share < 1
         params.require(
             (possible, "val_share and test_share must be positive and leave something for train"),
             (self.split_seed >= 0, "split_seed must not be negative"),
+            (
+                set(self.columns) <= set(COLUMNS),
+                f"columns can name {', '.join(COLUMNS)}, not {', '.join(self.columns)}",
+            ),
+            (_is_pattern(self.group_pattern), f"group_pattern {self.group_pattern!r} is no regular expression"),
             (self.generated in ((), ("demo",)), "generated is [demo] for the built-in corpus, and [] for any other"),
         )
+
+
+def _is_pattern(text: str | None) -> bool:
+    try:
+        re.compile(text or "")
+    except re.error:
+        return False
+    return True
 
 
 class VideoRecord(NamedTuple):
@@ -86,10 +108,16 @@ class Manifest:
     table: pd.DataFrame
     """A row for each video; the columns are the fields of VideoRecord, all strings."""
     classes: tuple[str, ...]
+    groups: Mapping[str, str] = field(default_factory=dict)
+    """The group (person, recording) of each video that has one, by its id: videos that no split may tear apart."""
 
     @classmethod
     def from_records(
-        cls, records: Iterable[VideoRecord], classes: Sequence[str], where: str = "the corpus"
+        cls,
+        records: Iterable[VideoRecord],
+        classes: Sequence[str],
+        where: str = "the corpus",
+        groups: Mapping[str, str] | None = None,
     ) -> "Manifest":
         """Validate records and class names; `where` names their origin in messages.
 
@@ -98,13 +126,13 @@ class Manifest:
                 without a positive in train, an empty split.
         """
         table = pd.DataFrame(list(records), columns=list(VideoRecord._fields), dtype=str)
-        manifest = cls(table, tuple(classes))
+        manifest = cls(table, tuple(classes), groups or {})
         _validate(manifest, where)
         return manifest
 
     @classmethod
-    def read(cls, manifest: Path, classes: Path) -> "Manifest":
-        """Read the two files that stage `index` wrote.
+    def read(cls, manifest: Path, classes: Path, of_groups: Path | None = None) -> "Manifest":
+        """Read the files that stage `index` wrote; without that `of_groups`, the manifest has no groups.
 
         Raises:
             UserError: a file is missing or damaged, or fails a check of `from_records`.
@@ -112,7 +140,8 @@ class Manifest:
         if not classes.is_file():
             raise UserError(f"{classes} does not exist. `dvc repro index` makes it.")
         table = tsv.read(manifest, VideoRecord._fields, stage="index")
-        read = cls(table, tuple(classes.read_text(encoding="utf-8").splitlines()))
+        names = tuple(classes.read_text(encoding="utf-8").splitlines())
+        read = cls(table, names, groups.read(of_groups) if of_groups else {})
         _validate(read, where=str(manifest))
         return read
 
@@ -127,12 +156,12 @@ class Manifest:
 
     def split(self, name: str) -> "Manifest":
         """The videos of one split, in the order of the manifest."""
-        return Manifest(self.table[self.table["split"] == name].reset_index(drop=True), self.classes)
+        return replace(self, table=self.table[self.table["split"] == name].reset_index(drop=True))
 
     def without(self, broken: Iterable[str]) -> "Manifest":
         """The videos that are not in `broken`, in the order of the manifest."""
         keep = ~self.table["video"].isin(set(broken))
-        return Manifest(self.table[keep].reset_index(drop=True), self.classes)
+        return replace(self, table=self.table[keep].reset_index(drop=True))
 
     @property
     def videos(self) -> list[str]:
@@ -165,7 +194,7 @@ def safe_path(text: str, where: str) -> str:
     if not text.strip() or not path.parts or path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", text):
         raise UserError(f"{where}: the path {text!r} leaves the corpus' root. Give it relative to dataset.root.")
     if _UNSAFE.search(text):
-        raise UserError(f"{where}: the path {text!r} has a control character. Rename the file.")
+        raise UserError(f"{where}: the path {text!r} has a control character, or is no UTF-8. Rename the file.")
     if len(str(path).encode()) > LONGEST_ID:
         raise UserError(f"{where}: the path {text!r} is longer than {LONGEST_ID} bytes. Rename the file.")
     return str(path)

@@ -1,44 +1,26 @@
-"""A folder of clips and a CSV with the columns `path,labels[,split]`.
+"""A folder of clips and a CSV with the columns `path,labels`, and perhaps `split` and `group`.
 
-Paths are relative to the folder, labels are separated by ";". A video's id is its path. Without a split column a
-seeded split is made in which every label is spread over train, val and test in proportion; it stands in
-data/manifest.tsv, from where it can be copied into the CSV to keep it when videos are added.
+Paths are relative to the folder, labels are separated by ";". A video's id is its path. Tabs or semicolons may separate
+the columns, `label` is another name of `labels`, and `dataset.columns` names columns that are called otherwise. All
+others are left alone. What becomes of rows without a split is told in pipeline/datasets/_rows.py.
 """
 
 import csv
 import io
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-import numpy as np
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import (
-    LABEL_SEPARATOR,
-    MISSING,
-    SPLITS,
-    DatasetConfig,
-    Manifest,
-    VideoRecord,
-    check_class,
-    file_fingerprint,
-    safe_path,
-)
+from pipeline.core.manifest import LABEL_SEPARATOR, SPLITS, DatasetConfig, Manifest
+from pipeline.datasets import _rows
+from pipeline.datasets._rows import Row
 
 log = logging.getLogger(__name__)
-
-
-class Row(NamedTuple):
-    """One line of the CSV."""
-
-    where: str
-    """File and line, for messages."""
-    video: str
-    labels: tuple[str, ...]
-    split: str
-    """Empty where the CSV has no such column."""
+DELIMITERS = (",", "\t", ";")
+NAMES = {"path": ("path",), "labels": ("labels", "label"), "split": ("split",), "group": ("group",)}
+"""What a column holds -> how it may be called."""
+NEEDED = ("path", "labels")
 
 
 def read(config: DatasetConfig) -> Manifest:
@@ -47,134 +29,73 @@ def read(config: DatasetConfig) -> Manifest:
     Raises:
         UserError: the folder or CSV is missing or malformed; names the file and line.
     """
-    root, annotations = Path(config.root), Path(config.annotations)
-    if not root.is_dir():
-        raise UserError(f"The corpus' root {root} is no folder. Set dataset.root in conf/dataset/, then `make params`.")
-    rows = list(_rows(annotations))
+    _rows.root_of(config)
+    annotations = Path(config.annotations)
+    rows = list(_read_rows(annotations, config.columns))
     if not rows:
         raise UserError(f"{annotations} lists no video. Add a line `path,labels` for each.")
-    _refuse_duplicates(rows)
-    classes = _classes(config, rows)
-    splits = [row.split for row in rows]
-    if not any(splits):
-        splits = stratified([row.labels for row in rows], config.val_share, config.test_share, config.split_seed)
-        log.info("%s has no split column: split by dataset.split_seed %d", annotations, config.split_seed)
-        if lacking := [split for split in SPLITS if split not in splits]:
-            raise UserError(
-                f"{annotations}: {len(rows)} videos of {len(classes)} classes cannot be split so that {lacking[0]} has "
-                f"one. Labels are separated by {LABEL_SEPARATOR!r} ({rows[0].where} has {rows[0].labels}); or add a "
-                "split column."
-            )
-    records = [
-        VideoRecord(row.video, split, row.video, LABEL_SEPARATOR.join(row.labels), file_fingerprint(root / row.video))
-        for row, split in zip(rows, splits, strict=True)
-    ]
-    missing = [root / record.path for record in records if record.fingerprint == MISSING]
-    if missing:  # they are listed as broken
-        log.warning(
-            "%d of %d files are missing, e.g. %s: is dataset.root right?", len(missing), len(records), missing[0]
-        )
-    return Manifest.from_records(records, classes, where=str(annotations))
+    return _rows.manifest(config, rows)
 
 
-def stratified(labels: list[tuple[str, ...]], val: float, test: float, seed: int) -> list[str]:
-    """A split of multi-label samples in which each label has about the wanted shares.
-
-    Iterative stratification (Sechidis et al., "On the Stratification of Multi-label Data", ECML 2011): the rarest label
-    first, each of its samples goes where most samples of that label are still wanted. Where that ties, train comes
-    before val before test, so that a label that occurs once can be learnt.
-    """
-    shares = np.array([1 - val - test, val, test])
-    names = sorted({name for sample in labels for name in sample})
-    column = {name: number for number, name in enumerate(names)}
-    has = np.zeros((len(labels), len(names)), dtype=bool)
-    for row, sample in enumerate(labels):
-        has[row, [column[name] for name in sample]] = True
-    order = np.random.default_rng(seed).permutation(len(labels))
-
-    wanted_of_label = has.sum(axis=0)[:, None] * shares  # (labels, splits)
-    wanted = len(labels) * shares
-    chosen = np.full(len(labels), -1)
-    left = has.sum(axis=0)
-    while (left > 0).any():
-        rarest = int(np.argmin(np.where(left > 0, left, np.iinfo(np.int64).max)))
-        for row in order[has[order, rarest] & (chosen[order] < 0)]:
-            need = [(round(float(wanted_of_label[rarest, s]), 6), round(float(wanted[s]), 6), -s) for s in range(3)]
-            split = need.index(max(need))
-            chosen[row] = split
-            wanted_of_label[has[row], split] -= 1
-            wanted[split] -= 1
-            left -= has[row]
-    for row in order[chosen[order] < 0]:  # samples without a label
-        chosen[row] = int(np.argmax(wanted))
-        wanted[chosen[row]] -= 1
-    return [SPLITS[split] for split in chosen]
+def delimiter(header: str) -> str:
+    """The delimiter of a CSV by its first line: that which cuts it into most cells, a comma where several do."""
+    return max(DELIMITERS, key=header.count)
 
 
-def _rows(path: Path) -> Iterator[Row]:
-    if not path.is_file():
-        raise UserError(f"{path} does not exist. Set dataset.annotations in conf/dataset/, then `make params`.")
-    reader = csv.DictReader(io.StringIO(_text(path), newline=""), strict=True)
+def tidy(name: str) -> str:
+    """The name of a column without outer blanks, in small letters."""
+    return name.strip().lower()
+
+
+def _read_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
+    text = _rows.text_of(path, "dataset.annotations")
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter(text.partition("\n")[0]))
     read = 0  # lines up to the last good row
     try:
         header = list(reader.fieldnames or [])
-        if sorted(header) not in (["labels", "path"], ["labels", "path", "split"]):
-            raise UserError(
-                f"{path}, line 1: the header is {','.join(header)!r}. It must have path and labels, and may have split."
-            )
+        names = _columns(header, columns, path)
         read = reader.line_num
         for cells in reader:
-            yield _row(cells, f"{path}, line {reader.line_num}", "split" in header)
+            yield _row(cells, f"{path}, line {reader.line_num}", names)
             read = reader.line_num
     except csv.Error as error:
         raise UserError(f"{path}, line {read + 1}: no readable CSV ({error}). Mend its quotes.") from error
 
 
-def _text(path: Path) -> str:
-    """The text of a file in UTF-8, with or without a byte order mark."""
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {line}: no text in UTF-8 ({error.reason}). Save the file as UTF-8.") from error
+def _columns(header: Sequence[str], columns: Mapping[str, str], path: Path) -> dict[str, str]:
+    """What a column holds -> its name in the header; says what was read otherwise than it is written, or left alone.
+
+    Raises:
+        UserError: a column is missing, or there are two of it.
+    """
+    known = {kind: (tidy(columns[kind]),) if kind in columns else names for kind, names in NAMES.items()}
+    found = {kind: [name for name in header if tidy(name) in names] for kind, names in known.items()}
+    wrong = {kind for kind, names in found.items() if len(names) > 1}
+    wrong |= {kind for kind in (*NEEDED, *columns) if not found[kind]}
+    if wrong:
+        wanted = " and ".join(" or ".join(known[kind]) for kind in NEEDED)
+        raise UserError(
+            f"{path}, line 1: the header is {', '.join(map(repr, header))}. It must have {wanted} once, and may have "
+            f"{known['split'][0]} and {known['group'][0]}. Rename a column, or name yours in dataset.columns, e.g. "
+            "{path: filename, labels: action}."
+        )
+    names = {kind: matches[0] for kind, matches in found.items() if matches}
+    if changed := [name for name in names.values() if name != tidy(name)]:
+        log.info("%s: the columns %s are read as %s", path, _listed(changed), _listed(map(tidy, changed)))
+    if others := [name for name in dict.fromkeys(header) if name not in names.values()]:
+        log.info("%s: the columns %s are left alone", path, _listed(others))
+    return names
 
 
-def _row(cells: dict[str, str], where: str, has_split: bool) -> Row:
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
+
+
+def _row(cells: dict[str, str], where: str, names: Mapping[str, str]) -> Row:
     if None in cells or None in cells.values():
         raise UserError(f"{where}: more or fewer cells than the header has. Quote a path or label that has a comma.")
-    split = cells.get("split", "").strip()
-    if has_split and split not in SPLITS:
+    split = cells[names["split"]].strip() if "split" in names else ""
+    if "split" in names and split not in SPLITS:
         raise UserError(f"{where}: the split {split!r} is none of {', '.join(SPLITS)}.")
-    video = safe_path(cells["path"], where)
-    labels = tuple(dict.fromkeys(filter(None, (label.strip() for label in cells["labels"].split(LABEL_SEPARATOR)))))
-    if not labels and split != "test":
-        raise UserError(f"{where}: {video!r} has no label; only videos of the split 'test' may.")
-    for label in labels:
-        check_class(label, where)
-    return Row(where, video, labels, split)
-
-
-def _refuse_duplicates(rows: list[Row]) -> None:
-    first: dict[str, str] = {}
-    for row in rows:
-        if row.video in first:
-            raise UserError(f"{row.where}: {row.video!r} occurs twice, first in {first[row.video]}. Drop one of them.")
-        first[row.video] = row.where
-
-
-def _classes(config: DatasetConfig, rows: list[Row]) -> list[str]:
-    if config.classes is None:
-        return sorted({label for row in rows for label in row.labels})
-    path = Path(config.classes)
-    if not path.is_file():
-        raise UserError(f"{path} does not exist. Set dataset.classes in conf/dataset/ (or null), then `make params`.")
-    classes = _text(path).splitlines()
-    for number, name in enumerate(classes, start=1):
-        check_class(name, f"{path}, line {number}")
-    known = set(classes)
-    for row in rows:
-        for label in row.labels:
-            if label not in known:
-                raise UserError(f"{row.where}: the label {label!r} is not in {path}. Mend the one or the other.")
-    return classes
+    group = cells[names["group"]] if "group" in names else ""
+    return Row.of(where, cells[names["path"]], cells[names["labels"]].split(LABEL_SEPARATOR), split, group)

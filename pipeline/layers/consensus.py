@@ -9,8 +9,8 @@ from typing import Self
 
 from torch import Tensor, nn
 
+from pipeline.layers.backbone import feature_width
 from pipeline.layers.non_local import NonLocal
-from pipeline.layers.resnet2d import feature_width
 from pipeline.layers.sync_norm import SyncNorm
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, SyncNorm)

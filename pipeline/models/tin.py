@@ -1,4 +1,4 @@
-"""TIN: a 2D ResNet whose residual branches see frames at learnt distances in time (arXiv:2001.06499).
+"""TIN: a 2D network whose residual branches see frames at learnt distances in time (arXiv:2001.06499).
 
 The module stands before the first convolution of every block. The report says before each convolution; its
 own release (X-Temporal) and the authors' code have it before the first only.
@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import nn
 
+from pipeline.layers.backbone import build_backbone, insert_non_local, insert_temporal
 from pipeline.layers.consensus import FrameConsensus
 from pipeline.layers.interlace import TemporalInterlace
 from pipeline.layers.normalize import InputSpec
-from pipeline.layers.resnet2d import build_backbone, insert_non_local, insert_temporal
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of the ImageNet weights
 
@@ -33,13 +33,14 @@ def build(
 
     Args:
         num_classes: C.
-        backbone: a ResNet or SENet of timm.
+        backbone: a ResNet, SENet, MobileNetV2 or V3 or EfficientNet of timm, see `residual_stages`.
         backbone_options: options of timm, see `build_backbone`.
         frames: T. It is a size of learnt layers: checkpoints of 8 and of 16 frames do not fit each other.
         dropout: dropout probability before the classifier.
         partial_bn: whether all batch norms but the first are frozen, see `FrameNetwork`.
         non_local: whether there are five non-local blocks in stages two and three, see `insert_non_local`.
-        shift_div: 1 / `shift_div` of the channels moves.
+        shift_div: 1 / `shift_div` of the channels moves, in four groups. The narrow blocks of MobileNets and
+            EfficientNets divide with 2, and not with 4.
         offset_init: initial value of the learnt distances, in frames; 0.5 as published.
     """
     network = build_backbone(backbone, **(backbone_options or {}))

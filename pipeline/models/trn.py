@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from pipeline.layers.backbone import build_backbone, insert_non_local
 from pipeline.layers.consensus import FrameNetwork, frame_linear
 from pipeline.layers.normalize import InputSpec
 from pipeline.layers.relation import MultiScaleRelation, Relation
-from pipeline.layers.resnet2d import build_backbone, insert_non_local
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of the ImageNet weights
 

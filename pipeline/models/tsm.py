@@ -1,13 +1,13 @@
-"""TSM: a 2D ResNet whose residual branches see channels of the neighbouring frames (arXiv:1811.08383)."""
+"""TSM: a 2D network whose residual branches see channels of the neighbouring frames (arXiv:1811.08383)."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
+from pipeline.layers.backbone import build_backbone, insert_non_local, insert_temporal
 from pipeline.layers.consensus import FrameConsensus
 from pipeline.layers.normalize import InputSpec
-from pipeline.layers.resnet2d import build_backbone, insert_non_local, insert_temporal
 from pipeline.layers.shift import TemporalShift
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of the ImageNet weights
@@ -30,7 +30,7 @@ def build(
 
     Args:
         num_classes: C.
-        backbone: a ResNet or SENet of timm.
+        backbone: a ResNet, SENet, MobileNetV2 or V3 or EfficientNet of timm, see `residual_stages`.
         backbone_options: options of timm, see `build_backbone`.
         frames: T.
         dropout: dropout probability before the classifier.
@@ -39,7 +39,8 @@ def build(
         shift_div: 1 / `shift_div` of the channels moves back in time, and as much forward.
         place: "blockres" (in the residual branch) or "block" (before the whole block).
         every: 1 shifts every block, as X-Temporal does, the report's own release; 2 every second block of each stage,
-            as the authors' repository does for ResNet-101: its checkpoints need it.
+            as the authors' repository does for ResNet-101: its checkpoints need it. Of inverted residual blocks only
+            those with an expansion and a shortcut count, as in the authors' MobileNetV2.
     """
     network = build_backbone(backbone, **(backbone_options or {}))
     insert_temporal(network, lambda _: TemporalShift(frames, shift_div), place=place, every=every)

@@ -5,9 +5,9 @@ from typing import Any
 
 from torch import nn
 
+from pipeline.layers.backbone import build_backbone, insert_non_local
 from pipeline.layers.consensus import FrameConsensus
 from pipeline.layers.normalize import InputSpec
-from pipeline.layers.resnet2d import build_backbone, insert_non_local
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of the ImageNet weights
 

@@ -1,12 +1,26 @@
 """Architecture and options of a network, inferred from the names and shapes of its entries."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
+BLOCK = re.compile(r"(?:slow|backbone)\.(layer\d|blocks\.\d+)\.(\d+)\.(.+)")
+"""Pattern of the names in a residual block: stage, number of the block, name in it."""
+WRAPPED = re.compile(r"(^|\.)(conv1|conv_pw|conv_exp)\.conv\.weight$")
+"""Pattern of the first convolution of a block where a temporal module stands in front of it."""
+
+
+LAYERS = {
+    "temporal": "the temporal modules",
+    "non_local": "the non-local blocks",
+    "projection": "the layer in front of the relations",
+    "relation": "the relations between frames",
+    "num_batches_tracked": "counters of the norms, which change nothing",
+}
+"""Component of an entry's name -> the layers that have it, in words."""
 
 
 def is_classifier(name: str) -> bool:
@@ -47,9 +61,23 @@ def options(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     if arch in ("tsm", "tin"):
         found["every"] = _every(shapes)
     if arch == "tsm":
-        found["place"] = "blockres" if any(".conv1.conv." in name for name in shapes) else "block"
+        found["place"] = "blockres" if any(map(WRAPPED.search, shapes)) else "block"
     found["non_local"] = any(".non_local." in name for name in shapes)
     return {key: value for key, value in found.items() if value not in (None, ())}
+
+
+def in_words(names: Sequence[str]) -> str:
+    """Layers that these entries of a model are, in words, with some of their names."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        kind = "the classifier" if is_classifier(name) else next(
+            (words for part, words in LAYERS.items() if part in name.split(".")), "other layers"
+        )  # fmt: skip
+        groups.setdefault(kind, []).append(name)
+    return "; ".join(
+        f"{kind}: {', '.join(found[:4])}{f' and {len(found) - 4} more' if len(found) > 4 else ''}"
+        for kind, found in groups.items()
+    )
 
 
 def describe(found: Mapping[str, Any]) -> str:
@@ -89,30 +117,53 @@ def _arch(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
         return "slow" if stem[2] == 1 else "fast"
     if any(".temporal.offset_net." in name for name in shapes):
         return "tin"
-    if any(re.search(r"layer\d\.\d+\.(.+\.)?conv1\.conv\.weight|\.block\.conv1\.weight", name) for name in shapes):
+    if any(any(blocks.values()) for blocks in _shifted(shapes).values()):
         return "tsm"
     return "tsn" if any(name.startswith("backbone.") for name in shapes) else None
 
 
 def _blocks(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
-    """Residual blocks of each stage; empty for what is no ResNet."""
-    found: dict[str, set[str]] = {}
-    for name in shapes:
-        if match := re.match(r"(?:slow|backbone)\.(layer\d)\.(\d+)\.", name):
-            found.setdefault(match[1], set()).add(match[2])
-    return tuple(len(found[stage]) for stage in STAGES) if all(stage in found for stage in STAGES) else ()
+    """Residual blocks of each stage; empty for what is not made of them."""
+    found = {stage: len(blocks) for stage, blocks in _by_block(shapes).items()}
+    stages = [f"blocks.{number}" for number in range(len(found))] if "blocks.0" in found else STAGES
+    return tuple(found[stage] for stage in stages) if all(stage in found for stage in stages) else ()
 
 
 def _every(shapes: Mapping[str, tuple[int, ...]]) -> int | None:
     """Value of `every`, by the blocks that have a temporal module: 1 all, 2 every second one, None another choice."""
-    every: set[tuple[str, int]] = set()
-    wrapped: set[tuple[str, int]] = set()
-    for name in shapes:
-        if match := re.match(r"backbone\.(layer\d)\.(\d+)\.(.*)", name):
-            block = (match[1], int(match[2]))
-            every.add(block)
-            if re.search(r"(^|\.)conv1\.conv\.|^block\.(?!conv1\.conv)", match[3]):
-                wrapped.add(block)
-    if wrapped == every:
-        return 1
-    return 2 if wrapped == {block for block in every if block[1] % 2 == 0} else None
+    stages = [list(blocks.values()) for blocks in _shifted(shapes).values()]
+    for every in (1, 2):
+        if all(has == (i % every == 0) for blocks in stages for i, has in enumerate(blocks)):
+            return every
+    return None
+
+
+def _shifted(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, dict[int, bool]]:
+    """Stage -> number of a block that can have a temporal module -> whether it has one."""
+    return {
+        stage: {number: _has_temporal(block) for number, block in blocks.items() if _can_have_temporal(block)}
+        for stage, blocks in _by_block(shapes).items()
+    }
+
+
+def _has_temporal(block: Mapping[str, tuple[int, ...]]) -> bool:
+    return any(name.startswith("block.") or WRAPPED.search(name) for name in block)
+
+
+def _can_have_temporal(block: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether it is a ResNet's block, or an inverted one that widens its input first and gives as many channels."""
+    first, last = (_first(block, rf"(^|\.){name}\.(conv\.)?weight$") for name in ("(conv_pw|conv_exp)", "conv_pwl"))
+    return any("conv1" in name.split(".") for name in block) or first[1:2] == last[:1]
+
+
+def _by_block(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, dict[int, dict[str, tuple[int, ...]]]]:
+    """Stage -> number of a residual block -> shapes by the names in it, as without a non-local block behind it."""
+    found: dict[str, dict[int, dict[str, tuple[int, ...]]]] = {}
+    for name, shape in shapes.items():
+        if match := BLOCK.match(name):
+            found.setdefault(match[1], {}).setdefault(int(match[2]), {})[match[3]] = shape
+    for blocks in found.values():
+        for number, block in blocks.items():
+            if any(name.startswith("non_local.") for name in block):
+                blocks[number] = {name.removeprefix("block."): shape for name, shape in block.items()}
+    return found

@@ -1,7 +1,5 @@
 """Loading of pretrained weights into a model: of other projects' checkpoints, image networks and this project's own.
 
-`load_pretrained` is the function; `pipeline checkpoint FILE` tells what a file is and what it fits.
-
 Every entry of the file must find its place and every entry of the model its value. There are four exceptions, and the
 report names what each of them left at its start: the classifier of another number of classes; layers that a video
 network adds to an image network; batch norms' counters, which old programs did not save; and convolutions of an image
@@ -66,7 +64,7 @@ class Report:
             f"{self.where}: {self.source} ({self.container})",
             f"  loaded      {self.entries} entries",
             f"  classifier  {fate}: {counts}",
-            *(f"  at start    {_listed(names, 4)} ({why})" for why, names in self.kept.items()),
+            *(f"  at start    {infer_config.in_words(names)} ({why})" for why, names in self.kept.items()),
         ]
         if self.inflated:
             lines.append(f"  inflated    {len(self.inflated)} convolutions: repeated along time, divided by its length")
@@ -261,7 +259,8 @@ def _names_in_image(model: nn.Module) -> dict[str, str | None]:
 def _advice(model: nn.Module, target: Mapping[str, Tensor], translation: Translation) -> dict[str, tuple[Any, Any]]:
     """Option -> what the file needs and what the model has, where they differ."""
     theirs, ours = infer_config.options(translation.tensors), infer_config.options(target)
-    shared = {"blocks"} if translation.image else {*theirs, *ours}
+    other = theirs.get("arch") != ours.get("arch")  # whose options say nothing of the model's
+    shared = {"blocks"} if translation.image else {"arch"} if other else {*theirs, *ours}
     advice = {key: (theirs.get(key), ours.get(key)) for key in sorted(shared) if theirs.get(key) != ours.get(key)}
     for option, needed in translation.needs.items():
         has = {getattr(module, option) for module in model.modules() if hasattr(module, option)}

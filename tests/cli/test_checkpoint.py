@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+import yaml
 
+from pipeline.cli import compose
 from pipeline.core.errors import UserError
 from pipeline.pretrained import weight_file
 from tests.support import peers
@@ -50,6 +52,41 @@ def test_it_says_what_a_model_would_take(image_file: Path, capsys: pytest.Captur
     said = capsys.readouterr().out
     assert "1000 classes in the file, 9 in the model" in said
     assert ".temporal." in said
+
+
+@pytest.mark.parametrize(
+    ("where", "backbone"),
+    [
+        ("efficientnet_lite:tf_efficientnet_lite0", "tf_efficientnet_lite0"),
+        ("mobilenetv3_small_050.pth", "mobilenetv3_small_050"),
+    ],
+)
+def test_a_file_that_no_config_takes_is_told_the_backbone_that_would(where, backbone, tmp_path, capsys):
+    if where.endswith(".pth"):
+        where = peers.write(tmp_path / where, timm.create_model(backbone).state_dict())
+
+    call("checkpoint", where)
+
+    said = capsys.readouterr().out
+    assert f"no model of conf/model as it stands; it would with arch: trn, backbone: {backbone}, e.g." in said
+    command = said.partition("pipeline params ")[2].split()
+    composed = yaml.safe_load(compose.text(ROOT / "conf", command))
+    assert composed["models"]["trn_r50"]["options"]["backbone"] == backbone
+    assert composed["models"]["trn_r50"]["watch"] == str(where)
+
+
+def test_the_classes_are_those_of_the_corpus_here(image_file, monkeypatch, tmp_path, capsys):
+    (tmp_path / "conf").symlink_to(ROOT / "conf")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/classes.txt").write_text("a\nb\nc\n")
+    monkeypatch.chdir(tmp_path)
+
+    call("checkpoint", image_file, "--model", "tin_demo")
+
+    said = capsys.readouterr().out
+    assert "1000 classes in the file, 3 in the model" in said
+    assert "at start    the temporal modules: backbone." in said
+    assert "at start    the classifier: classifier.weight, classifier.bias (the file has 1000 classes" in said
 
 
 def test_a_model_that_does_not_fit_or_exist_is_an_error(image_file: Path):

@@ -14,6 +14,7 @@ from pipeline.core.machine import Machine
 from pipeline.core.manifest import DatasetConfig
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.extraction.ffmpeg import ExtractConfig
+from pipeline.pretrained import imagenet
 from pipeline.training.config import ModelConfig
 from tests.support import project
 
@@ -71,6 +72,18 @@ def test_dvc_watches_the_checkpoint_that_a_model_starts_from():
     given = composed("model=tin_r101", "models.tin_r101.train.pretrained=weights/k400.v1/tin.pth")
     assert given["models"]["tin_r101"]["watch"] == "weights/k400.v1/tin.pth"
     assert (ROOT / composed("model=tin_r101")["models"]["tin_r101"]["watch"]).is_file()
+
+
+@pytest.mark.parametrize("backbone", ["resnet101", "resnet101.a1_in1k", "tf_efficientnet_lite0"])
+def test_dvc_watches_the_imagenet_weights_of_the_backbone_and_of_no_other(backbone):
+    changes = "models.tin_r101.train.pretrained=imagenet", f"models.tin_r101.options.backbone={backbone}"
+    watched = {name: model["watch"] for name, model in composed("model=[tin_r101,tsm_r50]", *changes)["models"].items()}
+    assert watched["tin_r101"] == str(imagenet.file_of(backbone, Path("data/weights")))
+    assert watched["tsm_r50"] == composed("model=tsm_r50")["models"]["tsm_r50"]["watch"]
+
+
+def test_what_has_no_backbone_composes_all_the_same_so_that_the_check_can_say_it():
+    composed("model=slowfast_demo", "models.slowfast_demo.train.pretrained=imagenet")
 
 
 @pytest.mark.parametrize("dataset", DATASETS)

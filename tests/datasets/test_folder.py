@@ -1,7 +1,5 @@
 """A folder of clips and a CSV: what is read, how it is split, and what is said of a wrong line."""
 
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +8,11 @@ import pytest
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest, VideoRecord, file_fingerprint
 from pipeline.datasets import folder
-from pipeline.datasets.folder import stratified
 
 RIGHT = "path,labels,split\na.mp4,run;jump,train\nb.mp4,run,val\nc.mp4,jump,test\n"
-SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 
 
-def config(root: Path, classes: Path | None = None, seed: int = 0) -> DatasetConfig:
+def config(root: Path, classes: Path | None = None, seed: int = 0, **settings: object) -> DatasetConfig:
     return DatasetConfig(
         format="folder",
         root=str(root),
@@ -27,17 +23,18 @@ def config(root: Path, classes: Path | None = None, seed: int = 0) -> DatasetCon
         val_share=0.15,
         test_share=0.15,
         split_seed=seed,
+        **settings,
     )
 
 
-def read(root: Path, csv: str | bytes, classes: Path | None = None) -> Manifest:
+def read(root: Path, csv: str | bytes, classes: Path | None = None, **settings: object) -> Manifest:
     (root / "labels.csv").write_bytes(csv if isinstance(csv, bytes) else csv.encode())
-    return folder.read(config(root, classes))
+    return folder.read(config(root, classes, **settings))
 
 
-def refusal(root: Path, csv: str | bytes, classes: Path | None = None) -> str:
+def refusal(root: Path, csv: str | bytes, classes: Path | None = None, **settings: object) -> str:
     with pytest.raises(UserError) as error:
-        read(root, csv, classes)
+        read(root, csv, classes, **settings)
     return str(error.value)
 
 
@@ -53,11 +50,19 @@ def test_a_line_of_the_csv_is_a_video_of_the_manifest(tmp_path: Path):
     assert manifest.classes == ("jump", "run")
 
 
-def test_files_that_are_not_there_are_counted_and_the_first_is_named_in_full(tmp_path: Path, caplog):
+def test_where_most_files_are_missing_the_root_is_asked_after(tmp_path: Path, caplog):
     (tmp_path / "a.mp4").write_bytes(b"video")
     read(tmp_path, RIGHT)
-    (said,) = caplog.messages
-    assert said.startswith(f"2 of 3 files are missing, e.g. {tmp_path / 'b.mp4'}")
+    assert caplog.messages == [
+        f"2 of 3 files are missing, e.g. {tmp_path / 'b.mp4'}: is dataset.root right?",
+    ]
+
+
+def test_where_few_files_are_missing_they_are_named(tmp_path: Path, caplog):
+    for name in "abcdefghi":
+        (tmp_path / f"{name}.mp4").write_bytes(b"video")
+    read(tmp_path, RIGHT + "".join(f"{name}.mp4,run,train\n" for name in "defghi") + "x.mp4,run,val\n")
+    assert caplog.messages == [f"1 of 10 files are not in {tmp_path} and count as broken: x.mp4"]
 
 
 def test_labels_that_commas_separate_are_not_blamed_on_a_split_column(tmp_path: Path):
@@ -153,15 +158,57 @@ def test_bytes_that_are_no_utf8_are_refused_with_file_and_line(tmp_path: Path):
         "",
         "path",
         "labels,split",
-        "path;labels;split",
-        "path,label",
-        "path,labels,split,fps",
+        "path|labels|split",
+        "path,lable",
         "path,labels,labels",
+        "path,label,labels",
+        "path,Path,labels",
         "a.mp4,run",
     ],
 )
 def test_a_wrong_header_is_refused(tmp_path: Path, header: str):
     assert "labels.csv, line 1: the header is" in refusal(tmp_path, f"{header}\na.mp4,run,train\n")
+
+
+def test_a_column_of_one_label_may_be_called_label(tmp_path: Path):
+    assert read(tmp_path, RIGHT.replace("labels", "label")).table.equals(read(tmp_path, RIGHT).table)
+
+
+@pytest.mark.parametrize("mark", ["\t", ";"])
+def test_tabs_and_semicolons_may_separate_the_columns(tmp_path: Path, mark: str):
+    rows = ["path,label,split", "a.mp4,run,train", "b.mp4,run,val", "c.mp4,run,test"]
+    right = read(tmp_path, "\n".join(rows))
+
+    assert read(tmp_path, "\n".join(rows).replace(",", mark)).table.equals(right.table)
+
+
+def test_labels_between_semicolons_are_quoted_where_these_separate_the_columns(tmp_path: Path):
+    manifest = read(tmp_path, 'path;labels;split\na.mp4;"run;jump";train\nb.mp4;run;val\nc.mp4;jump;test\n')
+    assert manifest.table["labels"].tolist() == ["run;jump", "run", "jump"]
+
+
+def test_columns_in_other_letters_are_read_and_others_left_alone_each_with_a_line(tmp_path: Path, caplog):
+    caplog.set_level("INFO")
+    rows = [
+        f"{number},{name}.mp4,30,run,{split}" for number, (name, split) in enumerate(zip("abc", SPLITS, strict=True))
+    ]
+    manifest = read(tmp_path, "\n".join([",Path, fps,Labels ,split", *rows]))
+
+    assert manifest.videos == ["a.mp4", "b.mp4", "c.mp4"]
+    assert [text.partition(": ")[2] for text in caplog.messages[:2]] == [
+        "the columns 'Path', 'Labels ' are read as 'path', 'labels'",
+        "the columns '', ' fps' are left alone",
+    ]
+
+
+def test_columns_of_other_names_are_set(tmp_path: Path):
+    csv = "File,Action,Subject,path,split\na.mp4,run,Zoë,x,train\nb.mp4,run,,x,val\nc.mp4,run, Al  Bo ,x,test\n"
+    manifest = read(tmp_path, csv, columns={"path": "file", "labels": "Action", "group": "subject"})
+
+    assert manifest.videos == ["a.mp4", "b.mp4", "c.mp4"]
+    assert manifest.groups == {"a.mp4": "Zoë", "c.mp4": "Al Bo"}
+    assert "It must have file and labels or label once" in refusal(tmp_path, RIGHT, columns={"path": "file"})
+    assert "the header is" in refusal(tmp_path, RIGHT, columns={"group": "subject"})
 
 
 @pytest.mark.parametrize("csv", ["path,labels,split\n", "path,labels,split\n\n\n"])
@@ -246,63 +293,3 @@ def test_a_csv_without_splits_is_split_the_same_way_every_time(tmp_path: Path):
 
 def test_a_csv_without_splits_needs_a_label_in_every_line(tmp_path: Path):
     assert "labels.csv, line 42: 'x.mp4' has no label" in refusal(tmp_path, unsplit(40) + "x.mp4,\n")
-
-
-def count(labels: Sequence[tuple[str, ...]], splits: Sequence[str]) -> Counter[tuple[str, str]]:
-    return Counter((name, split) for sample, split in zip(labels, splits, strict=True) for name in sample)
-
-
-def many_labels(videos: int, seed: int = 0) -> list[tuple[str, ...]]:
-    """Nine labels, the first on 2 % of the videos, the last on 40 %; every video has one at least."""
-    rng = np.random.default_rng(seed)
-    has = rng.random((videos, 9)) < np.linspace(0.02, 0.4, 9)
-    return [tuple(f"label {column}" for column in np.flatnonzero(row)) or ("label 8",) for row in has]
-
-
-def test_a_single_label_is_split_in_proportion():
-    splits = stratified([("run",)] * 40, val=0.15, test=0.15, seed=0)
-
-    assert Counter(splits) == {"train": 28, "val": 6, "test": 6}
-
-
-def test_every_label_is_split_in_proportion():
-    labels = many_labels(2000)
-    found = count(labels, stratified(labels, val=0.15, test=0.15, seed=0))
-
-    for name in sorted({name for sample in labels for name in sample}):
-        total = sum(found[name, split] for split in SPLITS)
-        for split, share in SHARES.items():
-            assert abs(found[name, split] - share * total) <= max(2, 0.02 * total)
-
-
-def test_another_seed_gives_another_split():
-    labels = many_labels(100)
-    splits = [stratified(labels, val=0.15, test=0.15, seed=seed) for seed in (0, 1, 0)]
-
-    assert splits[0] == splits[2]
-    assert splits[0] != splits[1]
-
-
-def test_the_split_shuffles_the_videos():
-    splits = stratified([("run",)] * 40, val=0.15, test=0.15, seed=0)
-
-    assert set(splits[:28]) != {"train"}
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_label_that_occurs_once_goes_to_train(seed: int):
-    labels = [*many_labels(50, seed), ("once",), ("also once", "label 8")]
-
-    assert stratified(labels, val=0.15, test=0.15, seed=seed)[-2:] == ["train", "train"]
-
-
-def test_where_all_splits_want_as_much_train_comes_first():
-    assert stratified([("once",)], val=1 / 3, test=1 / 3, seed=0) == ["train"]
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_every_label_has_a_train_video(seed: int):
-    labels = many_labels(12, seed)
-    found = count(labels, stratified(labels, val=0.3, test=0.3, seed=seed))
-
-    assert all(found[name, "train"] for sample in labels for name in sample)

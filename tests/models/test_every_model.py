@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from pipeline.core import registry
 from tests.support import checks
-from tests.support.checks import TINY_2D, TINY_3D, TINY_DEEP, TINY_SLOWFAST, Case
+from tests.support.checks import TINY_2D, TINY_3D, TINY_DEEP, TINY_INVERTED, TINY_SLOWFAST, Case
 
 FIXED = r"clip has 6 frames.*built for 4.*Draw clips of 4 frames"
 KNOWN = {
@@ -24,6 +24,8 @@ VARIANTS = {
     "tsn non-local": Case("tsn", {**TINY_DEEP, "frames": 4}, 4, 6, FIXED),
     "tsm of blocks": Case("tsm", {**TINY_2D, "frames": 4, "place": "block", "every": 2}, 4, 6, FIXED),
     "tsm non-local": Case("tsm", {**TINY_DEEP, "frames": 4}, 4, 6, FIXED),
+    "tsm of inverted blocks": Case("tsm", {**TINY_INVERTED, "frames": 4}, 4, 6, FIXED),
+    "tin of inverted blocks": Case("tin", {**TINY_INVERTED, "frames": 4, "shift_div": 2}, 4, 6, FIXED),
     "tin non-local": Case("tin", {**TINY_DEEP, "frames": 4}, 4, 6, FIXED),
     "trn of one scale": Case("trn", {**TINY_2D, "frames": 4, "multiscale": False}, 4, 6, FIXED),
     "slowfast of bottlenecks": Case(

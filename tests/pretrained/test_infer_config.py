@@ -19,6 +19,7 @@ from pipeline.pretrained import infer_config
         (tsm, {"every": 2, "place": "blockres"}),
         (tsm, {"every": 2, "place": "block"}),
         (tsm, {"every": 1, "place": "blockres", "non_local": True}),
+        (tsn, {"non_local": True}),
         (tin, {"frames": 16}),
         (slow, {"non_local": True}),
         (slow, {}),
@@ -41,6 +42,33 @@ def test_options_are_seen(module: Any, options: dict[str, Any]):
     assert {key: seen[key] for key in options if key != "depth"} == {k: v for k, v in options.items() if k != "depth"}
     assert seen["blocks"] in ((3, 4, 6, 3), (2, 2, 2, 2))
     assert infer_config.classes(state) == 7
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        (tsn, {}),
+        (tsm, {"every": 1, "place": "blockres"}),
+        (tsm, {"every": 2, "place": "blockres"}),
+        (tsm, {"every": 1, "place": "block"}),
+        (tin, {"frames": 8, "every": 1}),
+    ],
+)
+@pytest.mark.parametrize(
+    ("backbone", "blocks"), [("mobilenetv2_100", (1, 2, 3, 4, 3, 3, 1)), ("efficientnet_es", (1, 2, 4, 5, 4, 2))]
+)
+def test_options_are_seen_in_networks_of_inverted_blocks(
+    module: Any, options: dict[str, Any], backbone: str, blocks: tuple[int, ...]
+):
+    given = {key: value for key, value in options.items() if module is tsm} | (
+        {"shift_div": 2} if module is tin else {}
+    )
+    with torch.device("meta"):
+        state = module.build(7, backbone=backbone, **given).state_dict()
+
+    seen = infer_config.options(state)
+
+    assert seen == {"arch": module.__name__.rpartition(".")[2], "blocks": blocks, "non_local": False} | options
 
 
 def test_only_a_whole_component_is_a_classifier():

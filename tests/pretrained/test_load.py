@@ -132,6 +132,35 @@ def test_an_image_network_starts_a_2d_one(build, options, added: str, file: str,
     assert not report.inflated
 
 
+@pytest.mark.parametrize(
+    ("build", "options"),
+    [
+        (tsn.build, {}),
+        (tsm.build, {}),
+        (tsm.build, {"place": "block"}),
+        (tin.build, {"shift_div": 2}),
+        (trn.build, {}),
+    ],
+)
+@pytest.mark.parametrize("name", ["mobilenetv2_035", "mobilenetv3_small_050", "tf_efficientnet_lite0"])
+def test_an_image_network_of_inverted_blocks_starts_a_2d_one(build, options, name: str, tmp_path: Path):
+    network = timm.create_model(name)
+    path = saved(network.state_dict(), tmp_path)
+    model = build(5, backbone=name, frames=4, **options)
+
+    report = load_pretrained(model, path)
+
+    kept = {name for names in report.kept.values() for name in names}
+    loaded = {name: tensor for name, tensor in model.state_dict().items() if name not in kept}
+    names = [re.sub(r"\.conv_pw\.conv\.", ".conv_pw.", name.removeprefix("backbone.")) for name in loaded]
+    names = [re.sub(r"(blocks\.\d\.\d)\.block\.", r"\1.", name) for name in names]
+    assert sorted(names) == sorted(name for name in network.state_dict() if not name.startswith("classifier."))
+    assert all(
+        torch.equal(tensor, network.state_dict()[name]) for name, tensor in zip(names, loaded.values(), strict=True)
+    )
+    assert all(re.search(r"^classifier\.|\.temporal\.|^projection\.|^relation\.", name) for name in kept)
+
+
 def test_non_local_blocks_stay_at_their_start(tmp_path: Path):
     with torch.device("meta"):
         state = torchvision.models.resnet50().state_dict()
@@ -172,6 +201,17 @@ def test_a_resnet_is_inflated(build: Callable[..., nn.Module], options: dict[str
         torch.testing.assert_close(weight.sum(dim=2), flat)  # a clip of one repeated frame gives what the frame gave
         assert torch.equal(weight[:, :, 0], weight[:, :, -1])
     assert torch.equal(model.backbone.bn1.running_var, state["bn1.running_var"])
+
+
+def test_a_file_of_another_architecture_is_told_so_and_nothing_of_its_options(tmp_path: Path):
+    path = own(tin.build(5, **TINY, frames=4), tmp_path, "tin", frames=4)
+
+    with pytest.raises(UserError) as told:
+        load_pretrained(tsn.build(5, **TINY), path)
+
+    assert [line for line in str(told.value).splitlines() if line.startswith("  Set ")] == [
+        "  Set arch: tin (the model has tsn)."
+    ]
 
 
 def test_slowfast_cannot_start_from_an_image_network(tmp_path: Path):

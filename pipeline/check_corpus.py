@@ -1,0 +1,57 @@
+"""What the videos of a corpus are too few for, said when they are listed and not after hours of training."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from pipeline.core.errors import UserError
+from pipeline.core.manifest import MISSING, SPLITS, Manifest
+
+NAMED = 5
+"""Number of classes that a message names."""
+
+
+def check(manifest: Manifest, settings: Mapping[str, Any]) -> None:
+    """Refuse a corpus that some stage would refuse later.
+
+    Args:
+        manifest: all videos of the corpus.
+        settings: all of params.yaml, as plain values that `pipeline.check` has found right.
+
+    Raises:
+        UserError: a line for all that is wrong.
+    """
+    found = list(problems(manifest, settings))
+    if found:
+        raise UserError("\n".join(["the corpus is too small for its settings:", *(f"  {line}" for line in found)]))
+
+
+def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
+    """All that is wrong, a line each; videos whose file is missing or empty teach nothing and do not count."""
+    files = manifest.table["fingerprint"]
+    sound = manifest.without(manifest.table["video"][(files == MISSING) | files.str.startswith("0-")])
+    for split in SPLITS:
+        if not len(sound.split(split)):
+            yield f"dataset: all {len(manifest.split(split))} files of the split {split!r} are missing or empty."
+    there = sound.split("train")
+    for name, model in settings["models"].items():
+        if (batch := model["train"]["batch"]) > len(there):
+            yield (
+                f"models.{name}.train.batch: {batch} is more than the {len(there)} train videos. Lower it in "
+                f"conf/model/{name}.yaml or `pipeline params models.{name}.train.batch={max(1, len(there) // 4)}`."
+            )
+    val, folds = len(manifest.split("val")), settings["ensemble"]["folds"]
+    if val < folds:
+        yield (
+            f"ensemble.folds: {val} val videos cannot be cut into {folds} folds. Raise dataset.val_share, give more "
+            "rows the split val, or lower ensemble.folds (2 at least)."
+        )
+    _, column = there.label_pairs()
+    lost = np.flatnonzero(np.bincount(column, minlength=len(there.classes)) == 0)
+    if len(lost):
+        names = ", ".join(repr(there.classes[number]) for number in lost[:NAMED])
+        yield (
+            f"dataset: {len(lost)} of {len(there.classes)} classes have no train video, or only missing files: {names}"
+            f"{', ...' if len(lost) > NAMED else ''}. Bring the files, or drop the classes."
+        )

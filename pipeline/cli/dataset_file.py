@@ -1,0 +1,73 @@
+"""The text of conf/dataset/mine.yaml: what was guessed of a corpus, a line each, with the reason of every guess."""
+
+from dataclasses import fields
+
+from pipeline.cli.layout import Layout
+from pipeline.core import task
+from pipeline.core.manifest import MISSING, DatasetConfig, Manifest
+
+LARGE = 100 * 2**30
+"""Bytes of video above which DVC is not let hash the whole folder."""
+HEAD = """\
+# @package _global_
+# Your own clips, as `pipeline init` found them. Change here what it guessed wrongly, then `pipeline params`.
+defaults:
+  - folder # what is not said here
+  - _self_
+
+dataset:
+"""
+
+
+def text(config: DatasetConfig, corpus: Manifest, layout: Layout) -> str:
+    """The file that makes `config` out of conf/dataset/folder.yaml."""
+    annotations = "${.root}" if config.annotations == config.root else quoted(config.annotations)
+    lines = {
+        "format": f"{config.format} # guessed from {layout.why}; may be folder (a CSV), class_folders, lists",
+        "root": f"{quoted(config.root)} # folder of the clips",
+        "annotations": f"{annotations} # the labels",
+        "watch": _watch(corpus),
+        "classes": f"{quoted(config.classes)} # file with one class name a line; null takes every label that occurs",
+        "task": f"{task.resolve(task.AUTO, corpus)} # {_of_task(corpus)}; single_label, multi_label or auto",
+        "flip": "auto # mirrors training clips, unless names of classes are about left and right; true, false or pairs",
+        "columns": f"{{{_of_columns(config)}}} # names of the CSV's columns where they are others",
+        "group_pattern": f"{quoted(config.group_pattern)} # {_of_groups(corpus, config)}",
+    }
+    if not layout.splits:
+        lines |= {
+            "val_share": f"{config.val_share} # of the videos, as the annotations have no splits; stratified by label",
+            "test_share": f"{config.test_share}",
+            "split_seed": f"{config.split_seed} # another number draws another split",
+        }
+    known = {field.name for field in fields(DatasetConfig)}
+    return HEAD + "".join(f"  {name}: {line}\n" for name, line in lines.items() if name in known)
+
+
+def quoted(value: str | None) -> str:
+    """A text as YAML and OmegaConf take it: as it stands."""
+    if value is None:
+        return "null"
+    return "'" + value.replace("${", "\\${").replace("'", "''") + "'"
+
+
+def _of_columns(config: DatasetConfig) -> str:
+    return ", ".join(f"{kind}: {quoted(name)}" for kind, name in config.columns.items())
+
+
+def _watch(corpus: Manifest) -> str:
+    present = [text for text in corpus.table["fingerprint"] if text != MISSING]
+    if sum(int(text.partition("-")[0]) for text in present) < LARGE:
+        return "${.root} # what DVC hashes to notice new or replaced clips"
+    return "${.annotations} # what DVC hashes; the clips are too large (see docs/your-data.md)"
+
+
+def _of_task(corpus: Manifest) -> str:
+    several = int(corpus.table["labels"].str.contains(";", regex=False).sum())
+    return f"guessed, as {f'{several:,} videos have several labels' if several else 'each video has one label'}"
+
+
+def _of_groups(corpus: Manifest, config: DatasetConfig) -> str:
+    found = len(set(corpus.groups.values()))
+    if config.group_pattern is None:
+        return f"{found:,} groups of a column" if found else "no groups; a regular expression of a part of the path"
+    return f"guessed: {found:,} groups by names of files, which no split tears apart; null where they are none"

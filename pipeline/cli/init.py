@@ -1,0 +1,163 @@
+"""Guess the settings of a folder of clips, and say what it takes.
+
+    pipeline init ~/clips                               a CSV in or beside it, lists, or one folder a class
+    pipeline init ~/clips --annotations labels.csv      the labels lie elsewhere
+
+It guesses how the videos are annotated, and writes conf/dataset/mine.yaml, where each guess stands with its reason,
+sets `dataset: mine` in conf/config.yaml and composes params.yaml. Where something is wrong nothing is written.
+"""
+
+import argparse
+import logging
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.cli.arguments import CONF
+from pipeline.core.errors import UserError
+
+if TYPE_CHECKING:
+    from pipeline.cli.layout import Layout
+    from pipeline.core.manifest import DatasetConfig, Manifest
+
+MINE, CONFIG = Path("dataset/mine.yaml"), Path("config.yaml")
+SET = "small"
+"""The set of models for a corpus of one's own, where conf/model has it."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `pipeline init`."""
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the video files lie, here or anywhere")
+    parser.add_argument("--annotations", type=Path, metavar="FILE", help="CSV or list, where it is not found by itself")
+    parser.add_argument(
+        "--classes", type=Path, metavar="FILE", help="a class name a line, for lists that count classes"
+    )
+    parser.add_argument("--force", action="store_true", help="replace conf/dataset/mine.yaml")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of the results (default: data)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Guess, check, write, and print what will happen.
+
+    Raises:
+        UserError: the folder or its annotations are wrong, mine.yaml is there, or a setting would be wrong.
+    """
+    import yaml
+
+    from pipeline.check import check
+    from pipeline.cli import dataset_file, forecast, layout, outlook
+    from pipeline.core import files, params
+    from pipeline.core.machine import Machine
+    from pipeline.extraction.ffmpeg import ExtractConfig
+
+    if not (CONF / CONFIG).is_file():
+        raise UserError(f"There is no {CONF / CONFIG} here. Run this in the project's root.")
+    if (CONF / MINE).exists() and not args.force:
+        raise UserError(
+            f"{CONF / MINE} is there. --force replaces it; `pipeline params` takes over what you changed in it."
+        )
+    if not args.folder.is_dir():
+        raise UserError(f"{args.folder} is no folder.")
+    found = layout.guess(args.folder, args.annotations)
+    config, corpus = _read(args, found)
+    changed = {
+        CONF / MINE: dataset_file.text(config, corpus, found),
+        CONF / CONFIG: _config((CONF / CONFIG).read_text("utf-8")),
+    }
+    text = _composed(changed)
+    chosen = yaml.safe_load(text)
+    check(chosen, args.data / "predictions")
+    machine = params.build(Machine, chosen["machine"], "machine")
+    extract = params.build(ExtractConfig, chosen["extract"], "extract")
+    measured = forecast.measure(args.folder, _present(corpus), extract, machine)
+    for path, content in {**changed, params.FILE: text}.items():
+        files.write_text(path, content)
+    print("\n".join(outlook.lines(found, corpus, chosen, measured, machine)))
+    print(f"written    {CONF / MINE} (what is guessed wrongly is changed there, then `pipeline params`),")
+    print(f"           {CONF / CONFIG}, {params.FILE}\nnext       dvc repro")
+
+
+def _read(args: argparse.Namespace, found: "Layout") -> "tuple[DatasetConfig, Manifest]":
+    """Section `dataset` for the folder, and the corpus as it is read by that.
+
+    Raises:
+        UserError: the annotations are malformed, no split can be made, or no file is there.
+    """
+    from dataclasses import replace
+
+    import yaml
+
+    from pipeline.cli import compose, layout
+    from pipeline.core import params, registry
+    from pipeline.core.manifest import DatasetConfig
+
+    root, annotations = (_written(path) for path in (args.folder, found.annotations))
+    classes = args.classes or layout.class_file(found)
+    own: dict[str, Any] = {
+        "format": found.format,
+        "root": root,
+        "annotations": annotations,
+        "columns": dict(found.columns),
+    }
+    own |= {"classes": None if classes is None else _written(classes), "watch": root}
+    base = yaml.safe_load(compose.text(CONF, ["dataset=folder"]))["dataset"]
+    config = params.build(DatasetConfig, {**base, **own}, "dataset")
+    read = registry.find("datasets", config.format).read
+    logging.disable(logging.WARNING)  # what it warns of is said once, by the second reading
+    try:
+        corpus: Manifest = read(config)
+    finally:
+        logging.disable(logging.NOTSET)
+    pattern = None if corpus.groups else layout.group_pattern(corpus.videos)
+    config = replace(config, group_pattern=pattern)
+    corpus = read(config)
+    if not _present(corpus):
+        raise UserError(
+            f"None of the {len(corpus):,} files that {annotations} names is in {args.folder}. Paths are relative to it."
+        )
+    return config, corpus
+
+
+def _written(path: Path) -> str:
+    """A path as settings have it: relative to the project where it lies inside, else absolute."""
+    whole = path.resolve()
+    return (whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole).as_posix()
+
+
+def _config(text: str) -> str:
+    """config.yaml with the corpus `mine` and, where there is one, the set of models for it; comments stay.
+
+    Raises:
+        UserError: its defaults name no corpus or no models.
+    """
+    wanted = {"dataset": MINE.stem} | ({"model": SET} if (CONF / "model" / f"{SET}.yaml").is_file() else {})
+    for group, choice in wanted.items():
+        text, times = re.subn(rf"(?m)^(\s*-\s*{group}:[ ]*)[^\s#]+", rf"\g<1>{choice}", text, count=1)
+        if not times:
+            raise UserError(f"{CONF / CONFIG} has no line `- {group}: ...` under defaults. Add it.")
+    return text
+
+
+def _composed(changed: dict[Path, str]) -> str:
+    """The text of params.yaml with some files of conf/ changed, which stay as they are."""
+    import shutil
+
+    from pipeline.cli import compose
+
+    with tempfile.TemporaryDirectory() as name:
+        conf = Path(name) / CONF
+        shutil.copytree(CONF, conf)
+        for path, content in changed.items():
+            (Path(name) / path).write_text(content, encoding="utf-8")
+        try:
+            return compose.text(conf)
+        except compose.BROKEN as error:
+            raise UserError(f"conf/ does not compose: {error}") from error
+
+
+def _present(corpus: "Manifest") -> list[str]:
+    from pipeline.core.manifest import MISSING
+
+    paths: list[str] = corpus.table["path"][corpus.table["fingerprint"] != MISSING].tolist()
+    return paths

@@ -1,0 +1,83 @@
+"""What `pipeline init` prints: a corpus in figures, what it will cost, and what may go wrong with it."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from pipeline.check_corpus import problems
+from pipeline.cli import forecast
+from pipeline.cli.finding import size
+from pipeline.cli.forecast import Forecast
+from pipeline.cli.layout import Layout
+from pipeline.core import task
+from pipeline.core.machine import Machine
+from pipeline.core.manifest import MISSING, SPLITS, Manifest
+from pipeline.datasets._rows import some
+
+FEW = 5
+"""Number of val or test videos, and of train videos of a class, below which a warning is due."""
+
+
+def lines(
+    layout: Layout, corpus: Manifest, settings: Mapping[str, Any], measured: Forecast, machine: Machine
+) -> Iterator[str]:
+    """Lines for a person; `settings` is all of params.yaml."""
+    dataset = settings["dataset"]
+    yield f"clips      {len(corpus):,} in {dataset['root']}; labels: {layout.why}"
+    drawn = "" if layout.splits else f", drawn by dataset.split_seed {dataset['split_seed']}, stratified by label"
+    yield f"split      {', '.join(f'{len(corpus.split(name)):,} {name}' for name in SPLITS)}{drawn}"
+    yield f"classes    {_of_classes(corpus)}"
+    if corpus.groups:
+        held = "" if layout.splits else ", which the split does not tear apart"
+        yield f"groups     {len(set(corpus.groups.values())):,}{held}"
+    yield f"task       {task.resolve(task.AUTO, corpus)}, by the number of labels of each video"
+    yield from _costs(corpus, settings, measured, machine)
+    yield from (f"warning    {text}" for text in warnings(corpus, settings, measured))
+
+
+def warnings(corpus: Manifest, settings: Mapping[str, Any], measured: Forecast) -> Iterator[str]:
+    """A line for each thing that may go wrong; what the readers of annotations warn of stands before."""
+    yield from problems(corpus, settings)
+    for split in ("val", "test"):
+        if (videos := len(corpus.split(split))) < FEW:
+            yield f"{videos} {split} videos tell good models from bad ones by chance. Raise dataset.{split}_share."
+    counts = dict(zip(corpus.classes, corpus.split("train").targets().sum(axis=0), strict=True))
+    if few := [f"{name!r} ({count})" for name, count in counts.items() if count < FEW]:
+        yield f"{len(few)} of {len(counts)} classes have fewer than {FEW} train videos: {some(few)}."
+    empty = corpus.table["path"][corpus.table["fingerprint"].str.startswith("0-")].tolist()
+    if empty:
+        yield f"{len(empty)} files are empty: {some(empty)}."
+    if unreadable := [text for text in measured.unreadable if not text.endswith("(empty)")]:
+        yield f"{len(unreadable)} of {measured.samples} videos that were tried gave no frame: {some(unreadable)}."
+
+
+def _of_classes(corpus: Manifest) -> str:
+    counts = corpus.targets().sum(axis=0)
+    least, most = int(np.argmin(counts)), int(np.argmax(counts))
+    names = corpus.classes
+    if counts[least] == counts[most]:
+        return f"{len(names):,}, of {counts[most]:,} videos each"
+    ends = f"from {names[least]!r} ({counts[least]:,} videos) to {names[most]!r} ({counts[most]:,})"
+    return f"{len(names):,}, {ends}"
+
+
+def _costs(corpus: Manifest, settings: Mapping[str, Any], measured: Forecast, machine: Machine) -> Iterator[str]:
+    there = int((corpus.table["fingerprint"] != MISSING).sum())
+    side, fps = settings["extract"]["short_side"], settings["extract"]["fps"]
+    yield (
+        f"video      about {there * measured.seconds / 3600:.2g} hours ({measured.seconds:.1f} s a clip, by "
+        f"{measured.samples - len(measured.unreadable)} of them)"
+    )
+    disk = int(there * measured.bytes * forecast.COPIES)
+    yield f"disk       about {size(disk)} for frames of {side} pixels, {fps} a second (shards and LMDB)"
+    cores = machine.processes
+    yield f"extract    about {_minutes(there * measured.extraction / cores / 60)} on {cores} cores, as measured"
+    times = forecast.training_minutes(settings["models"], len(corpus.split("train")))
+    for name, minutes in times.items():
+        told = "no rate is known" if minutes is None else f"about {_minutes(minutes)} on 2 cores, a guess"
+        yield f"train      {name}: {told}"
+
+
+def _minutes(minutes: float) -> str:
+    return "a minute" if minutes < 1 else f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"

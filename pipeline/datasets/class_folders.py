@@ -1,0 +1,59 @@
+"""One folder a class: root/<class>/.../clip.mp4, or root/{train,val,test}/<class>/.../clip.mp4.
+
+`dataset.annotations` is the root again. A video's id is its path inside the root. What becomes of a corpus without
+splits is told in pipeline/datasets/_rows.py; folders may lie below that of a class, and are no labels.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.core import video_files
+from pipeline.core.errors import UserError
+from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest
+from pipeline.datasets import _rows
+from pipeline.datasets._rows import Row
+
+log = logging.getLogger(__name__)
+
+
+def read(config: DatasetConfig) -> Manifest:
+    """The manifest of the corpus, sorted by path.
+
+    Raises:
+        UserError: the folder is missing, has no video in a folder of a class, or is not what `annotations` names.
+    """
+    root = _rows.root_of(config)
+    if Path(config.annotations).resolve() != root.resolve():
+        raise UserError(
+            f"dataset.annotations is {config.annotations}, but with `format: class_folders` the folders of the root "
+            "are the annotations. Write `annotations: ${.root}` in conf/dataset/, then `pipeline params`."
+        )
+    rows = list(rows_of(root))
+    if not rows:
+        raise UserError(
+            f"{root} has no video in a folder of its class. It must hold <class>/clip.mp4, or train, val and test with "
+            "such folders in each."
+        )
+    return _rows.manifest(config, rows)
+
+
+def rows_of(root: Path) -> Iterator[Row]:
+    """The videos that lie in the folder of a class; says how many do not."""
+    depth = 1 if has_splits(root) else 0
+    outside = []
+    for file in video_files.inside(root):
+        path = file.relative_to(root)
+        if len(path.parts) < depth + 2:
+            outside.append(path)
+            continue
+        split = path.parts[0] if depth else ""
+        yield Row.of(str(file), path.as_posix(), [path.parts[depth]], split)
+    if outside:
+        log.warning("%s: left out, as in no folder of a class (%d): %s", root, len(outside), _rows.some(outside))
+
+
+def has_splits(root: Path) -> bool:
+    """Whether the folders of the first level are splits: train, and others of `SPLITS` alone."""
+    names = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    return "train" in names and names <= set(SPLITS)

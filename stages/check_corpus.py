@@ -1,0 +1,25 @@
+"""Stage `check_corpus`: the manifest -> a file that is there when the corpus is large enough, and is always the same.
+
+    python -m stages.check_corpus data/manifest.tsv data/classes.txt data/corpus_checked.txt
+
+Sections `models` and `ensemble` of params.yaml. `pipeline check` says the same where there is a manifest.
+"""
+
+from pathlib import Path
+
+from pipeline import check_corpus
+from pipeline.core import files, params
+from pipeline.core.manifest import Manifest
+from stages.command import run
+
+
+def main(manifest: Path, classes: Path, checked: Path) -> None:
+    """Refuse a corpus that is too small for its settings, before any frame is extracted."""
+    checked.unlink(missing_ok=True)
+    check_corpus.check(Manifest.read(manifest, classes), params.read_all())
+    files.write_text(checked, "the corpus is large enough\n")
+    print(f"{checked}: the corpus is large enough")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,68 @@
+"""One folder a class, with and without folders of splits above."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.errors import UserError
+from pipeline.core.manifest import DatasetConfig, Manifest
+from pipeline.datasets import class_folders
+
+
+def read(root: Path, annotations: Path | None = None) -> Manifest:
+    config = DatasetConfig(
+        format="class_folders", root=str(root), annotations=str(annotations or root), watch=str(root), generated=(),
+        classes=None, val_share=0.2, test_share=0.2, split_seed=0,
+    )  # fmt: skip
+    return class_folders.read(config)
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"video")
+
+
+def test_the_folder_is_the_label_and_the_path_the_id(tmp_path: Path, caplog):
+    touch(tmp_path, *(f"{name}/{n}.mp4" for name in ("long jump", "grün") for n in range(5)))
+    touch(tmp_path, "grün/day 1/x.MOV", "grün/notes.txt", "grün/.trash.mp4", ".git/y.mp4", "loose.avi")
+    manifest = read(tmp_path)
+
+    assert manifest.classes == ("grün", "long jump")
+    assert sorted(manifest.videos) == sorted(
+        ["grün/day 1/x.MOV", *(f"{name}/{n}.mp4" for name in ("long jump", "grün") for n in range(5))]
+    )
+    labels = dict(zip(manifest.videos, manifest.table["labels"], strict=True))
+    assert all(label == video.split("/")[0] for video, label in labels.items())
+    assert any("left out, as in no folder of a class (1): loose.avi" in text for text in caplog.messages)
+
+
+def test_folders_of_splits_are_the_splits(tmp_path: Path):
+    touch(tmp_path, *(f"{split}/run/{split}.mp4" for split in ("train", "val", "test")))
+    manifest = read(tmp_path)
+
+    assert manifest.classes == ("run",)
+    assert dict(zip(manifest.table["split"], manifest.videos, strict=True)) == {
+        split: f"{split}/run/{split}.mp4" for split in ("train", "val", "test")
+    }
+
+
+def test_a_class_may_be_called_train(tmp_path: Path):
+    touch(tmp_path, *(f"{name}/{n}.mp4" for name in ("train", "bus") for n in range(10)))
+    assert read(tmp_path).classes == ("bus", "train")
+
+
+def test_what_is_no_such_folder_is_refused(tmp_path: Path):
+    touch(tmp_path, "a.mp4", "notes/a.txt")
+    with pytest.raises(UserError, match="has no video in a folder of its class"):
+        read(tmp_path)
+    with pytest.raises(UserError, match=r"Write `annotations: \$\{.root\}`"):
+        read(tmp_path, tmp_path / "a.mp4")
+    with pytest.raises(UserError, match="is no folder"):
+        read(tmp_path / "nowhere")
+
+
+def test_a_folder_whose_name_is_no_class_is_refused_by_name(tmp_path: Path):
+    touch(tmp_path, "run;jump/a.mp4")
+    with pytest.raises(UserError, match=r"a.mp4: 'run;jump' cannot be a class name"):
+        read(tmp_path)

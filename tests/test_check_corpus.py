@@ -1,0 +1,42 @@
+"""A corpus that some stage would refuse after hours is refused when its videos are listed."""
+
+import pytest
+
+from pipeline.check_corpus import check, problems
+from pipeline.core.errors import UserError
+from pipeline.core.manifest import MISSING, Manifest, VideoRecord
+
+SETTINGS = {"models": {"tsn": {"train": {"batch": 4}}, "tsm": {"train": {"batch": 8}}}, "ensemble": {"folds": 3}}
+
+
+def corpus(train: int, val: int, missing: int = 0, rare: str = MISSING) -> Manifest:
+    """Videos of one class, and one of another whose fingerprint is `rare`."""
+    records = [VideoRecord(f"t{n}", "train", f"t{n}", "run", MISSING if n < missing else "1-a") for n in range(train)]
+    records += [VideoRecord(f"v{n}", "val", f"v{n}", "run", "1-a") for n in range(val)]
+    records += [VideoRecord("x", "test", "x", "run", "1-a"), VideoRecord("rare", "train", "rare", "jump", rare)]
+    return Manifest.from_records(records, ["jump", "run"])
+
+
+def test_a_corpus_that_is_large_enough_passes():
+    assert list(problems(corpus(train=7, val=3, rare="1-a"), SETTINGS)) == []
+
+
+def test_all_that_is_too_few_is_said_at_once_and_missing_files_do_not_count():
+    found = list(problems(corpus(train=9, val=2, missing=2), SETTINGS))
+    assert [line.split(":")[0] for line in found] == ["models.tsm.train.batch", "ensemble.folds", "dataset"]
+    assert "8 is more than the 7 train videos" in found[0]
+    assert "2 val videos cannot be cut into 3 folds" in found[1]
+    assert "1 of 2 classes have no train video, or only missing files: 'jump'" in found[2]
+
+
+def test_a_split_of_empty_files_is_said():
+    manifest = corpus(train=8, val=3, rare="1-a")
+    manifest.table.loc[manifest.table["split"] == "test", "fingerprint"] = "0-abc"
+    assert list(problems(manifest, SETTINGS)) == ["dataset: all 1 files of the split 'test' are missing or empty."]
+
+
+def test_it_is_one_error():
+    with pytest.raises(
+        UserError, match="the corpus is too small for its settings:\n  models.tsn.train.batch: 4 is more"
+    ):
+        check(corpus(train=3, val=3), SETTINGS)
