@@ -16,7 +16,7 @@ The packages in the order of the flow. Each noun of the domain has the file that
     pretrained/      checkpoints of others -> weights here; importers/, one source a file
     runtime/         what the long jobs share: devices, checkpoints, signals, progress
     training/        recipe -> weights
-    metrics.py       scores and labels -> sample mAP and its like
+    metrics.py       scores and labels -> sample mAP, top-1 accuracy and their like
     chance.py        labels -> what answers that come from nowhere would score
     verdict.py       figures and chance -> the sentence that says what they are worth
     predictions/     the files that hold what a model says of each video

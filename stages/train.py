@@ -5,10 +5,9 @@
 
     torchrun --nproc-per-node 8 -m stages.train ...     or srun, see docs/scaling.md; the arguments stay the same
 
-Sections arch, options, clip and train of `models.<name>` and the setting dataset.task of params.yaml, and section
-machine, which changes no recipe.
-model.safetensors, recipe.json and curves/ appear in the last argument, the first two when training has ended. SIGTERM
-and SIGINT save and stop at the next step (exit status 143, 130). Started again with the same settings, code and data,
+Sections arch, options, clip and train of `models.<name>` in params.yaml, dataset.task, and machine, which changes no
+recipe. model.safetensors, recipe.json and curves/ appear in the last argument, the first two at the end. SIGTERM and
+SIGINT save and stop at the next step (exit status 143, 130). Started again with the same settings, code and data,
 a run goes on at the step of its last saved state, however it ended.
 """
 
@@ -29,8 +28,7 @@ from stages.command import run
 
 def main(model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, pretrained: Path, out: Path) -> None:
     """Train the model that params.yaml describes under `models.<model>`."""
-    config = ModelConfig.read(params.read(f"models.{model}"), where=f"params.yaml: models.{model}")
-    config = config.starting_in(pretrained)
+    config = ModelConfig.read(params.read(f"models.{model}"), f"params.yaml: models.{model}").starting_in(pretrained)
     corpus, statistics = Manifest.read(manifest, classes), ClassStatistics.read(stats)
     task = resolve(params.read("dataset.task"), corpus)
     done = fit(config, corpus, FrameStore(lmdb), statistics, out, load_machine(), task)

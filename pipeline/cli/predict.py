@@ -7,7 +7,8 @@ VIDEO is a file, a folder (the videos anywhere in it) or a pattern. The frames a
 params.yaml says, and the views are those of `models.<name>.test`, so that a video of the corpus gets the scores of the
 prediction files. With `test.crops: random` it gets similar ones: the draw depends on the id of the video, which here is
 its path as it was given. A file that gives no frame is reported on stderr, with the reason that data/broken.tsv would
-have, and so is one whose name is no UTF-8 (`name`).
+have, and so is one whose name is no UTF-8 (`name`). Where the model was trained on videos of
+one label each, its scores sum to 1 (softmax), and --json names the task.
 
 Exit status 3: some files were broken, and the others were answered.
 """

@@ -47,9 +47,6 @@ class DatasetConfig:
     else the annotations again (then run `dvc repro --force index` after replacing a video)."""
     generated: tuple[str, ...]
     """["demo"] to render the built-in corpus first; empty for a corpus of your own."""
-    task: Literal["auto", "single_label", "multi_label"]
-    """Whether each video has one label (cross-entropy, softmax, top-1 accuracy) or several (BCE, sigmoid, sample mAP);
-    auto: single_label where every labelled video has exactly one."""
     classes: str | None
     """File with one class name on each line; null takes all labels that occur, sorted."""
     val_share: float
@@ -63,6 +60,9 @@ class DatasetConfig:
     group_pattern: str | None = None
     """Regular expression that finds in the path of a video its group (person, recording), which no split that is made
     tears apart: what its last pair of brackets holds, or else all of it. null where paths say nothing of groups."""
+    task: Literal["auto", "single_label", "multi_label"] = "auto"
+    """Whether each video has one label (cross-entropy, softmax, top-1 accuracy) or several (BCE, sigmoid, sample mAP);
+    auto: single_label where every labelled video has exactly one."""
 
     def __post_init__(self) -> None:
         possible = self.val_share > 0 and self.test_share > 0 and self.val_share + self.test_share < 1
