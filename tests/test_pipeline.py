@@ -143,14 +143,8 @@ def test_another_file_of_pretrained_weights_trains_that_model_anew(done):
 
 def test_a_test_time_setting_reruns_inference_and_the_ensemble_only(done):
     set_params(done, "models.tsn_demo.test.clips=1")
-    assert project.ran(project.dvc(done, "repro")) == [
-        "check",
-        "weights",
-        "check_corpus",
-        "infer@tsn_demo",
-        "ensemble",
-        "report",
-    ]
+    rerun = ["check", "weights", "check_corpus", "infer@tsn_demo", "ensemble", "report"]
+    assert project.ran(project.dvc(done, "repro")) == rerun
     set_params(done)
     back = project.dvc(done, "repro")
     answered = set(ALL) - set(project.ran(back))

@@ -90,7 +90,7 @@ def _named(config: DatasetConfig, rows: Sequence[Row]) -> Sequence[Row]:
     if classes is None:
         raise UserError(
             f"{rows[0].where}: the labels are numbers, and nothing says of what. Write a file with one class name a "
-            "line, the first that of number 0, and name it in dataset.classes; then `pipeline params`."
+            "line, the first that of number 0, and name it in dataset.classes, or by `pipeline init --classes FILE`."
         )
     used = {int(label) for row in rows for label in row.labels}
     from_one = " They seem to count from 1: subtract 1." if used and max(used) == len(classes) and 0 not in used else ""
