@@ -15,7 +15,7 @@ from pipeline.chance import Chance
 from pipeline.core.task import Task
 
 State = Literal["chance", "frequencies", "unclear", "better"]
-PICKED = "Val figures flatter: the best epoch of each model that was trained here was picked on these same val videos."
+PICKED = "Val figures flatter: the best epoch of each model trained here was picked on the same val videos."
 FLAT = 0.02
 """Share of the first epoch's loss by which it must fall from the second epoch on; less is flat."""
 _TRY = "a higher train.optim.lr, more epochs, train.pretrained: imagenet, or labels that the frames can show"
@@ -89,7 +89,7 @@ def resolution(videos: int, split: str, points: float) -> str:
 def gain(best: str, split: str, values: Sequence[float]) -> str:
     """Sentence on the ensemble's gain over the best member: `values` are the gain and the ends of its interval."""
     value, low, high = values
-    told = f"{value:+.1f} over {best} on {split}, 95 %: {low:+.1f} to {high:+.1f}"
+    told = f"{value:+z.1f} over {best} on {split}, 95 %: {low:+z.1f} to {high:+z.1f}"
     if high < 0:
         return f"The ensemble is worse than its best member ({told})."
     if low <= 0:

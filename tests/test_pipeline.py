@@ -74,7 +74,7 @@ def test_predictions_hold_every_video_in_manifest_order(done):
 
 def test_metrics_are_flat_and_complete(done):
     shown = json.loads((done / "data/metrics.json").read_text())
-    assert set(shown) == {"prior", "ensemble", "tsn_demo", "tsm_demo", "videos"}
+    assert set(shown) == {"chance", "corpus", "prior", "ensemble", "tsn_demo", "tsm_demo", "verdict", "videos"}
     assert set(shown["tsn_demo"]) == {f"{s}_{p}" for s in ("val", "test") for p in ("clip", "dense", "multiscale")}
     assert shown["videos"]["test_n_broken"] == 1
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import metrics
+from pipeline import chance, metrics, verdict
 from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import LABEL_SEPARATOR
@@ -28,8 +28,9 @@ def summary(table: PredictionTable) -> str:
     if not table.labelled:
         return "\n".join([*lines, "labels     not for every video, so there are no figures"])
     figures = metrics.summary(table.probabilities, table.targets(), broken, table.task)
-    names = [name for name in figures if not name.startswith("n_")]
-    return "\n".join([*lines, "percent    " + ", ".join(f"{name} {figures[name]:.2f}" for name in names)])
+    random = chance.random_answers(table.task, table.targets())
+    shown = ", ".join(f"{name} {value:.2f}" for name, value in figures.items() if not name.startswith("n_"))
+    return "\n".join([*lines, f"percent    {shown}", f"{metrics.TITLE[table.task]}: {verdict.chance_words(random)}"])
 
 
 def extremes(table: PredictionTable, top: int) -> list[str]:
@@ -89,7 +90,8 @@ def compared(one: PredictionTable, other: PredictionTable, top: int) -> str:
     (video_a, class_a), (video_b, class_b) = _precisions(one), _precisions(other)
     lines = [f"{names[0]} against {names[1]}: mean difference {apart.mean():.4f}, correlation {correlation:.4f}"]
     if one.labelled:
-        lines[0] += f", mAP {_percent(video_a.mean())} against {_percent(video_b.mean())}"
+        figures = [metrics.headline(table.task, table.probabilities, table.targets()) for table in (one, other)]
+        lines[0] += f", {metrics.TITLE[one.task]} {figures[0]:.2f} against {figures[1]:.2f}"
     heads, tops = [f"AP {name}" for name in names], [f"top of {name}" for name in names]
     rows = [
         [one.videos[v], f"{apart[v].mean():.4f}", _percent(video_a[v]), _percent(video_b[v]), one.labels[v],

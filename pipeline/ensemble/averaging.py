@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task
+
 MEANS = ("probability", "logit", "rank")
 TIE_TOLERANCE = {"probability": 0.0, "logit": 0.0, "rank": 1e-3}
 """Difference up to which two weighted means in float32 count as tied, by mean. Ranks tie by the thousand, and rounding
@@ -19,7 +21,12 @@ _ROWS = 256
 """Videos that are fused at a time: their scores fit into the cache of a CPU core."""
 
 
-def scale(probabilities: np.ndarray, mean: str) -> np.ndarray:
+def means(task: Task) -> tuple[str, ...]:
+    """The means that make sense for a task."""
+    return MEANS if task == MULTI_LABEL else MEANS[:2]
+
+
+def scale(probabilities: np.ndarray, mean: str, task: Task = MULTI_LABEL) -> np.ndarray:
     """Convert probabilities (..., C), 0..1, to the scale on which `mean` averages: float32 (..., C).
 
     The scale is that of the probabilities themselves, of their logits, or of ranks from 1 to C, where C is the highest
@@ -27,6 +34,8 @@ def scale(probabilities: np.ndarray, mean: str) -> np.ndarray:
     """
     if mean == "logit":
         inside = np.clip(probabilities, _LOWEST, _HIGHEST)
+        if task == SINGLE_LABEL:
+            return np.asarray(np.log(inside))
         logits: np.ndarray = np.log(inside / (1 - inside))
         return logits
     if mean == "rank":
@@ -37,7 +46,11 @@ def scale(probabilities: np.ndarray, mean: str) -> np.ndarray:
 
 
 def fuse(
-    scores: Sequence[np.ndarray] | np.ndarray, weights: np.ndarray, mean: str, videos: np.ndarray | None = None
+    scores: Sequence[np.ndarray] | np.ndarray,
+    weights: np.ndarray,
+    mean: str,
+    videos: np.ndarray | None = None,
+    task: Task = MULTI_LABEL,
 ) -> np.ndarray:
     """Weighted mean of M members' scaled scores (M, V, C), back in 0..1: float32 (V, C).
 
@@ -49,6 +62,7 @@ def fuse(
         weights: member weights (M,), or (M, C) where every class has its own.
         mean: one of `MEANS`.
         videos: positions (N,) of the videos to fuse; the result is then (N, C). None fuses all.
+        task: whether a mean of logits becomes probabilities by softmax or by sigmoid.
     """
     classes = scores[0].shape[1]
     chosen = np.arange(len(scores[0])) if videos is None else videos
@@ -60,6 +74,13 @@ def fuse(
             if np.any(weight):
                 total += weight * member[rows]
         if mean == "logit":
-            total = np.exp(-np.logaddexp(0, -total))
+            total = np.exp(-np.logaddexp(0, -total)) if task == MULTI_LABEL else softmax(total)
         fused[first : first + _ROWS] = total / classes if mean == "rank" else total
     return fused
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (..., C) that sum to one, from finite logits (..., C)."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: np.ndarray = powers / powers.sum(axis=-1, keepdims=True)
+    return probabilities

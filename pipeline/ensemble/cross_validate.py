@@ -2,9 +2,10 @@
 
 A variant is a rule for the member weights together with a mean. The val split is cut into folds. A variant's
 cross-fitted scores of a fold come from weights that were fitted on the other folds, and the variant whose cross-fitted
-scores have the highest sample mAP is used. Nothing here knows the test split. The cross-fitted sample mAP is still a
-little too high, since the highest of several is taken, and since every member's epoch was picked on the whole val
-split.
+scores have the highest headline metric (sample mAP, or top-1 accuracy) is used. Nothing here knows the test split.
+The cross-fitted metric is still a little too high, since the highest of several is taken, and since every member's
+epoch was picked on the whole val split. `Selection.crossfit` counts the first: there the variant is chosen anew for
+each fold, by the cross-fitted scores of the others.
 """
 
 from collections.abc import Sequence
@@ -12,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import metrics
 from pipeline.core.errors import UserError
+from pipeline.core.task import MULTI_LABEL, Task
 from pipeline.ensemble import averaging, least_squares, weight_search
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.ensemble.parallel import forked_map
@@ -27,7 +28,7 @@ _MANY_SCORES = 10_000
 
 @dataclass(frozen=True)
 class Variant:
-    """A rule with a mean, its member weights, and its average precision on each val video, 0..1: float64 (V,)."""
+    """A rule with a mean, its member weights, and its headline metric on each val video, 0..1: float64 (V,)."""
 
     rule: str
     mean: str
@@ -36,14 +37,20 @@ class Variant:
     fold_weights: tuple[np.ndarray, ...]
     """Member weights for each fold, fitted on all other folds."""
     fitted: np.ndarray
-    """Average precision (V,) with `weights`, on the very videos that they are fitted to."""
+    """Metric (V,) with `weights`, on the very videos that they are fitted to."""
     crossfit: np.ndarray
-    """Average precision (V,) with `fold_weights`; the same as `fitted` where nothing is fitted."""
+    """Metric (V,) with `fold_weights`; the same as `fitted` where nothing is fitted."""
+    crossfit_loss: np.ndarray
+    """Log loss (V,) with `fold_weights`, which breaks ties; zero where videos have several labels."""
 
     @property
-    def mAP(self) -> float:  # noqa: N802  (the metric's name)
-        """Cross-fitted sample mAP in percent, by which variants are compared."""
+    def figure(self) -> float:
+        """Cross-fitted headline metric in percent, by which variants are compared."""
         return 100 * float(self.crossfit.mean())
+
+    def quality(self, videos: np.ndarray | slice = slice(None)) -> tuple[float, float]:
+        """What variants are compared by, on some videos: the cross-fitted metric, then the log loss, which is less."""
+        return float(self.crossfit[videos].mean()), -float(self.crossfit_loss[videos].mean())
 
 
 @dataclass(frozen=True)
@@ -52,11 +59,17 @@ class Selection:
 
     variants: tuple[Variant, ...]
     best_member: int
-    """Position of the member with the highest sample mAP on val."""
+    """Position of the member with the highest headline metric on val."""
     used: Variant
+    crossfit: np.ndarray
+    """Metric of the choice itself on each val video, float64 (V,): the variant is chosen without the video's fold."""
+    crossfit_single: np.ndarray
+    """Metric of the best member on each val video, float64 (V,): that which is best without the video's fold."""
+    chosen: bool
+    """Whether there was more than one variant to choose from."""
     worth: tuple[float | None, ...]
-    """Cross-fitted sample mAP that the used variant loses without each member, in percent points; None where no member,
-    or no weight, is left without it."""
+    """Cross-fitted headline metric that the used variant loses without each member, in percent points; None where no
+    member, or no weight, is left without it."""
     subsets: dict[str, tuple[list[int], Variant]]
     """Name of a subset -> positions of its members, and the used rule and mean for these members alone."""
 
@@ -93,7 +106,7 @@ class CrossValidation:
 
     def evaluate(self, rules: Sequence[str]) -> list[Variant]:
         """Variants, one a rule, with weights fitted on all videos and on all but each fold."""
-        if not set(rules) <= {"uniform", "single", "given"}:
+        if self.data.task == MULTI_LABEL and not set(rules) <= {"uniform", "single", "given"}:
             _ = self.data.margins  # made once, for all processes
 
         def find_weights(fold: int) -> list[np.ndarray]:
@@ -103,8 +116,8 @@ class CrossValidation:
         whole, *by_fold = forked_map(find_weights, [-1, *self.folds], self.processes)
         return [self._variant(rule, whole[i], tuple(found[i] for found in by_fold)) for i, rule in enumerate(rules)]
 
-    def map_without_member(self, member: int, variant: Variant) -> float | None:
-        """Cross-fitted sample mAP in percent of a variant without the member at a position; None if no weight is left.
+    def figure_without_member(self, member: int, variant: Variant) -> float | None:
+        """Cross-fitted headline metric in percent of a variant without a member; None if no weight is left.
 
         The search goes on from the weights that the other members have in the variant.
         """
@@ -119,7 +132,7 @@ class CrossValidation:
                 return found[left]
             return rest.find_weights(variant.rule, rest.without_fold(fold), start=_normalised(found[left]))
 
-        return 100 * float(rest.crossfit_precision([refit(fold) for fold in self.folds]).mean())
+        return 100 * float(rest.crossfit([refit(fold) for fold in self.folds])[0].mean())
 
     def find_weights(self, rule: str, data: FitData, start: np.ndarray | None = None) -> np.ndarray:
         """Member weights of a rule, fitted to `data`; `start` as in `weight_search.find`."""
@@ -134,57 +147,114 @@ class CrossValidation:
         products = None if self.error_products is None else self.error_products[1 + fold]
         return self.data.select_videos(self.fold_of != fold, products)
 
-    def crossfit_precision(self, fold_weights: Sequence[np.ndarray]) -> np.ndarray:
-        """Average precision of each video, 0..1, with the weights that did not see its fold: float64 (V,)."""
-        precision = np.empty(len(self.fold_of))
+    def crossfit(self, fold_weights: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Metric, 0..1, and log loss of each video with the weights that did not see its fold: float64 (V,) each."""
+        metric, loss = np.empty(len(self.fold_of)), np.empty(len(self.fold_of))
         for fold, weights in enumerate(fold_weights):
             inside = self.fold_of == fold
-            precision[inside] = self.data.select_videos(inside, None).average_precision(weights)
-        return precision
+            data = self.data.select_videos(inside, None)
+            metric[inside], loss[inside] = data.per_video(weights), data.log_loss(weights)
+        return metric, loss
 
     def _variant(self, rule: str, weights: np.ndarray, fold_weights: tuple[np.ndarray, ...]) -> Variant:
-        fitted, crossfit = self.data.average_precision(weights), self.crossfit_precision(fold_weights)
-        return Variant(rule, self.data.mean, weights, fold_weights, fitted, crossfit)
+        fitted, crossfit = self.data.per_video(weights), self.crossfit(fold_weights)
+        return Variant(rule, self.data.mean, weights, fold_weights, fitted, *crossfit)
 
 
-def select(config: EnsembleConfig, probabilities: np.ndarray, targets: np.ndarray) -> Selection:
+def select(
+    config: EnsembleConfig, probabilities: np.ndarray, targets: np.ndarray, task: Task = MULTI_LABEL
+) -> Selection:
     """Compare the variants that the settings ask for on val, and select the one to use.
 
     Args:
         config: section `ensemble` of params.yaml.
         probabilities: of M members, float32 (M, V, C), 0..1.
         targets: many-hot labels (V, C), with a positive in every row.
+        task: which metric counts.
 
     Raises:
-        UserError: there are fewer videos than folds.
+        UserError: there are fewer videos than folds, or a setting does not fit the task.
     """
-    fold_of = _assign_folds(len(targets), config)
-    asked = weight_search.RULES if config.weights == "best" else (config.weights,)
+    check_setting(config, len(targets), task)
+    fold_of = np.random.default_rng(config.seed).permutation(len(targets)) % config.folds
+    asked = _asked_rules(config, task)
     rules = tuple(dict.fromkeys(("uniform", "single", *asked)))
     products = _error_products(probabilities, targets, fold_of, config.folds) if "per_class" in rules else None
 
     def cross_validation(mean: str) -> CrossValidation:
         settings = SearchSettings(config.seed, config.starts, config.shrinkage)
-        whole = None if products is None else products[0]
-        data = FitData.from_scores(mean, averaging.scale(probabilities, mean), targets, whole, settings)
+        whole, scaled = None if products is None else products[0], averaging.scale(probabilities, mean, task)
+        data = FitData.from_scores(mean, scaled, targets, whole, settings, task)
         given = None if config.given is None else np.array([config.given[member] for member in config.members])
         return CrossValidation(data, products, fold_of, given)
 
     variants: list[Variant] = []
-    for mean in averaging.MEANS if config.mean == "best" else (config.mean,):
+    for mean in _asked_means(config, task):
         new = [rule for rule in rules if not (rule == "single" and variants)]  # it is the same in any mean
         variants += cross_validation(mean).evaluate(new)
-    used = max((variant for variant in variants if variant.rule in asked), key=lambda variant: variant.mAP)
-    best_member = int(np.argmax([metrics.sample_map(member, targets) for member in probabilities]))
+    candidates = [variant for variant in variants if variant.rule in asked]
+    used = max(candidates, key=Variant.quality)
+    single = next(variant for variant in variants if variant.rule == "single")
     again = cross_validation(used.mean)  # made anew, since only one is in memory at a time
-    worth, subsets = _worth(again, used), _subsets(config, again, used)
-    return Selection(tuple(variants), best_member, used, worth, subsets)
+    return Selection(
+        variants=tuple(variants) if len(probabilities) > 1 else (used,),
+        best_member=int(np.argmax(cross_validation("probability").data.single)),
+        used=used,
+        crossfit=_choose_by_fold(candidates, fold_of),
+        crossfit_single=single.crossfit,
+        chosen=len(candidates) > 1,
+        worth=_worth(again, used),
+        subsets=_subsets(config, again, used),
+    )
 
 
-def _assign_folds(videos: int, config: EnsembleConfig) -> np.ndarray:
-    if videos < config.folds:
-        raise UserError(f"{videos} val videos cannot be cut into {config.folds} folds. Lower ensemble.folds.")
-    return np.random.default_rng(config.seed).permutation(videos) % config.folds
+def check_setting(config: EnsembleConfig, videos: int, task: Task) -> None:
+    """Check that the folds suit the number of val videos, and the rule and mean the task.
+
+    Raises:
+        UserError: one does not.
+    """
+    if videos < config.folds and len(config.members) > 1:
+        raise UserError(
+            f"{videos} val videos cannot be cut into {config.folds} folds. Set ensemble.folds in conf/config.yaml to "
+            f"{max(2, videos)} or less, then `pipeline params` and `dvc repro`."
+        )
+    if task == MULTI_LABEL:
+        return
+    for setting, value, known in (
+        ("weights", config.weights, (*weight_search.SINGLE_LABEL_RULES, "given", "best")),
+        ("mean", config.mean, (*averaging.means(task), "best")),
+    ):
+        if value not in known:
+            raise UserError(
+                f"ensemble.{setting}: {value} is for several labels a video, and here each has one. Set one of "
+                f"{', '.join(known)} in conf/config.yaml, then `pipeline params` and `dvc repro`."
+            )
+
+
+def _asked_rules(config: EnsembleConfig, task: Task) -> tuple[str, ...]:
+    """Rules that may be used; of a single member every rule is the same."""
+    if len(config.members) == 1:
+        return ("uniform",)
+    if config.weights != "best":
+        return (config.weights,)
+    return weight_search.RULES if task == MULTI_LABEL else weight_search.SINGLE_LABEL_RULES
+
+
+def _asked_means(config: EnsembleConfig, task: Task) -> tuple[str, ...]:
+    """Means that may be used; of a single member every mean but ranks is the same."""
+    if config.mean != "best":
+        return (config.mean,)
+    return averaging.means(task) if len(config.members) > 1 else averaging.MEANS[:1]
+
+
+def _choose_by_fold(candidates: Sequence[Variant], fold_of: np.ndarray) -> np.ndarray:
+    """Cross-fitted metric (V,) of the choice among candidates: in each fold, of that which is best on the others."""
+    chosen = np.empty(len(fold_of))
+    for fold in range(fold_of.max() + 1):
+        inside = fold_of == fold
+        chosen[inside] = max(candidates, key=lambda variant: variant.quality(~inside)).crossfit[inside]
+    return chosen
 
 
 def _error_products(probabilities: np.ndarray, targets: np.ndarray, fold_of: np.ndarray, folds: int) -> np.ndarray:
@@ -199,9 +269,12 @@ def _worth(validation: CrossValidation, used: Variant) -> tuple[float | None, ..
     members = len(validation.data.scores)
     if members == 1:
         return (None,)
-    _ = validation.data.margins  # made once, for all processes
-    left = forked_map(lambda member: validation.map_without_member(member, used), range(members), validation.processes)
-    return tuple(None if mAP is None else used.mAP - mAP for mAP in left)
+    if validation.data.task == MULTI_LABEL:
+        _ = validation.data.margins  # made once, for all processes
+    left = forked_map(
+        lambda member: validation.figure_without_member(member, used), range(members), validation.processes
+    )
+    return tuple(None if figure is None else used.figure - figure for figure in left)
 
 
 def _subsets(

@@ -9,8 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline import metrics, verdict
 from pipeline.clips.views import PROTOCOLS
+from pipeline.core import files
 from pipeline.core.markdown import text_table
+from pipeline.core.task import Task
+from pipeline.ensemble.verdicts import ENSEMBLE, SplitVerdicts
 
 Row = dict[str, Any]
 """A row of variants.csv: column of `VARIANTS` -> value, where it is known."""
@@ -24,56 +28,102 @@ VARIANTS = (
     "val_fitted",
     *(f"{metric}{end}" for metric in _METRICS for end in _ENDS),
 )
-"""Columns of variants.csv: mAP in percent. `val` is cross-fitted; a gain is over the member that is best on val;
-low and high are the ends of the 95 % bootstrap interval over videos."""
+"""Columns of variants.csv: headline metric in percent. `val` is cross-fitted; a gain is over the member that is best on
+val, and empty where no model beats chance; low and high are the ends of the 95 % bootstrap interval over videos."""
+CHOICE = "chosen by fold"
+"""Rule and mean of the row of variants.csv that counts the choice: each fold has the variant best on the others."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """Results of an ensemble and its members. Every mAP is the sample mAP in percent.
+    """Results of an ensemble and its members. Every figure is the headline metric of the task, in percent.
 
-    Splits are "val" and "test"; test has a mAP only where it is labelled.
+    Splits are "val" and "test"; test has a figure only where it is labelled.
     """
 
+    task: Task
+    classes: tuple[str, ...]
     denominators: dict[str, dict[str, int]]
     """Split -> number of videos: n_expected, n_scored and n_broken."""
-    prior: dict[str, float]
-    """Split -> mAP of the class prior, given as the answer for every video."""
+    verdicts: dict[str, SplitVerdicts]
+    """Labelled split -> chance, the class prior, and how the models stand to them."""
     members: dict[str, dict[str, dict[str, float]]]
-    """Member -> split -> protocol -> mAP."""
+    """Member -> split -> protocol -> figure."""
     ensembles: dict[str, dict[str, float]]
-    """Row of the table of ensembles -> split -> mAP."""
+    """Row of the table of ensembles -> split -> figure."""
     kind: str
     """Rule and mean of the variant that is used, such as "fitted, of logit"."""
     selected: bool
-    """Whether that variant was selected among several, by their cross-fitted mAP."""
+    """Whether that variant was selected among several, by their cross-fitted figures."""
     member_weights: dict[str, float]
     """Member -> its weight in the variant that is used; the mean over classes where every class has its own."""
     best_member: str
     """Name of the member that is best on val, under the protocol that is fused."""
     worth: dict[str, float | None]
-    """Member -> cross-fitted val mAP that the ensemble loses without it; None where that is not known."""
+    """Member -> cross-fitted val figure that the ensemble loses without it; None where that is not known."""
     rows: list[Row]
     """Rows of variants.csv: the variants that were compared, then the subsets."""
     left_out: list[str]
     """Names of the subsets that were not evaluated: they hold all members, fewer than two, or no weight."""
 
+    @property
+    def metric(self) -> str:
+        """The name of the headline metric."""
+        return metrics.TITLE[self.task]
+
     def flat(self) -> dict[str, Any]:
         """Content of metrics.json, as `dvc exp show` shows it: two levels, short names."""
-        shown: dict[str, Any] = {"prior": self.prior}
+        ends = ("", "_low", "_high")
+        parts = {split: one.plain() for split, one in self.verdicts.items()}
+        shown: dict[str, Any] = {
+            what: {f"{s}{end}": v for s, by in parts.items() for end, v in zip(ends, by[what].values(), strict=True)}
+            for what in ("chance", "prior")
+        }
         shown["ensemble"] = {
-            f"{split}{suffix}": mAP
-            for row, suffix in (("used", ""), ("cross-fitted", "_crossfit"))
-            for split, mAP in self.ensembles.get(row, {}).items()
+            f"{split}{suffix}": figure
+            for row, suffix in (("used", ""), ("cross-fitted", "_crossfit"), ("choice", "_choice"))
+            for split, figure in self.ensembles.get(row, {}).items()
         }
         for member, splits in self.members.items():
-            shown[member] = {f"{split}_{p}": mAP for split, by in splits.items() for p, mAP in by.items()}
+            shown[member] = {f"{split}_{p}": figure for split, by in splits.items() for p, figure in by.items()}
+        shown["verdict"] = {
+            f"{name}_{split}": state for name, by in self.states().items() for split, state in by.items()
+        }
         shown["videos"] = {f"{split}_{n}": v for split, counts in self.denominators.items() for n, v in counts.items()}
+        shown["corpus"] = {"task": self.task, "classes": files.fingerprint(self.classes)}
         return shown
 
+    def states(self) -> dict[str, dict[str, str]]:
+        """Member, or "ensemble" -> split -> how it stands to chance (verdict.State)."""
+        found: dict[str, dict[str, str]] = {}
+        for split, by in self.verdicts.items():
+            for one in by.models:
+                found.setdefault("ensemble" if one.name == ENSEMBLE else one.name, {})[split] = one.state
+        return found
+
+    def sentences(self) -> list[str]:
+        """What the figures are worth, sentence by sentence; the split to quote first."""
+        told = [sentence for split in reversed(self.verdicts) for sentence in self.verdicts[split].sentences()]
+        told.append(verdict.PICKED)
+        if len(self.members) == 1:
+            return [*told, f"One member: the ensemble is {self.best_member} itself, and there are no variants."]
+        split = list(self.verdicts)[-1]
+        if not self.verdicts[split].any_better:
+            return [*told, f"No model is better than chance on {split}, so there is no gain to tell."]
+        used, *choice = sorted((row for row in self.rows if row["used"] or row["weights"] == CHOICE), key=_is_choice)
+        row = choice[0] if choice and split == "val" else used
+        return [*told, verdict.gain(self.best_member, split, [row[f"{split}_gain{end}"] for end in _ENDS])]
+
+    def verdicts_json(self) -> dict[str, Any]:
+        """Content of verdicts.json, for the page: best member, sentences, states, chance and the prior by split."""
+        parts = {split: one.plain() for split, one in self.verdicts.items()}
+        known = {"task": self.task, "best_member": self.best_member, "sentences": self.sentences()}
+        return {**known, "states": self.states(), "splits": parts}
+
     def markdown(self, title: str) -> str:
-        """Content of tables.md: models by protocol, ensembles, the variants that were compared, each member's worth."""
-        parts = [self._head(title), self._models(), self._ensembles(), self._variants(), self._worth()]
+        """Content of tables.md: verdicts, models by protocol, ensembles, compared variants, each member's worth."""
+        parts = [self._head(title), self._models(), self._ensembles()]
+        parts += [self._variants(), self._worth()] if len(self.members) > 1 else []
         return "\n".join(line for part in parts for line in part)
 
     def variants_csv(self) -> str:
@@ -89,9 +139,10 @@ class Results:
         return text
 
     def _head(self, title: str) -> list[str]:
-        lines = [f"# {title}", "", "Sample mAP in percent.", ""]
+        lines = [f"# {title}", "", *(f"* {sentence}" for sentence in self.sentences()), ""]
+        lines += [f"{self.metric[0].upper()}{self.metric[1:]} in percent.", ""]
         for split, counts in self.denominators.items():
-            scored = "" if split in self.prior else "; nobody labelled them, so they are not scored"
+            scored = "" if split in self.verdicts else "; nobody labelled them, so they are not scored"
             lines.append(
                 f"* {split}: {counts['n_expected']} videos, {counts['n_broken']} of them broken and answered "
                 f"with the class prior{scored}"
@@ -99,21 +150,25 @@ class Results:
         return lines
 
     def _models(self) -> list[str]:
-        splits = list(self.prior)
+        splits = list(self.verdicts)
         head = ["model", *(f"{s} {p}" for s in splits for p in PROTOCOLS)]
-        rows = [["class prior", *(_number(self.prior[s]) for s in splits for _ in PROTOCOLS)]]
+        rows = [
+            [name, *(f"{of[s][what][key]:.2f}" for s in splits for _ in PROTOCOLS)]
+            for of in [{s: one.plain() for s, one in self.verdicts.items()}]
+            for name, what, key in _BASELINES
+        ]
         rows += [[name, *(_number(by[s][p]) for s in splits for p in PROTOCOLS)] for name, by in self.members.items()]
         return ["", "## Models", "", *text_table(head, rows)]
 
     def _ensembles(self) -> list[str]:
-        splits = list(self.prior)
+        splits = list(self.verdicts)
         rows = [[_ROWS[row], *(_number(by.get(s)) for s in splits)] for row, by in self.ensembles.items()]
         share = ", ".join(f"{name} {weight:.2f}" for name, weight in self.member_weights.items())
         table = text_table(["ensemble", *splits], rows)
         return ["", "## Ensembles", "", *table, "", f"Weights used ({self.kind}): {share}.", ""]
 
     def _variants(self) -> list[str]:
-        tested = "test" in self.prior
+        tested = "test" in self.verdicts
         head = ["members", "weights", "mean", "val fitted", "val cross-fitted", "gain"]
         head += ["test", "gain on test"] if tested else []
         shown = ("val", "val_gain", "test", "test_gain")[: 4 if tested else 2]
@@ -122,7 +177,7 @@ class Results:
                 row["members"],
                 row["weights"] + (" (used)" if row["used"] else ""),
                 row["mean"],
-                _number(row["val_fitted"]),
+                _number(row.get("val_fitted")),
                 *(_with_interval(row, metric) for metric in shown),
             ]
             for row in self.rows
@@ -130,11 +185,13 @@ class Results:
         lines = [
             "## Variants",
             "",
-            f"With 95 % bootstrap intervals over videos. The gain is over {self.best_member}, the best member on val.",
+            f"With 95 % bootstrap intervals. A gain is over {self.best_member}, the best member on val; on val",
+            "itself, over the best member without the video's fold. Where no model beats chance, no gain is told.",
             "Cross-fitted figures still flatter a little: each member's epoch was picked on the whole val split.",
         ]
         if self.selected:
-            lines.append("What is used has the highest of them, and of several the highest flatters once more.")
+            lines.append("What is used has the highest of them, and of several the highest flatters once more:")
+            lines.append(f"the row `{CHOICE}` counts that.")
         if self.left_out:
             names = ", ".join(self.left_out)
             lines.append(f"Subsets left out, as they hold all members, fewer than two, or no weight: {names}.")
@@ -142,19 +199,30 @@ class Results:
 
     def _worth(self) -> list[str]:
         rows = [[name, _number(self.member_weights[name]), _number(value)] for name, value in self.worth.items()]
-        lines = ["## Members", "", "Worth: the cross-fitted val mAP that is lost when the member is left out.", ""]
+        lines = ["## Members", "", "Worth: the cross-fitted val figure that is lost when the member is left out.", ""]
         return [*lines, *text_table(["member", "weight", "worth"], rows), ""]
 
 
+_BASELINES = (
+    ("random answers", "chance", "mean"),
+    ("random answers, 95 % from", "chance", "low"),
+    ("random answers, 95 % to", "chance", "high"),
+    ("class prior", "prior", "mean"),
+)
 _ROWS = {
     "uniform": "uniform weights",
     "used": "weights used (on val they may have been fitted to these very videos)",
     "cross-fitted": "cross-fitted: each fold with weights fitted on the others",
+    "choice": "cross-fitted, and chosen anew for each fold",
 }
 
 
+def _is_choice(row: Row) -> bool:
+    return bool(row["weights"] == CHOICE)
+
+
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+    return "" if value is None else f"{value:z.2f}"
 
 
 def _with_interval(row: Mapping[str, Any], metric: str) -> str:

@@ -9,6 +9,9 @@
 Member weights are not negative and sum to one: an array (M,), or (M, C) where every class has its own. The only chance
 is that of the seed, and no linear algebra is used that rounds differently on more threads: the same data give the same
 bytes.
+
+With one label a video, `fitted` has the least log loss (log_loss.py), top-1 accuracy stands for sample mAP with ties in
+it to the lower log loss, and there is no `per_class`: classes that share a sum of one cannot part.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,10 +21,13 @@ from functools import cached_property
 import numpy as np
 
 from pipeline import metrics
+from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task
 from pipeline.ensemble import averaging, least_squares
+from pipeline.ensemble import log_loss as log_losses
 from pipeline.ensemble.fast_map import RankMargins
 
 RULES = ("uniform", "single", "fitted", "greedy", "per_class")
+SINGLE_LABEL_RULES = RULES[:4]
 COARSE_VIDEOS = 1000
 """Videos on which all starts of the search are tried; the best of them go on with all videos."""
 FINALISTS = 2
@@ -62,8 +68,10 @@ class FitData:
     """Scores of each member on the scale of the mean: M arrays float32 (V, C)."""
     targets: np.ndarray
     """Many-hot labels (V, C), with a positive in every row."""
-    member_precision: np.ndarray
-    """Average precision of each member by itself on each video, 0..1: float64 (M, V)."""
+    member_metric: np.ndarray
+    """Headline metric of each member by itself on each video, 0..1: float64 (M, V)."""
+    member_loss: np.ndarray
+    """Log loss of each member on each video, float64 (M, V); zero where videos have several labels."""
     videos: np.ndarray
     """Positions of the videos that count: int (N,)."""
     error_products: np.ndarray | None
@@ -72,6 +80,7 @@ class FitData:
     settings: SearchSettings
     make_margins: Callable[[], RankMargins]
     """Makes `margins`, which only the rules that search need."""
+    task: Task = MULTI_LABEL
 
     @classmethod
     def from_scores(
@@ -81,16 +90,23 @@ class FitData:
         targets: np.ndarray,
         error_products: np.ndarray | None,
         settings: SearchSettings,
+        task: Task = MULTI_LABEL,
     ) -> "FitData":
         """Data of all videos, from members' scaled scores (M, V, C) and many-hot targets (V, C)."""
         members = tuple(scores)
-        member_precision = np.stack([metrics.average_precision(member, targets) for member in members])
+        member_metric = np.stack([metrics.per_video(task, member, targets) for member in members])
+        member_loss = np.zeros_like(member_metric)
+        if task == SINGLE_LABEL:
+            alone = [np.exp(member) if mean == "logit" else member for member in members]
+            member_loss = np.stack([log_losses.log_loss(member, targets) for member in alone])
         videos = np.arange(len(targets))
 
         def make_margins() -> RankMargins:
             return RankMargins.from_scores(members, targets, averaging.TIE_TOLERANCE[mean])
 
-        return cls(mean, members, targets, member_precision, videos, error_products, settings, make_margins)
+        return cls(
+            mean, members, targets, member_metric, member_loss, videos, error_products, settings, make_margins, task
+        )
 
     def select_videos(self, chosen: np.ndarray, error_products: np.ndarray | None) -> "FitData":
         """Keep the videos of a mask, bool (V,), whose `error_products` are given; call it on data of all videos."""
@@ -109,7 +125,8 @@ class FitData:
         return replace(
             self,
             scores=tuple(self.scores[i] for i in chosen),
-            member_precision=self.member_precision[chosen],
+            member_metric=self.member_metric[chosen],
+            member_loss=self.member_loss[chosen],
             error_products=None if products is None else products[:, chosen][:, :, chosen],
             make_margins=lambda: self.margins.select_members(chosen),
         )
@@ -127,7 +144,8 @@ class FitData:
     @property
     def single(self) -> np.ndarray:
         """Member weights (M,) of the rule `single`."""
-        best = int(np.argmax(self.member_precision[:, self.videos].mean(axis=1)))
+        metric, loss = (values[:, self.videos].mean(axis=1) for values in (self.member_metric, self.member_loss))
+        best = max(range(len(self.scores)), key=lambda member: (metric[member], -loss[member]))
         weights: np.ndarray = np.eye(len(self.scores))[best]
         return weights
 
@@ -136,14 +154,27 @@ class FitData:
         """Member weights (M,) of the rule `fitted`, from which `per_class` starts too."""
         return fit(self)
 
-    def average_precision(self, weights: np.ndarray) -> np.ndarray:
-        """Average precision of the weighted mean on each video that counts, 0..1: float64 (N,)."""
-        fused = averaging.fuse(self.scores, weights, self.mean, self.videos)
-        return metrics.average_precision(fused, self.targets[self.videos])
+    def fuse(self, weights: np.ndarray) -> np.ndarray:
+        """Weighted mean of the videos that count: float32 (N, C)."""
+        return averaging.fuse(self.scores, weights, self.mean, self.videos, self.task)
+
+    def per_video(self, weights: np.ndarray) -> np.ndarray:
+        """Headline metric of the weighted mean on each video that counts, 0..1: float64 (N,)."""
+        return metrics.per_video(self.task, self.fuse(weights), self.targets[self.videos])
+
+    def log_loss(self, weights: np.ndarray) -> np.ndarray:
+        """Log loss of the weighted mean on each video that counts, float64 (N,); zero for several labels a video."""
+        if self.task == MULTI_LABEL:
+            return np.zeros(len(self.videos))
+        return log_losses.log_loss(self.fuse(weights), self.targets[self.videos])
+
+    def quality(self, weights: np.ndarray) -> tuple[float, float]:
+        """What weights are compared by: the headline metric, then the log loss, which is less."""
+        return float(self.per_video(weights).mean()), -float(self.log_loss(weights).mean())
 
     def best_of(self, candidates: Sequence[np.ndarray]) -> np.ndarray:
-        """Member weights with the highest sample mAP among the candidates; the first of those that tie."""
-        return candidates[int(np.argmax([self.average_precision(weights).mean() for weights in candidates]))]
+        """Member weights with the highest `quality` among the candidates; the first of those that tie."""
+        return max(candidates, key=self.quality)
 
 
 def find(rule: str, data: FitData, start: np.ndarray | None = None) -> np.ndarray:
@@ -157,7 +188,8 @@ def find(rule: str, data: FitData, start: np.ndarray | None = None) -> np.ndarra
     if rule == "single":
         return data.single
     if rule == "greedy":
-        return data.best_of([data.single, greedy(data.margins)])
+        found = greedy(data.margins) if data.task == MULTI_LABEL else greedy_by_quality(data)
+        return data.best_of([data.single, found])
     fitted = data.fitted if start is None else fit(data, start)
     return fitted if rule == "fitted" else per_class(data, fitted)
 
@@ -168,6 +200,9 @@ def fit(data: FitData, start: np.ndarray | None = None) -> np.ndarray:
     The search starts from the uniform weights, the best member and random weights, or else from `start` (M,) alone. On
     the videos that it is fitted to, the result is never worse than the uniform weights and the best member, or `start`.
     """
+    if data.task == SINGLE_LABEL:
+        least = log_losses.fit([member[data.videos] for member in data.scores], data.targets[data.videos], data.mean)
+        return data.best_of([least, data.uniform, data.single])
     margins, settings = data.margins, data.settings
     rng = np.random.default_rng(settings.seed)
     some = margins.select_videos(rng.permutation(len(margins.positives)) < COARSE_VIDEOS)
@@ -236,6 +271,14 @@ def greedy(margins: RankMargins) -> np.ndarray:
             best, chosen = scores[member], times.copy()
     weights: np.ndarray = chosen / chosen.sum()
     return weights
+
+
+def greedy_by_quality(data: FitData) -> np.ndarray:
+    """Member weights (M,) as `greedy` finds them, by `FitData.quality`."""
+    found = [data.single]
+    for round_ in range(1, GREEDY_ROUNDS):
+        found.append(data.best_of([(found[-1] * round_ + one) / (round_ + 1) for one in np.eye(len(data.scores))]))
+    return data.best_of(found)
 
 
 def per_class(data: FitData, centre: np.ndarray) -> np.ndarray:

@@ -78,8 +78,12 @@ def lines(title: str, x: Axis, y: Axis, series: Sequence[Series], diagonal: bool
         drawn.append(Markup('<path class="diagonal" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>').format(x0, y0, x1, y1))
     for number, one in enumerate(series):
         points = zip(x.at(one.x, _LEFT, _RIGHT), y.at(one.y, _BOTTOM, _TOP), strict=True)
-        path = "L".join(f"{across:.1f} {down:.1f}" for across, down in points)
-        kind = "fused" if one.strong else series_class(number)
+        places = [f"{across:.1f} {down:.1f}" for across, down in points]
+        path, kind = "L".join(places), "fused" if one.strong else series_class(number)
+        if len(places) == 1:
+            dot = Markup('<circle class="dot {}" cx="{}" cy="{}" r="4"><title>{}</title></circle>')
+            drawn.append(dot.format(kind, *places[0].split(), one.name))
+            continue
         drawn.append(Markup('<path class="line {}" d="M{}h0"><title>{}</title></path>').format(kind, path, one.name))
     return _svg(title, WIDTH, HEIGHT, drawn)
 
@@ -112,7 +116,37 @@ def heat_map(title: str, names: Sequence[str], shares: np.ndarray) -> Markup:
             place = Markup('<rect class="heat" x="{:.1f}" y="{:.1f}" width="{}" height="{}" fill-opacity="{:.2f}">')
             drawn.append(place.format(left + j * cell, top + i * cell, cell - 1, cell - 1, shares[i, j] / most))
             drawn.append(Markup("<title>{}, with {}: {:.0f} %</title></rect>").format(name, other, 100 * shares[i, j]))
-    return _svg(title, left + cell * len(names) + 50, top + cell * len(names) + 4, drawn)
+    return _svg(title, max(left + cell * len(names) + 50, 440), top + cell * len(names) + 4, drawn)
+
+
+def confusion_map(title: str, names: Sequence[str], counts: np.ndarray) -> Markup:
+    """Heat map of a confusion matrix (N, N): true class by answer, the colour its share of the row, counts in cells.
+
+    With more than 24 classes the counts stand in the titles of the cells alone.
+    """
+    cell, letter = (26, 6.4) if len(names) <= 24 else (14, 6.4)
+    left = top = 26 + letter * max(len(_short(name)) for name in names)
+    drawn = [
+        Markup('<text class="label" x="{:.1f}" y="10">answered</text>').format(left),
+        Markup('<text class="label" x="0" y="{:.1f}">true</text>').format(top - 6),
+    ]
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    for i, name in enumerate(names):
+        middle = (i + 0.5) * cell
+        label = Markup('<text class="tick" x="{:.1f}" y="{:.1f}" text-anchor="end">{}</text>')
+        drawn.append(label.format(left - 6, top + middle + 4, _short(name)))
+        across = Markup('<text class="tick" transform="translate({:.1f} {:.1f}) rotate(-55)">{}</text>')
+        drawn.append(across.format(left + middle + 3, top - 6, _short(name)))
+        for j, other in enumerate(names):
+            place = Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{}" height="{}" fill-opacity="{:.2f}">')
+            kind = "heat right" if i == j else "heat"
+            drawn.append(place.format(kind, left + j * cell, top + i * cell, cell - 1, cell - 1, shares[i, j]))
+            said = Markup("<title>{}, answered with {}: {} ({:.0f} %)</title></rect>")
+            drawn.append(said.format(name, other, counts[i, j], 100 * shares[i, j]))
+            if counts[i, j] and cell > 20:
+                number = Markup('<text class="count" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>')
+                drawn.append(number.format(left + j * cell + cell / 2, top + middle + 4, counts[i, j]))
+    return _svg(title, max(left + cell * len(names) + 50, 440), top + cell * len(names) + 4, drawn)
 
 
 def interval(axis: Axis, mean: float, low: float, high: float) -> Markup:

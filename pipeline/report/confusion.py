@@ -1,11 +1,13 @@
-"""Confusion with several labels a video: which class stands where a label should. Arrays in, numbers out.
+"""Confusion: which class stands where a label should. Arrays in, numbers out.
 
-Of a video with k labels, the k highest scores are taken as its answer. The labels that are not among them are missed,
-and as many other classes stand in their place. Nobody knows which of these replaced which label, so that each missed
-label is shared evenly among them; the table then sums to the number of labels missed.
+Where each video has one label, that is the confusion matrix. Of a video with k labels, the k highest scores are taken
+as its answer. The labels that are not among them are missed, and as many other classes stand in their place. Nobody
+knows which of these replaced which label, so that each missed label is shared evenly among them; the table then sums to
+the number of labels missed.
 """
 
 import numpy as np
+import pandas as pd
 
 
 def count_confusions(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -24,6 +26,29 @@ def count_confusions(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     missed, instead = labels & ~answer, answer & ~labels
     shares: np.ndarray = missed.T.astype(np.float64) @ (instead / np.maximum(1, instead.sum(axis=1, keepdims=True)))
     return shares
+
+
+def confusion_matrix(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Videos of each true class (row) by the class answered (column), where each has one label: int64 (C, C).
+
+    Scores and one-hot labels are (V, C); of classes that tie, the first is the answer.
+    """
+    table = np.zeros((targets.shape[1],) * 2, dtype=np.int64)
+    np.add.at(table, (targets.argmax(axis=1), scores.argmax(axis=1)), 1)
+    return table
+
+
+def recall_and_precision(table: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
+    """A row a class of a `confusion_matrix`, worst recall first: class, videos, answers, recall and precision.
+
+    Recall is the share of the class' videos that are answered with it, precision the share of such answers that are
+    right, both in percent; NaN where there is none of them.
+    """
+    videos, answers, right = table.sum(axis=1), table.sum(axis=0), np.diag(table)
+    with np.errstate(invalid="ignore"):
+        shares = {"recall": 100 * right / videos, "precision": 100 * right / answers}
+    found = pd.DataFrame({"class": classes, "videos": videos, "answers": answers, **shares})
+    return found.sort_values(["recall", "precision"], kind="stable").reset_index(drop=True)
 
 
 def most_confused(table: np.ndarray, most: int) -> list[tuple[int, int, float]]:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline import metrics as metric_names
 from pipeline.class_stats import ClassStatistics
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
+from pipeline.core.task import SINGLE_LABEL, Task
 from pipeline.ensemble.results import VARIANTS
 from pipeline.predictions.table import PredictionTable
 from pipeline.predictions.view_scores import ViewScores
@@ -49,6 +51,8 @@ class Inputs:
     """Predictions of the ensemble for that split."""
     metrics: dict[str, dict[str, float]]
     """Content of metrics.json."""
+    verdicts: dict[str, Any]
+    """Content of verdicts.json."""
     variants: pd.DataFrame
     """Content of variants.csv."""
     member_table: pd.DataFrame
@@ -68,12 +72,29 @@ class Inputs:
             fused = PredictionTable.read(paths.ensemble / "val.parquet")
         _check(fused, manifest.split(split), paths.ensemble / f"{split}.parquet")
         metrics = json.loads(existing(paths.metrics).read_text(encoding="utf-8"))
+        verdicts = json.loads(existing(paths.ensemble / "verdicts.json").read_text(encoding="utf-8"))
         variants = pd.read_csv(existing(paths.ensemble / "variants.csv"), keep_default_na=False, na_values=[""])
         if tuple(variants.columns) != VARIANTS:
             raise UserError(f"{paths.ensemble / 'variants.csv'} is of another version. `dvc repro ensemble`.")
         members = pd.read_csv(existing(paths.ensemble / "members.csv"), dtype={"member": str}, keep_default_na=False)
         members["worth"] = pd.to_numeric(members["worth"])
-        return cls(paths, manifest, ClassStatistics.read(paths.stats), split, fused, metrics, variants, members)
+        statistics = ClassStatistics.read(paths.stats)
+        return cls(paths, manifest, statistics, split, fused, metrics, verdicts, variants, members)
+
+    @property
+    def task(self) -> Task:
+        """Whether a video has one label or several."""
+        return self.fused.task
+
+    @property
+    def single_label(self) -> bool:
+        """Whether each video has one label."""
+        return self.task == SINGLE_LABEL
+
+    @property
+    def metric(self) -> str:
+        """Name of the headline metric."""
+        return metric_names.TITLE[self.task]
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -86,10 +107,10 @@ class Inputs:
         named = self.fused.meta.get("checkpoints", {})
         return {member: str(named.get(member) or "") for member in self.members}
 
-    @cached_property
+    @property
     def best_member(self) -> str:
         """Name of the member that is best on val, under the protocol that is fused."""
-        return max(self.members, key=lambda member: self.metrics[member][f"val_{self.fused.meta['protocol']}"])
+        return str(self.verdicts["best_member"])
 
     @cached_property
     def used(self) -> dict[str, Any]:
@@ -103,8 +124,8 @@ class Inputs:
 
     @property
     def selected(self) -> bool:
-        """Whether the rule or the mean was selected among several, by their cross-fitted mAP."""
-        return "best" in (self.settings.get("weights"), self.settings.get("mean"))
+        """Whether the rule or the mean was selected among several, by their cross-fitted figures."""
+        return len(self.members) > 1 and "best" in (self.settings.get("weights"), self.settings.get("mean"))
 
     @property
     def fitted_to_split(self) -> bool:

@@ -32,17 +32,21 @@ def write_page(paths: InputPaths, out: Path) -> None:
         UserError: an out of an earlier stage is missing, damaged or not of this corpus.
     """
     inputs = Inputs.read(paths)
+    several = len(inputs.members) > 1
     precision = per_class.precision(inputs.statistics, inputs.fused, inputs.table(inputs.best_member))
     reliability = sections.reliability_by_model(inputs)
     confusions = sections.confusion_table(inputs.fused)
     values = {
         "models": sections.models(inputs),
-        "variants": sections.variants(inputs),
-        "members": sections.members(inputs),
+        **({"variants": sections.variants(inputs), "members": sections.members(inputs)} if several else {}),
         "training": sections.training(inputs),
         "classes": sections.classes(precision),
         "calibration": sections.calibration(reliability),
-        "confusion": sections.confusion(confusions, paths.stats),
+        **(
+            {"accuracy": sections.accuracy(inputs.fused, confusions)}
+            if inputs.single_label
+            else {"confusion": sections.confusion(confusions, paths.stats)}
+        ),
         "gallery": sections.gallery(inputs),
         "data": sections.data(inputs),
         "broken": sections.broken(paths.broken),
@@ -70,6 +74,7 @@ def render(inputs: Inputs, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"number": number, "signed": signed, "pretty_json": pretty_json}
+    environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.globals |= {"caps": sections.CAPS, "series_class": charts.series_class, "protocols": PROTOCOLS}
     style = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
     page = environment.get_template("index.html")
@@ -78,12 +83,12 @@ def render(inputs: Inputs, values: dict[str, Any]) -> str:
 
 def number(value: float | None, digits: int = 2) -> str:
     """A number with fixed decimals; a dash where it is not known."""
-    return "\N{EN DASH}" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+    return "\N{EN DASH}" if value is None or math.isnan(value) else f"{value:z.{digits}f}"
 
 
 def signed(value: float | None) -> str:
     """A difference with its sign and two decimals; a dash where it is not known."""
-    return number(value) if value is None or math.isnan(value) else f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return number(value) if value is None or math.isnan(value) else f"{value:+z.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def pretty_json(values: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline import metrics
 from pipeline.class_stats import COOCCURRENCE, LABELS_PER_VIDEO
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import frame_index
@@ -21,10 +22,20 @@ from pipeline.predictions.table import PredictionTable
 from pipeline.report import charts, examples, per_class
 from pipeline.report.calibration import Reliability, bin_forecasts
 from pipeline.report.charts import Axis, Series
-from pipeline.report.confusion import count_confusions, most_confused
+from pipeline.report.confusion import confusion_matrix, count_confusions, most_confused, recall_and_precision
 from pipeline.report.inputs import Inputs, existing
 
-CAPS = {"classes": 40, "pairs": 15, "together": 24, "examples": 6, "answers": 5, "broken": 30, "epochs": 200}
+BASELINES = (("random answers", "chance"), ("class prior", "prior"))
+CAPS = {
+    "matrix": 60,
+    "classes": 40,
+    "pairs": 15,
+    "together": 24,
+    "examples": 6,
+    "answers": 5,
+    "broken": 30,
+    "epochs": 200,
+}
 """Longest list of each kind that the page shows."""
 
 
@@ -33,6 +44,8 @@ def headline(inputs: Inputs) -> dict[str, Any]:
     found = json.loads(existing(inputs.paths.ensemble / "figures.json").read_text(encoding="utf-8"))
     return {
         "used": inputs.used,
+        "sentences": inputs.verdicts["sentences"],
+        "told": not math.isnan(inputs.used[f"{inputs.split}_gain"]),
         "metrics": found["ensemble"][inputs.split],
         "broken": int(inputs.fused.broken.sum()),
         "verdict": verdict(inputs.used[f"{inputs.split}_gain_low"], inputs.used[f"{inputs.split}_gain_high"]),
@@ -40,7 +53,9 @@ def headline(inputs: Inputs) -> dict[str, Any]:
 
 
 def verdict(low: float, high: float) -> str:
-    """Remark on the interval of a gain that is a loss or may be chance; empty for a gain, or a point."""
+    """Remark on the interval of a gain that is a loss, may be chance or is not told; empty for a gain, or a point."""
+    if math.isnan(low):
+        return "no model is better than chance"
     if high < 0:
         return "a loss"
     return "may be chance" if low <= 0 and low < high else ""
@@ -48,14 +63,17 @@ def verdict(low: float, high: float) -> str:
 
 def models(inputs: Inputs) -> dict[str, Any]:
     """The report's two tables: models by protocol, and ensembles."""
-    splits = list(inputs.metrics["prior"])
+    splits = list(inputs.verdicts["splits"])
     ensemble = inputs.metrics["ensemble"]
     alike = (inputs.variants["members"] == "all") & (inputs.variants["mean"] == inputs.used["mean"])
     uniform = inputs.variants[alike & (inputs.variants["weights"] == "uniform")]
     rows = [("uniform weights", {s: float(uniform[s].iloc[0]) for s in splits} if len(uniform) else {})]
     rows += [("weights used", {s: ensemble[s] for s in splits})]
     rows += [("cross-fitted", {"val": ensemble["val_crossfit"]})] if "val_crossfit" in ensemble else []
-    return {"splits": splits, "prior": inputs.metrics["prior"], "ensembles": rows}
+    if "val_choice" in ensemble:
+        rows.append(("cross-fitted, chosen by fold", {"val": ensemble["val_choice"]}))
+    baselines = [(name, {s: inputs.verdicts["splits"][s][key] for s in splits}) for name, key in BASELINES]
+    return {"splits": splits, "baselines": baselines, "ensembles": rows if len(inputs.members) > 1 else []}
 
 
 def variants(inputs: Inputs) -> dict[str, Any]:
@@ -85,22 +103,23 @@ def members(inputs: Inputs) -> list[dict[str, Any]]:
 
 
 def training(inputs: Inputs) -> dict[str, Any]:
-    """Val mAP and loss by epoch of every model that was trained here; the loss in percent of its first epoch's."""
+    """Headline metric on val and loss by epoch of each model trained here; the loss in percent of its first epoch's."""
     maps: list[Series] = []
     losses: list[Series] = []
     for member in inputs.members:
         folder = inputs.paths.models / member / "curves" / "plots" / "metrics"
-        for into, file in ((maps, folder / "val" / "mAP.tsv"), (losses, folder / "loss.tsv")):
+        score = folder / "val" / f"{metrics.HEADLINE[inputs.task]}.tsv"
+        for into, file in ((maps, score), (losses, folder / "loss.tsv")):
             if file.is_file():
                 table = pd.read_csv(file, sep="\t")
                 kept = sorted({*range(0, len(table), -(-len(table) // CAPS["epochs"])), len(table) - 1})
                 into.append(Series(member, table["step"].to_numpy()[kept], table.iloc[kept, 1].to_numpy()))
     losses = [Series(one.name, one.x, 100 * np.asarray(one.y) / one.y[0]) for one in losses]
     drawn = {
-        "mAP": _curve("Val mAP by epoch", "val mAP, percent", maps),
+        "score": _curve(f"Val {inputs.metric} by epoch", f"val {inputs.metric}, percent", maps),
         "loss": _curve("Training loss by epoch", "loss, percent of epoch 1", losses),
     }
-    return {"names": [one.name for one in maps], "broken": inputs.metrics["videos"]["val_n_broken"], **drawn}
+    return {"names": [one.name for one in losses], "broken": inputs.metrics["videos"]["val_n_broken"], **drawn}
 
 
 def _curve(title: str, label: str, series: list[Series]) -> str:
@@ -158,6 +177,21 @@ def bins(reliability: Reliability | None) -> pd.DataFrame:
 def confusion(table: pd.DataFrame, stats: Path) -> dict[str, Any]:
     """The most confused pairs of `confusion_table`, and which labels stand together in train."""
     return {"pairs": table.head(CAPS["pairs"]).to_dict("records"), "together": together(stats)}
+
+
+def accuracy(table: PredictionTable, pairs: pd.DataFrame) -> dict[str, Any]:
+    """Where each video has one label: the confusion matrix, the most confused pairs, recall and precision by class.
+
+    Broken videos, which no model has seen, stay out. Of many classes there is no matrix, and the lists are cut.
+    """
+    found = confusion_matrix(table.probabilities[~table.broken], table.targets()[~table.broken])
+    rows = recall_and_precision(found, table.classes)
+    drawn = len(table.classes) <= CAPS["matrix"]
+    return {
+        "chart": charts.confusion_map("Answers by true class", table.classes, found) if drawn else "",
+        "pairs": pairs.head(CAPS["pairs"]).to_dict("records"),
+        "rows": rows[rows["videos"] > 0].to_dict("records"),
+    }
 
 
 def confusion_table(table: PredictionTable) -> pd.DataFrame:

@@ -22,12 +22,33 @@ SHOWN = [
 
 def test_a_column_is_an_experiment_and_a_row_a_figure():
     assert compare.table(SHOWN).splitlines() == [
-        "| mAP, percent | workspace |  main | odd-name |",
-        "|--------------|----------:|------:|---------:|",
-        "| ensemble val |      1.00 | 90.50 |    70.12 |",
-        "| tsn val_clip |           | 80.00 |          |",
+        "| sample mAP, percent | workspace |  main | odd-name |",
+        "|---------------------|----------:|------:|---------:|",
+        "| ensemble val        |      1.00 | 90.50 |    70.12 |",
+        "| tsn val_clip        |           | 80.00 |          |",
     ]
 
 
 def test_experiments_without_figures_are_left_out():
     assert [name for name, _ in compare.columns(SHOWN)] == ["workspace", "main", "odd-name"]
+
+
+def test_experiments_of_another_corpus_are_left_out_and_counted():
+    mine = {"corpus": {"task": "single_label", "classes": "aaaa"}, "verdict": {"tsn_val": "chance"}}
+    other = {"corpus": {"task": "multi_label", "classes": "b"}, "ensemble": {"val": 99.0}}
+    shown = [
+        {"rev": "workspace", "data": entry({**mine, "ensemble": {"val": 61.0}})},
+        {
+            "rev": "0123456789", "name": "main", "data": entry({"ensemble": {"val": 98.5}}),
+            "experiments": [
+                {"name": "own", "revs": [{"rev": "a", "data": entry({**mine, "ensemble": {"val": 55.0}})}]},
+                {"name": "other", "revs": [{"rev": "b", "data": entry(other)}]},
+            ],
+        },
+    ]  # fmt: skip
+    assert compare.table(shown).splitlines() == [
+        "| top-1 accuracy, percent | workspace |   own |",
+        "|-------------------------|----------:|------:|",
+        "| ensemble val            |     61.00 | 55.00 |",
+        "Left out: 2 experiments of another corpus (classes or task differ).",
+    ]

@@ -75,7 +75,7 @@ def test_the_cross_fitted_scores_are_those_of_the_weights_of_each_fold():
 
 def test_the_variant_with_the_highest_cross_fitted_map_is_used():
     selection = select(*members())
-    assert selection.used.mAP == max(variant.mAP for variant in selection.variants)
+    assert selection.used.figure == max(variant.figure for variant in selection.variants)
     tried = [(v.rule, v.mean) for v in selection.variants]
     assert len(set(tried)) == len(tried) == 13  # five rules, three means, but a single member has no mean
     assert selection.best_member == int(np.argmax([metrics.sample_map(p, members()[1]) for p in members()[0]]))
@@ -89,8 +89,8 @@ def test_what_flatters_is_not_used():
     selection = select(probabilities, targets)
     flattered = max(selection.variants, key=lambda v: v.fitted.mean())
     assert flattered.rule in ("fitted", "greedy", "per_class")
-    assert flattered.mAP < 100 * flattered.fitted.mean() - 5
-    assert selection.used.mAP >= flattered.mAP
+    assert flattered.figure < 100 * flattered.fitted.mean() - 5
+    assert selection.used.figure >= flattered.figure
 
 
 def test_a_rule_that_is_asked_for_is_used_even_where_another_is_better():
@@ -128,7 +128,7 @@ def test_the_worth_is_close_to_that_of_a_whole_new_search_without_the_member(rul
     anew = select(probabilities[1:], targets, weights=rule, mean="probability").used
     assert selection.worth[0] > 10
     near = 1e-9 if rule == "greedy" else 0.25  # the greedy rule is run anew, the others go on from what is left
-    assert selection.worth[0] == pytest.approx(selection.used.mAP - anew.mAP, abs=near)
+    assert selection.worth[0] == pytest.approx(selection.used.figure - anew.figure, abs=near)
 
 
 def test_what_nothing_is_left_without_has_no_worth():

@@ -1,19 +1,41 @@
+from pipeline.chance import Chance
+from pipeline.core import files
 from pipeline.core.markdown import text_table
-from pipeline.ensemble.results import Results
+from pipeline.core.task import MULTI_LABEL
+from pipeline.ensemble.results import CHOICE, Results
+from pipeline.ensemble.verdicts import SplitVerdicts
+from pipeline.verdict import Verdict
+
+RANDOM = Chance(40.0, 30.0, 50.0, 5.0)
+
+
+def judged(figure: float = 71.0) -> SplitVerdicts:
+    models = tuple(Verdict(name, "val", MULTI_LABEL, figure, RANDOM, RANDOM) for name in ("tsn", "the ensemble"))
+    return SplitVerdicts("val", 10, RANDOM, (41.0, 31.0, 51.0), models, 12.4)
 
 
 def results(**changes) -> Results:
     values = dict(
+        task=MULTI_LABEL,
+        classes=("a", "b"),
         denominators={"val": {"n_expected": 10, "n_scored": 9, "n_broken": 1}},
-        prior={"val": 40.0},
-        members={"tsn": {"val": {"clip": 60.0, "dense": 61.5, "multiscale": 62.25}}},
-        ensembles={"uniform": {"val": 70.0}, "used": {"val": 72.0}, "cross-fitted": {"val": 71.0}},
+        verdicts={"val": judged()},
+        members={
+            "tsn": {"val": {"clip": 60.0, "dense": 61.5, "multiscale": 62.25}},
+            "tin": {"val": {"clip": 50.0, "dense": 51.5, "multiscale": 52.25}},
+        },
+        ensembles={
+            "uniform": {"val": 70.0},
+            "used": {"val": 72.0},
+            "cross-fitted": {"val": 71.0},
+            "choice": {"val": 70.5},
+        },
         kind="fitted, of logit",
         selected=False,
         member_weights={"tsn": 1.0},
         best_member="tsn",
         worth={"tsn": None},
-        rows=[],
+        rows=[a_row()],
         left_out=[],
     )
     return Results(**(values | changes))
@@ -21,17 +43,24 @@ def results(**changes) -> Results:
 
 def test_the_flat_form_has_two_levels_and_short_names():
     assert results().flat() == {
-        "prior": {"val": 40.0},
-        "ensemble": {"val": 72.0, "val_crossfit": 71.0},
+        "chance": {"val": 40.0, "val_low": 30.0, "val_high": 50.0},
+        "prior": {"val": 41.0, "val_low": 31.0, "val_high": 51.0},
+        "ensemble": {"val": 72.0, "val_crossfit": 71.0, "val_choice": 70.5},
         "tsn": {"val_clip": 60.0, "val_dense": 61.5, "val_multiscale": 62.25},
+        "tin": {"val_clip": 50.0, "val_dense": 51.5, "val_multiscale": 52.25},
+        "verdict": {"tsn_val": "better", "ensemble_val": "better"},
         "videos": {"val_n_expected": 10, "val_n_scored": 9, "val_n_broken": 1},
+        "corpus": {"task": "multi_label", "classes": files.fingerprint(("a", "b"))},
     }
 
 
 def test_the_tables_show_the_prior_each_member_by_protocol_and_the_ensembles():
     lines = results().markdown("Results").splitlines()
-    assert "| class prior |    40.00 |     40.00 |          40.00 |" in lines
-    assert "| tsn         |    60.00 |     61.50 |          62.25 |" in lines
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
+    assert ["random answers", *["40.00"] * 3] in cells
+    assert ["random answers, 95 % to", *["50.00"] * 3] in cells
+    assert ["class prior", *["41.00"] * 3] in cells
+    assert ["tsn", "60.00", "61.50", "62.25"] in cells
     assert any(line.startswith("| cross-fitted") and line.endswith("| 71.00 |") for line in lines)
     assert "* val: 10 videos, 1 of them broken and answered with the class prior" in lines
     assert "Weights used (fitted, of logit): tsn 1.00." in lines
@@ -93,3 +122,28 @@ def test_only_what_was_selected_among_several_is_said_to_flatter_for_that():
     said = "of several the highest flatters"
     assert said in results(selected=True).markdown("Results")
     assert said not in results().markdown("Results")
+
+
+def test_the_verdicts_stand_on_top_of_the_tables():
+    lines = results().markdown("Results").splitlines()
+    assert lines[2:6] == [
+        "* Every model is better than chance on val (chance 40.0, 95 %: 30.0 to 50.0).",
+        "* 10 val videos: differences below 12 points say nothing.",
+        "* Val figures flatter: the best epoch of each model trained here was picked on the same val videos.",
+        "* The ensemble is better than its best member (+71.0 over tsn on val, 95 %: +70.0 to +72.5).",
+    ]
+
+
+def test_the_gain_on_val_is_that_of_the_choice_where_there_was_one():
+    choice = a_row(weights=CHOICE, mean=CHOICE, used=False, val_gain=-1.0, val_gain_low=-2.0, val_gain_high=0.5)
+    said = results(rows=[a_row(), choice]).sentences()
+    assert (
+        said[-1]
+        == "A gain of the ensemble over its best member is not shown (-1.0 over tsn on val, 95 %: -2.0 to +0.5)."
+    )
+
+
+def test_where_no_model_beats_chance_there_is_no_gain():
+    assert results(verdicts={"val": judged(45.0)}).sentences()[-1] == (
+        "No model is better than chance on val, so there is no gain to tell."
+    )

@@ -69,7 +69,7 @@ def test_the_head_says_what_was_gained_over_whom(unequal):
         (-2.0, 0.0, "may be chance"),
         (-41.59, -34.27, "a loss"),
         (0.0, 0.0, ""),
-        (np.nan, np.nan, ""),
+        (np.nan, np.nan, "no model is better than chance"),
     ],
 )
 def test_only_an_interval_around_0_may_be_chance_and_a_loss_is_a_loss(low, high, said):
@@ -86,7 +86,10 @@ def test_a_certain_loss_and_a_single_member_are_told_as_they_are(tmp_path):
     assert gain[1].startswith(MINUS)
     assert gain[2].endswith(": a loss")
     alone = finished.run(tmp_path / "alone", members=("only",))
-    assert check(page(alone, tmp_path / "alone/report")).tables[""][0][1][1:] == ["+0.00", "+0.00 to +0.00"]
+    read = check(page(alone, tmp_path / "alone/report"))
+    assert [term[0] for term in read.tables[""][0]] == ["Sample mAP", "Class mAP", "Hit at 1"]
+    assert not {"variants", "members"} & set(read.tables)
+    assert "One member: the ensemble is only itself" in read.text
 
 
 def test_the_table_of_models_is_metrics_json(unequal):
@@ -95,25 +98,30 @@ def test_the_table_of_models_is_metrics_json(unequal):
     names = [f"{split}_{protocol}" for split in ("val", "test") for protocol in ("clip", "dense", "multiscale")]
     assert len({shown["strong"][name] for name in names}) == 6
     models, ensembles = read.tables["models"]
-    assert models[3:] == [
+    assert models[4:] == [
         [member, *(two(shown[member][name]) for name in names)] for member in ("weak", "strong", "middling")
     ]
-    assert models[2] == ["class prior", *(two(shown["prior"][split]) for split in ("val", "test") for _ in range(3))]
+    for row, what, name in ((2, "chance", "random answers"), (3, "prior", "class prior")):
+        of = {s: [shown[what][f"{s}{end}"] for end in ("", "_low", "_high")] for s in ("val", "test")}
+        cells = {s: f"{mean:.2f} {low:.1f} to {high:.1f}" for s, (mean, low, high) in of.items()}
+        assert models[row] == [name, *(cells[split] for split in ("val", "test") for _ in range(3))]
     assert ensembles[2] == ["weights used", two(shown["ensemble"]["val"]), two(shown["ensemble"]["test"])]
     assert ensembles[3] == ["cross-fitted", two(shown["ensemble"]["val_crossfit"]), DASH]
 
 
 def test_the_table_of_variants_is_variants_csv_best_first(unequal):
     sources, _, read = unequal
-    rows = pd.read_csv(sources.ensemble / "variants.csv", keep_default_na=False).to_dict("records")
+    rows = pd.read_csv(sources.ensemble / "variants.csv", keep_default_na=False, na_values=[""]).to_dict("records")
     assert len({row["val"] for row in rows}) > 5
 
     def cell(row, what, show):
+        if np.isnan(row[what]):
+            return DASH
         return f"{show(row[what])} {show(row[what + '_low'])} to {show(row[what + '_high'])}"
 
     expected = [
         [
-            f"{row['weights']}, {row['mean']}"
+            (row["weights"] if row["weights"] == row["mean"] else f"{row['weights']}, {row['mean']}")
             + (" used " if row["used"] else " ")
             + ("all members" if row["members"] == "all" else row["members"]),
             "",

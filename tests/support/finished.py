@@ -14,6 +14,7 @@ from pipeline.clips.views import Scale, ViewConfig
 from pipeline.core import files, frame_index
 from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.manifest import Manifest, VideoRecord
+from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task, noted
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.ensemble.run import run_ensemble
 from pipeline.predictions.view_scores import ViewScores, protocol_table
@@ -36,20 +37,25 @@ def run(
     videos: int = 6,
     prefix: str = "",
     labelled: bool = True,
+    single: bool = False,
+    signal: float = 1.0,
     **ensemble: object,
 ) -> InputPaths:
     """Write the run; the last video of each split is broken, and the ids begin with `prefix`.
 
     The members are of unequal strength (`SIGNAL`), and the second is the best; no two views of one are alike.
+    With `single` each video has one label, and the task is single_label; `signal` 0 leaves noise.
     """
-    manifest, broken = _manifest(classes, videos, prefix, labelled)
+    manifest, broken = _manifest(classes, videos, prefix, labelled, single)
     manifest.write(folder / "manifest.tsv", folder / "classes.txt")
     write_broken(folder / "broken.tsv", broken)
     _frames(folder, [v for v in manifest.videos if v not in {b.video for b in broken}])
     train = manifest.split("train").without(b.video for b in broken)
     counted = class_stats.write(folder / "stats", train.targets(), manifest.classes, len(manifest.split("train")))
     for number, member in enumerate(members):
-        _predictions(folder / "predictions" / member, manifest, {b.video for b in broken}, number, counted.prior)
+        _predictions(
+            folder / "predictions" / member, manifest, {b.video for b in broken}, number, counted.prior, single, signal
+        )
         _model(folder / "models" / member, number)
     config = EnsembleConfig(members=tuple(members), **(SETTINGS | ensemble))
     results = run_ensemble(config, manifest, counted, folder / "predictions", folder / "ensemble")
@@ -58,13 +64,16 @@ def run(
     return InputPaths(*(folder / name for name in (*names, "predictions", "ensemble", "metrics.json")))
 
 
-def _manifest(classes: Sequence[str], videos: int, prefix: str, labelled: bool) -> tuple[Manifest, list[BrokenVideo]]:
+def _manifest(
+    classes: Sequence[str], videos: int, prefix: str, labelled: bool, single: bool
+) -> tuple[Manifest, list[BrokenVideo]]:
     rng = np.random.default_rng(0)
     records, broken = [], []
     for split in ("train", "val", "test"):
         count = max(videos, 2 * len(classes)) if split == "train" else videos
         for number in range(count):
             names = {classes[number % len(classes)], classes[int(rng.integers(len(classes)))]}
+            names = {classes[number % len(classes)]} if single else names
             labels = ";".join(sorted(names)) if labelled or split != "test" else ""
             records.append(VideoRecord(f"{prefix}{split}{number}", split, f"{split}{number}.mp4", labels, "1-x"))
         last = records[-1]
@@ -87,18 +96,21 @@ def _frames(folder: Path, seen: list[str]) -> None:
     frame_index.write_packed(folder / "lmdb" / frame_index.FILE, index)
 
 
-def _predictions(folder: Path, manifest: Manifest, broken: set[str], number: int, prior: np.ndarray) -> None:
+def _predictions(
+    folder: Path, manifest: Manifest, broken: set[str], number: int, prior: np.ndarray, single: bool, signal: float
+) -> None:
     rng = np.random.default_rng(number)
+    task: Task = SINGLE_LABEL if single else MULTI_LABEL
     folder.mkdir(parents=True)
     for name in ("val", "test"):
         part = manifest.split(name)
         lost = np.array([video in broken for video in part.videos])
         targets = part.targets()[:, None].astype(np.float64)
         noise = rng.normal(size=(len(part), 1 + len(GRID["views"]), len(part.classes)))
-        logits = noise[:, :1] + noise[:, 1:] + SIGNAL[number % len(SIGNAL)] * targets - 1
+        logits = noise[:, :1] + noise[:, 1:] + signal * SIGNAL[number % len(SIGNAL)] * targets - 1
         logits[lost] = np.log(prior / (1.001 - prior))
-        scores = ViewScores(logits.astype(np.float16), GRID)
-        table = protocol_table(part, lost, scores, "multiscale", {"checkpoint": f"{number % 10}" * 64})
+        scores = ViewScores(logits.astype(np.float16), GRID, task)
+        table = protocol_table(part, lost, scores, "multiscale", {"checkpoint": f"{number % 10}" * 64, **noted(task)})
         table.write(folder / f"{name}.parquet")
         scores.write(folder, name)
 

@@ -1,0 +1,114 @@
+"""Predictions of all members for one split: read, checked against the manifest, and averaged under any protocol."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import metrics
+from pipeline.core.errors import UserError
+from pipeline.core.manifest import Manifest
+from pipeline.core.task import Task, noted
+from pipeline.ensemble.config import EnsembleConfig, check_members, check_scores
+from pipeline.ensemble.cross_validate import Variant
+from pipeline.predictions.table import PredictionTable
+from pipeline.predictions.view_scores import ViewScores
+
+_BLOCK = 500
+"""Videos whose views are averaged at a time, which bounds the memory."""
+
+
+@dataclass(frozen=True)
+class SplitPredictions:
+    """Predictions of all members for one split, "val" or "test"."""
+
+    name: str
+    tables: dict[str, PredictionTable]
+    """Member -> its final predictions, under the protocol that its model was run for."""
+    views: dict[str, ViewScores]
+    """Member -> its scores of every view."""
+
+    @classmethod
+    def read(cls, name: str, members: tuple[str, ...], predictions: Path, manifest: Manifest) -> "SplitPredictions":
+        """Read the members' files below `predictions`, and check that they are of the same videos and classes.
+
+        Args:
+            name: the split.
+            members: folders below `predictions`.
+            predictions: the folder that stage `infer` and imported scores are written to.
+            manifest: the videos of this split.
+
+        Raises:
+            UserError: a member has no predictions, or not those of this manifest.
+        """
+        tables = {m: PredictionTable.read(predictions / m / f"{name}.parquet") for m in members}
+        check_members(tables)
+        first = tables[members[0]]
+        if list(first.videos) != manifest.videos or first.classes != manifest.classes:
+            raise UserError(
+                f"{predictions}/{members[0]}/{name}.parquet holds {len(first.videos)} videos of {len(first.classes)} "
+                f"classes that are not those of the manifest ({len(manifest)} of {len(manifest.classes)}). `dvc repro`."
+            )
+        views = {m: ViewScores.read(predictions / m, name) for m in members}
+        return cls(name, tables, views)
+
+    @property
+    def any_table(self) -> PredictionTable:
+        """Table of the first member: ids, labels, classes and broken videos are the same in all."""
+        return next(iter(self.tables.values()))
+
+    @property
+    def denominators(self) -> dict[str, int]:
+        """Number of videos: n_expected, n_scored and n_broken."""
+        expected, broken = len(self.any_table.videos), int(self.any_table.broken.sum())
+        return {"n_expected": expected, "n_scored": expected - broken, "n_broken": broken}
+
+    def probabilities(self, protocol: str) -> np.ndarray:
+        """Probabilities of all members under a protocol: float32 (M, V, C)."""
+        return np.stack([self.of_member(member, protocol) for member in self.views])
+
+    def of_member(self, member: str, protocol: str) -> np.ndarray:
+        """Probabilities of one member under a protocol: float32 (V, C)."""
+        table, views = self.tables[member], self.views[member]
+        if table.meta.get("protocol") == protocol:
+            return table.probabilities  # the same to the last bit
+        blocks = [slice(start, start + _BLOCK) for start in range(0, len(views.logits), _BLOCK)]
+        parts = [replace(views, logits=views.logits[block]).probabilities(protocol) for block in blocks]
+        scores = np.concatenate(parts)
+        check_scores(member, table, scores)
+        return scores
+
+    @property
+    def task(self) -> Task:
+        """What the members' probabilities are of."""
+        return self.any_table.task
+
+    def figure(self, scores: np.ndarray) -> float:
+        """Headline metric in percent of scores (V, C)."""
+        return metrics.headline(self.task, scores, self.any_table.targets())
+
+    def fused_table(self, fused: np.ndarray, used: Variant, config: EnsembleConfig) -> PredictionTable:
+        """Prediction table of the ensemble, from its fused scores (V, C) and the variant that made them."""
+        one = self.any_table
+        checkpoints = {member: table.meta.get("checkpoint") for member, table in self.tables.items()}
+        meta = {"model": "ensemble", "protocol": config.protocol, "checkpoints": checkpoints}
+        meta |= describe(used, config.members, one.classes) | {"settings": asdict(config)}
+        meta |= noted(one.task)
+        return PredictionTable(one.videos, one.broken, one.labels, one.classes, fused, meta)
+
+
+def member_weights(variant: Variant) -> list[float]:
+    """One weight a member; the mean over the classes where every class has its own."""
+    weights: list[float] = variant.weights.reshape(len(variant.weights), -1).mean(axis=1).tolist()
+    return weights
+
+
+def describe(variant: Variant, members: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, Any]:
+    """Content of weights.json."""
+    by_member = dict(zip(members, member_weights(variant), strict=True))
+    description: dict[str, Any] = {"weights": variant.rule, "mean": variant.mean, "members": by_member}
+    if variant.weights.ndim > 1:
+        by_class = zip(classes, variant.weights.T.tolist(), strict=True)
+        description["classes"] = {name: dict(zip(members, weights, strict=True)) for name, weights in by_class}
+    return description
