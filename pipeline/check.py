@@ -28,8 +28,9 @@ from pipeline.inference.run import InferConfig
 from pipeline.layers.backbone import build_backbone
 from pipeline.losses import auto
 from pipeline.pretrained import imagenet, weight_file
+from pipeline.training import config as training_config
 from pipeline.training import optim
-from pipeline.training.config import IMPOSSIBLE, OTHERS, ModelConfig
+from pipeline.training.config import IMPOSSIBLE, OTHERS, ModelConfig, ProbeConfig
 
 SECTIONS = {
     "dataset": DatasetConfig,
@@ -40,7 +41,7 @@ SECTIONS = {
 }
 GENERATED = {"demo": DemoConfig}
 """Sections that only a generated corpus has."""
-COMPOSED = ("models", "size", "folds", "fold_lists")
+COMPOSED = ("models", "features", "size", "folds", "fold_lists")
 """Sections without a dataclass: the models, and what conf/ composes others from."""
 CLONE = " With pulled frames and no videos, `dvc checkout && dvc repro --downstream extract` goes on."
 """The way out for a clone that has all that was made, and not the corpus (docs/sharing.md)."""
@@ -99,11 +100,12 @@ def _check_model(section: Any, where: str, task: str, found: list[str]) -> None:
     found += [f"{where}.{name}: this setting is missing." for name in OTHERS if name not in section]
     test = params.attempt(ViewConfig, section["test"], f"{where}.test", found) if "test" in section else None
     recipe = {key: value for key, value in section.items() if key not in OTHERS}
-    config = params.attempt(ModelConfig, recipe, where, found)
+    config: ModelConfig | ProbeConfig | None = params.attempt(training_config.kind(section), recipe, where, found)
     if config is None:
         return
-    with _reported(found, f"{where}."):
-        _build_loss(config, task)
+    if isinstance(config, ModelConfig):
+        with _reported(found, f"{where}."):
+            _build_loss(config, task)
     with _reported(found, f"{where}."):
         _run_network(config, test)
     if config.train.pretrained is not None:
@@ -143,13 +145,15 @@ def _build_loss(config: ModelConfig, task: str) -> None:
         loss.of(possible).build(STATISTICS, config.train.mix)
 
 
-def _run_network(config: ModelConfig, test: ViewConfig | None) -> None:
+def _run_network(config: ModelConfig | ProbeConfig, test: ViewConfig | None) -> None:
     """Build the network and its optimiser, and pass the smallest clip through it; no tensor has data."""
     tested = [] if test is None else [test.crop or min(test.sides)]
-    side, frames = min([config.train.augment.crop, config.clip.crop, *tested]), config.clip.sampler.frames
+    trained = [config.train.augment.crop] if isinstance(config, ModelConfig) else []
+    side, frames = min([*trained, config.clip.crop, *tested]), config.clip.sampler.frames
     with torch.device("meta"), torch.no_grad():
         network, _ = config.build(len(STATISTICS.classes))
-        optim.optimizer(network, config.train.optim)
+        if isinstance(config, ModelConfig):
+            optim.optimizer(network, config.train.optim)
         try:
             network.eval()(torch.empty(1, 3, frames, side, side))
         except IMPOSSIBLE as error:

@@ -1,7 +1,7 @@
 """Stage `train`: one model -> weights, the recipe that made them, and the training curves.
 
     python -m stages.train tsm_demo data/manifest.tsv data/classes.txt data/lmdb data/stats data/weights \
-        data/models/tsm_demo
+        data/features data/models/tsm_demo
 
     torchrun --nproc-per-node 8 -m stages.train ...     or srun, see docs/scaling.md; the arguments stay the same
 
@@ -19,19 +19,26 @@ from pipeline.core import params
 from pipeline.core.machine import load_machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.task import resolve
+from pipeline.features import Features
 from pipeline.metrics import TITLE
-from pipeline.training.config import ModelConfig
+from pipeline.training.config import ProbeConfig, kind
 from pipeline.training.evaluate import key
+from pipeline.training.probe import fit_probe
 from pipeline.training.trainer import fit
 from stages.command import run
 
 
-def main(model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, pretrained: Path, out: Path) -> None:
+def main(
+    model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, pretrained: Path, features: Path, out: Path
+) -> None:
     """Train the model that params.yaml describes under `models.<model>`."""
-    config = ModelConfig.read(params.read(f"models.{model}"), f"params.yaml: models.{model}").starting_in(pretrained)
-    corpus, statistics = Manifest.read(manifest, classes), ClassStatistics.read(stats)
-    task = resolve(params.read("dataset.task"), corpus)
-    done = fit(config, corpus, FrameStore(lmdb), statistics, out, load_machine(), task)
+    section, corpus = params.read(f"models.{model}"), Manifest.read(manifest, classes)
+    config = kind(section).read(section, f"params.yaml: models.{model}").starting_in(pretrained)
+    task, machine = resolve(params.read("dataset.task"), corpus), load_machine()
+    if isinstance(config, ProbeConfig):
+        done = fit_probe(config, corpus, Features.read(features / model), out, machine, task)
+    else:
+        done = fit(config, corpus, FrameStore(lmdb), ClassStatistics.read(stats), out, machine, task)
     score = done.history[done.best_epoch][key(task)]
     print(f"{out}: validation {TITLE[task]} {score:.2f} after epoch {done.best_epoch + 1}")
 

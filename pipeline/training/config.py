@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from torch import nn
 
@@ -19,8 +19,10 @@ from pipeline.pretrained import imagenet
 from pipeline.training.mixup import MixConfig
 from pipeline.training.optim import OptimConfig, ScheduleConfig
 
-OTHERS = ("test", "starts", "watch")
+OTHERS = ("test", "starts", "watch", "reads")
 """Entries of `models.<name>` that make no weights: how it is tested, and what DVC watches."""
+PROBE = "probe"
+"""The architecture whose network is frozen: a ProbeConfig says how its linear layer is fitted."""
 IMPOSSIBLE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What networks of this project, of timm and of torch raise for options that cannot be."""
 
@@ -124,26 +126,55 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """What makes a model besides the corpus: sections `arch`, `options`, `clip` and `train` of `models.<name>`."""
+class ProbeTrainConfig:
+    """Section `models.<name>.train` of a probe: how the linear layer on its features is fitted."""
+
+    pretrained: str
+    """What the frozen network is: `imagenet` for the ImageNet weights of options.backbone, or the path of a checkpoint
+    of an image network."""
+    decays: tuple[float, ...]
+    """Weight decays that are compared, the highest first: half of it times the squared norm of the weights is added to
+    the cross-entropy. The features have a mean squared norm of 1."""
+    appearance: tuple[float, ...]
+    """Weights that are compared of what is there beside what changes, 0 or more."""
+    folds: int
+    """Parts of the cross-validation over the train videos that chooses among them, at least 2."""
+    most: int
+    """Most train videos that choose; all of them train. Time grows with the third power."""
+    seed: int
+    """Seed of the parts, 0 or more."""
+    loss: LossConfig
+    """auto: the probe has the loss of the task."""
+
+    def __post_init__(self) -> None:
+        falling = bool(self.decays) and list(self.decays) == sorted(self.decays, reverse=True) and self.decays[-1] > 0
+        params.require(
+            (falling, "decays must be positive, the highest first"),
+            (bool(self.appearance) and min(self.appearance) >= 0, "appearance must hold weights of 0 or more"),
+            (self.folds >= 2 and self.most >= 2, "folds and most must be at least 2"),
+            (0 <= self.seed < 2**31, "seed must lie in 0 .. 2147483647"),
+            (self.loss.name == auto.NAME, f"loss.name of a probe is {auto.NAME}"),
+        )
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What makes a network besides the corpus and its training."""
 
     arch: str
     """Name of a file of pipeline/models."""
     options: dict[str, Any]
     """Arguments of that file's `build`."""
     clip: ClipConfig
-    train: TrainConfig
+    train: Any
+    """How it is trained; each kind of network says more."""
 
     @classmethod
-    def read(cls, section: Mapping[str, Any], where: str) -> "ModelConfig":
+    def read(cls, section: Mapping[str, Any], where: str) -> Self:
         """From the whole section `models.<name>`; `where` names it in messages."""
         return params.build(cls, {key: value for key, value in section.items() if key not in OTHERS}, where)
 
-    def of(self, task: Task) -> "ModelConfig":
-        """The recipe for a task, see `LossConfig.of`."""
-        return replace(self, train=replace(self.train, loss=self.train.loss.of(task)))
-
-    def starting_in(self, folder: Path) -> "ModelConfig":
+    def starting_in(self, folder: Path) -> Self:
         """The same with the backbone's file in `folder` in place of the word `imagenet`, where that is its start."""
         if self.train.pretrained != imagenet.WORD:
             return self
@@ -162,3 +193,26 @@ class ModelConfig:
             return module.build(classes, **options), module.INPUT
         except IMPOSSIBLE as error:
             raise UserError(f"options: {error}") from error
+
+
+@dataclass(frozen=True)
+class ModelConfig(NetworkConfig):
+    """What makes a model besides the corpus: sections `arch`, `options`, `clip` and `train` of `models.<name>`."""
+
+    train: TrainConfig
+
+    def of(self, task: Task) -> "ModelConfig":
+        """The recipe for a task, see `LossConfig.of`."""
+        return replace(self, train=replace(self.train, loss=self.train.loss.of(task)))
+
+
+@dataclass(frozen=True)
+class ProbeConfig(NetworkConfig):
+    """The same of a probe."""
+
+    train: ProbeTrainConfig
+
+
+def kind(section: Mapping[str, Any]) -> type[ModelConfig] | type[ProbeConfig]:
+    """The class of a section `models.<name>`."""
+    return ProbeConfig if section.get("arch") == PROBE else ModelConfig

@@ -1,0 +1,112 @@
+"""Features of a corpus: what a frozen network says of the centre clip of every video, computed once.
+
+features.npy  float16 (V, D), of the V videos that gave frames
+videos.txt    their ids, a line each
+groups.tsv    the groups of those that have one
+about.json    what the features were made with
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from pipeline.clips.dataset import ClipConfig, MultiViewDataset
+from pipeline.clips.frame_store import FrameStore
+from pipeline.clips.loader import loader
+from pipeline.clips.views import View, ViewGrid
+from pipeline.core import files, groups
+from pipeline.core.errors import UserError
+from pipeline.core.machine import Machine
+from pipeline.core.progress_bar import progress_bar
+from pipeline.layers.normalize import InputSpec, normalize
+from pipeline.models.probe import Probe
+from pipeline.runtime import distributed
+
+ARRAY, VIDEOS, GROUPS, ABOUT = "features.npy", "videos.txt", "groups.tsv", "about.json"
+BATCH = 4
+"""Clips of a forward pass."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of V videos."""
+
+    videos: tuple[str, ...]
+    values: np.ndarray
+    """float16 (V, D), which lies on disk until it is used."""
+    groups: Mapping[str, str]
+    """Group (person, recording) of each video that has one."""
+    about: Mapping[str, Any]
+    """What they were made with, as plain values."""
+
+    @classmethod
+    def read(cls, folder: Path) -> "Features":
+        """Read what `write` wrote.
+
+        Raises:
+            UserError: a file is missing or damaged.
+        """
+        try:
+            values = np.load(folder / ARRAY, mmap_mode="r")
+            videos = (folder / VIDEOS).read_text(encoding="utf-8").splitlines()
+            about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(f"{folder} holds no features ({error}). `dvc repro features@{folder.name}`.") from error
+        if values.ndim != 2 or len(values) != len(videos):
+            raise UserError(
+                f"{folder / ARRAY} has the shape {values.shape}, for {len(videos)} videos. "
+                f"`dvc repro --force features@{folder.name}` makes it again."
+            )
+        return cls(tuple(videos), values, groups.read(folder / GROUPS), about)
+
+    def of(self, videos: Sequence[str]) -> np.ndarray:
+        """Features of some of the videos, float32 (V, D), in the order asked for."""
+        place = {video: row for row, video in enumerate(self.videos)}
+        return np.asarray(self.values[[place[video] for video in videos]], dtype=np.float32)
+
+
+def write(
+    network: Probe, spec: InputSpec, clip: ClipConfig, videos: Sequence[str], store: FrameStore, out: Path,
+    machine: Machine, of_groups: Mapping[str, str], about: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """Compute the features of the centre clips of `videos`, and write them to the folder `out`, all or nothing.
+
+    Args:
+        spec: what the network's weights expect of pixels.
+        clip: which frames and pixels of a video are seen.
+        videos: each has frames in `store`.
+        of_groups: video -> its group, where it has one.
+        about: what the features are made with besides, as plain values.
+    """
+    fabric = distributed.launch(machine)
+    network = network.to(fabric.device).eval()
+    distributed.to_channels_last(network)  # its convolutions of one channel each take half the time
+    grid = ViewGrid((View(1, 0, clip.centre, "centre"),), {"clip": (0,)})
+    pin = fabric.device.type == "cuda"
+    clips = loader(MultiViewDataset(videos, store, clip.sampler, grid), machine.processes, pin, batch_size=BATCH)
+    with files.aside(out) as partial:
+        partial.mkdir()
+        values = np.empty((len(videos), sum(network.sizes)), np.float16)
+        _fill(values, network, spec, clips, out.name)
+        np.save(partial / ARRAY, values)
+        files.write_text(partial / VIDEOS, "".join(f"{video}\n" for video in videos))
+        groups.write(partial / GROUPS, of_groups)
+        files.write_json(partial / ABOUT, dict(about))
+    distributed.close(fabric)
+
+
+def _fill(values: np.ndarray, network: Probe, spec: InputSpec, clips: DataLoader[Any], name: str) -> None:
+    device, done = next(network.parameters()).device, 0
+    with torch.inference_mode(), progress_bar(total=len(values), desc=f"features {name}", unit="video") as bar:
+        for views in clips:
+            (pixels,) = views.values()  # one view, so one size
+            found = network.features(normalize(pixels[:, 0].to(device), spec)).cpu().numpy()
+            values[done : done + len(found)] = found
+            done += len(found)
+            bar.update(len(found))

@@ -1,0 +1,181 @@
+"""Training of a probe: the linear layer on the features of a frozen network, fitted to its optimum.
+
+A cross-validation over the train videos, whose parts tear no group apart, compares every weight decay with every weight
+of what is there beside what changes. The val videos choose nothing.
+"""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline import metrics
+from pipeline.core import files, groups, params, stratify
+from pipeline.core.errors import UserError
+from pipeline.core.machine import Machine
+from pipeline.core.manifest import LABEL_SEPARATOR, Manifest
+from pipeline.core.task import SINGLE_LABEL, Task, noted
+from pipeline.features import Features
+from pipeline.models.probe import Probe
+from pipeline.pretrained.load import load_pretrained
+from pipeline.runtime import fingerprint
+from pipeline.runtime.checkpoint import Checkpoint
+from pipeline.training.config import ProbeConfig
+from pipeline.training.evaluate import CROSS_ENTROPY, best, key
+from pipeline.training.logger import EpochLogger
+from pipeline.training.logistic import losses, solve
+from pipeline.training.resume import TrainState
+
+log = logging.getLogger(__name__)
+
+
+def fit_probe(
+    config: ProbeConfig, manifest: Manifest, features: Features, out: Path, machine: Machine, task: Task
+) -> TrainState:
+    """Fit a probe and write its checkpoint and curves to `out`.
+
+    Returns:
+        A history with an entry for each pair that was compared; its `best_epoch` is the pair that was taken.
+
+    Raises:
+        UserError: the features are of another network, or there are too few train videos for the cross-validation.
+    """
+    torch.set_num_threads(machine.threads)
+    known = set(features.videos)
+    good = manifest.without(set(manifest.videos) - known)
+    train, val = good.split("train"), good.split("val")
+    network, spec, start = frozen(config, len(manifest.classes))
+    if features.about != start:
+        raise UserError(f"The features are not those of {out.name}. `dvc repro features@{out.name}` makes them anew.")
+    parts = Parts(network.sizes, features.of(train.videos))
+    targets = torch.from_numpy(train.targets()).double()
+    state = TrainState(history=compare(config, train, features.groups, parts, targets, task))
+    logger = EpochLogger.start(out, len(state.history), state.history, task)
+    state.best_epoch = best(state.history, task)
+    chosen = state.history[state.best_epoch]
+    kernel = parts.kernel(chosen["appearance"])
+    decays = [decay for decay in config.train.decays if decay >= chosen["decay"]]  # each starts where the last ended
+    *_, (coefficients, bias) = solve(kernel, targets, decays, task)
+    parts.write(network, coefficients, bias, chosen["appearance"])
+    result = _validate(network, features, val, task)
+    data = {"features": files.fingerprint(dict(features.about)), "labels": files.fingerprint(_labels(good))}
+    recipe = {**params.plain(config), **noted(task), "data": data, "versions": fingerprint.versions()}
+    recipe |= {"pretrained": start["pretrained"], "result": {"epoch": state.best_epoch, "chosen": chosen, **result}}
+    Checkpoint(network.state_dict(), recipe, manifest.classes, spec).write(out)
+    logger.end()
+    log.info(
+        "%s: %d train videos; best of %d settings in the cross-validation: %s %.1f with decay %g and appearance %g",
+        out.name, len(train), len(state.history), metrics.SHORT[task], chosen[key(task)], chosen["decay"],
+        chosen["appearance"],
+    )  # fmt: skip
+    state.history[state.best_epoch] = {**chosen, **result}
+    return state
+
+
+def frozen(config: ProbeConfig, classes: int) -> tuple[Probe, Any, dict[str, Any]]:
+    """The network with its frozen weights, the input that these expect, and what its features depend on."""
+    network, spec = config.build(classes)
+    assert isinstance(network, Probe)
+    report = load_pretrained(network, config.train.pretrained)
+    made = {key: params.plain(config)[key] for key in ("arch", "options", "clip")}
+    pretrained = {"source": report.source, "sha256": report.sha256}
+    return network, report.input or spec, _plain({**made, "pretrained": pretrained})
+
+
+class Parts:
+    """The features of the train videos, in the parts that weigh apart: what is there, and what changes.
+
+    Each part of each scale has its mean taken off and is scaled to a mean squared norm of 1.
+    """
+
+    def __init__(self, sizes: Sequence[int], values: np.ndarray) -> None:
+        self.means = torch.from_numpy(values.mean(axis=0, dtype=np.float64)).float()
+        centred = torch.from_numpy(values) - self.means
+        self.parts = list(centred.split(list(sizes), dim=1))
+        norms = [part.double().square().sum(dim=1).mean().sqrt() for part in self.parts]
+        self.scales = [1 / float(norm) if norm > 0 else 0.0 for norm in norms]
+        kernels = [
+            (part.double() @ part.double().T) * scale**2 for part, scale in zip(self.parts, self.scales, strict=True)
+        ]
+        self.there, self.changing = sum(kernels[0::2]), sum(kernels[1::2])
+
+    def kernel(self, appearance: float) -> Tensor:
+        """Products of every two train videos, float64 (V, V)."""
+        kernel: Tensor = self.changing + appearance**2 * self.there
+        return kernel
+
+    def write(self, network: Probe, coefficients: Tensor, bias: Tensor, appearance: float) -> None:
+        """Write the linear layer that coefficients (V, C) and biases (C,) of the train videos' kernel mean."""
+        weights = [
+            (coefficients.T.float() @ part) * (scale**2 * (appearance**2 if number % 2 == 0 else 1))
+            for number, (part, scale) in enumerate(zip(self.parts, self.scales, strict=True))
+        ]
+        weight = torch.cat(weights, dim=1)
+        with torch.no_grad():
+            network.classifier.weight.copy_(weight)
+            network.classifier.bias.copy_(bias - (weight.double() @ self.means.double()))
+
+
+def compare(
+    config: ProbeConfig, train: Manifest, of_groups: Any, parts: Parts, targets: Tensor, task: Task
+) -> list[dict[str, float]]:
+    """What each pair of settings scores on train videos that were held out: headline metric, loss, and the settings."""
+    settings = config.train
+    rng = np.random.default_rng(settings.seed)
+    rows = np.sort(rng.permutation(len(train))[: settings.most])
+    labels = [tuple(train.table["labels"][row].split(LABEL_SEPARATOR)) for row in rows]
+    together = groups.of_each([train.videos[row] for row in rows], of_groups)
+    if len(set(together or rows)) < settings.folds:
+        raise UserError(
+            f"{len(rows)} train videos (in {len(set(together or rows))} groups) are too few for a cross-validation in "
+            f"{settings.folds} parts. Lower train.folds of the probe, or leave it out of the set."
+        )
+    fold = np.array(stratify.stratified(labels, [1 / settings.folds] * settings.folds, settings.seed, together))
+    history = []
+    for appearance in settings.appearance:
+        kernel = parts.kernel(appearance)[rows][:, rows]
+        held_out = _held_out(kernel, targets[rows], fold, settings.decays, task)
+        for decay, logits in zip(settings.decays, held_out, strict=True):
+            loss = float(losses(logits, targets[rows], task).mean())
+            score = metrics.headline(task, logits.numpy(), targets[rows].numpy())
+            entropy = {CROSS_ENTROPY: loss} if task == SINGLE_LABEL else {}
+            row = {"loss": loss, key(task): score, **entropy, "decay": decay, "appearance": appearance}
+            history.append(row)
+    return history
+
+
+def _held_out(kernel: Tensor, targets: Tensor, fold: np.ndarray, decays: Sequence[float], task: Task) -> Tensor:
+    """Logits (number of decays, V, C) of every video, by a layer that was fitted without its fold."""
+    logits = kernel.new_zeros(len(decays), *targets.shape)
+    for number in range(int(fold.max()) + 1):
+        out = np.flatnonzero(fold == number)
+        rest = np.flatnonzero(fold != number)
+        solved = solve(kernel[rest][:, rest], targets[rest], decays, task)
+        for place, (coefficients, bias) in enumerate(solved):
+            logits[place, out] = kernel[out][:, rest] @ coefficients + bias
+    return logits
+
+
+def _validate(network: Probe, features: Features, val: Manifest, task: Task) -> dict[str, float]:
+    """The headline metric of the val videos; nothing where there are none."""
+    if not len(val):
+        return {}
+    with torch.inference_mode():
+        scores = network.classifier(torch.from_numpy(features.of(val.videos))).numpy()
+    return {key(task): metrics.headline(task, scores, val.targets())}
+
+
+def _labels(manifest: Manifest) -> list[Any]:
+    values: list[Any] = manifest.table[["video", "split", "labels"]].values.tolist()
+    return [values, list(manifest.classes)]
+
+
+def _plain(value: Any) -> Any:
+    """The same with lists for tuples, as JSON gives it back."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
