@@ -64,6 +64,6 @@ def measure(root: Path, videos: Sequence[str], config: ExtractConfig, machine: M
 
 def training_minutes(models: Mapping[str, Any], train_videos: int) -> dict[str, float | None]:
     """Minutes of training of each model of params.yaml; None where its rate is not known."""
-    clips = {name: train_videos * model["train"]["epochs"] for name, model in models.items()}
+    clips = {name: train_videos * model["train"].get("epochs", 1) for name, model in models.items()}
     rates = TRAINED_CLIPS_A_SECOND
     return {name: count / rates[name] / 60 if name in rates else None for name, count in clips.items()}
