@@ -36,7 +36,7 @@ def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
             yield f"dataset: all {len(manifest.split(split))} files of the split {split!r} are missing or empty."
     there = sound.split("train")
     for name, model in settings["models"].items():
-        if (batch := model["train"]["batch"]) > len(there):
+        if (batch := model["train"].get("batch", 1)) > len(there):
             yield (
                 f"models.{name}.train.batch: {batch} is more than the {len(there)} train videos. Lower it in "
                 f"conf/model/{name}.yaml or `pipeline params models.{name}.train.batch={max(1, len(there) // 4)}`."
