@@ -34,6 +34,9 @@ WRONG = [
     ("dataset.generated", ["dmeo"], "dataset", "generated is [demo]"),
     ("dataset.val_share", 0.9, "dataset", "val_share and test_share must"),
     ("dataset.split_seed", "zero", "dataset.split_seed", "must be of type int, not 'zero'"),
+    ("dataset.flip", "maybe", "dataset.flip", "must be of type bool or 'auto' or list, not 'maybe'"),
+    ("dataset.flip", [["a", "b"], ["c"]], "dataset.flip[1]", "must have 2 entries, not 1"),
+    ("dataset.flip", [["a", "b"], ["b", "c"]], "dataset.flip", "'b' stands in it twice"),
     ("demo", GONE, "demo", "this section is missing, and dataset.generated asks for it"),
     ("demo.train", 2, "demo", "train must be at least"),
     ("demo.tran", 900, "demo.tran", "Did you mean 'train'?"),
@@ -43,6 +46,7 @@ WRONG = [
     ("extract.timeout_seconds", -1, "extract", "timeout_seconds must be greater than 0"),
     ("infer.together", "perhaps", "infer.together", "must be of type bool"),
     ("ensemble.members", ["tsn_demo", "tin_dem"], "ensemble.members", "'tin_dem' is no model"),
+    ("ensemble.members", ["."], "ensemble.members", "'.' is no model"),
     ("ensemble.members", ["prior"], "ensemble", "needs another name"),
     ("ensemble.weights", "gready", "ensemble.weights", "Did you mean 'greedy'?"),
     ("ensemble.given", {"tsn_demo": 1.0}, "ensemble", "given holds the weights with `weights: given`"),
@@ -101,6 +105,7 @@ WRONG = [
     (f"{TIN}.train.schedule.kind", "cosin", f"{TIN}.train.schedule.kind", "Did you mean 'cosine'?"),
     (f"{TIN}.train.schedule.milestones", [5], f"{TIN}.train.schedule", "milestones belong to the schedule 'step'"),
     (f"{TIN}.train.augment.sides", [58, 40], f"{TIN}.train.augment", "random_side needs sides"),
+    (f"{TIN}.train.augment.flip", [], f"{TIN}.train.augment", "flip: the list has no pair"),
     (f"{TIN}.train.augment.rand_augment", {"ops": 0, "magnitude": 9}, f"{TIN}.train.augment.rand_augment", "ops"),
 ]
 
@@ -187,6 +192,15 @@ def test_a_real_corpus_must_be_there_and_a_generated_one_need_not(tmp_path):
     assert problems(settings, tmp_path) == [f"dataset.annotations: there is no file {tmp_path / 'labels.csv'}."]
     (tmp_path / "labels.csv").touch()
     assert problems(settings, tmp_path) == []
+
+
+def test_the_way_on_without_videos_is_named_where_there_is_what_was_made_of_them(tmp_path):
+    settings = changed(**{"dataset.generated": [], "dataset.root": "/nowhere", "dataset.watch": "/nowhere"})
+    (plain,) = [line for line in problems(settings, tmp_path / "predictions") if line.startswith("dataset.root")]
+    assert plain == "dataset.root: there is no folder /nowhere."
+    (tmp_path / "manifest.tsv").touch()
+    (pulled,) = [line for line in problems(settings, tmp_path / "predictions") if line.startswith("dataset.root")]
+    assert pulled.endswith("`dvc checkout && dvc repro --downstream extract` goes on.")
 
 
 def test_a_ranking_loss_takes_no_mixed_labels(tmp_path):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,8 @@ LONGEST_ID = 500
 """Largest length of an id, in bytes of UTF-8; LMDB keys have 511 bytes at most."""
 RESERVED = ("video", "status", "labels")
 """Names that no class may have: columns of the prediction files, which have a column for each class besides."""
+Flip = bool | Literal["auto"] | tuple[tuple[str, str], ...]
+"""What `dataset.flip` may be; the last are pairs of classes (clips/flips.py)."""
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")  # also what Python takes for the end of a line
 
 
@@ -51,6 +53,9 @@ class DatasetConfig:
     """Share of the videos that become test, above 0 and below 1; used where the annotations have no split."""
     split_seed: int
     """Seed of the random split, used where the annotations have none."""
+    flip: Flip
+    """Whether half of the training clips of every model are mirrored: true, false; auto, which is true unless names of
+    classes are about sides ("turn left"); or pairs of classes that a mirror swaps: [[turn left, turn right], ...]."""
 
     def __post_init__(self) -> None:
         possible = self.val_share > 0 and self.test_share > 0 and self.val_share + self.test_share < 1

@@ -1,12 +1,13 @@
 """The recipe of a model: what it is and how it is trained, as params.yaml says it under `models.<name>`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
 
 from pipeline.class_stats import ClassStatistics
+from pipeline.clips import flips
 from pipeline.clips.dataset import ClipConfig
 from pipeline.clips.transforms import AugmentConfig
 from pipeline.core import params, registry
@@ -101,6 +102,15 @@ class ModelConfig:
     def read(cls, section: Mapping[str, Any], where: str) -> "ModelConfig":
         """From the whole section `models.<name>`; `where` names it in messages."""
         return params.build(cls, {key: value for key, value in section.items() if key not in OTHERS}, where)
+
+    def resolved(self, classes: Sequence[str]) -> "ModelConfig":
+        """The same, with `train.augment.flip` as it holds for these classes.
+
+        Raises:
+            UserError: a pair of it names no class.
+        """
+        augment = replace(self.train.augment, flip=flips.resolve(self.train.augment.flip, classes))
+        return replace(self, train=replace(self.train, augment=augment))
 
     def build(self, classes: int) -> tuple[nn.Module, InputSpec]:
         """A fresh model, and what its input must look like.

@@ -90,6 +90,7 @@ class Trainer:
         machine: Machine,
         name: str,
     ) -> None:
+        config = config.resolved(manifest.classes)
         self.config, self.machine, self.classes = config, machine, manifest.classes
         good = manifest.without(set(manifest.videos) - set(store.videos))
         self.train_split, self.val_split = good.split("train"), good.split("val")

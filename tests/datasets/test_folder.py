@@ -27,6 +27,7 @@ def config(root: Path, classes: Path | None = None, seed: int = 0) -> DatasetCon
         val_share=0.15,
         test_share=0.15,
         split_seed=seed,
+        flip=True,
     )
 
 
