@@ -15,6 +15,7 @@ The packages in the order of the flow. Each noun of the domain has the file that
     losses/          losses, one a file
     pretrained/      checkpoints of others -> weights here; importers/, one source a file
     runtime/         what the long jobs share: devices, checkpoints, signals, progress
+    features.py      what a frozen network says of every video, computed once
     training/        recipe -> weights
     metrics.py       scores and labels -> sample mAP, top-1 accuracy and their like
     chance.py        labels -> what answers that come from nowhere would score
@@ -31,7 +32,7 @@ The packages in the order of the flow. Each noun of the domain has the file that
 datasets, models, losses and pretrained/importers are open sets: one file is one member, its name the word in conf/. Who
 may import whom, from the top; a package imports from those further down, and from its neighbours without a circle:
 
-    stages, cli > report, check, check_corpus > ensemble, inference, folds > training, predictions
+    stages, cli > report, check, check_corpus > ensemble, inference, folds > training, features, predictions
     > models, losses, pretrained, runtime, extraction, datasets, demo, clips
     > layers, class_stats, verdict, chance, metrics, core
 

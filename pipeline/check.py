@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from pipeline.class_stats import ClassStatistics
+from pipeline.clips import flips
 from pipeline.clips.views import ViewConfig
 from pipeline.core import params, registry
 from pipeline.core.errors import UserError
@@ -84,7 +85,7 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     for name, section in models.items():
         _check_model(section, f"models.{name}", dataset.task if dataset else AUTO, found)
     if dataset:
-        _check_corpus(dataset, settings, found)
+        _check_corpus(dataset, settings, predictions.parent, found)
     if models and (ensemble := built.get("ensemble")):
         _check_ensemble(ensemble, [str(name) for name in models], predictions, found)
     if machine := built.get("machine"):
@@ -165,9 +166,11 @@ def _run_network(config: ModelConfig | ProbeConfig, test: ViewConfig | None) -> 
             ) from error
 
 
-def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], found: list[str]) -> None:
+def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], data: Path, found: list[str]) -> None:
     with _reported(found, ""):
         registry.find("datasets", dataset.format, where="dataset.format")
+    sound, wrong = flips.rule(dataset.flip)
+    found += [] if sound else [f"dataset.{wrong}"]
     found += [
         f"{name}: this section is missing, and dataset.generated asks for it."
         for name in dataset.generated
@@ -186,7 +189,8 @@ def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], found: li
         if name == "watch" and value in (dataset.root, dataset.annotations):
             continue
         if value is not None and not exists(Path(value)) and not _will_be_made(Path(value), dataset):
-            way = CLONE if name == "root" else ""
+            made = (data / "frames").exists() or (data / "manifest.tsv").exists()
+            way = CLONE if name == "root" and made else ""
             found.append(f"dataset.{name}: there is no {kind} {value}.{way}")
 
 
@@ -196,8 +200,9 @@ def _will_be_made(path: Path, dataset: DatasetConfig) -> bool:
 
 
 def _check_ensemble(ensemble: EnsembleConfig, models: list[str], predictions: Path, found: list[str]) -> None:
+    imported = {folder.name for folder in predictions.glob("*/")}
     for member in ensemble.members:
-        if member not in models and not (predictions / member).is_dir():
+        if member not in models and member not in imported:
             near = params.hint(member, models)
             found.append(f"ensemble.members: {member!r} is no model, and {predictions} has no such folder.{near}")
     conf = [file.stem for file in Path("conf/model").glob("*.yaml")]

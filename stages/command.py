@@ -34,6 +34,7 @@ ARGUMENTS = {
     "stats": "folder of the class statistics",
     "weights": "folder of a trained model",
     "pretrained": "folder of the ImageNet weights that the stage `weights` fetched",
+    "features": "folder with a folder of features for each frozen network",
     "models": "folder with a folder for each trained model",
     "splits": "folder with the manifest and class statistics of each fold",
     "epochs": "the epochs that the folds picked, and their median",

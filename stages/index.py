@@ -7,6 +7,7 @@ Section `dataset` of params.yaml.
 
 from pathlib import Path
 
+from pipeline.clips import flips
 from pipeline.core import groups, params, registry
 from pipeline.core.manifest import SPLITS, DatasetConfig
 from stages.command import run
@@ -16,6 +17,7 @@ def main(manifest: Path, classes: Path, of_groups: Path) -> None:
     """Read the corpus and write its manifest, class list and groups."""
     config = params.load("dataset", DatasetConfig)
     corpus = registry.find("datasets", config.format).read(config)
+    flips.resolve(config.flip, corpus.classes)  # what is wrong or doubtful is said now, not when training starts
     corpus.write(manifest, classes)
     groups.write(of_groups, corpus.groups)
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)

@@ -19,7 +19,7 @@ LINE = [  # a package imports from those of lower lines, and from its neighbours
     "stages cli",
     "report check check_corpus",
     "ensemble inference folds",
-    "training predictions",
+    "training features predictions",
     "models losses pretrained runtime extraction datasets demo clips",
     "layers class_stats verdict chance metrics core",
 ]

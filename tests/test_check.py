@@ -37,6 +37,9 @@ WRONG = [
     ("dataset.folds", 11, "dataset", "folds must be 0, for none, or 2 to 10"),
     ("folds", GONE, "folds", "not those of dataset.folds: 0"),
     ("dataset.split_seed", "zero", "dataset.split_seed", "must be of type int, not 'zero'"),
+    ("dataset.flip", "maybe", "dataset.flip", "must be of type bool or 'auto' or list, not 'maybe'"),
+    ("dataset.flip", [["a", "b"], ["c"]], "dataset.flip[1]", "must have 2 entries, not 1"),
+    ("dataset.flip", [["a", "b"], ["b", "c"]], "dataset.flip", "'b' stands in it twice"),
     ("demo", GONE, "demo", "this section is missing, and dataset.generated asks for it"),
     ("demo.train", 2, "demo", "train must be at least"),
     ("demo.tran", 900, "demo.tran", "Did you mean 'train'?"),
@@ -46,6 +49,7 @@ WRONG = [
     ("extract.timeout_seconds", -1, "extract", "timeout_seconds must be greater than 0"),
     ("infer.together", "perhaps", "infer.together", "must be of type bool"),
     ("ensemble.members", ["tsn_demo", "tin_dem"], "ensemble.members", "'tin_dem' is no model"),
+    ("ensemble.members", ["."], "ensemble.members", "'.' is no model"),
     ("ensemble.members", ["prior"], "ensemble", "needs another name"),
     ("ensemble.weights", "gready", "ensemble.weights", "Did you mean 'greedy'?"),
     ("ensemble.given", {"tsn_demo": 1.0}, "ensemble", "given holds the weights with `weights: given`"),
@@ -122,6 +126,7 @@ WRONG = [
     (f"{TIN}.train.schedule.kind", "cosin", f"{TIN}.train.schedule.kind", "Did you mean 'cosine'?"),
     (f"{TIN}.train.schedule.milestones", [5], f"{TIN}.train.schedule", "milestones belong to the schedule 'step'"),
     (f"{TIN}.train.augment.sides", [58, 40], f"{TIN}.train.augment", "random_side needs sides"),
+    (f"{TIN}.train.augment.flip", [], f"{TIN}.train.augment", "flip: the list has no pair"),
     (f"{TIN}.train.augment.rand_augment", {"ops": 0, "magnitude": 9}, f"{TIN}.train.augment.rand_augment", "ops"),
 ]
 
@@ -256,6 +261,15 @@ def test_annotations_are_a_file_or_a_folder_as_the_format_has_them(tmp_path, nam
     settings = {**RIGHT, "dataset": {**RIGHT["dataset"], **own, "watch": own["root"]}}
     wrong = f"dataset.annotations: {said} {tmp_path / annotations}." if said else None
     assert problems(settings, tmp_path) == [wrong] * bool(said)
+
+
+def test_the_way_on_without_videos_is_named_where_there_is_what_was_made_of_them(tmp_path):
+    settings = changed(**{"dataset.generated": [], "dataset.root": "/nowhere", "dataset.watch": "/nowhere"})
+    (plain,) = [line for line in problems(settings, tmp_path / "predictions") if line.startswith("dataset.root")]
+    assert plain == "dataset.root: there is no folder /nowhere."
+    (tmp_path / "manifest.tsv").touch()
+    (pulled,) = [line for line in problems(settings, tmp_path / "predictions") if line.startswith("dataset.root")]
+    assert pulled.endswith("`dvc checkout && dvc repro --downstream extract` goes on.")
 
 
 def test_a_ranking_loss_takes_no_mixed_labels(tmp_path):

@@ -79,6 +79,13 @@ def test_metrics_are_flat_and_complete(done):
     assert shown["videos"]["test_n_broken"] == 1
 
 
+def test_a_shard_in_the_scratch_folder_in_data_and_in_dvcs_cache_is_one_file(done):
+    one = done / "data/frames/shard-00000.tar"
+    clones = project.run(["cp", "--reflink=always", str(one), str(done / "clone")], done, check=False).returncode == 0
+    for shard in [*done.glob("data/frames/*.tar"), *done.glob("data/lmdb/*.lmdb")]:
+        assert shard.stat().st_nlink == (2 if clones else 3), "a reflink shares its bytes under another number"
+
+
 def test_a_second_run_finds_everything_up_to_date(done):
     again = project.dvc(done, "repro")
     assert project.ran(again) == []

@@ -45,14 +45,14 @@ def cache() -> Finding:
     able = generic.test_links(wanted, local, str(_existing(folder)), local, str(_existing(DATA) / "out"))
     if not able:
         text = f"{folder}: none of cache.type {', '.join(wanted)} works between it and data/"
-        return fail(text, "`dvc config --local cache.type reflink,hardlink,copy` lets DVC copy where it cannot link.")
+        return fail(text, "`dvc config --local cache.type hardlink,reflink,copy` lets DVC copy where it cannot link.")
     found = f"{folder}: outs become a {able[0]} in data/ (cache.type {', '.join(wanted)})"
     if able[0] != "copy":
         return ok(found)
     if _existing(folder).stat().st_dev != _existing(DATA).stat().st_dev:
         return warn(f"{found}, on another file system", "`dvc cache dir --local FOLDER` names one beside data/.")
     return warn(
-        found, "Every out takes its room twice: `dvc config cache.type reflink,hardlink,copy`, if links work here."
+        found, "Every out takes its room twice: `dvc config cache.type hardlink,reflink,copy`, if links work here."
     )
 
 
@@ -101,13 +101,13 @@ def settings() -> Finding:
 
 
 def scratch() -> Finding:
-    """Which finished pieces and resume states wait in the scratch folder."""
+    """Which finished pieces and resume states wait in the scratch folder, and take room that nothing else takes."""
     from pipeline.core.machine import load_machine
 
     folder = Path(load_machine().scratch)
     sizes: dict[str, int] = {}
     for file in sorted(folder.rglob("*")):
-        if file.is_file():
+        if file.is_file() and file.stat().st_nlink == 1:  # shards are hard links to those of data/
             stage, *name = file.relative_to(folder).parts
             job = f"{stage} {name[0].rpartition('-')[0]}" if stage in ("train", "infer") else stage
             sizes[job] = sizes.get(job, 0) + file.stat().st_size

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from pipeline.clips import sampling, transforms
+from pipeline.clips import flips, sampling, transforms
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.transforms import AugmentConfig, Box
@@ -58,13 +58,18 @@ class ClipConfig:
 
 
 class TrainDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Random clips: item (epoch, position) is (clip uint8 (3, T, H, W), many-hot labels float32 (C,))."""
+    """Random clips: item (epoch, position) is (clip uint8 (3, T, H, W), many-hot labels float32 (C,)).
+
+    `augment.flip` is what `flips.resolve` made of it.
+    """
 
     def __init__(
         self, manifest: Manifest, store: FrameStore, sampler: SamplerConfig, augment: AugmentConfig, seed: int
     ) -> None:
         self.videos = manifest.videos
         self.targets = torch.from_numpy(manifest.targets()).float()
+        assert augment.flip != "auto"  # half of the clips would be mirrored, whatever the classes are
+        self.swapped = torch.tensor(flips.swapped(augment.flip, manifest.classes))
         self.store, self.sampler, self.augment, self.seed = store, sampler, augment, seed
 
     def __len__(self) -> int:
@@ -78,7 +83,9 @@ class TrainDataset(Dataset[tuple[Tensor, Tensor]]):
         rng = generator(self.seed, epoch, video)
         indices = sampling.training_clip(self.sampler, self.store.frames(video), rng)
         frames = read_frames(self.store, video, indices, transforms.needed_side(self.augment))
-        return transforms.training_crop(frames, self.augment, rng), self.targets[position]
+        clip, mirrored = transforms.training_crop(frames, self.augment, rng)
+        labels = self.targets[position]
+        return clip, labels[self.swapped] if mirrored else labels
 
 
 @dataclass(frozen=True)

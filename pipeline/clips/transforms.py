@@ -17,7 +17,9 @@ from torchvision.transforms.v2 import RandAugment
 from torchvision.transforms.v2 import functional as F
 from torchvision.tv_tensors import Video
 
+from pipeline.clips import flips
 from pipeline.core import params
+from pipeline.core.manifest import Flip
 
 PLACES = {"left": 0.0, "centre": 0.5, "right": 1.0}
 """Place of a test crop -> where it lies on the longer side of a frame, 0 (left or top) .. 1 (right or bottom)."""
@@ -57,8 +59,8 @@ class AugmentConfig:
     """Sides of the crops of `scale_jitter`, as shares of the short side, above 0 and at most 1; else empty."""
     sides: tuple[int, ...] = ()
     """Shortest and longest short side of `random_side`, in pixels; empty for `scale_jitter`."""
-    flip: bool = True
-    """Whether half of the clips are mirrored; set it to false where left and right differ in meaning."""
+    flip: Flip = True
+    """Whether half of the clips are mirrored; as conf/ has it what `dataset.flip` says, which explains the values."""
     rand_augment: RandAugmentConfig | None = None
     """Colour and shape changes after crop and flip, the same for all frames of a clip; null for none."""
 
@@ -75,6 +77,7 @@ class AugmentConfig:
                 self.kind != "random_side" or lengths,
                 "random_side needs sides: [shortest, longest], neither below the crop",
             ),
+            flips.rule(self.flip),
         )
 
 
@@ -103,15 +106,20 @@ def decode(jpegs: Sequence[memoryview], at_least: int | None = None) -> Tensor:
     return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)
 
 
-def training_crop(frames: Tensor, config: AugmentConfig, rng: np.random.Generator) -> Tensor:
-    """Frames uint8 (T, 3, H, W) -> a clip uint8 (3, T, crop, crop), randomly cropped, flipped and augmented."""
+def training_crop(frames: Tensor, config: AugmentConfig, rng: np.random.Generator) -> tuple[Tensor, bool]:
+    """Frames uint8 (T, 3, H, W) -> a clip uint8 (3, T, crop, crop), randomly cropped, flipped and augmented.
+
+    Returns:
+        the clip, and whether it is mirrored.
+    """
     draw = _scale_jitter if config.kind == "scale_jitter" else _random_side
     cropped = draw(frames, config, rng)
-    if config.flip and rng.random() < 0.5:
+    mirrored = bool(config.flip) and rng.random() < 0.5
+    if mirrored:
         cropped = F.horizontal_flip(cropped)
     if config.rand_augment is not None:
         cropped = _rand_augment(cropped, config.rand_augment, rng)
-    return cropped.transpose(0, 1).contiguous()
+    return cropped.transpose(0, 1).contiguous(), mirrored
 
 
 def resize_short_side(frames: Tensor, side: int) -> Tensor:

@@ -29,6 +29,8 @@ RESERVED = ("video", "status", "labels")
 """Names that no class may have: columns of the prediction files, which have a column for each class besides."""
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 """Control characters, what Python takes for the end of a line, and bytes of a file's name that are no UTF-8."""
+Flip = bool | Literal["auto"] | tuple[tuple[str, str], ...]
+"""What `dataset.flip` may be; the last are pairs of classes (clips/flips.py)."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,9 @@ class DatasetConfig:
     task: Literal["auto", "single_label", "multi_label"] = "auto"
     """Whether each video has one label (cross-entropy, softmax, top-1 accuracy) or several (BCE, sigmoid, sample mAP);
     auto: single_label where every labelled video has exactly one."""
+    flip: Flip = "auto"
+    """Whether half of the training clips of every model are mirrored: true, false; auto, which is true unless names of
+    classes are about sides ("turn left"); or pairs of classes that a mirror swaps: [[turn left, turn right], ...]."""
 
     def __post_init__(self) -> None:
         possible = self.val_share > 0 and self.test_share > 0 and self.val_share + self.test_share < 1

@@ -146,8 +146,10 @@ def _convert(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in inner:
             return None
-        return _convert(next(k for k in inner if k is not type(None)), value, where, problems)
+        return _convert_one_of([k for k in inner if k is not type(None)], value, where, problems)
     if origin is typing.Literal:
+        if type(value) is int and str(value) in inner:  # an override such as machine.precision=32 comes as a number
+            return str(value)
         if value not in inner:
             choice = ", ".join(map(repr, inner))
             problems.append(f"{where}: must be one of {choice}, not {value!r}.{hint(value, inner, most=0)}")
@@ -170,8 +172,26 @@ def _convert(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
     return value
 
 
+def _convert_one_of(kinds: list[Any], value: Any, where: str, problems: list[str]) -> Any:
+    """As `_convert`, by the first of the annotations that takes the value."""
+    if len(kinds) == 1:
+        return _convert(kinds[0], value, where, problems)
+    said: list[str] = []
+    for kind in kinds:
+        wrong: list[str] = []
+        converted = _convert(kind, value, where, wrong)
+        if not wrong:
+            return converted
+        said += wrong
+    inside = [line for line in said if not line.startswith(f"{where}:")]  # the right kind, but for an entry
+    problems += inside or [f"{where}: must be of type {' or '.join(map(_name, kinds))}, not {value!r}."]
+    return value
+
+
 def _name(kind: Any) -> str:
     """An annotation as a user of YAML calls it."""
+    if typing.get_origin(kind) is typing.Literal:
+        return " or ".join(map(repr, typing.get_args(kind)))
     lists = (tuple, collections.abc.Sequence)
     mappings = (dict, collections.abc.Mapping)
     origin = typing.get_origin(kind)

@@ -1,7 +1,8 @@
 """FFmpeg: one video file -> JPEGs at a constant rate and a fixed short side.
 
-Frames are repeated or dropped to reach the rate, rotation and pixel aspect are applied, the short side is scaled up or
-down to the wanted length, both sides are even, and values have the full range of JPEG (0..255).
+Frames are repeated or dropped to reach the rate, rotation and pixel aspect are applied, a longer short side is scaled
+down to the wanted length (a shorter one stays: pixels that scaling adds say nothing and take room), both sides are
+even, and values have the full range of JPEG (0..255).
 """
 
 import re
@@ -15,7 +16,7 @@ from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.tsv import one_line
 
-FORMAT = 1
+FORMAT = 2
 """Version of pixels and layout; raise it when the same settings give others, so that no old shard is used again."""
 
 _LEVEL = re.compile(r"^(?:\[[^\]]*\] )*\[(warning|error|fatal|panic)\] (.*)", re.MULTILINE)
@@ -35,7 +36,8 @@ class ExtractConfig:
     fps: int
     """Frames per second of the extracted frames; the report has 30."""
     short_side: int
-    """Short side of the extracted frames in pixels, an even number; the report has 320."""
+    """Longest short side of the extracted frames in pixels, an even number; smaller videos keep theirs. The report has
+    320."""
     jpeg_qscale: int
     """Quality of the JPEGs on FFmpeg's scale, 2 (best) .. 31 (smallest files)."""
     timeout_seconds: float
@@ -116,9 +118,9 @@ def command(video: Path, config: ExtractConfig, binary: str) -> list[str]:
 
     The first real video stream is taken (`V`: cover pictures do not count).
     """
-    side = config.short_side
-    width = f"if(lt(iw*sar,ih),{side},2*round({side // 2}*iw*sar/ih))"
-    height = f"if(lt(iw*sar,ih),2*round({side // 2}*ih/(iw*sar)),{side})"
+    half = f"max(1,min({config.short_side // 2},trunc(min(iw*sar,ih)/2)))"
+    width = f"2*if(lt(iw*sar,ih),{half},round({half}*iw*sar/ih))"
+    height = f"2*if(lt(iw*sar,ih),round({half}*ih/(iw*sar)),{half})"
     scale = f"scale=w='{width}':h='{height}':flags=bicubic:out_range=full"
     stream = (
         ffmpeg.input(f"file:{video}", threads=1)

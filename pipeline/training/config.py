@@ -1,6 +1,6 @@
 """The recipe of a model: what it is and how it is trained, as params.yaml says it under `models.<name>`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -8,6 +8,7 @@ from typing import Any, Self
 from torch import nn
 
 from pipeline.class_stats import ClassStatistics
+from pipeline.clips import flips
 from pipeline.clips.dataset import ClipConfig
 from pipeline.clips.transforms import AugmentConfig
 from pipeline.core import params, registry
@@ -204,6 +205,15 @@ class ModelConfig(NetworkConfig):
     def of(self, task: Task) -> "ModelConfig":
         """The recipe for a task, see `LossConfig.of`."""
         return replace(self, train=replace(self.train, loss=self.train.loss.of(task)))
+
+    def resolved(self, classes: Sequence[str]) -> "ModelConfig":
+        """The same, with `train.augment.flip` as it holds for these classes.
+
+        Raises:
+            UserError: a pair of it names no class.
+        """
+        augment = replace(self.train.augment, flip=flips.resolve(self.train.augment.flip, classes))
+        return replace(self, train=replace(self.train, augment=augment))
 
 
 @dataclass(frozen=True)

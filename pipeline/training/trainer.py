@@ -105,7 +105,7 @@ class Trainer:
         task: Task,
         stop: int | None,
     ) -> None:
-        self.config = config = config.of(task)
+        self.config = config = config.of(task).resolved(manifest.classes)
         self.task, self.machine, self.classes, self.stop = task, machine, manifest.classes, stop
         self.epochs = stop or config.train.epochs
         good = manifest.without(set(manifest.videos) - set(store.videos))

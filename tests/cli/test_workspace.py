@@ -168,6 +168,8 @@ def test_what_lies_in_the_scratch_folder_is_told_with_its_size(folder):
     }.items():  # fmt: skip
         (folder / "work" / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / "work" / name).write_bytes(b"0" * count)
+    (folder / "work/extract/linked.tar").write_bytes(b"0" * 2**20)
+    (folder / "shard.tar").hardlink_to(folder / "work/extract/linked.tar")  # as the shard in data/ is: no more room
     assert workspace.scratch().found == "work: extract 2.0 KiB, infer tsn 512.0 bytes, train tin-demo 4.0 MiB"
     assert "rm -r work" in workspace.scratch().remedy
 

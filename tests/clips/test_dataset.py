@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import simplejpeg
 import torch
@@ -89,6 +90,28 @@ def test_a_training_clip_shows_frames_of_its_video_with_its_labels(packed: Packe
         assert target.tolist() == labels
         assert target.dtype == torch.float32
     assert len(dataset) == 2
+
+
+def test_a_mirrored_clip_has_the_label_of_its_classs_partner_and_any_other_its_own(packed: Packed):
+    half = np.zeros((16, 16, 3), np.uint8)
+    half[:, 8:] = 255  # bright on the right
+    stored = {"x.mp4": [simplejpeg.encode_jpeg(half)] * 3}
+    augment = replace(WHOLE, flip=(("c", "a"),))
+    records = [VideoRecord("x.mp4", "train", "x.mp4", "a;b", "x")]
+    dataset = TrainDataset(Manifest(pd.DataFrame(records), ("a", "b", "c")), packed(stored), SEGMENTS, augment, seed=0)
+
+    seen = set()
+    for epoch in range(20):
+        clip, labels = dataset[epoch, 0]
+        mirrored = bool(clip[0, 0, 0, 0] > 128)
+        assert labels.tolist() == ([0, 1, 1] if mirrored else [1, 1, 0])
+        seen.add(mirrored)
+    assert seen == {True, False}
+
+
+def test_clips_are_not_drawn_before_it_is_known_whether_they_are_mirrored(packed: Packed):
+    with pytest.raises(AssertionError):
+        training_clips(packed, augment=replace(WHOLE, flip="auto"))
 
 
 def test_a_training_clip_is_a_function_of_seed_epoch_and_video(packed: Packed):

@@ -14,6 +14,7 @@ from pipeline.clips import transforms, views
 from pipeline.clips.transforms import AugmentConfig, Box
 from pipeline.core import params
 from pipeline.core.errors import UserError
+from pipeline.core.manifest import Flip
 from pipeline.layers.normalize import InputSpec, normalize
 from tests.support.golden import keys
 
@@ -39,11 +40,11 @@ def numbered(height: int, width: int, frames: int = 1) -> Tensor:
     return torch.stack(made).to(torch.uint8)
 
 
-def scale_jitter(crop: int, *ratios: float, flip: bool = False) -> AugmentConfig:
+def scale_jitter(crop: int, *ratios: float, flip: Flip = False) -> AugmentConfig:
     return AugmentConfig("scale_jitter", crop, ratios=ratios, flip=flip)
 
 
-def random_side(crop: int, shortest: int, longest: int, *, flip: bool = False) -> AugmentConfig:
+def random_side(crop: int, shortest: int, longest: int, *, flip: Flip = False) -> AugmentConfig:
     return AugmentConfig("random_side", crop, sides=(shortest, longest), flip=flip)
 
 
@@ -61,7 +62,7 @@ def drawn_boxes(frames: Tensor, config: AugmentConfig, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(transforms, "crop", listed)
     for seed in range(times):
-        transforms.training_crop(frames, config, np.random.default_rng(seed))
+        transforms.training_crop(frames, config, np.random.default_rng(seed))[0]
     return boxes
 
 
@@ -248,7 +249,7 @@ def test_a_crop_is_never_larger_than_the_frame(monkeypatch: pytest.MonkeyPatch):
 def test_a_jittered_crop_is_the_rectangle_made_square():
     frames = numbered(64, 64, frames=2)
 
-    whole = transforms.training_crop(frames, scale_jitter(64, 1.0), np.random.default_rng(0))
+    whole = transforms.training_crop(frames, scale_jitter(64, 1.0), np.random.default_rng(0))[0]
     assert torch.equal(whole, frames.transpose(0, 1))
 
 
@@ -275,22 +276,22 @@ def test_a_random_side_of_one_length_is_a_slice_of_the_resized_frames(monkeypatc
     frames = numbered(16, 24, frames=3)
 
     [box] = drawn_boxes(frames, random_side(8, 16, 16), monkeypatch, times=1)
-    cropped = transforms.training_crop(frames, random_side(8, 16, 16), np.random.default_rng(0))
+    cropped = transforms.training_crop(frames, random_side(8, 16, 16), np.random.default_rng(0))[0]
     assert torch.equal(cropped, frames[:, :, box.top : box.top + 8, box.left : box.left + 8].transpose(0, 1))
 
 
-@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("flip", [False, True, (("left", "right"),)])
 @pytest.mark.parametrize("augment", [scale_jitter, random_side])
-def test_half_of_the_clips_are_mirrored_where_asked_for(augment: Any, flip: bool):
+def test_half_of_the_clips_are_mirrored_where_asked_for(augment: Any, flip: Flip):
     numbers = (16, 1.0) if augment is scale_jitter else (16, 16, 16)
     frames = numbered(16, 16)
     straight, mirrored = frames.transpose(0, 1), frames.flip(-1).transpose(0, 1)
 
-    crops = [
+    drawn = [
         transforms.training_crop(frames, augment(*numbers, flip=flip), np.random.default_rng(n)) for n in range(100)
     ]
-    count = sum(torch.equal(crop, mirrored) for crop in crops)
-    assert count + sum(torch.equal(crop, straight) for crop in crops) == 100
+    assert all(torch.equal(clip, mirrored if said else straight) for clip, said in drawn)
+    count = sum(said for _, said in drawn)
     assert 30 <= count <= 70 if flip else count == 0
 
 
@@ -300,7 +301,7 @@ def test_all_frames_of_a_clip_share_every_draw(config: AugmentConfig):
     seen = set()
 
     for seed in range(10):
-        clip = transforms.training_crop(frames, config, np.random.default_rng(seed))
+        clip = transforms.training_crop(frames, config, np.random.default_rng(seed))[0]
         assert clip.shape == (3, 4, 16, 16)
         assert clip.dtype == torch.uint8
         assert clip.is_contiguous()
@@ -313,7 +314,7 @@ def test_all_frames_of_a_clip_share_every_draw(config: AugmentConfig):
 def test_a_crop_follows_from_the_generator_alone(config: AugmentConfig):
     frames = numbered(40, 60, frames=2)
 
-    one, two = (transforms.training_crop(frames, config, np.random.default_rng(3)) for _ in range(2))
+    one, two = (transforms.training_crop(frames, config, np.random.default_rng(3))[0] for _ in range(2))
     assert torch.equal(one, two)
 
 

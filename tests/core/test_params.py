@@ -143,6 +143,35 @@ def test_a_value_of_another_type_is_refused_by_name(name: str, value: Any):
     assert f"train.{name}" in refusal(**{name: value})
 
 
+@dataclass(frozen=True)
+class Choice:
+    flip: bool | Literal["auto"] | tuple[tuple[str, str], ...]
+    precision: Literal["32", "bf16"] = "32"
+
+
+@pytest.mark.parametrize("value", [True, False, "auto", [["a", "b"], ["c", "d"]]])
+def test_a_value_may_be_of_several_types(value: Any):
+    kept = params.build(Choice, {"flip": value}, "x").flip
+    assert kept == (tuple(map(tuple, value)) if isinstance(value, list) else value)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("car", "x.flip: must be of type bool or 'auto' or list, not 'car'."), (1, "x.flip: must be of type"),
+     ([["a", 2]], "x.flip[0][1]: must be of type str, not 2.")],
+)  # fmt: skip
+def test_a_value_of_none_of_several_types_is_refused_by_all_of_them_or_by_its_entry(value: Any, said: str):
+    with pytest.raises(UserError) as error:
+        params.build(Choice, {"flip": value}, "x")
+    assert str(error.value).startswith(said)
+
+
+def test_a_number_is_the_choice_that_is_written_like_it():
+    assert params.build(Choice, {"flip": True, "precision": 32}, "x").precision == "32"
+    with pytest.raises(UserError, match=r"x\.precision: must be one of '32', 'bf16', not 33"):
+        params.build(Choice, {"flip": True, "precision": 33}, "x")
+
+
 def test_lists_become_tuples():
     assert build(sides=[]).sides == ()
     assert build(sides=[1, 2, 3]).sides == (1, 2, 3)

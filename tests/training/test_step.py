@@ -38,7 +38,8 @@ def test_the_first_steps_are_those_of_a_plain_loop(tmp_path):
             video = train.videos[position]
             rng = generator(0, 0, video)
             indices = sampling.training_clip(config.clip.sampler, tiny.FRAMES, rng)
-            clips.append(transforms.training_crop(read_frames(store, video, indices, 40), config.train.augment, rng))
+            frames = read_frames(store, video, indices, 40)
+            clips.append(transforms.training_crop(frames, config.train.augment, rng)[0])
         pixels = torch.stack(clips).float() / 255
         mean, std = (torch.tensor(v).view(1, 3, 1, 1, 1) for v in (spec.mean, spec.std))
         torch.manual_seed(step)
