@@ -84,6 +84,9 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     dataset = built.get("dataset")
     for name, section in models.items():
         _check_model(section, f"models.{name}", dataset.task if dataset else AUTO, found)
+    frozen = {str(name) for name, section in models.items() if _is_probe(section)}
+    for name in sorted(frozen ^ set(settings.get("features") or {})):
+        found.append(f"features: must name each model whose arch is probe and no other, but {name!r} is in one alone.")
     if dataset:
         _check_corpus(dataset, settings, predictions.parent, found)
     if models and (ensemble := built.get("ensemble")):
@@ -212,6 +215,11 @@ def _check_ensemble(ensemble: EnsembleConfig, models: list[str], predictions: Pa
             if not any(fnmatchcase(model, pattern) for model in known):
                 near = params.hint(pattern, models)
                 found.append(f"ensemble.subsets.{name}: no model is called {pattern!r}, in conf/model neither.{near}")
+
+
+def _is_probe(section: Any) -> bool:
+    """Whether a section `models.<name>` is of a frozen network, whose features a stage computes."""
+    return isinstance(section, Mapping) and section.get("arch") == training_config.PROBE
 
 
 @contextmanager

@@ -86,7 +86,8 @@ def write(
     """
     fabric = distributed.launch(machine)
     network = network.to(fabric.device).eval()
-    distributed.to_channels_last(network)  # its convolutions of one channel each take half the time
+    if distributed.suits_channels_last(network, fabric):
+        distributed.to_channels_last(network)
     grid = ViewGrid((View(1, 0, clip.centre, "centre"),), {"clip": (0,)})
     pin = fabric.device.type == "cuda"
     clips = loader(MultiViewDataset(videos, store, clip.sampler, grid), machine.processes, pin, batch_size=BATCH)

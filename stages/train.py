@@ -1,14 +1,9 @@
-"""Stage `train`: one model -> weights, the recipe that made them, and the training curves.
+"""Stage `train`: one model -> weights, the recipe that made them, and the training curves, in OUT.
 
-    python -m stages.train tsm_demo data/manifest.tsv data/classes.txt data/lmdb data/stats data/weights \
-        data/features data/models/tsm_demo
+    python -m stages.train tsm_demo data/manifest.tsv data/classes.txt data/lmdb data/stats data/weights FEATURES OUT
 
-    torchrun --nproc-per-node 8 -m stages.train ...     or srun, see docs/scaling.md; the arguments stay the same
-
-Sections arch, options, clip and train of `models.<name>` in params.yaml, dataset.task, and machine, which changes no
-recipe. model.safetensors, recipe.json and curves/ appear in the last argument, the first two at the end. SIGTERM and
-SIGINT save and stop at the next step (exit status 143, 130). Started again with the same settings, code and data,
-a run goes on at the step of its last saved state, however it ended.
+Sections arch, options, clip and train of `models.<name>`, and dataset.task, of params.yaml. SIGTERM and SIGINT save and
+stop (status 143, 130); started again, it goes on. With torchrun or srun before it: docs/scaling.md.
 """
 
 from pathlib import Path
@@ -20,9 +15,8 @@ from pipeline.core.machine import load_machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.task import resolve
 from pipeline.features import Features
-from pipeline.metrics import TITLE
 from pipeline.training.config import ProbeConfig, kind
-from pipeline.training.evaluate import key
+from pipeline.training.evaluate import told
 from pipeline.training.probe import fit_probe
 from pipeline.training.trainer import fit
 from stages.command import run
@@ -39,8 +33,7 @@ def main(
         done = fit_probe(config, corpus, Features.read(features / model), out, machine, task)
     else:
         done = fit(config, corpus, FrameStore(lmdb), ClassStatistics.read(stats), out, machine, task)
-    score = done.history[done.best_epoch][key(task)]
-    print(f"{out}: validation {TITLE[task]} {score:.2f} after epoch {done.best_epoch + 1}")
+    print(f"{out}: validation {told(done.history[done.best_epoch], task)} after epoch {done.best_epoch + 1}")
 
 
 if __name__ == "__main__":

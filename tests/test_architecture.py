@@ -151,7 +151,7 @@ def test_a_fold_is_trained_and_tested_as_the_corpus_is(stage):
     one, fold = definition(stage), definition(f"{stage}_fold")
     assert fold["cmd"] == of_a_fold(one["cmd"])
     assert fold["params"] == [of_a_fold(name) for name in one["params"]]
-    named = {dep for dep in one["deps"] if "${item." in dep or dep.startswith("pipeline/losses/")}
+    named = {dep for dep in one["deps"] if "${item." in dep or dep.startswith(("pipeline/losses/", "pipeline/models/"))}
     assert set(fold["deps"]) - COARSE == {of_a_fold(dep) for dep in set(one["deps"]) - named}
     assert set(listed(stage)) <= set(listed(f"{stage}_fold"))
 

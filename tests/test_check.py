@@ -69,6 +69,8 @@ WRONG = [
     (TIN, 3, TIN, "must be a mapping"),
     (f"{TIN}.arch", "tinn", f"{TIN}.arch", "Did you mean 'tin'?"),
     (f"{TIN}.watch", GONE, f"{TIN}.watch", "this setting is missing"),
+    (f"{TIN}.reads", GONE, f"{TIN}.reads", "this setting is missing"),
+    ("features", {"tin_demo": {}}, "features", "'tin_demo' is in one alone"),
     (f"{TIN}.starts", GONE, f"{TIN}.starts", "this setting is missing"),
     (f"{TIN}.options.frame", 8, f"{TIN}.options.frame", "Did you mean 'frames'?"),
     (f"{TIN}.options.frames", "8", f"{TIN}.options.frames", "must be of type int, not '8'"),

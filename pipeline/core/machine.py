@@ -43,7 +43,7 @@ class Machine:
     clips_per_device: int | None
     """Largest number of clips in a forward pass of training; gradients of a larger share of the batch are accumulated.
     null passes the whole share at once."""
-    channels_last: bool
+    channels_last: bool | Literal["auto"]
     """Whether the weights of convolutions lie in memory with the channels last, in training."""
     compile: bool
     """Whether the network is trained with torch.compile."""

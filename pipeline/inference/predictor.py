@@ -15,6 +15,7 @@ from pipeline.core import files, params, registry, task
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.layers.normalize import normalize
+from pipeline.runtime import distributed
 from pipeline.runtime.checkpoint import FILE, Checkpoint
 
 PIXELS = 1 << 24
@@ -40,6 +41,8 @@ class Predictor:
         self.task = task.read(recipe, f"{folder / FILE}")
         self.grid = views.grid(self.clip.centre, config)
         self.network = _rebuild(self.checkpoint, folder).to(fabric.device).eval()
+        if distributed.suits_channels_last(self.network, fabric):
+            distributed.to_channels_last(self.network)
         gpu = fabric.device.type == "cuda"
         device = {
             "device": fabric.device.type,

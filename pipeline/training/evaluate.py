@@ -62,6 +62,11 @@ def key(task: Task) -> str:
     return f"val_{metrics.HEADLINE[task]}"
 
 
+def told(row: Mapping[str, float], task: Task) -> str:
+    """The headline metric of a validation, in words."""
+    return f"{metrics.TITLE[task]} {row[key(task)]:.2f}"
+
+
 def best(history: Sequence[Mapping[str, float]], task: Task) -> int:
     """The first of the best epochs, counted from 0; -1 where none has a finite score."""
     order = [(row[key(task)], -row.get(CROSS_ENTROPY, 0.0)) for row in history]

@@ -51,7 +51,9 @@ class TrainStep:
         fused = fabric.device.type == "cuda" and machine.precision != "fp16"  # fp16 unscales before it clips
         optimizer = optim.optimizer(network, train.optim, fused)
         self.network = distributed.synchronised(network, fabric)
-        if machine.channels_last:
+        last = machine.channels_last
+        self.channels_last = distributed.suits_channels_last(network, fabric) if last == "auto" else last
+        if self.channels_last:
             distributed.to_channels_last(self.network)
         trained: Any = torch.compile(self.network) if machine.compile else self.network
         self.model, self.optimizer = fabric.setup(trained, optimizer)
@@ -117,7 +119,7 @@ class TrainStep:
         """The mean loss of clips as the loader gives them."""
         clip = normalize(clip.to(self.fabric.device, non_blocking=True), self.input)
         clip, targets = mixup.mix(clip, targets.to(self.fabric.device, non_blocking=True), self.config.train.mix)
-        if self.machine.channels_last:
+        if self.channels_last:
             clip = clip.contiguous(memory_format=torch.channels_last_3d)
         loss: Tensor = self.loss(self.model(clip), targets)
         return loss

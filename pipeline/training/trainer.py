@@ -175,6 +175,7 @@ class Trainer:
             "device": self.fabric.device.type,
             "devices": self.fabric.world_size,
             **{name: getattr(self.machine, name) for name in RECORDED},
+            "channels_last": self.step.channels_last,
         }
         if ran_on not in state.machines:
             state.machines.append(ran_on)
