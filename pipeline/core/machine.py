@@ -44,7 +44,8 @@ class Machine:
     """Largest number of clips in a forward pass of training; gradients of a larger share of the batch are accumulated.
     null passes the whole share at once."""
     channels_last: bool | Literal["auto"]
-    """Whether the weights of convolutions lie in memory with the channels last, in training."""
+    """Whether the weights of convolutions lie in memory with the channels last, in training. auto: on a CPU where there
+    are depthwise convolutions (MobileNet, EfficientNet), which take 0.6 of the time so; testing does the same."""
     compile: bool
     """Whether the network is trained with torch.compile."""
     scratch: str
