@@ -152,8 +152,7 @@ def _build_loss(config: ModelConfig, task: str) -> None:
 def _run_network(config: ModelConfig | ProbeConfig, test: ViewConfig | None) -> None:
     """Build the network and its optimiser, and pass the smallest clip through it; no tensor has data."""
     tested = [] if test is None else [test.crop or min(test.sides)]
-    trained = [config.train.augment.crop] if isinstance(config, ModelConfig) else []
-    side, frames = min([*trained, config.clip.crop, *tested]), config.clip.sampler.frames
+    side, frames = min([config.crop, config.clip.crop, *tested]), config.clip.sampler.frames
     with torch.device("meta"), torch.no_grad():
         network, _ = config.build(len(STATISTICS.classes))
         if isinstance(config, ModelConfig):

@@ -12,7 +12,7 @@ from pipeline.core.errors import UserError
 from pipeline.layers.backbone import build_backbone
 from pipeline.pretrained import infer_config
 from pipeline.pretrained.load import Candidate, Report, plan
-from pipeline.training.config import ModelConfig
+from pipeline.training.config import ModelConfig, ProbeConfig
 
 
 def summary(candidate: Candidate) -> str:
@@ -62,7 +62,7 @@ def _shapes(name: str) -> dict[str, torch.Size]:
         return {name: tensor.shape for name, tensor in build_backbone(name).state_dict().items()}
 
 
-def fits(configs: Mapping[str, ModelConfig], candidate: Candidate) -> list[str]:
+def fits(configs: Mapping[str, ModelConfig | ProbeConfig], candidate: Candidate) -> list[str]:
     """The names of the models that the file can be loaded into."""
     classes = infer_config.classes(candidate.translation.tensors) or CLASSES
     fitting = []
@@ -75,7 +75,7 @@ def fits(configs: Mapping[str, ModelConfig], candidate: Candidate) -> list[str]:
     return fitting
 
 
-def report(config: ModelConfig, classes: int, candidate: Candidate) -> Report:
+def report(config: ModelConfig | ProbeConfig, classes: int, candidate: Candidate) -> Report:
     """What loading into the model would report, without doing it: the model has names and shapes, but no values."""
     with torch.device("meta"):
         model, _ = config.build(classes)

@@ -12,12 +12,12 @@ from pipeline.cli.arguments import CLASSES
 from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.markdown import text_table
-from pipeline.training.config import ModelConfig
+from pipeline.training.config import ModelConfig, ProbeConfig, kind
 
 HEAD = ["config", "arch", "parameters", "GMACs", "frames", "crop", "raw frames"]
 
 
-def configs(conf: Path, names: Iterable[str] | None = None) -> dict[str, ModelConfig]:
+def configs(conf: Path, names: Iterable[str] | None = None) -> dict[str, ModelConfig | ProbeConfig]:
     """The models of conf/model by name, at full size: all of them, or those in `names`."""
     known = single_models(conf)
     if not known:
@@ -29,7 +29,7 @@ def configs(conf: Path, names: Iterable[str] | None = None) -> dict[str, ModelCo
         composed = yaml.safe_load(compose.text(conf, [f"model=[{','.join(names)}]", "dataset=folder"]))
     except compose.BROKEN as error:
         raise UserError(f"{conf} does not compose: {error}") from error
-    return {name: ModelConfig.read(section, f"models.{name}") for name, section in composed["models"].items()}
+    return {name: kind(section).read(section, f"models.{name}") for name, section in composed["models"].items()}
 
 
 def single_models(conf: Path) -> list[str]:
@@ -37,22 +37,22 @@ def single_models(conf: Path) -> list[str]:
     return sorted(f.stem for f in (conf / "model").glob("*.yaml") if f.read_text().startswith("# @package models"))
 
 
-def cost(config: ModelConfig, classes: int = CLASSES) -> tuple[int, float]:
+def cost(config: ModelConfig | ProbeConfig, classes: int = CLASSES) -> tuple[int, float]:
     """Parameters, and GMACs of one training clip. Nothing is computed: tensors without data pass through."""
     with torch.device("meta"):
         model, _ = config.build(classes)
-        clip = torch.empty(1, 3, config.clip.sampler.frames, *[config.train.augment.crop] * 2)
+        clip = torch.empty(1, 3, config.clip.sampler.frames, *[config.crop] * 2)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model.eval()(clip)
     return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops() / 2 / 1e9
 
 
-def row(name: str, config: ModelConfig) -> list[str]:
+def row(name: str, config: ModelConfig | ProbeConfig) -> list[str]:
     """One line of the table."""
     parameters, gmacs = cost(config)
     sampler = config.clip.sampler
     span = "whole video" if sampler.stride is None else f"{sampler.frames * sampler.stride}"
-    crop = config.train.augment.crop
+    crop = config.crop
     return [f"`{name}`", config.arch, f"{parameters:,}", f"{gmacs:.2f}", f"{sampler.frames}", f"{crop}", span]
 
 

@@ -202,6 +202,11 @@ class ModelConfig(NetworkConfig):
 
     train: TrainConfig
 
+    @property
+    def crop(self) -> int:
+        """Side of the square that the network is trained on, in pixels."""
+        return self.train.augment.crop
+
     def of(self, task: Task) -> "ModelConfig":
         """The recipe for a task, see `LossConfig.of`."""
         return replace(self, train=replace(self.train, loss=self.train.loss.of(task)))
@@ -221,6 +226,11 @@ class ProbeConfig(NetworkConfig):
     """The same of a probe."""
 
     train: ProbeTrainConfig
+
+    @property
+    def crop(self) -> int:
+        """Side of the square that the layer is fitted on, in pixels."""
+        return self.clip.crop
 
 
 def kind(section: Mapping[str, Any]) -> type[ModelConfig] | type[ProbeConfig]:

@@ -15,7 +15,7 @@ from pipeline.core.manifest import DatasetConfig
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.extraction.ffmpeg import ExtractConfig
 from pipeline.pretrained import imagenet
-from pipeline.training.config import ModelConfig
+from pipeline.training import config as training_config
 from tests.support import project
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +44,7 @@ def test_every_model_on_every_corpus_is_a_valid_config_that_builds(dataset):
     assert sorted(sections) == MODELS
     for name, section in sections.items():
         params.build(ViewConfig, section["test"], where=name)
-        config = ModelConfig.read(section, where=name)
+        config = training_config.kind(section).read(section, where=name)
         asked = config.options.get("frames")
         assert asked in (None, config.clip.sampler.frames), f"{name}: the network and the sampler differ in frames"
         with torch.device("meta"):

@@ -49,7 +49,7 @@ def test_costs_what_the_peers_class_costs(configs, name):
 
 
 def test_every_model_of_full_size_was_measured(configs):
-    assert {name for name in configs if not name.endswith("_demo")} == set(PEERS)
+    assert {name for name in configs if not name.endswith(("_demo", "_lite0")) and name != "probe"} == set(PEERS)
 
 
 def test_a_row_says_how_long_a_clip_lasts(configs):

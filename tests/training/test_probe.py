@@ -1,0 +1,107 @@
+import json
+
+import numpy as np
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from pipeline import features, metrics
+from pipeline.clips.dataset import ClipConfig, MultiViewDataset
+from pipeline.clips.sampling import SamplerConfig
+from pipeline.clips.views import View, ViewGrid
+from pipeline.core.errors import UserError
+from pipeline.core.task import MULTI_LABEL
+from pipeline.features import Features
+from pipeline.layers.normalize import normalize
+from pipeline.runtime.checkpoint import Checkpoint
+from pipeline.training.config import LossConfig, ProbeConfig, ProbeTrainConfig
+from pipeline.training.probe import fit_probe, frozen
+from tests.support import tiny
+
+OPTIONS = {"backbone": "resnet10t", "frames": 2, "rows": 1, "columns": 1}
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A probe that was fitted to the tiny corpus, whose classes are colours."""
+    folder = tmp_path_factory.mktemp("probe")
+    torch.manual_seed(0)
+    save_file(timm.create_model("resnet10t").state_dict(), folder / "net.safetensors")
+    train = ProbeTrainConfig(
+        str(folder / "net.safetensors"),
+        (1.0, 0.1, 0.01),
+        (0.5, 1.0),
+        folds=3,
+        most=100,
+        seed=0,
+        loss=LossConfig("auto"),
+    )
+    config = ProbeConfig("probe", OPTIONS, ClipConfig(SamplerConfig("segments", 2), side=32, crop=32), train)
+    manifest, store, _ = tiny.corpus(folder / "lmdb", train=24, val=6)
+    network, spec, about = frozen(config, len(manifest.classes))
+    machine, videos = tiny.machine(folder / "work"), [video for video in manifest.videos if video in store]
+    features.write(network, spec, config.clip, videos, store, folder / "features", machine, {}, about)
+    state = fit_probe(config, manifest, Features.read(folder / "features"), folder / "probe", machine, MULTI_LABEL)
+    return folder, config, manifest, store, state, machine
+
+
+def test_features_are_those_of_the_centre_clip_of_every_video(done):
+    folder, config, manifest, store, *_ = done
+    found = Features.read(folder / "features")
+    assert found.videos == tuple(video for video in manifest.videos if video in store)
+    network, spec, _ = frozen(config, 3)
+    grid = ViewGrid((View(1, 0, config.clip.centre, "centre"),), {"clip": (0,)})
+    for row in (0, len(found.videos) - 1):
+        (views,) = MultiViewDataset([found.videos[row]], store, config.clip.sampler, grid)[0].values()
+        with torch.inference_mode():
+            expected = network.eval().features(normalize(views, spec))[0].numpy()
+        np.testing.assert_allclose(found.values[row], expected, atol=2e-3, rtol=2e-3)  # they are float16
+
+
+def test_the_probe_learns_colours_and_scores_through_the_network_what_it_scored_on_features(done):
+    folder, config, manifest, store, state, _ = done
+    val = manifest.without(set(manifest.videos) - set(store.videos)).split("val")
+    found = Features.read(folder / "features").of(val.videos)
+    checkpoint = Checkpoint.read(folder / "probe")
+    network, _ = config.build(3)
+    network.load_state_dict(checkpoint.weights)
+    with torch.inference_mode():
+        scores = network.classifier(torch.from_numpy(found)).numpy()
+    assert checkpoint.recipe["result"]["val_mAP"] == metrics.sample_map(scores, val.targets()) > 90
+    assert state.history[state.best_epoch]["val_mAP"] == checkpoint.recipe["result"]["val_mAP"]
+
+
+def test_every_pair_of_settings_was_compared_and_the_best_taken(done):
+    folder, *_, state, _ = done
+    assert [(row["appearance"], row["decay"]) for row in state.history] == [
+        (a, d) for a in (0.5, 1.0) for d in (1.0, 0.1, 0.01)
+    ]
+    recipe = json.loads((folder / "probe/recipe.json").read_text())
+    compared = [row["val_mAP"] for row in state.history]
+    compared[state.best_epoch] = recipe["result"]["chosen"]["val_mAP"]
+    assert recipe["result"]["chosen"]["val_mAP"] == max(compared)
+    assert recipe["pretrained"]["source"] == "timm"
+
+
+def test_the_same_features_give_the_same_bytes(done, tmp_path):
+    folder, config, manifest, _, _, machine = done
+    fit_probe(config, manifest, Features.read(folder / "features"), tmp_path / "probe", machine, MULTI_LABEL)
+    for name in ("model.safetensors", "recipe.json"):
+        assert (tmp_path / "probe" / name).read_bytes() == (folder / "probe" / name).read_bytes()
+
+
+def test_features_of_another_network_and_too_few_groups_are_refused(done, tmp_path):
+    folder, config, manifest, _store, _, machine = done
+    found = Features.read(folder / "features")
+    other = Features(found.videos, found.values, {}, {**found.about, "arch": "tsn"})
+    with pytest.raises(UserError, match=r"not those of out. `dvc repro features@out`"):
+        fit_probe(config, manifest, other, tmp_path / "out", machine, MULTI_LABEL)
+    together = Features(found.videos, found.values, dict.fromkeys(found.videos, "one"), found.about)
+    with pytest.raises(UserError, match=r"24 train videos \(in 1 groups\) are too few .* 3 parts"):
+        fit_probe(config, manifest, together, tmp_path / "out", machine, MULTI_LABEL)
+
+
+def test_features_that_are_damaged_are_named(done, tmp_path):
+    with pytest.raises(UserError, match="dvc repro features@"):
+        Features.read(tmp_path)
