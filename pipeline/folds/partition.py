@@ -127,6 +127,12 @@ def write(out: Path, manifest: Manifest, broken: Iterable[str], config: DatasetC
     return fold
 
 
+def counted(corpus: Manifest, present: Iterable[str]) -> class_stats.ClassStatistics:
+    """Class statistics of the videos of a corpus that are `present`, such as those that gave frames."""
+    good = corpus.without(set(corpus.videos) - set(present))
+    return class_stats.count(good.targets(), corpus.classes)
+
+
 def everything(manifest: Manifest) -> Manifest:
     """A corpus whose labelled videos are all train, for the final model; it has no other split."""
     table = manifest.table[manifest.table["labels"] != ""].reset_index(drop=True)
