@@ -57,7 +57,7 @@ def test_it_says_what_a_model_would_take(image_file: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("where", "backbone"),
     [
-        ("efficientnet_lite:tf_efficientnet_lite0", "tf_efficientnet_lite0"),
+        ("efficientnet_lite:tf_efficientnet_lite1", "tf_efficientnet_lite1"),
         ("mobilenetv3_small_050.pth", "mobilenetv3_small_050"),
     ],
 )

@@ -89,7 +89,7 @@ def test_a_table_is_read_with_its_own_names(folder, clips, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "multi_label" in out
     assert "warning    ensemble.folds: 4 val videos cannot be cut into 5 folds" in out
-    assert "warning    models.tsn_demo.train.batch: 16 is more than the 5 train videos" in out
+    assert "warning    models.tsn_lite0.train.batch: 8 is more than the 5 train videos" in out
 
 
 @pytest.mark.parametrize("break_it", ["labels", "config", "settings", "files"])
