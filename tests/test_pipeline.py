@@ -24,7 +24,7 @@ SMALL = (
     *(f"models.{m}.train.batch=2" for m in ("tsn_demo", "tsm_demo")),
     *(f"models.{m}.test.sides=[40]" for m in ("tsn_demo", "tsm_demo")),
 )
-ALL = ["check", "weights", "index", "check_corpus", "extract", "pack", "stats", "train@tsn_demo", "train@tsm_demo"]
+ALL = ["check", "index", "check_corpus", "weights", "extract", "pack", "stats", "train@tsn_demo", "train@tsm_demo"]
 ALL += ["infer@tsn_demo", "infer@tsm_demo", "ensemble", "report"]
 
 
@@ -124,7 +124,7 @@ def test_the_curves_are_metrics_and_plots(done):
 
 def test_a_stage_by_hand_gives_the_bytes_that_it_gives_under_dvc(done, tmp_path):
     by_hand = tmp_path / "tsn_demo"
-    inputs = ["data/manifest.tsv", "data/classes.txt", "data/lmdb", "data/stats", "data/weights"]
+    inputs = ["data/manifest.tsv", "data/classes.txt", "data/lmdb", "data/stats", "data/weights", "data/features"]
     project.run([sys.executable, "-m", "stages.train", "tsn_demo", *inputs, str(by_hand)], done)
     for name in ("model.safetensors", "recipe.json", "curves/metrics.json"):
         assert (by_hand / name).read_bytes() == (done / "data/models/tsn_demo" / name).read_bytes()
@@ -134,7 +134,7 @@ def test_another_file_of_pretrained_weights_trains_that_model_anew(done):
     file = done / "start.safetensors"
     shutil.copy(done / "data/models/tsn_demo/model.safetensors", file)
     set_params(done, "models.tsn_demo.train.pretrained=start.safetensors")
-    rerun = ["check", "weights", "check_corpus", "train@tsn_demo", "infer@tsn_demo", "ensemble", "report"]
+    rerun = ["check", "check_corpus", "weights", "train@tsn_demo", "infer@tsn_demo", "ensemble", "report"]
     assert project.ran(project.dvc(done, "repro")) == rerun
     assert json.loads((done / "data/models/tsn_demo/recipe.json").read_text())["pretrained"]["source"] == "ours"
     assert changed(done) == set()
@@ -150,7 +150,7 @@ def test_another_file_of_pretrained_weights_trains_that_model_anew(done):
 
 def test_a_test_time_setting_reruns_inference_and_the_ensemble_only(done):
     set_params(done, "models.tsn_demo.test.clips=1")
-    rerun = ["check", "weights", "check_corpus", "infer@tsn_demo", "ensemble", "report"]
+    rerun = ["check", "check_corpus", "weights", "infer@tsn_demo", "ensemble", "report"]
     assert project.ran(project.dvc(done, "repro")) == rerun
     set_params(done)
     back = project.dvc(done, "repro")
