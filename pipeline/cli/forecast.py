@@ -23,6 +23,7 @@ TRAINED_CLIPS_A_SECOND: dict[str, float] = {
     "tsm_demo": 120.0,
     "tin_demo": 100.0,
     "slowfast_demo": 60.0,
+    "probe": 8.0,
     "tsn_lite0": 8.0,
     "trn_lite0": 8.0,
     "tsm_lite0": 8.0,
