@@ -203,7 +203,7 @@ def test_adding_or_replacing_a_video_makes_one_shard_anew(tmp_path, clips):
     assert len(added) == len(before)
 
     shutil.copy(clips / "vp9.webm", root.parent / "clips" / "another.mp4")
-    assert project.ran(project.dvc(root, "repro", "extract")) == ["index", "extract"]
+    assert project.ran(project.dvc(root, "repro", "extract")) == ["index", "check_corpus", "extract"]
     assert len(shards(root) - added) == 1
 
 
