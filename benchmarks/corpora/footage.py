@@ -55,7 +55,7 @@ def draw_device(rng: Random) -> Device:
         quality=int(rng.integers(4, 9) if mpeg4 else rng.integers(23, 39)),
         noise=float(rng.uniform(1, 9)),
         shake=float(rng.choice([0.001, 0.004, 0.008])),
-        tint=tuple(rng.uniform(0.88, 1.08, 3)),  # type: ignore[arg-type]
+        tint=tuple(rng.uniform(0.88, 1.08, 3)),
     )
 
 
@@ -138,12 +138,12 @@ def texture(rng: Random, width: int, height: int, low: float, high: float) -> Im
 
 def draw_colour(rng: Random, low: int = 30, high: int = 230) -> Colour:
     """A random RGB colour."""
-    return tuple(int(value) for value in rng.integers(low, high, 3))  # type: ignore[return-value]
+    return tuple(int(value) for value in rng.integers(low, high, 3))
 
 
 def mixed(one: Colour, other: Colour, share: float) -> Colour:
     """A colour between two: `share` of the other."""
-    return tuple(int(a + share * (b - a)) for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
+    return tuple(int(a + share * (b - a)) for a, b in zip(one, other, strict=True))
 
 
 def encode(path: Path, frames: NDArray[np.uint8], device: Device) -> None:

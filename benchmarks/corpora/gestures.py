@@ -77,7 +77,7 @@ def draw_subject(seed: int, group: int) -> Subject:
     kinds = rng.choice(["indoor", "indoor", "outdoor"], 2)
     places = tuple(place.paint_place(rng, device, str(kind)) for kind in kinds)
     side = int(rng.choice([-1, -1, -1, 1]))
-    return Subject(draw_look(rng), device, places, float(rng.uniform(0.8, 1.3)), side)  # type: ignore[arg-type]
+    return Subject(draw_look(rng), device, places, float(rng.uniform(0.8, 1.3)), side)
 
 
 def draw_stroke(rng: Random, gesture: str, side: int, seconds: float, speed: float) -> Stroke:

@@ -59,7 +59,9 @@ def test_a_training_that_stops_without_val_has_the_weights_of_that_epoch_of_a_wh
     stopped, on = tmp_path / "stopped", tiny.machine(tmp_path / "work")
     progress = trainer.fit(tiny.model(epochs=4), alone, store, statistics, stopped, on, stop=2)
 
-    second_is_best = lambda _, state: {"val_mAP": float(len(state.history) == 1)}  # noqa: E731
+    def second_is_best(_, state):
+        return {"val_mAP": float(len(state.history) == 1)}
+
     monkeypatch.setattr(trainer.Trainer, "validate", second_is_best)
     whole, all_epochs = fit(tmp_path, "whole", tiny.model(epochs=4))
 
