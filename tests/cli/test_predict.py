@@ -243,13 +243,14 @@ def test_broken_files_are_told_with_the_ledgers_reason_and_the_rest_is_answered(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("x.mp4", "--model", "nett"), "no model 'nett', only net, other, ensemble"),
-        (("x.mp4", "--model", ""), "no model '', only net, other, ensemble"),
-        (("x.mp4", "--model", "../models/net"), "no model '../models/net'"),
+        (("params.yaml", "--model", "nett"), "no model 'nett', only net, other, ensemble"),
+        (("params.yaml", "--model", ""), "no model '', only net, other, ensemble"),
+        (("params.yaml", "--model", "../models/net"), "no model '../models/net'"),
         (("", "--model", "net"), "An empty argument names no video"),
         (("*.none", "--model", "net"), "no video there"),
-        (("x.mp4", "--model", "net", "--data", "elsewhere"), "no model 'net'"),
-        (("x.mp4", "--model", "ensemble", "--data", "elsewhere"), "weights.json does not exist"),
+        (("x.mp4", "--model", "net"), "x.mp4: there is no such file or folder"),
+        (("params.yaml", "--model", "net", "--data", "elsewhere"), "no model 'net'"),
+        (("params.yaml", "--model", "ensemble", "--data", "elsewhere"), "weights.json does not exist"),
     ],
 )
 def test_what_is_not_there_ends_with_1(here, capsys, arguments, message):
