@@ -8,6 +8,7 @@ Every other stage depends on this file. `pipeline check` says the same and write
 from pathlib import Path
 
 from pipeline.check import check
+from pipeline.cli import compose
 from pipeline.core import files, params
 from stages.command import run
 
@@ -15,6 +16,7 @@ from stages.command import run
 def main(predictions: Path, checked: Path) -> None:
     """Refuse wrong settings before any other stage starts."""
     checked.unlink(missing_ok=True)
+    compose.announce(params.FILE, Path("conf"))
     check(params.read_all(), predictions)
     files.write_text(checked, "every setting is right\n")
     print(f"{checked}: every setting is right")

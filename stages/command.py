@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.cli import compose
 from pipeline.core.errors import UserError
 from pipeline.runtime.signals import Stopped
 
@@ -65,7 +64,6 @@ def run(main: Callable[..., None]) -> None:
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     try:
         with contextlib.nullcontext() if first else contextlib.redirect_stdout(None):
-            compose.announce(Path("params.yaml"), Path("conf"))
             main(**vars(arguments))
     except Stopped as stopped:
         logging.getLogger(__name__).info("stopped at %s; run the same command to go on", stopped)

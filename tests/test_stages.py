@@ -57,6 +57,14 @@ def test_a_wrong_ffmpeg_is_named_before_any_work(tmp_path):
     assert not (tmp_path / "demo").exists()
 
 
+def test_the_check_alone_says_that_params_differ_from_conf(tmp_path):
+    (tmp_path / "conf").symlink_to(ROOT / "conf")
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("fps: 30", "fps: 0"))
+    said = {stage: run(stage, "a", "b", folder=tmp_path).stderr for stage in ("check", "pack")}
+    assert "params.yaml differs from conf/ as it stands in 1 of its settings: extract.fps=0" in said["check"]
+    assert "differs" not in said["pack"]
+
+
 def test_the_way_back_from_an_experiment_is_named_where_it_ran_in_place_and_not_in_a_copy(tmp_path):
     copy = tmp_path / ".dvc" / "tmp" / "exps" / "queued"
     copy.mkdir(parents=True)

@@ -9,6 +9,8 @@ of `dvc repro` do the same.
 import argparse
 from pathlib import Path
 
+from pipeline.cli.arguments import CONF
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `pipeline check`."""
@@ -23,10 +25,12 @@ def run(args: argparse.Namespace) -> None:
     """
     from pipeline import check_corpus
     from pipeline.check import check
+    from pipeline.cli import compose
     from pipeline.core import params
     from pipeline.core.manifest import Manifest
 
     settings = params.read_all()
+    compose.announce(params.FILE, CONF)
     check(settings, args.data / "predictions")
     listed = args.data / "manifest.tsv"
     if listed.is_file():

@@ -1,6 +1,6 @@
 """conf/ -> the text of params.yaml. `pipeline params` writes it; `dvc exp run` does so by itself.
 
-`dvc repro` reads the committed params.yaml and never looks at conf/, so a stage that starts says where the two differ.
+`dvc repro` takes its settings from the committed params.yaml and none from conf/: stage `check` says where they differ.
 """
 
 import logging
@@ -49,10 +49,12 @@ def announce(params: Path, conf: Path) -> None:
     try:
         found = differences(params, conf)
     except BROKEN as error:  # whoever reads params.yaml says what is wrong with it; conf/ is not read by a stage
-        log.info("params.yaml cannot be compared with conf/: %s", error)
+        log.warning("params.yaml cannot be compared with conf/: %s", error)
         return
     if found:
-        log.info("params.yaml differs from conf/ as it stands in %d of its settings: %s", len(found), shortened(found))
+        log.warning(
+            "params.yaml differs from conf/ as it stands in %d of its settings: %s", len(found), shortened(found)
+        )
 
 
 def _differences(ours: Any, composed: Any, path: str = "") -> list[str]:

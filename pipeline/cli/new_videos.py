@@ -130,7 +130,7 @@ def found(named: Sequence[str]) -> list[Path]:
     """The files that are meant, each once, in the order of their naming; a folder's and a pattern's sorted.
 
     Raises:
-        UserError: a folder holds no video, no file fits a pattern, or a name is empty.
+        UserError: a name is empty or names nothing, a folder holds no video, or no file fits a pattern.
     """
     files: list[Path] = []
     for name in named:
@@ -141,12 +141,20 @@ def found(named: Sequence[str]) -> list[Path]:
             inside = sorted(f for f in path.rglob("*") if f.is_file() and f.suffix.lower() in SUFFIXES)
         elif glob.has_magic(name) and not path.exists():
             inside = sorted(Path(f) for f in glob.glob(name, recursive=True) if Path(f).is_file())  # noqa: PTH207 - an absolute pattern, too
-        else:
+        elif path.exists():
             inside = [path]
+        else:
+            raise UserError(f"{name}: there is no such file or folder.{_nearest(path)}")
         if not inside:
             raise UserError(f"{name}: no video there.")
         files += inside
     return list(dict.fromkeys(files))
+
+
+def _nearest(path: Path) -> str:
+    """What was meant, perhaps: a name like it in its folder."""
+    there = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    return params.hint(path.name, there, most=0)
 
 
 def answers(

@@ -36,7 +36,7 @@ from pipeline.inference.score_cache import ScoreCache
 from pipeline.predictions.table import FINAL, SPLITS
 from pipeline.predictions.view_scores import write_split
 from pipeline.runtime import distributed, fingerprint, signals
-from pipeline.runtime.progress import Timer, duration
+from pipeline.runtime.progress import Timer, duration, rate
 from pipeline.runtime.signals import Request, Stopped
 
 log = logging.getLogger(__name__)
@@ -229,8 +229,8 @@ def _score_next(jobs: Sequence[Job], arriving: Iterator[tuple[Item, DecodedVideo
 
 def _log_speed(jobs: Sequence[Job], videos: int, timer: Timer) -> None:
     log.info(
-        "scored %d videos in %s: %.1f videos/s, %.0f%% of it waiting for data",
-        videos, duration(timer.elapsed), videos / timer.elapsed, 100 * timer.waiting,
+        "scored %d videos in %s: %s, %.0f%% of it waiting for data",
+        videos, duration(timer.elapsed), rate(videos, timer.elapsed, "video"), 100 * timer.waiting,
     )  # fmt: skip
     for job in jobs:
         if job.all_views:

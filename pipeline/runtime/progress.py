@@ -53,3 +53,27 @@ def duration(seconds: float) -> str:
     if minutes < 48 * 60:
         return f"{minutes // 60} h {minutes % 60:02d} min"
     return f"{minutes // 1440} d {minutes % 1440 // 60} h"
+
+
+def rate(count: float, seconds: float, unit: str) -> str:
+    """Speed as people say it: 120 clips/s, 2.5 clips/s, and below one a second 4.0 s/clip."""
+    if count == 0:
+        return f"no {unit}"
+    if count < seconds:
+        return f"{seconds / count:.1f} s/{unit}"
+    return f"{count / seconds:.{1 if count < 10 * seconds else 0}f} {unit}s/s"
+
+
+def whole_epoch(seconds: float, training: float, first: int, steps: int) -> float:
+    """Seconds that an epoch takes from its first step, of which a resumed run took the steps from `first` on.
+
+    Args:
+        seconds: what it took, with the validation.
+        training: the part of them that the steps took.
+        first: the step that it went on at, 0 .. `steps`.
+        steps: of a whole epoch.
+
+    Returns:
+        0 where no step was left to take, which says nothing of others.
+    """
+    return seconds + training * first / (steps - first) if first < steps else 0.0

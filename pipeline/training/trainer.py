@@ -31,7 +31,7 @@ from pipeline.core.task import MULTI_LABEL, Task, noted
 from pipeline.metrics import SHORT
 from pipeline.runtime import distributed, fingerprint, signals
 from pipeline.runtime.checkpoint import Checkpoint
-from pipeline.runtime.progress import Timer, duration
+from pipeline.runtime.progress import Timer, duration, rate, whole_epoch
 from pipeline.runtime.signals import Stopped
 from pipeline.training import optim
 from pipeline.training.config import ModelConfig
@@ -84,7 +84,8 @@ def fit(
                     trainer.save(state)
             trainer.save(state)  # a kill during the validation costs no step
             trainer.end_epoch(state, trainer.validate(state))
-            logger.epoch(state.history, timer.elapsed, timer.elapsed * (trainer.epochs - len(state.history)))
+            whole = whole_epoch(timer.elapsed, trainer.timers[-1].elapsed, trainer.batches.first, trainer.batches.steps)
+            logger.epoch(state.history, timer.elapsed, whole * (trainer.epochs - len(state.history)))
             trainer.save(state)
     logger.end()
     trainer.finish(state, out)
@@ -199,10 +200,10 @@ class Trainer:
                 loss = self._update(pieces, state, bool(request.number))
                 score = f"{state.history[-1][key(self.task)]:.1f}" if state.history and not self.stop else "-"
                 bar.set_description_str(f"{title}  loss {loss:.3f}  {SHORT[self.task]} {score}", refresh=False)
-                rate = done / timer.elapsed
                 bar.set_postfix(
-                    lr=f"{state.lr:.2g}", clips_s=f"{rate * train.batch:.0f}", waiting=f"{timer.waiting:.0%}",
-                    all_epochs=duration((self.total_steps - state.step) / rate), refresh=False,
+                    lr=f"{state.lr:.2g}", speed=rate(done * train.batch, timer.elapsed, "clip"),
+                    waiting=f"{timer.waiting:.0%}",
+                    all_epochs=duration((self.total_steps - state.step) / done * timer.elapsed), refresh=False,
                 )  # fmt: skip
                 bar.update()  # which draws, now and then
                 yield loss
@@ -265,10 +266,10 @@ class Trainer:
             self.resume.forget()
         if self.timers:
             seconds, waited = sum(t.elapsed for t in self.timers), sum(t.waited for t in self.timers)
-            steps = (state.step - self.first_step) / seconds
+            clips = (state.step - self.first_step) * self.config.train.batch
             _say(
                 f"trained {len(self.timers)} epoch(s) in {duration(seconds)} (without validation): "
-                f"{steps * self.config.train.batch:.0f} clips/s, {waited / seconds:.0%} of it waiting for data"
+                f"{rate(clips, seconds, 'clip')}, {waited / seconds:.0%} of it waiting for data"
             )
         distributed.close(self.fabric)
 

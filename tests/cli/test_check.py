@@ -26,6 +26,13 @@ def test_right_settings_pass(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == "every setting is right\n"
 
 
+def test_what_conf_has_otherwise_is_said(tmp_path, monkeypatch, caplog):
+    run(monkeypatch, tmp_path, (ROOT / "params.yaml").read_text().replace("jpeg_qscale: 2", "jpeg_qscale: 3"))
+    assert caplog.messages == [
+        "params.yaml differs from conf/ as it stands in 1 of its settings: extract.jpeg_qscale=3"
+    ]
+
+
 def test_a_wrong_setting_is_named(tmp_path, monkeypatch):
     text = (ROOT / "params.yaml").read_text().replace("jpeg_qscale: 2", "jpeg_qscale: 99")
     with pytest.raises(UserError, match="extract: jpeg_qscale must lie in 2"):

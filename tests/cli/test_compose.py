@@ -136,7 +136,7 @@ def test_every_model_plans(workspace, choice):
     assert "stages.demo" not in done.stdout
 
 
-def test_a_stage_says_what_params_override(tmp_path, caplog):
+def test_what_params_override_is_said(tmp_path, caplog):
     file = tmp_path / "params.yaml"
     file.write_text(compose.text(CONF, ["model=tin_demo", "models.tin_demo.train.optim.lr=0.25"]))
     with caplog.at_level(logging.INFO):
@@ -147,7 +147,7 @@ def test_a_stage_says_what_params_override(tmp_path, caplog):
     assert said.index("models.tin_demo.train.optim.lr=0.25") < said.index("-models.")
 
 
-def test_a_stage_says_nothing_when_params_are_conf_composed(tmp_path, caplog):
+def test_nothing_is_said_when_params_are_conf_composed(tmp_path, caplog):
     file = tmp_path / "params.yaml"
     file.write_text(compose.text(CONF))
     with caplog.at_level(logging.INFO):

@@ -229,12 +229,12 @@ def test_a_table_shows_the_top_classes(here, clips, capsys):
 
 def test_broken_files_are_told_with_the_ledgers_reason_and_the_rest_is_answered(here, clips, capsys, tmp_path):
     (tmp_path / "text.mp4").write_text("no video")
-    files = [tmp_path / "text.mp4", clips / "short.mp4", clips / "sound_only.mp4", tmp_path / "none.mp4"]
+    files = [tmp_path / "text.mp4", clips / "short.mp4", clips / "sound_only.mp4"]
     code, out, err = run(capsys, *files, "--model", "net", "--json")
     assert code == 3
     assert [json.loads(line)["video"] for line in out.splitlines()] == [str(clips / "short.mp4")]
     reasons = [line.split(": ")[2] for line in err.splitlines() if line.startswith("broken")]
-    assert reasons == ["not_a_video", "no_video_stream", "missing"]
+    assert reasons == ["not_a_video", "no_video_stream"]
     (known,) = read_broken(here / "data/broken.tsv")
     assert known.reason == reasons[1]
     assert not list((here / "work/predict").iterdir()), "frames are deleted"
@@ -243,13 +243,14 @@ def test_broken_files_are_told_with_the_ledgers_reason_and_the_rest_is_answered(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("x.mp4", "--model", "nett"), "no model 'nett', only net, other, ensemble"),
-        (("x.mp4", "--model", ""), "no model '', only net, other, ensemble"),
-        (("x.mp4", "--model", "../models/net"), "no model '../models/net'"),
+        (("params.yaml", "--model", "nett"), "no model 'nett', only net, other, ensemble"),
+        (("params.yaml", "--model", ""), "no model '', only net, other, ensemble"),
+        (("params.yaml", "--model", "../models/net"), "no model '../models/net'"),
         (("", "--model", "net"), "An empty argument names no video"),
         (("*.none", "--model", "net"), "no video there"),
-        (("x.mp4", "--model", "net", "--data", "elsewhere"), "no model 'net'"),
-        (("x.mp4", "--model", "ensemble", "--data", "elsewhere"), "weights.json does not exist"),
+        (("x.mp4", "--model", "net"), "x.mp4: there is no such file or folder"),
+        (("params.yaml", "--model", "net", "--data", "elsewhere"), "no model 'net'"),
+        (("params.yaml", "--model", "ensemble", "--data", "elsewhere"), "weights.json does not exist"),
     ],
 )
 def test_what_is_not_there_ends_with_1(here, capsys, arguments, message):

@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pipeline.clips.transforms import AugmentConfig
 from pipeline.core import files, registry
 from pipeline.core.errors import UserError
 from pipeline.pretrained import imagenet
@@ -95,6 +96,13 @@ def test_the_recipe_says_all_that_made_the_weights(tmp_path):
     ]
     assert set(recipe["data"]) == {"frames", "labels", "statistics"}
     assert recipe["versions"]["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize(("asked", "recorded"), [("auto", True), ((("red", "blue"),), [["red", "blue"]])])
+def test_the_recipe_says_what_came_of_the_setting_for_flips(tmp_path, asked, recorded):
+    augment = AugmentConfig("random_side", 32, sides=(32, 40), flip=asked)
+    out, _ = fit(tmp_path, "out", tiny.model(epochs=1, augment=augment))
+    assert json.loads((out / "recipe.json").read_text())["train"]["augment"]["flip"] == recorded
 
 
 def test_the_curves_have_one_row_an_epoch(tmp_path):
