@@ -15,7 +15,10 @@ from pipeline.chance import Chance
 from pipeline.core.task import Task
 
 State = Literal["chance", "frequencies", "unclear", "better"]
-PICKED = "Val figures flatter: the best epoch of each model trained here was picked on the same val videos."
+PICKED = (
+    "Val figures flatter: the best epoch of each network trained here was picked on the same val videos (a probe's "
+    "settings were not)."
+)
 FLAT = 0.02
 """Share of the first epoch's loss by which it must fall from the second epoch on; less is flat."""
 _TRY = "a higher train.optim.lr, more epochs, train.pretrained: imagenet, or labels that the frames can show"
@@ -106,7 +109,7 @@ def of_training(
         task: of the corpus.
         scores: of the kept epoch for the val videos, finite (V, C); logits or probabilities.
         targets: labels of the val videos (V, C).
-        history: an entry an epoch, each with its mean training `loss`.
+        history: an entry an epoch, each with its mean training `loss`; none where val chose no epoch.
     """
     found = judge("the model", "val", task, scores, targets, chance.random_answers(task, targets)).sentence()
     picked = ["The best epoch was picked on these same val videos."] if len(history) > 1 else []

@@ -16,7 +16,6 @@ from pipeline.core.manifest import Manifest
 from pipeline.core.task import resolve
 from pipeline.features import Features
 from pipeline.training.config import ProbeConfig, kind
-from pipeline.training.evaluate import told
 from pipeline.training.probe import fit_probe
 from pipeline.training.trainer import fit
 from stages.command import run
@@ -30,10 +29,10 @@ def main(
     config = kind(section).read(section, f"params.yaml: models.{model}").starting_in(pretrained)
     task, machine = resolve(params.read("dataset.task"), corpus), load_machine()
     if isinstance(config, ProbeConfig):
-        done = fit_probe(config, corpus, Features.read(features / model), out, machine, task)
+        fit_probe(config, corpus, Features.read(features / model), out, machine, task)
     else:
-        done = fit(config, corpus, FrameStore(lmdb), ClassStatistics.read(stats), out, machine, task)
-    print(f"{out}: validation {told(done.history[done.best_epoch], task)} after epoch {done.best_epoch + 1}")
+        fit(config, corpus, FrameStore(lmdb), ClassStatistics.read(stats), out, machine, task)
+    print(f"{out}: trained")
 
 
 if __name__ == "__main__":

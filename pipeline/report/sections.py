@@ -119,7 +119,26 @@ def training(inputs: Inputs) -> dict[str, Any]:
         "score": _curve(f"Val {inputs.metric} by epoch", f"val {inputs.metric}, percent", maps),
         "loss": _curve("Training loss by epoch", "loss, percent of epoch 1", losses),
     }
-    return {"names": [one.name for one in losses], "broken": inputs.metrics["videos"]["val_n_broken"], **drawn}
+    compared = [{"name": member, **table} for member in inputs.members if (table := _compared(inputs, member))]
+    broken = inputs.metrics["videos"]["val_n_broken"]
+    return {"names": [one.name for one in losses], "broken": broken, "compared": compared, **drawn}
+
+
+def _compared(inputs: Inputs, member: str) -> dict[str, Any]:
+    """The settings that a probe compared: decays, and for each weight of appearance a figure for each of them."""
+    folder = inputs.paths.models / member / "curves" / "plots" / "metrics"
+    files = (
+        folder / "decay.tsv",
+        folder / "appearance.tsv",
+        folder / "held_out" / f"{metrics.HEADLINE[inputs.task]}.tsv",
+    )
+    if not all(file.is_file() for file in files):
+        return {}
+    columns = (pd.read_csv(file, sep="\t").iloc[:, 1] for file in files)
+    table = pd.DataFrame(dict(zip(("decay", "appearance", "figure"), columns, strict=True)))
+    grid = table.pivot_table("figure", "appearance", "decay")
+    rows = [(float(weight), row.tolist()) for weight, row in grid.iterrows()]
+    return {"decays": grid.columns.tolist(), "rows": rows, "best": float(table["figure"].max())}
 
 
 def _curve(title: str, label: str, series: list[Series]) -> str:

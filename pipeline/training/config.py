@@ -1,5 +1,6 @@
 """The recipe of a model: what it is and how it is trained, as params.yaml says it under `models.<name>`."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -101,7 +102,7 @@ class TrainConfig:
     """Section `models.<name>.train` of params.yaml."""
 
     epochs: int
-    """Passes over the train videos, at least 1."""
+    """Passes over the train videos, at least 1; more where `least_steps` asks for more."""
     batch: int
     """Videos a step, over all devices."""
     seed: int
@@ -117,10 +118,13 @@ class TrainConfig:
     """Blends of the clips of a batch; off by default."""
     ema: float | None = None
     """Decay a step of the moving average of the weights, which is then what is validated and kept; null: none."""
+    least_steps: int = 0
+    """Updates of the weights that a training has at least: on a small corpus `epochs` is raised to reach it."""
 
     def __post_init__(self) -> None:
         params.require(
             (self.epochs >= 1 and self.batch >= 1, "epochs and batch must be at least 1"),
+            (self.least_steps >= 0, "least_steps must be 0 or more"),
             (0 <= self.seed < 2**31, "seed must lie in 0 .. 2147483647"),
             (self.ema is None or 0 < self.ema < 1, "ema is a decay between 0 and 1, e.g. 0.999, or null"),
         )
@@ -211,14 +215,17 @@ class ModelConfig(NetworkConfig):
         """The recipe for a task, see `LossConfig.of`."""
         return replace(self, train=replace(self.train, loss=self.train.loss.of(task)))
 
-    def resolved(self, classes: Sequence[str]) -> "ModelConfig":
-        """The same, with `train.augment.flip` as it holds for these classes.
+    def resolved(self, classes: Sequence[str], videos: int) -> "ModelConfig":
+        """The same for a corpus of these classes and so many train videos.
+
+        `train.augment.flip` is what holds for the classes; the epochs reach `train.least_steps`, which is then 0.
 
         Raises:
-            UserError: a pair of it names no class.
+            UserError: a pair of flip names no class.
         """
         augment = replace(self.train.augment, flip=flips.resolve(self.train.augment.flip, classes))
-        return replace(self, train=replace(self.train, augment=augment))
+        epochs = epochs_of(self.train.epochs, self.train.least_steps, self.train.batch, videos)
+        return replace(self, train=replace(self.train, augment=augment, epochs=epochs, least_steps=0))
 
 
 @dataclass(frozen=True)
@@ -231,6 +238,11 @@ class ProbeConfig(NetworkConfig):
     def crop(self) -> int:
         """Side of the square that the layer is fitted on, in pixels."""
         return self.clip.crop
+
+
+def epochs_of(epochs: int, least_steps: int, batch: int, videos: int) -> int:
+    """Number of epochs of a training on so many videos: `epochs`, or as many as make `least_steps` steps."""
+    return max(epochs, math.ceil(least_steps / max(1, videos // batch)))
 
 
 def kind(section: Mapping[str, Any]) -> type[ModelConfig] | type[ProbeConfig]:

@@ -27,10 +27,11 @@ CROSS_ENTROPY = "val_cross_entropy"
 def evaluate(
     network: nn.Module, spec: InputSpec, batches: DataLoader[Any], targets: np.ndarray, fabric: Fabric, title: str,
     task: Task = MULTI_LABEL,
-) -> dict[str, float]:  # fmt: skip
+) -> tuple[dict[str, float], Tensor]:  # fmt: skip
     """Name -> the headline metric in percent under the protocol `clip`; minus infinity where a score is not finite.
 
-    Where each video has one label, it comes with the mean cross-entropy, in nats, without scale or weights.
+    Where each video has one label, it comes with the mean cross-entropy, in nats, without scale or weights. The logits
+    (V, C) of all val videos come beside it.
 
     Args:
         network: is put into eval mode.
@@ -52,19 +53,14 @@ def evaluate(
     finite = bool(np.isfinite(scores).all())
     found = {key(task): metrics.headline(task, scores, targets) if finite else -math.inf}
     if task == MULTI_LABEL:
-        return found
+        return found, gathered
     loss = F.cross_entropy(gathered.double(), torch.from_numpy(targets.argmax(axis=1)))
-    return {**found, CROSS_ENTROPY: float(loss) if finite else math.inf}
+    return {**found, CROSS_ENTROPY: float(loss) if finite else math.inf}, gathered
 
 
 def key(task: Task) -> str:
     """The name of a validation's headline metric: val_mAP, or val_top1."""
     return f"val_{metrics.HEADLINE[task]}"
-
-
-def told(row: Mapping[str, float], task: Task) -> str:
-    """The headline metric of a validation, in words."""
-    return f"{metrics.TITLE[task]} {row[key(task)]:.2f}"
 
 
 def best(history: Sequence[Mapping[str, float]], task: Task) -> int:

@@ -5,75 +5,77 @@ of what is there beside what changes. The val videos choose nothing.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
-from pipeline import metrics
+from pipeline import metrics, verdict
 from pipeline.core import files, groups, params, stratify
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import LABEL_SEPARATOR, Manifest
-from pipeline.core.task import SINGLE_LABEL, Task, noted
+from pipeline.core.task import Task, noted
 from pipeline.features import Features
 from pipeline.models.probe import Probe
 from pipeline.pretrained.load import load_pretrained
 from pipeline.runtime import fingerprint
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.training.config import ProbeConfig
-from pipeline.training.evaluate import CROSS_ENTROPY, best, key
+from pipeline.training.evaluate import key
 from pipeline.training.logger import EpochLogger
 from pipeline.training.logistic import losses, solve
-from pipeline.training.resume import TrainState
 
 log = logging.getLogger(__name__)
 
 
+@rank_zero_only
 def fit_probe(
     config: ProbeConfig, manifest: Manifest, features: Features, out: Path, machine: Machine, task: Task
-) -> TrainState:
-    """Fit a probe and write its checkpoint and curves to `out`.
+) -> None:
+    """Fit a probe and write its checkpoint, and the settings that were compared, to `out`.
 
-    Returns:
-        A history with an entry for each pair that was compared; its `best_epoch` is the pair that was taken.
+    Of several processes the first does it all.
 
     Raises:
         UserError: the features are of another network, or there are too few train videos for the cross-validation.
     """
     torch.set_num_threads(machine.threads)
-    known = set(features.videos)
-    good = manifest.without(set(manifest.videos) - known)
+    good = manifest.without(set(manifest.videos) - set(features.videos))
     train, val = good.split("train"), good.split("val")
     network, spec, start = frozen(config, len(manifest.classes))
     if features.about != start:
         raise UserError(f"The features are not those of {out.name}. `dvc repro features@{out.name}` makes them anew.")
-    parts = Parts(network.sizes, features.of(train.videos))
-    targets = torch.from_numpy(train.targets()).double()
-    state = TrainState(history=compare(config, train, features.groups, parts, targets, task))
-    logger = EpochLogger.start(out, len(state.history), state.history, task)
-    state.best_epoch = best(state.history, task)
-    chosen = state.history[state.best_epoch]
-    kernel = parts.kernel(chosen["appearance"])
-    decays = [decay for decay in config.train.decays if decay >= chosen["decay"]]  # each starts where the last ended
-    *_, (coefficients, bias) = solve(kernel, targets, decays, task)
-    parts.write(network, coefficients, bias, chosen["appearance"])
-    result = _validate(network, features, val, task)
+    parts, targets = Parts(network.sizes, features.of(train.videos)), torch.from_numpy(train.targets()).double()
+    compared = compare(config, train, features.groups, parts, targets, task)
+    logger = EpochLogger.start(out, len(compared), compared, task)
+    chosen = max(compared, key=lambda row: (row[held_out(metrics.HEADLINE[task])], -row[held_out("loss")]))
+    _solve(network, parts, targets, config.train.decays, chosen, task)
+    logits = _logits(network, features, val)
+    result: dict[str, Any] = {"chosen": chosen}
+    if len(val):
+        result |= {key(task): metrics.headline(task, logits, val.targets())}
     data = {"features": files.fingerprint(dict(features.about)), "labels": files.fingerprint(_labels(good))}
     recipe = {**params.plain(config), **noted(task), "data": data, "versions": fingerprint.versions()}
-    recipe |= {"pretrained": start["pretrained"], "result": {"epoch": state.best_epoch, "chosen": chosen, **result}}
+    recipe |= {"pretrained": start["pretrained"], "result": result}
     Checkpoint(network.state_dict(), recipe, manifest.classes, spec).write(out)
     logger.end()
     log.info(
         "%s: %d train videos; best of %d settings in the cross-validation: %s %.1f with decay %g and appearance %g",
-        out.name, len(train), len(state.history), metrics.SHORT[task], chosen[key(task)], chosen["decay"],
-        chosen["appearance"],
+        out.name, len(train), len(compared), metrics.SHORT[task], chosen[held_out(metrics.HEADLINE[task])],
+        chosen["decay"], chosen["appearance"],
     )  # fmt: skip
-    state.history[state.best_epoch] = {**chosen, **result}
-    return state
+    for line in verdict.of_training(task, logits, val.targets(), history=()) if len(val) else ():
+        log.info("%s", line)
+
+
+def held_out(figure: str) -> str:
+    """The name under which the curves keep a figure of train videos that the cross-validation held out."""
+    return f"held_out/{figure}"
 
 
 def frozen(config: ProbeConfig, classes: int) -> tuple[Probe, Any, dict[str, Any]]:
@@ -138,14 +140,24 @@ def compare(
     history = []
     for appearance in settings.appearance:
         kernel = parts.kernel(appearance)[rows][:, rows]
-        held_out = _held_out(kernel, targets[rows], fold, settings.decays, task)
-        for decay, logits in zip(settings.decays, held_out, strict=True):
-            loss = float(losses(logits, targets[rows], task).mean())
-            score = metrics.headline(task, logits.numpy(), targets[rows].numpy())
-            entropy = {CROSS_ENTROPY: loss} if task == SINGLE_LABEL else {}
-            row = {"loss": loss, key(task): score, **entropy, "decay": decay, "appearance": appearance}
-            history.append(row)
+        by_decay = _held_out(kernel, targets[rows], fold, settings.decays, task)
+        for decay, logits in zip(settings.decays, by_decay, strict=True):
+            figures = {
+                "loss": float(losses(logits, targets[rows], task).mean()),
+                metrics.HEADLINE[task]: metrics.headline(task, logits.numpy(), targets[rows].numpy()),
+            }
+            found = {held_out(name): figure for name, figure in figures.items()}
+            history.append({**found, "decay": decay, "appearance": appearance})
     return history
+
+
+def _solve(
+    network: Probe, parts: Parts, targets: Tensor, decays: Sequence[float], chosen: Mapping[str, float], task: Task
+) -> None:
+    """Fit the network's layer to all train videos, with the settings that were chosen."""
+    falling = [decay for decay in decays if decay >= chosen["decay"]]  # each starts where the last ended
+    *_, (coefficients, bias) = solve(parts.kernel(chosen["appearance"]), targets, falling, task)
+    parts.write(network, coefficients, bias, chosen["appearance"])
 
 
 def _held_out(kernel: Tensor, targets: Tensor, fold: np.ndarray, decays: Sequence[float], task: Task) -> Tensor:
@@ -160,13 +172,11 @@ def _held_out(kernel: Tensor, targets: Tensor, fold: np.ndarray, decays: Sequenc
     return logits
 
 
-def _validate(network: Probe, features: Features, val: Manifest, task: Task) -> dict[str, float]:
-    """The headline metric of the val videos; nothing where there are none."""
-    if not len(val):
-        return {}
+def _logits(network: Probe, features: Features, videos: Manifest) -> np.ndarray:
+    """Logits float32 (V, C) of some videos."""
     with torch.inference_mode():
-        scores = network.classifier(torch.from_numpy(features.of(val.videos))).numpy()
-    return {key(task): metrics.headline(task, scores, val.targets())}
+        logits: np.ndarray = network.classifier(torch.from_numpy(features.of(videos.videos))).numpy()
+    return logits
 
 
 def _labels(manifest: Manifest) -> list[Any]:

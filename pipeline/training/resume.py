@@ -20,8 +20,9 @@ from pipeline.pretrained.safe_pickle import DAMAGE
 from pipeline.runtime import fingerprint
 
 CODE = (
-    *("core", "runtime", "clips", "class_stats.py", "metrics.py", "layers", "losses/_ranking.py", "losses/auto.py"),
-    *("losses/bce.py", "losses/cross_entropy.py", "models/probe.py", "features.py", "pretrained", "training"),
+    *("core", "runtime", "clips", "class_stats.py", "metrics.py", "chance.py", "verdict.py", "layers"),
+    *("losses/_ranking.py", "losses/auto.py", "losses/bce.py", "losses/cross_entropy.py", "models/probe.py"),
+    *("features.py", "pretrained", "training"),
 )
 """What training runs besides the files of the model and the loss; dvc.yaml lists the same."""
 STATE, BEST = "state.pt", "best.pt"
@@ -97,19 +98,19 @@ class ResumeFolder:
             _read(self.folder / STATE)
             self.read_back = True
 
-    def keep_best(self, weights: dict[str, Tensor]) -> None:
-        """Keep these weights as the best."""
+    def keep_best(self, weights: dict[str, Tensor], logits: Tensor) -> None:
+        """Keep these weights as the best, and what they say of the val videos."""
         if self.writes:
-            self._write(BEST, weights)
+            self._write(BEST, {"weights": weights, "logits": logits})
 
-    def best(self) -> dict[str, Tensor]:
-        """The best weights.
+    def best(self) -> tuple[dict[str, Tensor], Tensor]:
+        """The best weights, and their logits (V, C) for the val videos.
 
         Raises:
             UserError: their file is missing or damaged.
         """
-        weights: dict[str, Tensor] = _read(self.folder / BEST)
-        return weights
+        kept = _read(self.folder / BEST)
+        return kept["weights"], kept["logits"]
 
     def forget(self) -> None:
         """Delete everything, at once: half of it would look like a damaged state."""

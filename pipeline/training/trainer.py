@@ -15,21 +15,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning_fabric.utilities.rank_zero import rank_zero_only
+from torch import Tensor
 
+from pipeline import verdict
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips.dataset import MultiViewDataset, TrainDataset
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.loader import EpochSampler, loader
 from pipeline.clips.views import View, ViewGrid
-from pipeline.core import files, params
+from pipeline.core import files
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.progress_bar import progress_bar
 from pipeline.core.task import MULTI_LABEL, Task, noted
 from pipeline.metrics import SHORT
-from pipeline.runtime import distributed, fingerprint, signals
+from pipeline.runtime import distributed, signals
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.runtime.progress import Timer, duration, rate, whole_epoch
 from pipeline.runtime.signals import Stopped
@@ -37,6 +40,7 @@ from pipeline.training import optim
 from pipeline.training.config import ModelConfig
 from pipeline.training.evaluate import best, evaluate, key
 from pipeline.training.logger import EpochLogger
+from pipeline.training.recipe import check_sizes, recipe_of
 from pipeline.training.resume import ResumeFolder, TrainState
 from pipeline.training.step import Diverged, Pieces, TrainStep, enough_memory
 
@@ -83,7 +87,7 @@ def fit(
                 if trainer.resume.due:
                     trainer.save(state)
             trainer.save(state)  # a kill during the validation costs no step
-            trainer.end_epoch(state, trainer.validate(state))
+            trainer.end_epoch(state, *trainer.validate(state))
             whole = whole_epoch(timer.elapsed, trainer.timers[-1].elapsed, trainer.batches.first, trainer.batches.steps)
             logger.epoch(state.history, timer.elapsed, whole * (trainer.epochs - len(state.history)))
             trainer.save(state)
@@ -106,15 +110,15 @@ class Trainer:
         task: Task,
         stop: int | None,
     ) -> None:
-        self.config = config = config.of(task).resolved(manifest.classes)
-        self.task, self.machine, self.classes, self.stop = task, machine, manifest.classes, stop
-        self.epochs = stop or config.train.epochs
         good = manifest.without(set(manifest.videos) - set(store.videos))
         self.train_split, self.val_split = good.split("train"), good.split("val")
-        _check_sizes(name, config, self.train_split, self.val_split, stop)
+        self.config = config = config.of(task).resolved(manifest.classes, len(self.train_split))
+        self.task, self.machine, self.classes, self.stop = task, machine, manifest.classes, stop
+        self.epochs = stop or config.train.epochs
+        check_sizes(name, config, self.train_split, self.val_split, stop)
         self.fabric = distributed.launch(machine)
         self.recipe = {
-            **_recipe(config, manifest, store, statistics),
+            **recipe_of(config, manifest, store, statistics),
             **noted(task),
             **({"stop": stop} if stop else {}),
         }
@@ -230,16 +234,16 @@ class Trainer:
         state.step += 1
         return loss
 
-    def validate(self, state: TrainState) -> dict[str, float]:
+    def validate(self, state: TrainState) -> tuple[dict[str, float], Tensor]:
         """What `evaluate` finds on the validation split; nothing without validation."""
         if self.stop:
-            return {}
+            return {}, torch.empty(0, len(self.classes))
         title = f"validate {len(state.history) + 1}/{self.epochs}"
         step, targets = self.step, self.val_split.targets()
         with enough_memory(self.config, self.clips_per_pass):
             return evaluate(step.kept, step.input, self.validation_loader, targets, self.fabric, title, self.task)
 
-    def end_epoch(self, state: TrainState, found: dict[str, float]) -> None:
+    def end_epoch(self, state: TrainState, found: dict[str, float], logits: Tensor) -> None:
         """Note the epoch's loss and validation, and keep its weights if they are the best so far, or the last."""
         state.history.append({"loss": float(np.mean(state.losses)), **found, "lr": state.lr})
         state.losses = []
@@ -247,7 +251,7 @@ class Trainer:
         epoch = best(state.history, self.task) if found else last if last + 1 == self.stop else -1
         if epoch != state.best_epoch:
             state.best_epoch = epoch
-            self.resume.keep_best(self.step.kept.state_dict())
+            self.resume.keep_best(self.step.kept.state_dict(), logits)
 
     def save(self, state: TrainState) -> None:
         """Write the resume state."""
@@ -262,8 +266,13 @@ class Trainer:
             headline = {} if self.stop else {key(self.task): state.history[state.best_epoch][key(self.task)]}
             result = {"epoch": state.best_epoch, **headline}
             recipe = {**self.recipe, "machines": state.machines, "result": result}
-            Checkpoint(self.resume.best(), recipe, self.classes, self.step.input).write(out)
+            weights, logits = self.resume.best()
+            Checkpoint(weights, recipe, self.classes, self.step.input).write(out)
             self.resume.forget()
+            log.info("the weights of epoch %d are kept", state.best_epoch + 1)
+            if not self.stop:
+                for line in verdict.of_training(self.task, logits.numpy(), self.val_split.targets(), state.history):
+                    log.info("%s", line)
         if self.timers:
             seconds, waited = sum(t.elapsed for t in self.timers), sum(t.waited for t in self.timers)
             clips = (state.step - self.first_step) * self.config.train.batch
@@ -281,28 +290,3 @@ class Trainer:
 @rank_zero_only
 def _say(message: str) -> None:
     log.info("%s", message)
-
-
-def _check_sizes(name: str, config: ModelConfig, train: Manifest, val: Manifest, stop: int | None) -> None:
-    """Refuse a corpus of which too few videos gave frames."""
-    if config.train.batch > len(train):
-        raise UserError(
-            f"A batch of {config.train.batch} is more than the {len(train)} train videos. Lower "
-            f"models.{name}.train.batch."
-        )
-    if not len(val) and not stop:
-        raise UserError("No val video gave frames, so no epoch could be told the best. Add val videos to the corpus.")
-
-
-def _recipe(config: ModelConfig, manifest: Manifest, store: FrameStore, statistics: ClassStatistics) -> dict[str, Any]:
-    """All that makes the weights but the machine, as plain values."""
-    labels = files.fingerprint(manifest.table[["video", "split", "labels"]].values.tolist(), manifest.classes)
-    return {
-        **params.plain(config),
-        "data": {
-            "frames": store.content_key(),
-            "labels": labels,
-            "statistics": files.fingerprint(statistics.counts.tolist()),
-        },
-        "versions": fingerprint.versions(),
-    }

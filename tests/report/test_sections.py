@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -240,6 +242,29 @@ def test_curves_start_at_epoch_1_and_the_loss_at_100_percent(unequal):
     assert float(first) == pytest.approx(of_percent[100], abs=0.1)
     assert float(last) == pytest.approx(of_percent[40] - 15 * per_percent, abs=0.2), "1.0 of 4.0"
     assert "without the 1 broken video of val" in read.text
+
+
+def test_the_settings_that_a_probe_compared_are_a_table_and_no_curve(unequal, tmp_path):
+    sources, *_ = unequal
+    inputs = Inputs.read(sources)
+    assert sections.training(inputs)["compared"] == []
+    models = tmp_path / "models"
+    for name in inputs.members:
+        shutil.copytree(sources.models / name, models / name)
+    curves = models / inputs.members[0] / "curves/plots/metrics"
+    shutil.rmtree(curves)
+    (curves / "held_out").mkdir(parents=True)
+    for name, values in {
+        "decay": (1, 0.1, 1, 0.1),
+        "appearance": (0, 0, 2, 2),
+        "held_out/mAP": (50, 60, 70, 65),
+    }.items():
+        rows = "".join(f"{step}\t{value}\n" for step, value in enumerate(values, start=1))
+        (curves / f"{name}.tsv").write_text(f"step\t{Path(name).name}\n{rows}")
+    found = sections.training(Inputs.read(replace(sources, models=models)))
+    expected = {"decays": [0.1, 1.0], "rows": [(0.0, [60, 50]), (2.0, [65, 70])], "best": 70.0}
+    assert found["compared"] == [{"name": inputs.members[0], **expected}]
+    assert inputs.members[0] not in found["names"]
 
 
 def test_the_table_of_splits_counts_what_is_short(unequal):

@@ -40,7 +40,7 @@ def batches() -> list[dict[str, torch.Tensor]]:
 
 def found(scores: np.ndarray, targets: np.ndarray, task: Task, tmp_path) -> dict[str, float]:
     fabric = distributed.launch(tiny.machine(tmp_path))
-    return evaluate.evaluate(First(scores), SPEC, batches(), targets, fabric, "validate 1/1", task)
+    return evaluate.evaluate(First(scores), SPEC, batches(), targets, fabric, "validate 1/1", task)[0]
 
 
 def score(scores: np.ndarray, tmp_path) -> float:

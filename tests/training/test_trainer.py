@@ -60,8 +60,8 @@ def test_a_training_that_stops_without_val_has_the_weights_of_that_epoch_of_a_wh
     stopped, on = tmp_path / "stopped", tiny.machine(tmp_path / "work")
     progress = trainer.fit(tiny.model(epochs=4), alone, store, statistics, stopped, on, stop=2)
 
-    def second_is_best(_, state):
-        return {"val_mAP": float(len(state.history) == 1)}
+    def second_is_best(training, state):
+        return {"val_mAP": float(len(state.history) == 1)}, torch.zeros(training.val_split.targets().shape)
 
     monkeypatch.setattr(trainer.Trainer, "validate", second_is_best)
     whole, all_epochs = fit(tmp_path, "whole", tiny.model(epochs=4))
@@ -96,6 +96,26 @@ def test_the_recipe_says_all_that_made_the_weights(tmp_path):
     ]
     assert set(recipe["data"]) == {"frames", "labels", "statistics"}
     assert recipe["versions"]["torch"] == torch.__version__
+
+
+def test_a_small_corpus_is_trained_for_the_least_number_of_steps(tmp_path):
+    out, progress = fit(tmp_path, "out", tiny.model(epochs=1, least_steps=5))
+    recipe = json.loads((out / "recipe.json").read_text())["train"]
+    steps = len(tiny.corpus(tmp_path / "lmdb")[0].split("train")) // recipe["batch"]
+    assert len(progress.history) == recipe["epochs"] == -(-5 // steps) > 1
+    assert "least_steps" not in recipe
+    assert progress.history[-1]["lr"] < progress.history[0]["lr"]  # the schedule spans them
+
+
+def test_the_end_of_a_training_says_what_it_is_worth(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        _, progress = fit(tmp_path, "out", tiny.model(epochs=3, lr=1e-7))
+    figure = progress.history[progress.best_epoch]["val_mAP"]
+    said = [line for line in caplog.messages if line.startswith("The model ")]
+    assert len(said) == 1
+    assert f"on val (sample mAP {figure:.1f}; chance " in said[0]
+    assert "The best epoch was picked on these same val videos." in caplog.messages
+    assert any(line.startswith("The loss has been flat since epoch 2") for line in caplog.messages)
 
 
 @pytest.mark.parametrize(("asked", "recorded"), [("auto", True), ((("red", "blue"),), [["red", "blue"]])])

@@ -1,0 +1,40 @@
+"""The recipe that stands beside the weights: all that made them but the machine; and what a corpus is too small for."""
+
+from typing import Any
+
+from pipeline.class_stats import ClassStatistics
+from pipeline.clips.frame_store import FrameStore
+from pipeline.core import files, params
+from pipeline.core.errors import UserError
+from pipeline.core.manifest import Manifest
+from pipeline.runtime import fingerprint
+from pipeline.training.config import ModelConfig
+
+
+def check_sizes(name: str, config: ModelConfig, train: Manifest, val: Manifest, stop: int | None) -> None:
+    """Refuse a corpus of which too few videos gave frames."""
+    if config.train.batch > len(train):
+        raise UserError(
+            f"A batch of {config.train.batch} is more than the {len(train)} train videos. Lower "
+            f"models.{name}.train.batch."
+        )
+    if not len(val) and not stop:
+        raise UserError("No val video gave frames, so no epoch could be told the best. Add val videos to the corpus.")
+
+
+def recipe_of(
+    config: ModelConfig, manifest: Manifest, store: FrameStore, statistics: ClassStatistics
+) -> dict[str, Any]:
+    """All that makes the weights but the machine, as plain values; `config` is resolved for the corpus and the task."""
+    labels = files.fingerprint(manifest.table[["video", "split", "labels"]].values.tolist(), manifest.classes)
+    settings = params.plain(config)
+    del settings["train"]["least_steps"]  # the epochs say it
+    return {
+        **settings,
+        "data": {
+            "frames": store.content_key(),
+            "labels": labels,
+            "statistics": files.fingerprint(statistics.counts.tolist()),
+        },
+        "versions": fingerprint.versions(),
+    }
