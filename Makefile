@@ -31,13 +31,13 @@ doctor: install ## look at this machine and this project; say what to do
 	@pipeline doctor
 
 quick: install ## the tests that need little time, side by side: under two minutes on two cores
-	python -m pytest -m "not slow" --numprocesses 2
+	python -m pytest -m "not slow and not nightly" --numprocesses 2
 
-test: install ## all tests
+test: install ## all tests but the long forms of `make nightly`
 	python -m pytest
 
-nightly: install ## the tests of training, with twenty random kills instead of three
-	NIGHTLY=20 python -m pytest tests/training/test_trainer.py
+nightly: install ## the long forms: a hundred kills, an hour of work; under two hours on two cores
+	python -m pytest -m nightly
 
 check: install ## format, lint and types
 	ruff format --check . && ruff check . && mypy

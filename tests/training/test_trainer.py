@@ -32,8 +32,8 @@ from tests.support.tiny import fit
 
 pytestmark = pytest.mark.slow  # each test trains, some in processes of their own
 
-NIGHTLY = int(os.environ.get("NIGHTLY", "0"))
-"""How many random trials `make nightly` runs; `make test` runs three."""
+TRIALS = [*range(3), *(pytest.param(trial, marks=pytest.mark.nightly) for trial in range(3, 20))]
+"""Seeds of the random moments of death."""
 
 
 def weights(folder: Path) -> bytes:
@@ -216,7 +216,7 @@ def uninterrupted(tmp_path_factory) -> bytes:
     return weights(folder / "whole")
 
 
-@pytest.mark.parametrize("trial", range(NIGHTLY or 3))
+@pytest.mark.parametrize("trial", TRIALS)
 def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, uninterrupted, trial):
     """SIGKILL, SIGTERM and SIGINT in turn, each a random while after training has begun, with other worker counts."""
     rng = np.random.default_rng(trial)
