@@ -15,6 +15,7 @@ import ffmpeg
 from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.tsv import one_line
+from pipeline.extraction import filters
 
 FORMAT = 2
 """Version of pixels and layout; raise it when the same settings give others, so that no old shard is used again."""
@@ -118,16 +119,12 @@ def command(video: Path, config: ExtractConfig, binary: str) -> list[str]:
 
     The first real video stream is taken (`V`: cover pictures do not count).
     """
-    half = f"max(1,min({config.short_side // 2},trunc(min(iw*sar,ih)/2)))"
-    width = f"2*if(lt(iw*sar,ih),{half},round({half}*iw*sar/ih))"
-    height = f"2*if(lt(iw*sar,ih),round({half}*ih/(iw*sar)),{half})"
-    scale = f"scale=w='{width}':h='{height}':flags=bicubic:out_range=full"
     stream = (
         ffmpeg.input(f"file:{video}", threads=1)
         .output(
             "%06d.jpg",
             map="0:V:0",
-            vf=f"fps={config.fps},{scale},setsar=1",
+            vf=filters.chain(config.fps, config.short_side),
             format="image2",
             vcodec="mjpeg",
             pix_fmt="yuvj420p",
