@@ -1,0 +1,48 @@
+"""What a test does to a stage before it starts: see `stage_process.Running`, whose process calls these."""
+
+import resource
+import time
+from collections.abc import Sequence
+
+import torch
+
+from pipeline.clips import loader, transforms
+from pipeline.clips.frame_store import FrameStore
+
+
+def slow_frames() -> None:
+    """Each video takes a fifth of a second to read, so that a loader's workers are seen at work."""
+    read = FrameStore.read
+
+    def slow(self: FrameStore, video: str, indices: Sequence[int]) -> list[memoryview]:
+        time.sleep(0.2)
+        return read(self, video, indices)
+
+    FrameStore.read = slow
+
+
+def starved_workers() -> None:
+    """A loader's workers get no memory for what they decode, which is far more than usual."""
+    decode = transforms.decode
+
+    def starved(jpegs: Sequence[memoryview], at_least: int | None) -> torch.Tensor:
+        if not torch.utils.data.get_worker_info():
+            return decode(jpegs, at_least)
+        resource.setrlimit(resource.RLIMIT_AS, (1, resource.RLIM_INFINITY))
+        try:
+            return decode(list(jpegs) * 10_000, at_least)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    transforms.decode = starved
+
+
+def no_shared_memory() -> None:
+    """Files, and so pieces of shared memory, may have 4 KiB: as a full /dev/shm, for a loader's workers alone."""
+    before = loader._obey_the_parent_only
+
+    def starve(worker: int) -> None:
+        before(worker)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    loader._obey_the_parent_only = starve
