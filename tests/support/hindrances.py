@@ -2,7 +2,7 @@
 
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -38,11 +38,22 @@ def starved_workers() -> None:
 
 
 def no_shared_memory() -> None:
-    """Files, and so pieces of shared memory, may have 4 KiB: as a full /dev/shm, for a loader's workers alone."""
+    """Files, and so pieces of shared memory, may have 4 KiB in a loader's workers: as with a full /dev/shm."""
+    _in_workers(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY)))
+
+
+def full_disk() -> None:
+    """Files may have 1500 bytes, but for a loader's workers, whose shared memory counts as files."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, resource.RLIM_INFINITY))
+    _in_workers(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2))
+
+
+def _in_workers(call: Callable[[], None]) -> None:
+    """Call it in each of a loader's workers, before it loads."""
     before = loader._obey_the_parent_only
 
-    def starve(worker: int) -> None:
+    def start(worker: int) -> None:
         before(worker)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+        call()
 
-    loader._obey_the_parent_only = starve
+    loader._obey_the_parent_only = start
