@@ -1,12 +1,15 @@
-"""What the videos of a corpus are too few for, said when they are listed and not after hours of training."""
+"""What a corpus is not fit for, said when its videos are listed and not after hours of training."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from pipeline.core import task
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import MISSING, SPLITS, Manifest
+from pipeline.folds.partition import Corpus, partition
+from pipeline.losses import auto
 
 NAMED = 5
 """Number of classes that a message names."""
@@ -24,7 +27,7 @@ def check(manifest: Manifest, settings: Mapping[str, Any]) -> None:
     """
     found = list(problems(manifest, settings))
     if found:
-        raise UserError("\n".join(["the corpus is too small for its settings:", *(f"  {line}" for line in found)]))
+        raise UserError("\n".join(["the corpus does not fit its settings:", *(f"  {line}" for line in found)]))
 
 
 def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
@@ -41,6 +44,7 @@ def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
                 f"models.{name}.train.batch: {batch} is more than the {len(there)} train videos. Lower it in "
                 f"conf/model/{name}.yaml or `pipeline params models.{name}.train.batch={max(1, len(there) // 4)}`."
             )
+    yield from _tasks(manifest, settings)
     val, folds = len(manifest.split("val")), settings["ensemble"]["folds"]
     if val < folds:
         yield (
@@ -55,3 +59,22 @@ def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
             f"dataset: {len(lost)} of {len(there.classes)} classes have no train video, or only missing files: {names}"
             f"{', ...' if len(lost) > NAMED else ''}. Bring the files, or drop the classes."
         )
+    if settings["dataset"]["folds"]:
+        try:
+            partition(Corpus.of(sound, ()), settings["dataset"]["folds"], settings["dataset"]["split_seed"])
+        except UserError as error:
+            yield f"dataset.folds: {error}"
+
+
+def _tasks(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with dataset.task for these labels, and with the losses for the task."""
+    try:
+        found = task.resolve(settings["dataset"]["task"], manifest)
+    except UserError as error:
+        yield str(error)
+        return
+    for name, model in settings["models"].items():
+        try:
+            auto.meant(model["train"]["loss"]["name"], found)
+        except UserError as error:
+            yield f"models.{name}.{error}"

@@ -1,8 +1,8 @@
-"""Stage `check_corpus`: the manifest -> a file that is there when the corpus is large enough, and is always the same.
+"""Stage `check_corpus`: the manifest -> a file that is there when the corpus fits its settings, and is always the same.
 
     python -m stages.check_corpus data/manifest.tsv data/classes.txt data/corpus_checked.txt
 
-Sections `models` and `ensemble` of params.yaml. `pipeline check` says the same where there is a manifest.
+Sections `models`, `ensemble` and `dataset` of params.yaml. `pipeline check` says the same where there is a manifest.
 """
 
 from pathlib import Path
@@ -14,11 +14,11 @@ from stages.command import run
 
 
 def main(manifest: Path, classes: Path, checked: Path) -> None:
-    """Refuse a corpus that is too small for its settings, before any frame is extracted."""
+    """Refuse a corpus that does not fit its settings, before any frame is extracted."""
     checked.unlink(missing_ok=True)
     check_corpus.check(Manifest.read(manifest, classes), params.read_all())
-    files.write_text(checked, "the corpus is large enough\n")
-    print(f"{checked}: the corpus is large enough")
+    files.write_text(checked, "the corpus fits its settings\n")
+    print(f"{checked}: the corpus fits its settings")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,12 @@ from pipeline.check_corpus import check, problems
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import MISSING, Manifest, VideoRecord
 
-SETTINGS = {"models": {"tsn": {"train": {"batch": 4}}, "tsm": {"train": {"batch": 8}}}, "ensemble": {"folds": 3}}
+AUTO = {"name": "auto"}
+SETTINGS = {
+    "models": {"tsn": {"train": {"batch": 4, "loss": AUTO}}, "tsm": {"train": {"batch": 8, "loss": AUTO}}},
+    "ensemble": {"folds": 3},
+    "dataset": {"task": "auto", "folds": 0, "split_seed": 0},
+}
 
 
 def corpus(train: int, val: int, missing: int = 0, rare: str = MISSING) -> Manifest:
@@ -36,7 +41,27 @@ def test_a_split_of_empty_files_is_said():
 
 
 def test_it_is_one_error():
-    with pytest.raises(
-        UserError, match="the corpus is too small for its settings:\n  models.tsn.train.batch: 4 is more"
-    ):
+    with pytest.raises(UserError, match="the corpus does not fit its settings:\n  models.tsn.train.batch: 4 is more"):
         check(corpus(train=3, val=3), SETTINGS)
+
+
+def test_a_loss_that_cannot_train_the_labels_is_said_before_extraction():
+    models = {"tsn": {"train": {"batch": 4, "loss": {"name": "bce"}}}, "tsm": SETTINGS["models"]["tsm"]}
+    (line,) = problems(corpus(train=8, val=3, rare="1-a"), {**SETTINGS, "models": models})
+    assert line.startswith("models.tsn.train.loss.name: the loss 'bce' is for multi_label, and dataset.task is single")
+
+
+def test_a_task_that_the_labels_contradict_is_said():
+    manifest = corpus(train=8, val=3, rare="1-a")
+    manifest.table.loc[0, "labels"] = "jump;run"
+    single = {**SETTINGS, "dataset": {**SETTINGS["dataset"], "task": "single_label"}}
+    (line,) = problems(manifest, single)
+    assert line.startswith("dataset.task is single_label, but t0 has the labels 'jump;run'")
+    assert list(problems(manifest, SETTINGS)) == []
+
+
+def test_folds_that_cannot_be_made_are_said():
+    folds = {**SETTINGS, "dataset": {**SETTINGS["dataset"], "folds": 2}}
+    (line,) = problems(corpus(train=8, val=3, rare="1-a"), folds)
+    assert line.startswith("dataset.folds: ")
+    assert "'jump'" in line

@@ -120,9 +120,9 @@ class Scorer:
             logits = member.predictor.score(decoded.frames, crops)[None]
             views = ViewScores(logits, member.predictor.grid.describe(), member.predictor.task)
             probabilities.append(views.probabilities(self.fusion.protocol))
-        scores = averaging.scale(np.stack(probabilities), self.fusion.mean)
+        scores = averaging.scale(np.stack(probabilities), self.fusion.mean, self.task)
         weights = np.array([member.weight for member in self.members])
-        fused: np.ndarray = averaging.fuse(scores, weights, self.fusion.mean)[0]
+        fused: np.ndarray = averaging.fuse(scores, weights, self.fusion.mean, self.task)[0]
         return fused
 
 

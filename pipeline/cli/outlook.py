@@ -1,6 +1,6 @@
 """What `pipeline init` prints: a corpus in figures, what it will cost, and what may go wrong with it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from pipeline.cli import forecast
 from pipeline.cli.finding import size
 from pipeline.cli.forecast import Forecast
 from pipeline.cli.layout import Layout
+from pipeline.clips import flips
 from pipeline.core import task
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import MISSING, SPLITS, Manifest
@@ -32,6 +33,7 @@ def lines(
         held = "" if layout.splits else ", which the split does not tear apart"
         yield f"groups     {len(set(corpus.groups.values())):,}{held}"
     yield f"task       {task.resolve(task.AUTO, corpus)}, by the number of labels of each video"
+    yield f"mirror     {_mirrored(dataset['flip'], corpus.classes)}"
     yield from _costs(corpus, settings, measured, machine)
     yield from (f"warning    {text}" for text in warnings(corpus, settings, measured))
 
@@ -50,6 +52,20 @@ def warnings(corpus: Manifest, settings: Mapping[str, Any], measured: Forecast) 
         yield f"{len(empty)} files are empty: {some(empty)}."
     if unreadable := [text for text in measured.unreadable if not text.endswith("(empty)")]:
         yield f"{len(unreadable)} of {measured.samples} videos that were tried gave no frame: {some(unreadable)}."
+
+
+def _mirrored(flip: Any, classes: Sequence[str]) -> str:
+    """What dataset.flip comes to for these classes."""
+    sided = flips.sided(classes)
+    about = (
+        f", {'since' if flip == 'auto' else 'though'} names of classes are about sides: {some(sided)}" if sided else ""
+    )
+    if isinstance(flip, list):
+        return f"half of the training clips; {len(flip)} pairs of labels swap with the sides (dataset.flip)"
+    mirrored = flip is True or (flip == "auto" and not sided)
+    return (
+        f"{'half of the training clips' if mirrored else 'no training clip'}{about} (dataset.flip: {str(flip).lower()})"
+    )
 
 
 def _of_classes(corpus: Manifest) -> str:

@@ -26,7 +26,7 @@ def means(task: Task) -> tuple[str, ...]:
     return MEANS if task == MULTI_LABEL else MEANS[:2]
 
 
-def scale(probabilities: np.ndarray, mean: str, task: Task = MULTI_LABEL) -> np.ndarray:
+def scale(probabilities: np.ndarray, mean: str, task: Task) -> np.ndarray:
     """Convert probabilities (..., C), 0..1, to the scale on which `mean` averages: float32 (..., C).
 
     The scale is that of the probabilities themselves, of their logits, or of ranks from 1 to C, where C is the highest
@@ -49,8 +49,8 @@ def fuse(
     scores: Sequence[np.ndarray] | np.ndarray,
     weights: np.ndarray,
     mean: str,
+    task: Task,
     videos: np.ndarray | None = None,
-    task: Task = MULTI_LABEL,
 ) -> np.ndarray:
     """Weighted mean of M members' scaled scores (M, V, C), back in 0..1: float32 (V, C).
 
@@ -61,8 +61,8 @@ def fuse(
         scores: what `scale` returns for each member.
         weights: member weights (M,), or (M, C) where every class has its own.
         mean: one of `MEANS`.
-        videos: positions (N,) of the videos to fuse; the result is then (N, C). None fuses all.
         task: whether a mean of logits becomes probabilities by softmax or by sigmoid.
+        videos: positions (N,) of the videos to fuse; the result is then (N, C). None fuses all.
     """
     classes = scores[0].shape[1]
     chosen = np.arange(len(scores[0])) if videos is None else videos

@@ -115,7 +115,7 @@ def _labelled(splits: Splits) -> Splits:
 
 def _fuse(variant: Variant, probabilities: np.ndarray, task: Task) -> np.ndarray:
     scaled = averaging.scale(probabilities, variant.mean, task)
-    return averaging.fuse(scaled, variant.weights, variant.mean, task=task)
+    return averaging.fuse(scaled, variant.weights, variant.mean, task)
 
 
 def _ensembles(

@@ -156,7 +156,7 @@ class FitData:
 
     def fuse(self, weights: np.ndarray) -> np.ndarray:
         """Weighted mean of the videos that count: float32 (N, C)."""
-        return averaging.fuse(self.scores, weights, self.mean, self.videos, self.task)
+        return averaging.fuse(self.scores, weights, self.mean, self.task, self.videos)
 
     def per_video(self, weights: np.ndarray) -> np.ndarray:
         """Headline metric of the weighted mean on each video that counts, 0..1: float64 (N,)."""

@@ -48,13 +48,7 @@ class LossConfig:
             UserError: the loss cannot train the task, or options are those of no loss; the message begins with the
                 setting's place in `models.<name>`.
         """
-        name = auto.usual(task) if self.name == auto.NAME else self.name
-        fits = registry.find("losses", name, where="train.loss.name").TASKS
-        if task not in fits:
-            raise UserError(
-                f"train.loss.name: the loss {name!r} is for {' and '.join(fits)}, and dataset.task is {task}, or "
-                f"auto and the labels are so. Take {auto.usual(task)!r}, or 'auto', which chooses by the task."
-            )
+        name = auto.meant(self.name, task)
         losses = {other: registry.find("losses", other, where="train.loss.options") for other in self.options}
         return LossConfig(name, {other: self.options[other] for other in losses if task in losses[other].TASKS})
 

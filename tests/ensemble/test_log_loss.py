@@ -39,7 +39,7 @@ def test_the_weights_are_those_of_a_general_minimiser(seed, mean):
     found = log_loss.fit(averaging.scale(probabilities, mean, SINGLE_LABEL), targets, mean)
     assert found.sum() == pytest.approx(1)
     assert loss(found) <= best.fun + 1e-3
-    fused = averaging.fuse(averaging.scale(probabilities, mean, SINGLE_LABEL), found, mean, task=SINGLE_LABEL)
+    fused = averaging.fuse(averaging.scale(probabilities, mean, SINGLE_LABEL), found, mean, SINGLE_LABEL)
     assert fused.sum(axis=1) == pytest.approx(1, abs=1e-5)
     assert log_loss.log_loss(fused, targets).mean() == pytest.approx(loss(found), abs=1e-5)
 

@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import rankdata
 
 from pipeline import metrics
+from pipeline.core.task import MULTI_LABEL
 from pipeline.ensemble import averaging, least_squares, weight_search
 from pipeline.ensemble.weight_search import FitData, SearchSettings
 
@@ -26,12 +27,14 @@ def members(seed: int = 0, videos: int = 60, classes: int = 6) -> tuple[np.ndarr
 def fit_data(
     probabilities: np.ndarray, targets: np.ndarray, mean: str = "probability", settings: SearchSettings = SETTINGS
 ) -> FitData:
-    scores = averaging.scale(probabilities, mean)
+    scores = averaging.scale(probabilities, mean, MULTI_LABEL)
     return FitData.from_scores(mean, scores, targets, least_squares.error_products(probabilities, targets), settings)
 
 
 def sample_map(probabilities: np.ndarray, targets: np.ndarray, found: np.ndarray, mean: str = "probability") -> float:
-    return metrics.sample_map(averaging.fuse(averaging.scale(probabilities, mean), found, mean), targets)
+    return metrics.sample_map(
+        averaging.fuse(averaging.scale(probabilities, mean, MULTI_LABEL), found, mean, MULTI_LABEL), targets
+    )
 
 
 @pytest.mark.parametrize("rule", weight_search.RULES)
