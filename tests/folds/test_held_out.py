@@ -16,7 +16,6 @@ from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task
 from pipeline.folds import held_out, partition
 from pipeline.predictions.table import PredictionTable
 from pipeline.training.config import epochs_of
-from stages.final import last
 from tests.support import tiny
 
 CLASSES = ("blue", "green", "red")
@@ -168,9 +167,9 @@ def test_a_probe_has_held_out_predictions_and_no_epoch(tmp_path: Path):
 def test_the_final_model_ends_at_the_same_share_of_a_training_that_least_steps_shortened():
     train = tiny.model(epochs=8, least_steps=500).train  # of batches of 3
     assert epochs_of(8, 500, 3, videos=60) == 25
-    assert [last(train, share, videos=60) for share in (0.01, 12 / 25, 1.0)] == [1, 12, 25]
-    assert [last(train, share, videos=90) for share in (0.01, 12 / 25, 1.0)] == [1, 8, 17]
-    assert all(last(tiny.model(epochs=9).train, epoch / 9, videos=90) == epoch for epoch in range(1, 10))
+    assert [train.last_epoch(share, videos=60) for share in (0.01, 12 / 25, 1.0)] == [1, 12, 25]
+    assert [train.last_epoch(share, videos=90) for share in (0.01, 12 / 25, 1.0)] == [1, 8, 17]
+    assert all(tiny.model(epochs=9).train.last_epoch(epoch / 9, videos=90) == epoch for epoch in range(1, 10))
 
 
 def test_predictions_of_other_videos_are_refused_with_the_stage_that_makes_them(tmp_path: Path):
