@@ -17,12 +17,13 @@ from pipeline.core.errors import UserError
 from pipeline.core.tsv import one_line
 from pipeline.extraction import filters
 
-FORMAT = 2
+FORMAT = 3
 """Version of pixels and layout; raise it when the same settings give others, so that no old shard is used again."""
 
 _LEVEL = re.compile(r"^(?:\[[^\]]*\] )*\[(warning|error|fatal|panic)\] (.*)", re.MULTILINE)
 _DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _VIDEO_STREAM = re.compile(r"Stream #0:\d+.*: Video: ")
+_DESCRIPTION = re.compile(r"^  Stream #0:\d+.*?: Video: (.*(?<!\(attached pic\)))$", re.MULTILINE)
 _POINTER = re.compile(r" @ 0x[0-9a-f]+")
 _WRITING = re.compile(r"\[error\] Error (?:submitting a packet to the muxer|muxing a packet)(?:: (.*))?")
 _OURS = re.compile(r"deprecated pixel format|Codec AVOption threads")  # about our call, not about the video
@@ -90,7 +91,7 @@ def extract_frames(video: Path, folder: Path, config: ExtractConfig, binary: str
         raise NoFrames("empty", "the file has 0 bytes")
     try:
         done = subprocess.run(
-            command(video.resolve(), config, binary),
+            command(video.resolve(), describe(video.resolve(), config, binary), config, binary),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -114,22 +115,39 @@ def extract_frames(video: Path, folder: Path, config: ExtractConfig, binary: str
     return Extracted(frames, _promised_frames(said, config.fps), words)
 
 
-def command(video: Path, config: ExtractConfig, binary: str) -> list[str]:
+def describe(video: Path, config: ExtractConfig, binary: str) -> str:
+    """What FFmpeg says of the first real video stream, e.g. ``h264 (High), yuv420p(tv, bt709), 64x64``; "" for none.
+
+    A line "rotated" follows where it is to be shown turned.
+    """
+    look = [binary, "-hide_banner", "-nostdin", "-i", f"file:{video}"]
+    done = subprocess.run(
+        look, stdin=subprocess.DEVNULL, capture_output=True, timeout=config.timeout_seconds, check=False
+    )
+    said = done.stderr.decode("utf-8", "replace")
+    found = _DESCRIPTION.search(said)
+    if not found:
+        return ""
+    after = said[found.end() :].split("  Stream #")[0]
+    return found[1] + ("\nrotated" if "      Display Matrix: " in after else "")
+
+
+def command(video: Path, description: str, config: ExtractConfig, binary: str) -> list[str]:
     """The call of FFmpeg, as a list of arguments; it writes into the current folder.
 
     The first real video stream is taken (`V`: cover pictures do not count).
     """
     stream = (
-        ffmpeg.input(f"file:{video}", threads=1)
+        ffmpeg.input(f"file:{video}", threads=1, reinit_filter=int("\nrotated" in description))
         .output(
             "%06d.jpg",
             map="0:V:0",
-            vf=filters.chain(config.fps, config.short_side),
+            vf=filters.chain(description, config.fps, config.short_side),
             format="image2",
             vcodec="mjpeg",
             pix_fmt="yuvj420p",
             start_number=0,
-            fps_mode="passthrough",
+            fps_mode="vfr",
             threads=1,
             **{"q:v": config.jpeg_qscale},
         )

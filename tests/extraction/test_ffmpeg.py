@@ -293,7 +293,9 @@ def test_the_order_in_which_ffmpegs_threads_speak_changes_no_word(clips: Path, t
 
 def test_no_report_of_progress_comes_between_the_words(clips: Path, tmp_path: Path):
     slow = config(fps=5000)  # FFmpeg reports from half a second on, and overwrites its reports
-    done = subprocess.run(command(clips / "h264.mp4", slow, FFMPEG), cwd=tmp_path, stderr=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        command(clips / "h264.mp4", "", slow, FFMPEG), cwd=tmp_path, stderr=subprocess.PIPE, check=True
+    )
 
     assert b"\r" not in done.stderr
 
