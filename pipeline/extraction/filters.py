@@ -19,11 +19,11 @@ from dataclasses import dataclass
 
 WHITE, HIGHLIGHT = 203, 1000
 """Luminance in cd/m2 of a white page in HDR, and of the brightest light that is told from brighter ones."""
-TALLEST_INTERLACED = 1088
-"""Lines of a picture, beyond which no standard is interlaced; large pictures need not wait in memory for their
-neighbours."""
+SMALLEST_INTERLACED, TALLEST_INTERLACED = 16, 1088
+"""Shortest side and lines of a picture that may be interlaced: no standard has more lines, so that large pictures need
+not wait in memory for their neighbours, and the filter takes no tiny one."""
 
-_PIXELS = re.compile(r", (\w+)(?:\((.*?)\))?, \d+x(\d+)")
+_PIXELS = re.compile(r", (\w+)(?:\((.*?)\))?, (\d+)x(\d+)")
 _COLOURS = re.compile(r"([\w-]+)/([\w-]+)/([\w-]+)")
 _ALPHA = re.compile(r"yuva|rgba|bgra|argb|abgr|gbrap|ya\d|ayuv|vuya|pal8")
 _HDR = ("smpte2084", "arib-std-b67")
@@ -42,7 +42,14 @@ class Pixels:
     matrix: str = "unknown"
     primaries: str = "unknown"
     transfer: str = "unknown"
+    width: int = 0
     height: int = 0
+
+    @property
+    def may_be_interlaced(self) -> bool:
+        """Whether some of the pictures may hold two fields, which a stream can say of each."""
+        coded_so = self.format.startswith(("yuv", "nv", "uyvy", "yuyv"))
+        return coded_so and min(self.width, self.height) >= SMALLEST_INTERLACED and self.height <= TALLEST_INTERLACED
 
 
 def pixels(description: str) -> Pixels:
@@ -54,10 +61,10 @@ def pixels(description: str) -> Pixels:
     found = _PIXELS.search(description)
     if not found:
         return Pixels()
-    name, says, height = found[1], found[2] or "", int(found[3])
+    says = found[2] or ""
     colours = _COLOURS.search(says)
     matrix, primaries, transfer = colours.groups() if colours else ("unknown",) * 3
-    return Pixels(name, "tv" in says.split(", "), matrix, primaries, transfer, height)
+    return Pixels(found[1], "tv" in says.split(", "), matrix, primaries, transfer, int(found[3]), int(found[4]))
 
 
 def chain(description: str, fps: int, short_side: int) -> str:
@@ -71,7 +78,7 @@ def chain(description: str, fps: int, short_side: int) -> str:
     """
     said = pixels(description)
     filters = ["scale"]
-    if said.format.startswith(("yuv", "nv", "uyvy", "yuyv")) and said.height <= TALLEST_INTERLACED:
+    if said.may_be_interlaced:
         filters += ["bwdif=mode=send_frame:deint=interlaced"]
     if _ALPHA.match(said.format):
         filters += _OVER_WHITE
