@@ -3,22 +3,28 @@
 import resource
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
 from pipeline.clips import loader, transforms
 from pipeline.clips.frame_store import FrameStore
+from pipeline.extraction import extract
 
 
 def slow_frames() -> None:
-    """Each video takes a fifth of a second to read, so that a loader's workers are seen at work."""
-    read = FrameStore.read
+    """Each video takes a fifth of a second to extract or to read, so that a stage is seen at work."""
+    read, to_tar = FrameStore.read, extract._record
 
     def slow(self: FrameStore, video: str, indices: Sequence[int]) -> list[memoryview]:
         time.sleep(0.2)
         return read(self, video, indices)
 
-    FrameStore.read = slow
+    def slow_to_tar(*arguments: Any) -> dict[str, Any]:
+        time.sleep(0.2)
+        return to_tar(*arguments)
+
+    FrameStore.read, extract._record = slow, slow_to_tar
 
 
 def starved_workers() -> None:

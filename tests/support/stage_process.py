@@ -64,6 +64,7 @@ class Running:
     def __init__(self, stage: str, folder: Path, first: Callable[[], None] | None = None, **limits: int) -> None:
         (folder / "log").mkdir(exist_ok=True)
         self.log = folder / "log" / f"{stage}-{time.monotonic_ns()}"
+        self.log.touch()
         self.process = _server.Process(target=_run, args=(stage, folder, self.log, first, limits))
         self.process.start()
 
@@ -72,6 +73,14 @@ class Running:
         """Number of the process, and of the group of its children."""
         assert self.process.pid is not None
         return self.process.pid
+
+    def until(self, seen: Callable[[], object]) -> None:
+        """Wait until something is seen; that it ends before fails the test."""
+        deadline = time.monotonic() + 60
+        while not seen():
+            assert self.process.is_alive(), self.log.read_text()
+            assert time.monotonic() < deadline, self.log.read_text()
+            time.sleep(0.005)
 
     def kill(self, number: int = signal.SIGKILL, group: bool = True) -> None:
         """Send a signal to the stage and, if asked, to all processes that it has started."""
@@ -115,7 +124,9 @@ def outs(stage: str) -> list[str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Each file below a folder, hidden ones too, and its bytes."""
+    """Each file below a folder, hidden ones too, and its bytes; or the bytes of one file."""
+    if folder.is_file():
+        return {"": folder.read_bytes()}
     return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
 
 
