@@ -15,6 +15,7 @@ import numpy as np
 from pipeline.core import files
 from pipeline.core.machine import Machine, scratch_folder
 from pipeline.extraction.ffmpeg import ExtractConfig, NoFrames, extract_frames
+from pipeline.training.config import epochs_of
 
 SAMPLES = 10
 """Number of videos that are extracted."""
@@ -68,6 +69,13 @@ def measure(root: Path, videos: Sequence[str], config: ExtractConfig, machine: M
 
 def training_minutes(models: Mapping[str, Any], train_videos: int) -> dict[str, float | None]:
     """Minutes of training of each model of params.yaml; None where its rate is not known."""
-    clips = {name: train_videos * model["train"].get("epochs", 1) for name, model in models.items()}
     rates = TRAINED_CLIPS_A_SECOND
+    clips = {name: train_videos * _epochs(model["train"], train_videos) for name, model in models.items()}
     return {name: count / rates[name] / 60 if name in rates else None for name, count in clips.items()}
+
+
+def _epochs(train: Mapping[str, Any], videos: int) -> int:
+    """Passes over the train videos; a probe sees them once."""
+    if "epochs" not in train:
+        return 1
+    return epochs_of(train["epochs"], train.get("least_steps", 0), train["batch"], videos)

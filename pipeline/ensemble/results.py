@@ -208,6 +208,8 @@ _BASELINES = (
     ("random answers, 95 % from", "chance", "low"),
     ("random answers, 95 % to", "chance", "high"),
     ("class prior", "prior", "mean"),
+    ("class prior, 95 % from", "prior", "low"),
+    ("class prior, 95 % to", "prior", "high"),
 )
 _ROWS = {
     "uniform": "uniform weights",

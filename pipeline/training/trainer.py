@@ -33,6 +33,7 @@ from pipeline.core.progress_bar import progress_bar
 from pipeline.core.task import MULTI_LABEL, Task, noted
 from pipeline.metrics import SHORT
 from pipeline.runtime import distributed, lease, signals
+from pipeline.runtime.allocator import keep_freed_memory
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.runtime.progress import Timer, duration, rate, whole_epoch
 from pipeline.runtime.signals import Stopped
@@ -117,6 +118,8 @@ class Trainer:
         self.epochs = stop or config.train.epochs
         check_sizes(name, config, self.train_split, self.val_split, stop)
         self.fabric = distributed.launch(machine)
+        if self.fabric.device.type == "cpu":
+            keep_freed_memory()
         self.recipe = {
             **recipe_of(config, manifest, store, statistics),
             **noted(task),

@@ -178,3 +178,23 @@ def test_too_few_real_clips_are_said_before_anything_is_written(tmp_path, name):
     assert done.returncode == 2
     assert "fewer than --clips 250" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_shuffled_labels_are_the_same_ones_on_other_clips(script, tmp_path):
+    (tmp_path / "corpus").mkdir()
+    rows = [{"path": f"{n}.mp4", "label": f"class {n % 4}", "group": str(n // 2)} for n in range(40)]
+    with (tmp_path / "corpus/labels.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    for row in rows:
+        (tmp_path / "corpus" / row["path"]).touch()
+    command = [sys.executable, str(FOLDER / "shuffle.py"), str(tmp_path / "corpus"), str(tmp_path / "out")]
+    subprocess.run(command, check=True)
+    with (tmp_path / "out/labels.csv").open(newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [(row["path"], row["group"]) for row in found] == [(row["path"], row["group"]) for row in rows]
+    assert sorted(row["label"] for row in found) == sorted(row["label"] for row in rows)
+    kept = sum(row["label"] == other["label"] for row, other in zip(found, rows, strict=True))
+    assert kept < 25, "a quarter stays where it was by chance"
+    assert (tmp_path / "out/39.mp4").is_file()
