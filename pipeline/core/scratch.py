@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from pipeline.core import files
 
@@ -24,6 +25,19 @@ CLAIM = ".claim"
 """Suffix of a claim."""
 PAUSE = 1.0
 """Seconds between two attempts to get a lock that another run holds."""
+
+_held: set[BinaryIO] = set()
+"""Files that this process has locked."""
+
+
+def _let_go() -> None:
+    """Close what the parent has locked: its workers outlive it by some seconds when it is killed, and no lock may."""
+    for file in _held:
+        file.close()
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
 
 
 @contextmanager
@@ -42,12 +56,13 @@ def lock(file: Path) -> Iterator[bool]:
         if not _try_lock(opened.fileno(), file):
             yield False
             return
+        _held.add(opened)
         try:
             yield True
         finally:
+            _held.remove(opened)
             if _is_at(opened.fileno(), file):  # and not deleted, with its folder, and made anew by another run
                 file.unlink()  # before it is free: who has opened it meanwhile sees that it is gone
-            fcntl.flock(opened, fcntl.LOCK_UN)  # loaders' workers have inherited the open file, and may outlive this
 
 
 @contextmanager

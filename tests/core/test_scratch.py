@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -18,14 +19,24 @@ def test_a_lock_is_had_by_one_at_a_time(tmp_path):
         assert later
 
 
-def test_a_lock_ends_with_its_context_whatever_processes_have_inherited_the_file(tmp_path):
-    with scratch.lock(tmp_path / "net-0" / "lock"):
+def test_a_lock_ends_with_its_context_and_with_its_process_whatever_children_live_on(tmp_path):
+    with scratch.lock(tmp_path / "lock"):
         child = os.fork()
         if not child:
             signal.pause()
+    killed = os.fork()
+    if not killed:
+        other = scratch.lock(tmp_path / "other")
+        assert other.__enter__()
+        if os.fork():
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(10)
+        os._exit(0)
+    os.waitpid(killed, 0)
     try:
-        with scratch.lock(tmp_path / "net-0" / "lock") as later:
-            assert later
+        for name in ("lock", "other"):
+            with scratch.lock(tmp_path / name) as got:
+                assert got
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
