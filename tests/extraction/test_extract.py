@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import simplejpeg
 
-from pipeline.core import frame_index, tsv
+from pipeline.core import frame_index, scratch, tsv
 from pipeline.core.broken_videos import read_broken
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS, Manifest, VideoRecord, file_fingerprint
@@ -129,6 +129,7 @@ def whole(store: Path) -> bool:
     return tars == {path.stem for path in store.glob("*.json")} and {p.suffix for p in store.iterdir()} <= {
         ".tar",
         ".json",
+        scratch.CLAIM,
     }
 
 
