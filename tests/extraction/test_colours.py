@@ -104,9 +104,9 @@ def test_the_tags_of_everyday_codecs_with_half_the_chroma_are_read(tmp_path: Pat
     assert_colours(extracted(video), COLOURS)
 
 
-@pytest.mark.parametrize("height", ["64", "1080"])
-def test_what_has_no_tag_is_bt_601_of_limited_range_whatever_its_height(tmp_path: Path, height: str):
-    video = patches(tmp_path / "a.avi", "smpte170m", 8, full=False, codec=f"-vf scale=64:{height} -c:v ffvhuff")
+@pytest.mark.parametrize("size", ["64:64", "1920:1080"])
+def test_what_has_no_tag_is_bt_601_of_limited_range_whatever_its_height(tmp_path: Path, size: str):
+    video = patches(tmp_path / "a.avi", "smpte170m", 8, full=False, codec=f"-vf scale={size} -c:v ffvhuff")
 
     assert "bt" not in description(video).split("ffvhuff")[1]
     assert_colours(extracted(video), COLOURS)

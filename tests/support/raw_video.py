@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 
-from pipeline.extraction.ffmpeg import ExtractConfig, extract_frames
+from pipeline.extraction.config import ExtractConfig
+from pipeline.extraction.ffmpeg import extract_frames
 from tests.support.corpus import FFMPEG
 
 SIDE = 64
