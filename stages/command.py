@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.core import faults
 from pipeline.core.errors import UserError
 from pipeline.runtime.signals import Stopped
 
@@ -48,8 +49,8 @@ ARGUMENTS = {
 def run(main: Callable[..., None]) -> None:
     """Call `main` with the command line's arguments, one for each of its parameters.
 
-    What the user can mend is printed as one message; anything else keeps its traceback. Of several processes that
-    share a stage, only the first talks.
+    What the user can mend, or the machine refuses, is printed as one message; anything else keeps its traceback. Of
+    several processes that share a stage, only the first talks.
     """
     module = sys.modules[main.__module__]
     name = f"python -m stages.{Path(str(module.__file__)).stem}"
@@ -68,8 +69,13 @@ def run(main: Callable[..., None]) -> None:
     except Stopped as stopped:
         logging.getLogger(__name__).info("stopped at %s; run the same command to go on", stopped)
         sys.exit(stopped.status)
-    except UserError as error:
-        told = str(error).rpartition(f"{UserError.__name__}: ")[2]  # a loader's worker wraps it in its traceback
+    except Exception as error:
+        if isinstance(error, UserError):
+            told = str(error).rpartition(f"{UserError.__name__}: ")[2]  # a loader's worker wraps it in its traceback
+        elif (refused := faults.told(error)) is not None:
+            told = refused
+        else:
+            raise
         in_place = "exps" not in Path.cwd().parts  # a queued experiment runs in a copy, below .dvc/tmp/exps
         way_back = f"\n{WAY_BACK}" if EXPERIMENT in os.environ and in_place else ""
         sys.exit(f"error{'' if first else ' (one of several processes)'}: {told.rstrip()}{way_back}")

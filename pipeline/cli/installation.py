@@ -25,6 +25,7 @@ INSTALL = "`make install` brings the pinned set."
 MEMORY_LIMIT = Path("/sys/fs/cgroup/memory.max")
 """Where Linux says how much a container may use; "max" where there is no limit."""
 LITTLE_MEMORY = 4 * 2**30
+LITTLE_SHARED_MEMORY = 2**29
 OLDEST_FFMPEG = (5, 1)
 """The first version with -fps_mode, which the extraction asks for."""
 
@@ -111,6 +112,19 @@ def memory() -> Finding:
     return ok(size(total))
 
 
+def shared_memory() -> Finding:
+    """Loaders have room to hand over their clips."""
+    from pipeline.core.faults import SHARED_MEMORY
+
+    if not SHARED_MEMORY.is_dir():
+        return ok(f"there is no {SHARED_MEMORY}")
+    total = shutil.disk_usage(SHARED_MEMORY).total
+    if total < LITTLE_SHARED_MEMORY:
+        remedy = f"In Docker: `docker run --shm-size=8g`; elsewhere `mount -o remount,size=8g {SHARED_MEMORY}`."
+        return warn(f"{size(total)} in {SHARED_MEMORY}, in which loaders hand over clips", remedy)
+    return ok(f"{size(total)} in {SHARED_MEMORY}")
+
+
 def cores() -> Finding:
     """The threads that PyTorch is told to use have a core each."""
     from pipeline.core.machine import load_machine
@@ -153,4 +167,4 @@ def _driver() -> str | None:
     return done.stdout.partition("\n")[0].strip() or None if done.returncode == 0 else None
 
 
-CHECKS = (python, system, packages, ffmpeg, memory, cores, gpu)
+CHECKS = (python, system, packages, ffmpeg, memory, shared_memory, cores, gpu)

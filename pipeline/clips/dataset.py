@@ -19,7 +19,7 @@ from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.transforms import AugmentConfig, Box
 from pipeline.clips.views import CROPS, Scale, View, ViewGrid
-from pipeline.core import params
+from pipeline.core import faults, params
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 
@@ -231,6 +231,8 @@ def read_frames(store: FrameSource, video: str, indices: Sequence[int] | np.ndar
     try:
         return transforms.decode(jpegs, at_least)
     except ValueError as error:
+        if faults.told(error) is not None:  # the decoder's word for too little memory
+            raise
         raise store.damaged(video, error) from error
 
 

@@ -22,7 +22,7 @@ import lmdb
 import numpy as np
 import pandas as pd
 
-from pipeline.core import files, frame_index, tsv
+from pipeline.core import faults, files, frame_index, tsv
 from pipeline.core.errors import UserError
 from pipeline.core.progress_bar import progress_bar
 
@@ -181,6 +181,8 @@ class FrameStore:
         try:
             value = self._readers[shard].get(video.encode())
         except lmdb.Error as error:
+            if faults.told(error) is not None:
+                raise
             raise self.damaged(video, error) from error
         if value is None:
             raise self.damaged(video, "the index lists it, the shard lacks it")
@@ -220,7 +222,9 @@ def _whole(path: Path) -> bool:
         with lmdb.open(str(path), subdir=False, readonly=True, lock=False) as environment:
             pages = environment.info()["last_pgno"] + 1
             return path.stat().st_size >= pages * environment.stat()["psize"]
-    except lmdb.Error:
+    except lmdb.Error as error:
+        if faults.told(error) is not None:
+            raise
         return False
 
 

@@ -1,12 +1,16 @@
 """Samples -> batches: their order, and the worker processes that load them."""
 
+import copy
+import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Iterator
+from multiprocessing.queues import Queue
 from typing import Any
 
 import numpy as np
+from torch._utils import ExceptionWrapper
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 
@@ -75,6 +79,7 @@ def loader(dataset: Dataset[Any], workers: int, pin: bool, *, stay: bool = False
         worker_init_fn=_obey_the_parent_only,
         persistent_workers=stay and workers > 0,
         pin_memory=pin,
+        multiprocessing_context=_context() if workers else None,
         **options,  # type: ignore[arg-type]  # each caller passes its own
     )
 
@@ -88,6 +93,25 @@ class _Loader(DataLoader[Any]):
             return super().__iter__()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _ResultQueue(Queue):  # type: ignore[type-arg]  # Queue[Any] is an error at run time
+    """A queue that hands over an error in the place of a batch that could not be sent.
+
+    The library's own drops both where shared memory or open files run out, and who waits for the batch waits for ever.
+    """
+
+    def _on_queue_feeder_error(self, error: Exception, batch: tuple[int, object]) -> None:
+        """Called where `error` is handled; `batch` comes with its number."""
+        del error  # the wrapper takes it from the handler
+        self.put((batch[0], ExceptionWrapper(where="in a process that loads clips")))
+
+
+def _context() -> Any:
+    """How this platform starts processes, with such queues."""
+    context: Any = copy.copy(multiprocessing.get_context())
+    context.Queue = lambda maxsize=0: _ResultQueue(maxsize, ctx=context)
+    return context
 
 
 def _obey_the_parent_only(worker: int) -> None:

@@ -67,6 +67,10 @@ def aside(path: Path) -> Iterator[Path]:
         if path.is_dir():
             shutil.rmtree(path)
         temporary.replace(path)
+    except OSError as error:
+        if error.errno and error.filename is None:  # a write names no file
+            error.filename = str(path)
+        raise
     finally:
         remove(temporary)
 

@@ -48,8 +48,9 @@ def best_and_worst(
 ) -> tuple[list[Example], list[Example]]:
     """Best and worst videos of a labelled table, at most `each` of both, each with its `top` answers.
 
-    No video is in both lists. Of videos with the same average precision, the one whose lowest label stands higher above
-    the other classes is the better. Broken videos, which no model has seen, stay out.
+    No video is in both lists, and none whose labels stand above all other classes is among the worst. Of videos with
+    the same average precision, the one whose lowest label stands higher above the other classes is the better. Broken
+    videos, which no model has seen, stay out.
     """
     seen = np.flatnonzero(~table.broken)
     if not len(seen):
@@ -57,7 +58,7 @@ def best_and_worst(
     scores, targets = table.probabilities[seen], table.targets()[seen]
     precision = metrics.average_precision(scores, targets)
     order = np.lexsort((seen, _margin(scores, targets), precision))
-    worst = order[: min(each, (len(order) + 1) // 2)]
+    worst = order[: min(each, (len(order) + 1) // 2, int((precision < 1).sum()))]
     best = order[max(len(worst), len(order) - each) :][::-1]
     made = [[_example(table, store, int(seen[i]), float(precision[i]), top) for i in end] for end in (best, worst)]
     return made[0], made[1]

@@ -1,6 +1,7 @@
 """The checks of `pipeline doctor` that look at the machine, each on a machine that is not as it should be."""
 
 import importlib.util
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -130,6 +131,14 @@ def test_an_ffmpeg_that_is_not_there_is_an_error_that_names_the_setting(folder):
     machine(folder, ffmpeg="/no/such/ffmpeg")
     with pytest.raises(UserError, match=r"machine\.ffmpeg"):
         installation.ffmpeg()
+
+
+@pytest.mark.parametrize(("total", "state"), [(2**26, "warn"), (2**33, "ok")])
+def test_a_small_shared_memory_names_the_option_of_docker(monkeypatch, total, state):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(total=total))
+    finding = installation.shared_memory()
+    assert finding.state == state
+    assert ("--shm-size" in finding.remedy) == (state == "warn")
 
 
 @pytest.mark.parametrize(

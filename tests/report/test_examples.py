@@ -48,6 +48,15 @@ def test_one_video_stands_alone_and_none_leaves_an_empty_gallery(packed):
     assert examples.best_and_worst(table([[0.1, 0.2, 0.3]], ["a"], broken=[0]), store, each=3, top=1) == ([], [])
 
 
+def test_a_video_that_was_answered_right_is_none_of_the_worst(packed):
+    scores = [[0.9, 0.2, 0.1], [0.8, 0.3, 0.1], [0.5, 0.6, 0.4]]
+    store = packed({"v0": GREY})
+    best, worst = examples.best_and_worst(table(scores, ["a"] * 3), store, each=2, top=1)
+    assert (ids(best), ids(worst)) == (["v0", "v1"], ["v2"])
+    best, worst = examples.best_and_worst(table(scores[:2], ["a"] * 2), store, each=2, top=1)
+    assert (ids(best), ids(worst)) == (["v0", "v1"], [])
+
+
 def test_broken_videos_are_left_out(packed):
     scores = [[0.9, 0.2, 0.1], [0.2, 0.3, 0.1], [0.5, 0.6, 0.7]]
     best, worst = examples.best_and_worst(table(scores, ["a"] * 3, broken=[2]), packed({"v0": GREY}), each=3, top=1)

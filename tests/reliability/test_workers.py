@@ -1,0 +1,62 @@
+"""Processes that load clips: what happens when one is killed, has no memory, or cannot hand over what it loaded."""
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.support import hindrances
+from tests.support.stage_process import Running, run
+
+pytestmark = pytest.mark.slow
+
+LONG = "models.tsn_demo.train.epochs=3000"
+loading_stages = pytest.mark.parametrize("stage", ["train", "infer"])
+
+
+def workers(stage: Running) -> list[int]:
+    """The processes that a stage has started, once there are two."""
+    for _ in range(2000):
+        found = subprocess.run(["pgrep", "-P", str(stage.pid)], capture_output=True, text=True).stdout.split()
+        if len(found) == 2:
+            return [int(pid) for pid in found]
+        time.sleep(0.01)
+    raise AssertionError(f"no two workers: {stage.wait(0)}")
+
+
+@loading_stages
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_killed_worker_is_a_message_and_the_same_command_goes_on(without, stage, number):
+    folder = without(stage)
+    running = Running(stage, folder, first=hindrances.slow_frames)
+    victim, _ = workers(running)
+    time.sleep(0.3)
+    os.kill(victim, number)
+    ended = running.wait(30)
+    assert ended.status == 1
+    assert "A process that loads clips has died (DataLoader worker (pid" in ended.said
+    assert "lower machine.workers in conf/config.yaml (then `pipeline params`)" in ended.said
+    assert ended.said.endswith("the same command goes on.\n")
+    assert "Traceback" not in ended.said
+    assert run(stage, folder).status == 0
+
+
+@loading_stages
+def test_no_memory_in_a_worker_is_a_message(without, stage):
+    ended = run(stage, without(stage), first=hindrances.starved_workers)
+    assert ended.status == 1
+    assert "There is too little memory (" in ended.said
+    assert "Lower machine.workers" in ended.said
+    assert "Traceback" not in ended.said
+
+
+@loading_stages
+def test_a_full_shared_memory_is_a_message_and_never_a_wait(without, stage):
+    ended = run(stage, without(stage), first=hindrances.no_shared_memory)
+    assert ended.status == 1
+    assert "The shared memory /dev/shm (" in ended.said
+    assert "docker run --shm-size=8g" in ended.said
+    assert "lower machine.workers" in ended.said
+    assert "Traceback" not in ended.said

@@ -1,0 +1,59 @@
+"""What a test does to a stage before it starts: see `stage_process.Running`, whose process calls these."""
+
+import resource
+import time
+from collections.abc import Callable, Sequence
+
+import torch
+
+from pipeline.clips import loader, transforms
+from pipeline.clips.frame_store import FrameStore
+
+
+def slow_frames() -> None:
+    """Each video takes a fifth of a second to read, so that a loader's workers are seen at work."""
+    read = FrameStore.read
+
+    def slow(self: FrameStore, video: str, indices: Sequence[int]) -> list[memoryview]:
+        time.sleep(0.2)
+        return read(self, video, indices)
+
+    FrameStore.read = slow
+
+
+def starved_workers() -> None:
+    """A loader's workers get no memory for what they decode, which is far more than usual."""
+    decode = transforms.decode
+
+    def starved(jpegs: Sequence[memoryview], at_least: int | None) -> torch.Tensor:
+        if not torch.utils.data.get_worker_info():
+            return decode(jpegs, at_least)
+        resource.setrlimit(resource.RLIMIT_AS, (1, resource.RLIM_INFINITY))
+        try:
+            return decode(list(jpegs) * 10_000, at_least)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    transforms.decode = starved
+
+
+def no_shared_memory() -> None:
+    """Files, and so pieces of shared memory, may have 4 KiB in a loader's workers: as with a full /dev/shm."""
+    _in_workers(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY)))
+
+
+def full_disk() -> None:
+    """Files may have 1500 bytes, but for a loader's workers, whose shared memory counts as files."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, resource.RLIM_INFINITY))
+    _in_workers(lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2))
+
+
+def _in_workers(call: Callable[[], None]) -> None:
+    """Call it in each of a loader's workers, before it loads."""
+    before = loader._obey_the_parent_only
+
+    def start(worker: int) -> None:
+        before(worker)
+        call()
+
+    loader._obey_the_parent_only = start

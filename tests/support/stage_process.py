@@ -1,0 +1,143 @@
+"""Stages by hand, each in a process of its own that is there at once, and that a test may limit or kill.
+
+The processes are forks of one that has imported all that stages import and computed nothing, which saves seconds each.
+"""
+
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support import corpus, project
+
+ROOT = Path(__file__).parents[2]
+MODEL = "tsn_demo"
+ORDER = ("check", "index", "check_corpus", "extract", "pack", "stats", "train", "infer", "ensemble", "report")
+SETTINGS = (
+    "dataset=folder",
+    f"model=[{MODEL}]",
+    "extract.short_side=48",
+    "extract.shards=3",
+    "ensemble.folds=2",
+    "ensemble.resamples=20",
+    "machine.threads=1",
+    "machine.workers=2",
+    "machine.save_seconds=0",
+    f"models.{MODEL}.train.epochs=2",
+    f"models.{MODEL}.train.batch=2",
+    f"models.{MODEL}.test.sides=[40]",
+    f"models.{MODEL}.test.clips=1",
+)
+
+_server = get_context("forkserver")
+_server.set_forkserver_preload([f"stages.{stage}" for stage in ORDER] + ["timm", "torchvision", __name__])
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A stage that has ended."""
+
+    status: int
+    """As of `subprocess`: negative where a signal ended it."""
+    said: str
+    """What it and its children wrote to stdout and stderr."""
+
+
+class Running:
+    """A stage that runs: python -m stages.<stage> with the arguments that dvc.yaml gives it.
+
+    Args:
+        folder: the project.
+        limits: resource limits by name, such as NOFILE=64.
+        first: what the process calls before the stage.
+    """
+
+    def __init__(self, stage: str, folder: Path, first: Callable[[], None] | None = None, **limits: int) -> None:
+        (folder / "log").mkdir(exist_ok=True)
+        self.log = folder / "log" / f"{stage}-{time.monotonic_ns()}"
+        self.process = _server.Process(target=_run, args=(stage, folder, self.log, first, limits))
+        self.process.start()
+
+    @property
+    def pid(self) -> int:
+        """Number of the process, and of the group of its children."""
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def kill(self, number: int = signal.SIGKILL, group: bool = True) -> None:
+        """Send a signal to the stage and, if asked, to all processes that it has started."""
+        (os.killpg if group else os.kill)(self.pid, number)
+
+    def wait(self, seconds: float = 100) -> Ended:
+        """Wait for its end; a stage that takes longer is killed, and the test fails."""
+        self.process.join(seconds)
+        if self.process.exitcode is None:
+            self.kill()
+            raise AssertionError(f"it has not ended after {seconds} s:\n{self.log.read_text()}")
+        return Ended(self.process.exitcode, self.log.read_text(errors="replace"))
+
+
+def run(stage: str, folder: Path, **how) -> Ended:
+    return Running(stage, folder, **how).wait()
+
+
+def make(folder: Path, clips: Path, *changes: str) -> Path:
+    """A project in `folder` whose corpus are the recorded clips; nothing has run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "conf").symlink_to(ROOT / "conf")
+    labels = clips / "labels.csv"
+    if not labels.is_file():
+        corpus.annotate(clips)
+    project.write_params(folder, *SETTINGS, f"dataset.root={clips}", f"dataset.annotations={labels}", *changes)
+    return folder
+
+
+def arguments(stage: str) -> list[str]:
+    """What dvc.yaml gives a stage of the model."""
+    return _described(stage)["cmd"].replace("${key}", MODEL).split()[3:]
+
+
+def outs(stage: str) -> list[str]:
+    """What dvc.yaml says that a stage writes."""
+    found = _described(stage)
+    named = [*found.get("outs", []), *found.get("metrics", []), *found.get("plots", [])]
+    paths = [next(iter(out)) if isinstance(out, dict) else out for out in named]
+    return [path.replace("${key}", MODEL) for path in paths]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Each file below a folder, hidden ones too, and its bytes."""
+    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+def _described(stage: str) -> dict[str, Any]:
+    found = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]
+    return found.get("do", found)
+
+
+def _run(stage: str, folder: Path, log: Path, first: Callable[[], None] | None, limits: Mapping[str, int]) -> None:
+    os.setpgid(0, 0)
+    multiprocessing.set_start_method("fork", force=True)  # its own is that of this process
+    os.chdir(folder)
+    with log.open("wb") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for name, value in limits.items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
+    if first:
+        first()
+    sys.argv = [stage, *arguments(stage)]
+    module = __import__(f"stages.{stage}", fromlist=["main"])
+    from stages.command import run as run_stage
+
+    run_stage(module.main)
