@@ -24,7 +24,7 @@ from pipeline.core.manifest import DatasetConfig
 from pipeline.core.task import AUTO, TASKS
 from pipeline.demo.corpus import DemoConfig
 from pipeline.ensemble.config import EnsembleConfig
-from pipeline.extraction.ffmpeg import ExtractConfig
+from pipeline.extraction.config import ExtractConfig
 from pipeline.inference.run import InferConfig
 from pipeline.layers.backbone import build_backbone
 from pipeline.losses import auto

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     from pipeline.cli import dataset_file, forecast, layout, outlook
     from pipeline.core import files, params
     from pipeline.core.machine import Machine
-    from pipeline.extraction.ffmpeg import ExtractConfig
+    from pipeline.extraction.config import ExtractConfig
 
     if not (CONF / CONFIG).is_file():
         raise UserError(f"There is no {CONF / CONFIG} here. Run this in the project's root.")
