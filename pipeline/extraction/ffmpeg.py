@@ -1,8 +1,8 @@
 """FFmpeg: one video file -> JPEGs at a constant rate and a fixed short side.
 
 Frames are repeated or dropped to reach the rate, rotation and pixel aspect are applied, a longer short side is scaled
-down to the wanted length (a shorter one stays: pixels that scaling adds say nothing and take room), both sides are
-even, and values have the full range of JPEG (0..255).
+down to the wanted length (a shorter one stays: pixels that scaling adds say nothing and take room), and both sides are
+even. The rules for colours stand in filters.py.
 """
 
 import errno
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipeline.core.errors import UserError
-from pipeline.extraction import formats
+from pipeline.extraction import filters, formats
 from pipeline.extraction.child import Ended, LacksMemory, Limits, MachineFault, run
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg_log import FFmpegLog
@@ -112,14 +112,11 @@ def _decode(
 def command(file: BinaryIO, stream: Stream, config: ExtractConfig, binary: str) -> list[str]:
     """The call of FFmpeg, as a list of arguments; it writes into the folder that it runs in.
 
-    It says each packet and each picture (-debug_ts), and goes on however many of them do not decode.
+    It says each packet and each picture (-debug_ts), and goes on however many of them do not decode. Pictures that
+    change midway go through the same filters, but for those that turn pictures, which must be made anew.
     """
-    half = f"max(1,min({config.short_side // 2},trunc(min(iw*sar,ih)/2)))"
-    width = f"2*if(lt(iw*sar,ih),{half},round({half}*iw*sar/ih))"
-    height = f"2*if(lt(iw*sar,ih),round({half}*ih/(iw*sar)),{half})"
-    scale = f"scale=w='{width}':h='{height}':flags=bicubic:out_range=full"
-    filters = f"{scale},setsar=1,fps={config.fps}"
-    reading = ["-max_error_rate", "1", "-threads", "1", *source(file, formats.VIDEO)]
+    made_anew = ["-reinit_filter", str(int(stream.turned))]
+    reading = ["-max_error_rate", "1", "-threads", "1", *made_anew, *source(file, formats.VIDEO)]
     writing = [
         "-f",
         "image2",
@@ -134,7 +131,8 @@ def command(file: BinaryIO, stream: Stream, config: ExtractConfig, binary: str) 
     ]
     return [
         *(binary, *QUIET, "-loglevel", "level+info", "-debug_ts", "-filter_threads", "1", *reading),
-        *("-map", f"0:{stream.number}", "-vf", filters, "-fps_mode", "passthrough"),
+        *("-map", f"0:{stream.number}", "-fps_mode", "vfr"),  # drops a frame that filters made anew give once more
+        *("-vf", filters.chain(stream.description, config.fps, config.short_side)),
         *("-map_metadata", "-1", "-map_chapters", "-1"),
         *("-frames:v", str(config.most_frames + 1), *writing, "-start_number", "0", "%06d.jpg"),
     ]
