@@ -56,7 +56,7 @@ class FFmpegLog:
         self.time_base = 1.0
         """Seconds of a unit of time."""
         self.errors = 0
-        """Number of errors while it decoded."""
+        """Number of errors that FFmpeg reported."""
         self.corrupt_packets = 0
         """Number of packets of which the container says that they are damaged."""
         self.seconds = 0.0
@@ -74,7 +74,7 @@ class FFmpegLog:
         else:
             self._count(line)
         if said := _PREFIX.match(line):
-            self.errors += self._mapped and said[1] != "warning"
+            self.errors += said[1] != "warning" or "bad header" in line
             if len(self._words) < _KEEP_LINES:
                 self._words[_POINTER.sub("", said[2])] = None
 

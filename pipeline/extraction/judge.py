@@ -11,7 +11,7 @@ from pipeline.extraction.probe import Depths, Facts, Stream
 SHORTFALL = 2
 """Number of frames that may be missing from what a stream promises without a note, since times are rounded."""
 _ENDS_EARLY = ("partial file", "File ended prematurely", "invalid as first byte of an EBML number")
-_HONEST_LENGTHS = ("mov", "matroska", "avi")
+_HONEST_LENGTHS = ("mov", "matroska", "avi", "ogg")
 """Formats whose length is that of the video stream where they hold no other."""
 
 
