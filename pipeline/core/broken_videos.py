@@ -16,7 +16,7 @@ class BrokenVideo(NamedTuple):
     split: str
     path: str
     reason: str
-    """One of missing, empty, not_a_video, truncated, no_video_stream, decode_failed, crashed and timeout."""
+    """One of missing, unreadable, empty, not_a_video, truncated, no_video_stream, decode_failed, crashed, timeout."""
     words: str
     """FFmpeg's messages, on one line."""
 

@@ -20,14 +20,15 @@ import simplejpeg
 from pipeline.core import files, frame_index
 from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.errors import UserError
+from pipeline.core.fingerprints import FAULTS
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
-from pipeline.core.manifest import MISSING, SPLITS, Manifest
+from pipeline.core.manifest import SPLITS, Manifest
 from pipeline.core.progress_bar import progress_bar
 from pipeline.extraction.ffmpeg import FORMAT, ExtractConfig, NoFrames, extract_frames
 
 log = logging.getLogger(__name__)
 
-TRANSIENT = ("missing", "timeout", "crashed")
+TRANSIENT = (*FAULTS, "timeout", "crashed")
 """Reasons that may lie with the machine and not with the video; the next run makes such a shard again."""
 SHORTFALL = 2
 """Number of frames that may be missing from what the container announces without a note, since it rounds."""
@@ -100,7 +101,7 @@ def _finished(store: Path, shard: Shard) -> bool:
     if made["sha256"] != files.file_hash(tar):
         log.warning("%s (%s) is damaged and is made again", tar, shard.name)
         return False
-    present = {row["video"] for row in shard.rows if row["fingerprint"] != MISSING}
+    present = {row["video"] for row in shard.rows if row["fingerprint"] not in FAULTS}
     again = [v["video"] for v in made["videos"] if v.get("reason") in TRANSIENT and v["video"] in present]
     if again:
         log.info("%s is made again, since %s may have failed by chance", shard.name, ", ".join(again))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import ffmpeg
 
-from pipeline.core import params
+from pipeline.core import params, video_files
 from pipeline.core.errors import UserError
 from pipeline.core.tsv import one_line
 
@@ -83,10 +83,8 @@ def extract_frames(video: Path, folder: Path, config: ExtractConfig, binary: str
         NoFrames: the file is missing, empty or no video, or decoding gave no frame, crashed or took too long.
         UserError: the frames cannot be written; the disk is full, say.
     """
-    if not video.is_file():
-        raise NoFrames("missing", f"no such file: {video.name}")
-    if video.stat().st_size == 0:
-        raise NoFrames("empty", "the file has 0 bytes")
+    if fault := video_files.fault(video):
+        raise NoFrames(*fault)
     try:
         done = subprocess.run(
             command(video.resolve(), config, binary),
@@ -108,6 +106,8 @@ def extract_frames(video: Path, folder: Path, config: ExtractConfig, binary: str
     frames, words = sum(1 for _ in folder.glob("*.jpg")), _words(said)
     if done.returncode < 0:  # frames that came before are not all, and as many as chance would have it
         raise NoFrames("crashed", f"FFmpeg was ended by signal {-done.returncode}" + (f" | {words}" if words else ""))
+    if frames == 0 and (fault := video_files.fault(video)):  # it went away meanwhile
+        raise NoFrames(*fault)
     if frames == 0:
         raise NoFrames(_reason(said), words or f"FFmpeg ended with code {done.returncode} and no frame")
     return Extracted(frames, _promised_frames(said, config.fps), words)

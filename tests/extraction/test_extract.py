@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import simplejpeg
 
-from pipeline.core import frame_index, tsv
+from pipeline.core import fingerprints, frame_index, tsv
 from pipeline.core.broken_videos import read_broken
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import SPLITS, Manifest, VideoRecord, file_fingerprint
+from pipeline.core.manifest import SPLITS, Manifest, VideoRecord
 from pipeline.extraction.extract import extract_corpus, jpeg_size, plan, shard_number
 from pipeline.extraction.ffmpeg import FORMAT, ExtractConfig, Extracted, NoFrames, extract_frames
 from tests.support import tiny
@@ -59,7 +59,7 @@ class Corpus:
         """Every third video is val, every third test."""
         return Manifest.from_records(
             [
-                VideoRecord(name, SPLITS[n % 3], name, "x", file_fingerprint(self.root / name))
+                VideoRecord(name, SPLITS[n % 3], name, "x", fingerprints.of_file(self.root / name))
                 for n, name in enumerate(self.videos)
             ],
             ["x"],
@@ -270,7 +270,7 @@ def test_a_longer_time_limit_makes_no_shard_anew(corpus: Corpus, decoded: list[s
     assert decoded == []
 
 
-@pytest.mark.parametrize("reason", ["timeout", "crashed", "missing"])
+@pytest.mark.parametrize("reason", ["timeout", "crashed", "missing", "unreadable"])
 def test_a_failure_that_may_be_the_machines_is_tried_again(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch, decoded: list[str], reason: str
 ):

@@ -221,7 +221,19 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path: Path):
 def test_a_folder_is_no_file(tmp_path: Path):
     (tmp_path / "a.mp4").mkdir()
 
-    assert refusal(tmp_path / "a.mp4", tmp_path / "frames").reason == "missing"
+    assert refusal(tmp_path / "a.mp4", tmp_path / "frames").reason == "unreadable"
+
+
+def test_a_file_that_vanishes_before_ffmpeg_opens_it_is_missing(clips: Path, tmp_path: Path):
+    """The FFmpeg here is a script that takes the file away first."""
+    (tmp_path / "frames").mkdir()
+    shutil.copy(clips / "short.mp4", tmp_path / "a.mp4")
+    slow = tmp_path / "ffmpeg"
+    slow.write_text(f'#!/bin/sh\nrm "{tmp_path}/a.mp4"\nexec "{FFMPEG}" "$@"\n')
+    slow.chmod(0o755)
+    with pytest.raises(NoFrames) as broken:
+        extract_frames(tmp_path / "a.mp4", tmp_path / "frames", config(), str(slow))
+    assert (broken.value.reason, str(broken.value)) == ("missing", "no such file: a.mp4")
 
 
 def test_an_empty_file_is_said_to_be_empty(tmp_path: Path):
