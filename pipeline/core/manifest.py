@@ -66,8 +66,9 @@ class DatasetConfig:
     """Whether each video has one label (cross-entropy, softmax, top-1 accuracy) or several (BCE, sigmoid, sample mAP);
     auto: single_label where every labelled video has exactly one."""
     flip: Flip = "auto"
-    """Whether half of the training clips of every model are mirrored: true, false; auto, which is true unless names of
-    classes are about sides ("turn left"); or pairs of classes that a mirror swaps: [[turn left, turn right], ...]."""
+    """Whether half of the training clips of every network are mirrored (a probe sees each clip once, as it is): true,
+    false; auto, which is true unless names of classes are about sides ("turn left"); or pairs of classes that a mirror
+    swaps: [[turn left, turn right], ...]."""
 
     def __post_init__(self) -> None:
         possible = self.val_share > 0 and self.test_share > 0 and self.val_share + self.test_share < 1
