@@ -20,6 +20,8 @@ _POINTER = re.compile(r" @ 0x[0-9a-f]+")
 _MAPPED = "[info] Stream mapping:"
 _PACKET = re.compile(r"demuxer\+ffmpeg -> \S+ type:video pkt_pts:(\S+) .* duration:(\d+) ")
 _PICTURE = re.compile(r"decoder -> pts:(\S+) .* duration:(\d+) .* frame_type:(\d+) time_base:(\d+)/(\d+)")
+_MARRED = ("corrupt decoded frame", "Could not find ref with POC", "slice CRC mismatch", "LZW decode failed")
+"""Said before a picture of which the decoder had to make up a part; the last three come without the first."""
 _OURS = re.compile(r"deprecated pixel format|Codec AVOption|Changing video frame properties|filter context - w:")
 _WINDING_UP = re.compile(
     r"Task finished|Terminating thread|Could not open encoder before|Nothing was written into|Error opening input"
@@ -53,6 +55,8 @@ class FFmpegLog:
         """The pictures in the order in which they are shown; None stands for a packet that does not decode."""
         self.time_base = 1.0
         """Seconds of a unit of time."""
+        self.errors = 0
+        """Number of errors that FFmpeg reported."""
         self.corrupt_packets = 0
         """Number of packets of which the container says that they are damaged."""
         self.seconds = 0.0
@@ -69,8 +73,10 @@ class FFmpegLog:
                 self.information.append(line)
         else:
             self._count(line)
-        if (said := _PREFIX.match(line)) and len(self._words) < _KEEP_LINES:
-            self._words[_POINTER.sub("", said[2])] = None
+        if said := _PREFIX.match(line):
+            self.errors += said[1] != "warning" or "bad header" in line
+            if len(self._words) < _KEEP_LINES:
+                self._words[_POINTER.sub("", said[2])] = None
 
     def _count(self, line: str) -> None:
         """Count what a line tells, wherever in it: FFmpeg's threads may speak in the middle of each other's lines."""
@@ -81,7 +87,7 @@ class FFmpegLog:
         if found := _PICTURE.search(line):
             self.time_base = int(found[4]) / int(found[5])
             self._picture(Picture(_time(found[1]), int(found[2]), int(found[3]), self._marred))
-        elif "corrupt decoded frame" in line:
+        elif any(words in line for words in _MARRED):
             self._marred = True
         elif "Error submitting packet to decoder" in line or "Decoding error" in line:
             self.pictures.append(None)

@@ -10,7 +10,9 @@ from pipeline.extraction.probe import Depths, Facts, Stream
 
 SHORTFALL = 2
 """Number of frames that may be missing from what a stream promises without a note, since times are rounded."""
-_ENDS_EARLY = ("partial file", "File ended prematurely")
+_ENDS_EARLY = ("partial file", "File ended prematurely", "invalid as first byte of an EBML number")
+_HONEST_LENGTHS = ("mov", "matroska", "avi", "ogg")
+"""Formats whose length is that of the video stream where they hold no other."""
 
 
 def judge(
@@ -26,18 +28,20 @@ def judge(
     Raises:
         NoFrames: there is no frame, or a larger share than `most_damage` is damaged or missing, or it is one picture.
     """
-    decoded, damaged = damage.count(log)
+    pictures, decoded, damaged = damage.count(log)
     ends_early = any(log.says(words) for words in _ENDS_EARLY)
-    seconds, encrypted = damage.seconds(log), facts.encrypted
+    alone = len(facts.held) == 1 and facts.format.split(",")[0] in _HONEST_LENGTHS
+    lengths = [damage.seconds(log), facts.seconds if alone or ends_early else 0.0]
+    encrypted = facts.encrypted
     if damaged or ends_early or not frames:
         depths = examine()
         encrypted = encrypted or depths.encrypted
-        length = depths.seconds.get(stream.number, facts.seconds if ends_early else 0.0)
-        seconds = max(seconds, length)
-    promised = round(seconds * config.fps)
+        if stream.number in depths.seconds:
+            lengths[1] = depths.seconds[stream.number]
+    promised = round(max(lengths) * config.fps)
     missing = max(0, promised - frames) / max(1, promised)
-    share = damaged / max(1, len(log.pictures))
-    found = _finding(frames, promised, damaged, len(log.pictures))
+    share = damaged / max(1, pictures)
+    found = _finding(frames, promised, damaged, pictures)
     if encrypted and (damaged or not frames):
         raise _refused("encrypted", f"the video is encrypted; {found}", log)
     if not frames:

@@ -4,8 +4,9 @@ FFmpeg gets an open file and no name: it can open no other one, and no name mean
 list of other files (a playlist, a manifest, a pattern of pictures) is refused by the format that was found.
 """
 
+import dataclasses
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,12 +20,12 @@ from pipeline.extraction.outcome import NoFrames
 QUIET = ("-hide_banner", "-nostdin", "-nostats")
 
 _INPUT = re.compile(r"\[info\] Input #0, (.*), from 'fd:':$")
-_DURATION = re.compile(r"\[info\]   Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
+_DURATION = re.compile(r"\[info\]   Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)(?:, start: (-?[\d.]+))?")
 _STREAM = re.compile(r"\[info\]   Stream #0:(\d+)(?:\[0x[0-9a-f]+\])?(?:\([^)]*\))?: (\w+): (.*)")
 _SIZE = re.compile(r", (\d+)x(\d+)\b")
 _ASPECT = re.compile(r"\bSAR (\d+):(\d+)")
-_KEY_ID = re.compile(r"\[info\]       enc_key_id\s+: ")
 _TURNED = re.compile(r"\[info\]       Display Matrix: ")
+_KEY_ID = re.compile(r"\[info\]       enc_key_id\s+: ")
 _NOT_SHOWN = re.compile(r"\((?:attached pic|timed thumbnails|still image)\)")
 _PROBED = re.compile(r"(?:\[[^\]]*\] )?\[debug\] Format (\S+) probed with size=\d+ and score=(\d+)")
 _OWN_LENGTH = re.compile(r"\[in#0/.* \[trace\] stream (\d+): start_time: \S+ duration: ([0-9.]+)$")
@@ -46,8 +47,8 @@ class Stream:
     """Width of a pixel over its height."""
     default: bool
     """Whether the file marks it as the one to be shown."""
-    turned: bool
-    """Whether its pictures are to be rotated or mirrored."""
+    turned: bool = False
+    """Whether it is to be shown turned or mirrored."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Facts:
     format: str
     """FFmpeg's name of the container, e.g. ``mov,mp4,m4a,3gp,3g2,mj2``."""
     seconds: float
-    """Length that the container announces for its longest stream; 0 where it announces none."""
+    """Length that the container announces for its longest stream; 0 where it announces none or FFmpeg guesses."""
     streams: tuple[Stream, ...]
     """Video streams but for covers and thumbnails, the one to take first."""
     held: tuple[str, ...]
@@ -98,25 +99,19 @@ class Prober:
         log = FFmpegLog()
         ended = self._look("info", log.hear)
         if ended.over or ended.code < 0:
-            over = (
-                f"FFmpeg was ended by signal {-ended.code}" if not ended.over else f"FFmpeg took too much {ended.over}"
-            )
-            raise NoFrames("crashed", f"{over} as it looked at the file", again=True)
+            end = f"took too much {ended.over}" if ended.over else f"was ended by signal {-ended.code}"
+            raise NoFrames("crashed", f"FFmpeg {end} as it looked at the file", again=True)
         found = next((m for m in map(_INPUT.match, log.information) if m), None)
         if not found:
             raise self._no_video(log)
-        rows = [m for m in map(_STREAM.match, log.information) if m]
-        held = tuple(f"{row[2]}: {row[3].split(',')[0]}" for row in rows)
-        turned = _turned(log.information)
-        streams = [_stream(row, turned) for row in rows if row[2] == "Video" and not _NOT_SHOWN.search(row[3])]
+        streams, held = _streams(log.information)
         if not streams:
             raise NoFrames("no_video_stream", f"no video stream, but {'; '.join(held) or 'no stream at all'}")
-        length = next((m for m in map(_DURATION.match, log.information) if m), None)
         return Facts(
             format=found[1],
-            seconds=int(length[1]) * 3600 + int(length[2]) * 60 + float(length[3]) if length else 0.0,
+            seconds=0.0 if log.says("Estimating duration from bitrate") else _length(log.information),
             streams=tuple(sorted(streams, key=_rank)),
-            held=held,
+            held=tuple(held),
             encrypted=any(_KEY_ID.match(line) for line in log.information) or log.says("DRM protected stream"),
         )
 
@@ -182,31 +177,43 @@ def source(video: BinaryIO, allowed: str) -> list[str]:
     ]
 
 
-def _turned(lines: Iterable[str]) -> set[int]:
-    """Numbers of the streams that have a matrix for how they are shown, which is said below each."""
-    number, turned = -1, set()
-    for line in lines:
+def _length(information: Sequence[str]) -> float:
+    """Seconds that the container announces, without those before the first picture, which some count in."""
+    found = next((m for m in map(_DURATION.match, information) if m), None)
+    if not found:
+        return 0.0
+    seconds, start = int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]), float(found[4] or 0)
+    return seconds - start if 0 < start < seconds else seconds
+
+
+def _streams(information: Sequence[str]) -> tuple[list[Stream], list[str]]:
+    """The video streams but for covers and thumbnails, and a word for each stream of the file."""
+    streams: list[Stream] = []
+    held = []
+    shown = False
+    for line in information:
         if row := _STREAM.match(line):
-            number = int(row[1])
-        elif _TURNED.match(line):
-            turned.add(number)
-    return turned
+            held.append(f"{row[2]}: {row[3].split(',')[0]}")
+            shown = row[2] == "Video" and not _NOT_SHOWN.search(row[3])
+            if shown:
+                streams.append(_stream(int(row[1]), row[3]))
+        elif shown and _TURNED.match(line):
+            streams[-1] = dataclasses.replace(streams[-1], turned=True)
+    return streams, held
 
 
-def _stream(row: re.Match[str], turned: set[int]) -> Stream:
-    text = row[3]
+def _stream(number: int, text: str) -> Stream:
     size = _SIZE.search(text)
     aspects = [(int(w), int(h)) for w, h in _ASPECT.findall(text) if int(w) and int(h)]
     width, height = aspects[-1] if aspects else (1, 1)  # the last is that of the container, which overrules
     return Stream(
-        number=int(row[1]),
-        codec=text.split()[0].rstrip(","),
+        number=number,
+        codec=text.split(maxsplit=1)[0].rstrip(","),
         description=text,
         width=int(size[1]) if size else 0,
         height=int(size[2]) if size else 0,
         aspect=width / height,
         default="(default)" in text,
-        turned=int(row[1]) in turned,
     )
 
 
