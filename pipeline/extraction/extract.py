@@ -21,8 +21,9 @@ import simplejpeg
 from pipeline.core import files, frame_index, scratch
 from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.errors import UserError
+from pipeline.core.fingerprints import FAULTS
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
-from pipeline.core.manifest import MISSING, SPLITS, Manifest
+from pipeline.core.manifest import SPLITS, Manifest
 from pipeline.core.progress_bar import progress_bar
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg import FORMAT, extract_frames
@@ -101,7 +102,7 @@ def _finished(store: Path, shard: Shard) -> bool:
     if made["sha256"] != files.file_hash(tar):
         log.warning("%s (%s) is damaged and is made again", tar, shard.name)
         return False
-    present = {row["video"] for row in shard.rows if row["fingerprint"] != MISSING}
+    present = {row["video"] for row in shard.rows if row["fingerprint"] not in FAULTS}
     again = [v["video"] for v in made["videos"] if v.get("again") and v["video"] in present]
     if again:
         log.info("%s is made again, since %s may have failed by chance", shard.name, ", ".join(again))

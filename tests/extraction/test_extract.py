@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import simplejpeg
 
-from pipeline.core import frame_index, scratch, tsv
+from pipeline.core import fingerprints, frame_index, scratch, tsv
 from pipeline.core.broken_videos import read_broken
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import SPLITS, Manifest, VideoRecord, file_fingerprint
+from pipeline.core.manifest import SPLITS, Manifest, VideoRecord
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.extract import extract_corpus, jpeg_size, plan, shard_number
 from pipeline.extraction.ffmpeg import FORMAT, extract_frames
@@ -62,7 +62,7 @@ class Corpus:
         """Every third video is val, every third test."""
         return Manifest.from_records(
             [
-                VideoRecord(name, SPLITS[n % 3], name, "x", file_fingerprint(self.root / name))
+                VideoRecord(name, SPLITS[n % 3], name, "x", fingerprints.of_file(self.root / name))
                 for n, name in enumerate(self.videos)
             ],
             ["x"],
