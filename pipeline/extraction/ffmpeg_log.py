@@ -22,7 +22,9 @@ _PACKET = re.compile(r"demuxer\+ffmpeg -> \S+ type:video pkt_pts:(\S+) .* durati
 _PICTURE = re.compile(r"decoder -> pts:(\S+) .* duration:(\d+) .* frame_type:(\d+) time_base:(\d+)/(\d+)")
 _MARRED = ("corrupt decoded frame", "Could not find ref with POC", "slice CRC mismatch", "LZW decode failed")
 """Said before a picture of which the decoder had to make up a part; the last three come without the first."""
-_OURS = re.compile(r"deprecated pixel format|Codec AVOption|Changing video frame properties|filter context - w:")
+_OURS = re.compile(
+    r"deprecated pixel format|Codec AVOption|Changing video frame properties|buffers queued in out_|filter context - w:"
+)
 _WINDING_UP = re.compile(
     r"Task finished|Terminating thread|Could not open encoder before|Nothing was written into|Error opening input"
     r"|Could not find codec parameters|Conversion failed|Cannot determine format of input|Output file is empty"
