@@ -38,7 +38,7 @@ ARGUMENTS = {
     "features": "folder with a folder of features for each frozen network",
     "models": "folder with a folder for each trained model",
     "splits": "folder with the manifest and class statistics of each fold",
-    "epochs": "the epochs that the folds picked, and their median",
+    "epochs": "the epochs that the folds picked, and the median of their shares",
     "predictions": "folder with a folder of predictions for each model",
     "ensemble": "folder of the fused predictions and their figures",
     "metrics": "the figures for `dvc exp show`",
