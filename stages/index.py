@@ -8,7 +8,7 @@ Section `dataset` of params.yaml.
 from pathlib import Path
 
 from pipeline.clips import flips
-from pipeline.core import groups, params, registry
+from pipeline.core import checksums, groups, params, registry
 from pipeline.core.manifest import SPLITS, DatasetConfig
 from stages.command import run
 
@@ -20,6 +20,7 @@ def main(manifest: Path, classes: Path, of_groups: Path) -> None:
     flips.resolve(config.flip, corpus.classes)  # what is wrong or doubtful is said now, not when training starts
     corpus.write(manifest, classes)
     groups.write(of_groups, corpus.groups)
+    checksums.write(manifest.with_suffix(f".{checksums.NAME}"), [manifest, classes, of_groups])
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
     print(f"{manifest}: {len(corpus):,} videos ({sizes}), {len(corpus.classes)} classes")
 
