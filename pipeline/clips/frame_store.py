@@ -27,6 +27,7 @@ from pipeline.clips import lmdb_pages, tar_shards
 from pipeline.core import checksums, faults, files, frame_index, tsv
 from pipeline.core.errors import UserError
 from pipeline.core.progress_bar import progress_bar
+from pipeline.core.scratch import alone, prune
 
 log = logging.getLogger(__name__)
 
@@ -60,26 +61,27 @@ def pack(frames: Path, out: Path, scratch: Path) -> int:
     for tar in tars:
         checksums.check(tar, hashes[tar.stem])
     keys = {name: files.fingerprint(FORMAT, found) for name, found in hashes.items()}
-    packed = {key: path for key in keys.values() if (path := _packed(scratch, key))}
-    files.prune(scratch, keep=[path.name for path in packed.values()])
-    with progress_bar(total=len(index), desc="pack", unit="video") as bar:
-        for tar in tars:
-            members = index[index["shard"] == tar.stem].set_index("video")
-            key = keys[tar.stem]
-            if key not in packed:
-                with files.aside(scratch / key) as partial:
-                    write_shard(partial, _values(tar, members))
-                packed[key] = (scratch / key).rename(scratch / f"{key}-{files.file_hash(scratch / key)}.lmdb")
-            bar.update(len(members))
-    with files.aside(out) as partial:
-        partial.mkdir()
-        for name, key in keys.items():
-            files.link(packed[key], partial / f"{name}.lmdb")
-        frame_index.write_packed(partial / frame_index.FILE, index)
-        content = [files.fingerprint(CONTENT, found) for found in hashes.values()]
-        tsv.write(partial / SHARDS, pd.DataFrame({"shard": list(hashes), "key": content}))
-        lmdb_pages.write(partial)
-        checksums.seal(partial, {f"{name}.lmdb": packed[key].stem.rpartition("-")[2] for name, key in keys.items()})
+    with alone(scratch):
+        prune(scratch, out, keys.values())
+        packed = {key: path for key in keys.values() if (path := _packed(scratch, key))}
+        with progress_bar(total=len(index), desc="pack", unit="video") as bar:
+            for tar in tars:
+                members = index[index["shard"] == tar.stem].set_index("video")
+                key = keys[tar.stem]
+                if key not in packed:
+                    with files.aside(scratch / key) as partial:
+                        write_shard(partial, _values(tar, members))
+                    packed[key] = (scratch / key).rename(scratch / f"{key}-{files.file_hash(scratch / key)}.lmdb")
+                bar.update(len(members))
+        with files.aside(out) as partial:
+            partial.mkdir()
+            for name, key in keys.items():
+                files.link(packed[key], partial / f"{name}.lmdb")
+            frame_index.write_packed(partial / frame_index.FILE, index)
+            content = [files.fingerprint(CONTENT, found) for found in hashes.values()]
+            tsv.write(partial / SHARDS, pd.DataFrame({"shard": list(hashes), "key": content}))
+            lmdb_pages.write(partial)
+            checksums.seal(partial, {f"{name}.lmdb": packed[key].stem.rpartition("-")[2] for name, key in keys.items()})
     return len(index)
 
 
@@ -212,10 +214,11 @@ child. A child uses its parent's readers, which without a lock file are only mem
 
 
 def _packed(scratch: Path, key: str) -> Path | None:
-    """The finished shard of a key; None where it is missing or its bytes have changed."""
-    for path in scratch.glob(f"{key}-*.lmdb"):
-        if path.stem == f"{key}-{files.file_hash(path)}":
+    """The finished shard of a key; None where it is missing. One whose bytes have changed is deleted."""
+    for path in scratch.glob(f"{key}*"):
+        if path.name == f"{key}-{files.file_hash(path)}.lmdb":
             return path
+        path.unlink()
     return None
 
 

@@ -54,6 +54,16 @@ def check(path: Path, found: str | None = None) -> None:
             )
 
 
+def text(path: Path) -> str:
+    """The text of a file that `check` has let pass.
+
+    Raises:
+        UserError: as `check` does.
+    """
+    check(path)
+    return path.read_text(encoding="utf-8")
+
+
 def read(listed: Path) -> dict[str, str]:
     """Name of a file in the folder -> its SHA-256, as the list says.
 

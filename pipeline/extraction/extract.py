@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 import simplejpeg
 
-from pipeline.core import checksums, files, frame_index
+from pipeline.core import checksums, files, frame_index, scratch
 from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
@@ -57,16 +57,15 @@ def extract_corpus(
     binary = machine.ffmpeg_path()
     store = scratch_folder(machine, "extract")
     shards = plan(manifest, config, ffmpeg_version(binary))
-    keep = [f"{shard.key}{suffix}" for shard in shards for suffix in (".tar", ".json")]
-    files.prune(store, keep)  # before the work: half-extracted folders of a killed run are gone too
-
-    missing = [shard for shard in shards if not _finished(store, shard)]
-    videos = sum(len(shard.rows) for shard in missing)
-    log.info("%d of %d shards are to be made (%d videos)", len(missing), len(shards), videos)
-    with progress_bar(total=videos, desc="extract", unit="video", smoothing=0.1) as bar:
-        for shard in missing:
-            _make(shard, store, root, config, binary, machine.processes, bar.update)
-    _publish(manifest, shards, store, out, broken)
+    with scratch.alone(store):
+        scratch.prune(store, out, [shard.key for shard in shards])  # half-extracted folders of a killed run, too
+        missing = [shard for shard in shards if not _finished(store, shard)]
+        videos = sum(len(shard.rows) for shard in missing)
+        log.info("%d of %d shards are to be made (%d videos)", len(missing), len(shards), videos)
+        with progress_bar(total=videos, desc="extract", unit="video", smoothing=0.1) as bar:
+            for shard in missing:
+                _make(shard, store, root, config, binary, machine.processes, bar.update)
+        _publish(manifest, shards, store, out, broken)
 
 
 def plan(manifest: Manifest, config: ExtractConfig, ffmpeg: str) -> list[Shard]:

@@ -85,5 +85,4 @@ class Provenance:
 
 
 def _recipe(path: Path) -> dict[str, Any]:
-    checksums.check(path)
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return json.loads(checksums.text(path)) if path.is_file() else {}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import simplejpeg
 
-from pipeline.core import frame_index, tsv
+from pipeline.core import frame_index, scratch, tsv
 from pipeline.core.broken_videos import read_broken
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS, Manifest, VideoRecord, file_fingerprint
@@ -126,6 +126,7 @@ def whole(store: Path) -> bool:
     return tars == {path.stem for path in store.glob("*.json")} and {p.suffix for p in store.iterdir()} <= {
         ".tar",
         ".json",
+        scratch.CLAIM,
     }
 
 
@@ -230,7 +231,8 @@ def test_a_replaced_video_makes_one_shard_anew(corpus: Corpus, decoded: list[str
 
     assert set(decoded) == neighbours(corpus.videos, "c.mp4")
     after = contents(corpus.out)
-    assert {name for name in after if after[name] != before[name]} == {f"{corpus.shard_of('c.mp4')}.tar", "index.tsv"}
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {f"{corpus.shard_of('c.mp4')}.tar", "index.tsv", "SHA256SUMS"}
 
 
 def test_a_removed_video_makes_one_shard_anew(corpus: Corpus, decoded: list[str]):
@@ -357,7 +359,9 @@ def test_a_run_that_fails_leaves_the_old_out(corpus: Corpus, monkeypatch: pytest
         corpus.extract()
 
     assert contents(corpus.out) == before
-    assert sorted(path.name for path in corpus.home.iterdir()) == ["broken.tsv", "frames", "videos", "work"]
+    assert sorted(path.name for path in corpus.home.iterdir()) == [
+        *("broken.SHA256SUMS", "broken.tsv", "frames", "videos", "work")
+    ]
 
 
 KILLED = """
