@@ -8,7 +8,7 @@ about.json    what the features were made with
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def write(
         of_groups: video -> its group, where it has one.
         about: what the features are made with besides, as plain values.
     """
-    fabric = distributed.launch(machine)
+    fabric = distributed.launch(replace(machine, devices=1))  # several would each compute and write all of it
     network = network.to(fabric.device).eval()
     if distributed.suits_channels_last(network, fabric):
         distributed.to_channels_last(network)

@@ -21,7 +21,9 @@ from pipeline.core.task import noted
 from pipeline.core.tsv import one_line
 from pipeline.core.video_files import SUFFIXES
 from pipeline.ensemble import averaging
-from pipeline.extraction.ffmpeg import ExtractConfig, NoFrames, extract_frames
+from pipeline.extraction.config import ExtractConfig
+from pipeline.extraction.ffmpeg import extract_frames
+from pipeline.extraction.outcome import NoFrames
 from pipeline.inference.predictor import Predictor
 from pipeline.predictions.table import FINAL, PredictionTable
 from pipeline.predictions.view_scores import ViewScores

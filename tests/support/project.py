@@ -1,5 +1,6 @@
 """A copy of the project to run DVC in, as a user has it after cloning."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -45,6 +46,12 @@ def run(command: list[str], folder: Path, check: bool = True) -> subprocess.Comp
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=_environment(folder))
     assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+def changed(folder: Path) -> set[str]:
+    """The stages that DVC finds changed, without those that follow from them; not `index` for running every time."""
+    found = json.loads(dvc(folder, "status", "--json").stdout)
+    return {stage for stage, reasons in found.items() if reasons != ["always changed"]}
 
 
 def ran(done: subprocess.CompletedProcess[str]) -> list[str]:

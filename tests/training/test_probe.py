@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.task import MULTI_LABEL
 from pipeline.features import Features
 from pipeline.layers.normalize import normalize
+from pipeline.runtime import distributed
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.training import probe
 from pipeline.training.config import LossConfig, ProbeConfig, ProbeTrainConfig
@@ -59,6 +61,16 @@ def test_features_are_those_of_the_centre_clip_of_every_video(done):
         with torch.inference_mode():
             expected = network.eval().features(normalize(views, spec))[0].numpy()
         np.testing.assert_allclose(found.values[row], expected, atol=2e-3, rtol=2e-3)  # they are float16
+
+
+def test_one_of_several_devices_computes_the_features(done, tmp_path, monkeypatch):
+    _, config, manifest, store, machine = done
+    network, spec, about = frozen(config, 3)
+    launch, asked = distributed.launch, []
+    monkeypatch.setattr(distributed, "launch", lambda on: asked.append(on.devices) or launch(replace(on, devices=1)))
+    videos, several = [manifest.videos[0]], replace(machine, devices=2)
+    features.write(network, spec, config.clip, videos, store, tmp_path / "features", several, {}, about)
+    assert asked == [1], "each process would compute all and write over the others"
 
 
 def test_the_probe_learns_colours_and_scores_through_the_network_what_it_scored_on_features(done):
