@@ -24,7 +24,7 @@ from pipeline.core.manifest import DatasetConfig
 from pipeline.core.task import AUTO, TASKS
 from pipeline.demo.corpus import DemoConfig
 from pipeline.ensemble.config import EnsembleConfig
-from pipeline.extraction.ffmpeg import ExtractConfig
+from pipeline.extraction.config import ExtractConfig
 from pipeline.inference.run import InferConfig
 from pipeline.layers.backbone import build_backbone
 from pipeline.losses import auto
@@ -184,12 +184,9 @@ def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], data: Pat
         "root": (Path.is_dir, "folder"),
         "annotations": ANNOTATIONS.get(dataset.format, (Path.is_file, "file")),
         "classes": (Path.is_file, "file"),
-        "watch": (Path.exists, "file or folder"),
     }
     for name, (exists, kind) in wanted.items():
         value = getattr(dataset, name)
-        if name == "watch" and value in (dataset.root, dataset.annotations):
-            continue
         if value is not None and not exists(Path(value)) and not _will_be_made(Path(value), dataset):
             made = (data / "frames").exists() or (data / "manifest.tsv").exists()
             way = CLONE if name == "root" and made else ""
@@ -197,8 +194,8 @@ def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], data: Pat
 
 
 def _will_be_made(path: Path, dataset: DatasetConfig) -> bool:
-    """Whether a path lies in the generated corpus, all of which DVC watches."""
-    return bool(dataset.generated) and path.resolve().is_relative_to(Path(dataset.watch).resolve())
+    """Whether a path lies in the generated corpus."""
+    return bool(dataset.generated) and path.resolve().is_relative_to(Path(dataset.after).resolve())
 
 
 def _check_ensemble(ensemble: EnsembleConfig, models: list[str], predictions: Path, found: list[str]) -> None:

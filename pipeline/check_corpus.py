@@ -7,7 +7,8 @@ import numpy as np
 
 from pipeline.core import groups, task
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import MISSING, SPLITS, Manifest
+from pipeline.core.fingerprints import FAULTS
+from pipeline.core.manifest import SPLITS, Manifest
 from pipeline.folds.partition import Corpus, partition
 from pipeline.losses import auto
 
@@ -33,7 +34,7 @@ def check(manifest: Manifest, settings: Mapping[str, Any]) -> None:
 def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
     """All that is wrong, a line each; videos whose file is missing or empty teach nothing and do not count."""
     files = manifest.table["fingerprint"]
-    sound = manifest.without(manifest.table["video"][(files == MISSING) | files.str.startswith("0-")])
+    sound = manifest.without(manifest.table["video"][files.isin(FAULTS) | files.str.startswith("0-")])
     for split in SPLITS:
         if not len(sound.split(split)):
             yield f"dataset: all {len(manifest.split(split))} files of the split {split!r} are missing or empty."

@@ -5,6 +5,7 @@ import contextlib
 import inspect
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,9 @@ def run(main: Callable[..., None]) -> None:
     except Stopped as stopped:
         logging.getLogger(__name__).info("stopped at %s; run the same command to go on", stopped)
         sys.exit(stopped.status)
+    except KeyboardInterrupt:
+        logging.getLogger(__name__).info("stopped; run the same command to go on")
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         if isinstance(error, UserError):
             told = str(error).rpartition(f"{UserError.__name__}: ")[2]  # a loader's worker wraps it in its traceback

@@ -2,13 +2,15 @@
 
     python -m stages.index data/manifest.tsv data/classes.txt data/groups.tsv
 
-Section `dataset` of params.yaml.
+Section `dataset` of params.yaml. It runs in every `dvc repro`, as it is what notices new and replaced videos: DVC does
+not hash the corpus. What it writes changes only with the videos, their labels and these settings.
 """
 
 from pathlib import Path
 
 from pipeline.clips import flips
-from pipeline.core import groups, params, registry
+from pipeline.core import checksums, fingerprints, groups, params, registry
+from pipeline.core.machine import load_machine, scratch_folder
 from pipeline.core.manifest import SPLITS, DatasetConfig
 from stages.command import run
 
@@ -17,9 +19,12 @@ def main(manifest: Path, classes: Path, of_groups: Path) -> None:
     """Read the corpus and write its manifest, class list and groups."""
     config = params.load("dataset", DatasetConfig)
     corpus = registry.find("datasets", config.format).read(config)
+    machine = load_machine()
+    corpus = fingerprints.look(corpus, Path(config.root), scratch_folder(machine, "index"), machine.processes)
     flips.resolve(config.flip, corpus.classes)  # what is wrong or doubtful is said now, not when training starts
     corpus.write(manifest, classes)
     groups.write(of_groups, corpus.groups)
+    checksums.write(manifest.with_suffix(f".{checksums.NAME}"), [manifest, classes, of_groups])
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
     print(f"{manifest}: {len(corpus):,} videos ({sizes}), {len(corpus.classes)} classes")
 

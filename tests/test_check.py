@@ -238,7 +238,7 @@ def test_an_imported_member_needs_its_folder_of_predictions(tmp_path):
 
 
 def test_a_real_corpus_must_be_there_and_a_generated_one_need_not(tmp_path):
-    real = {"dataset.generated": [], "dataset.root": str(tmp_path), "dataset.watch": str(tmp_path)}
+    real = {"dataset.generated": [], "dataset.root": str(tmp_path)}
     settings = changed(**real, **{"dataset.annotations": str(tmp_path / "labels.csv")})
     assert problems(settings, tmp_path) == [f"dataset.annotations: there is no file {tmp_path / 'labels.csv'}."]
     (tmp_path / "labels.csv").touch()
@@ -260,13 +260,13 @@ def test_annotations_are_a_file_or_a_folder_as_the_format_has_them(tmp_path, nam
     (tmp_path / "clips").mkdir()
     (tmp_path / "labels.csv").touch()
     own = {"format": name, "root": str(tmp_path / "clips"), "annotations": str(tmp_path / annotations), "generated": []}
-    settings = {**RIGHT, "dataset": {**RIGHT["dataset"], **own, "watch": own["root"]}}
+    settings = {**RIGHT, "dataset": {**RIGHT["dataset"], **own}}
     wrong = f"dataset.annotations: {said} {tmp_path / annotations}." if said else None
     assert problems(settings, tmp_path) == [wrong] * bool(said)
 
 
 def test_the_way_on_without_videos_is_named_where_there_is_what_was_made_of_them(tmp_path):
-    settings = changed(**{"dataset.generated": [], "dataset.root": "/nowhere", "dataset.watch": "/nowhere"})
+    settings = changed(**{"dataset.generated": [], "dataset.root": "/nowhere"})
     (plain,) = [line for line in problems(settings, tmp_path / "predictions") if line.startswith("dataset.root")]
     assert plain == "dataset.root: there is no folder /nowhere."
     (tmp_path / "manifest.tsv").touch()

@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.check_corpus import check, problems
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import MISSING, Manifest, VideoRecord
+from pipeline.core.manifest import Manifest, VideoRecord
+from pipeline.core.video_files import MISSING
 
 AUTO = {"name": "auto"}
 SETTINGS = {

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import LABEL_SEPARATOR, DatasetConfig, Manifest, VideoRecord, file_fingerprint, safe_path
+from pipeline.core.manifest import LABEL_SEPARATOR, DatasetConfig, Manifest, VideoRecord, safe_path
 
 
 def read(config: DatasetConfig) -> Manifest:
@@ -17,18 +17,16 @@ def read(config: DatasetConfig) -> Manifest:
     if not annotations.is_file():
         raise UserError(f"{annotations} does not exist. Set dataset.annotations in conf/dataset/, then `make params`.")
     lines = annotations.read_text(encoding="utf-8").splitlines()
-    records = [
-        record(line, Path(config.root), f"{annotations}, line {number}") for number, line in enumerate(lines, start=1)
-    ]
+    records = [record(line, f"{annotations}, line {number}") for number, line in enumerate(lines, start=1)]
     classes = sorted({label for video in records for label in video.labels.split(LABEL_SEPARATOR) if label})
     return Manifest.from_records(records, classes, where=str(annotations))
 
 
-def record(line: str, root: Path, where: str) -> VideoRecord:
+def record(line: str, where: str) -> VideoRecord:
     """One video; `where` names its line in messages."""
     try:
         entry = json.loads(line)
         path, labels, split = safe_path(entry["path"], where), list(map(str, entry["labels"])), str(entry["split"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{where}: an object with path, labels and split is wanted ({error!r}). Mend it.") from error
-    return VideoRecord(path, split, path, LABEL_SEPARATOR.join(labels), file_fingerprint(root / path))
+    return VideoRecord(path, split, path, LABEL_SEPARATOR.join(labels))

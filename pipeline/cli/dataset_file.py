@@ -4,10 +4,8 @@ from dataclasses import fields
 
 from pipeline.cli.layout import Layout
 from pipeline.core import task
-from pipeline.core.manifest import MISSING, DatasetConfig, Manifest
+from pipeline.core.manifest import DatasetConfig, Manifest
 
-LARGE = 100 * 2**30
-"""Bytes of video above which DVC is not let hash the whole folder."""
 HEAD = """\
 # @package _global_
 # Your own clips, as `pipeline init` found them. Change here what it guessed wrongly, then `pipeline params`.
@@ -26,7 +24,6 @@ def text(config: DatasetConfig, corpus: Manifest, layout: Layout) -> str:
         "format": f"{config.format} # guessed from {layout.why}; may be folder (a CSV), class_folders, lists",
         "root": f"{quoted(config.root)} # folder of the clips",
         "annotations": f"{annotations} # the labels",
-        "watch": _watch(corpus),
         "classes": f"{quoted(config.classes)} # file with one class name a line; null takes every label that occurs",
         "task": f"{task.resolve(task.AUTO, corpus)} # {_of_task(corpus)}; single_label, multi_label or auto",
         "flip": "auto # mirrors training clips, unless names of classes are about left and right; true, false or pairs",
@@ -52,13 +49,6 @@ def quoted(value: str | None) -> str:
 
 def _of_columns(config: DatasetConfig) -> str:
     return ", ".join(f"{kind}: {quoted(name)}" for kind, name in config.columns.items())
-
-
-def _watch(corpus: Manifest) -> str:
-    present = [text for text in corpus.table["fingerprint"] if text != MISSING]
-    if sum(int(text.partition("-")[0]) for text in present) < LARGE:
-        return "${.root} # what DVC hashes to notice new or replaced clips"
-    return "${.annotations} # what DVC hashes; the clips are too large (see docs/your-data.md)"
 
 
 def _of_task(corpus: Manifest) -> str:

@@ -14,7 +14,9 @@ import numpy as np
 
 from pipeline.core import files
 from pipeline.core.machine import Machine, scratch_folder
-from pipeline.extraction.ffmpeg import ExtractConfig, NoFrames, extract_frames
+from pipeline.extraction.config import ExtractConfig
+from pipeline.extraction.ffmpeg import extract_frames
+from pipeline.extraction.outcome import NoFrames
 from pipeline.training.config import epochs_of
 
 SAMPLES = 10

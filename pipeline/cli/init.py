@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     from pipeline.cli import dataset_file, forecast, layout, outlook
     from pipeline.core import files, params
     from pipeline.core.machine import Machine
-    from pipeline.extraction.ffmpeg import ExtractConfig
+    from pipeline.extraction.config import ExtractConfig
 
     if not (CONF / CONFIG).is_file():
         raise UserError(f"There is no {CONF / CONFIG} here. Run this in the project's root.")
@@ -91,7 +91,8 @@ def _read(args: argparse.Namespace, found: "Layout") -> "tuple[DatasetConfig, Ma
     import yaml
 
     from pipeline.cli import compose, layout
-    from pipeline.core import params, registry
+    from pipeline.core import fingerprints, params, registry
+    from pipeline.core.machine import Machine, scratch_folder
     from pipeline.core.manifest import DatasetConfig
 
     root, annotations = (_written(path) for path in (args.folder, found.annotations))
@@ -102,9 +103,10 @@ def _read(args: argparse.Namespace, found: "Layout") -> "tuple[DatasetConfig, Ma
         "annotations": annotations,
         "columns": dict(found.columns),
     }
-    own |= {"classes": None if classes is None else _written(classes), "watch": root}
-    base = yaml.safe_load(compose.text(CONF, ["dataset=folder"]))["dataset"]
-    config = params.build(DatasetConfig, {**base, **own}, "dataset")
+    own |= {"classes": None if classes is None else _written(classes)}
+    base = yaml.safe_load(compose.text(CONF, ["dataset=folder"]))
+    config = params.build(DatasetConfig, {**base["dataset"], **own}, "dataset")
+    machine = params.build(Machine, base["machine"], "machine")
     read = registry.find("datasets", config.format).read
     logging.disable(logging.WARNING)  # what it warns of is said once, by the second reading
     try:
@@ -113,7 +115,7 @@ def _read(args: argparse.Namespace, found: "Layout") -> "tuple[DatasetConfig, Ma
         logging.disable(logging.NOTSET)
     pattern = None if corpus.groups else layout.group_pattern(corpus.videos)
     config = replace(config, group_pattern=pattern)
-    corpus = read(config)
+    corpus = fingerprints.look(read(config), args.folder, scratch_folder(machine, "index"), machine.processes)
     if not _present(corpus):
         raise UserError(
             f"None of the {len(corpus):,} files that {annotations} names is in {args.folder}. Paths are relative to it."
@@ -159,7 +161,7 @@ def _composed(changed: dict[Path, str]) -> str:
 
 
 def _present(corpus: "Manifest") -> list[str]:
-    from pipeline.core.manifest import MISSING
+    from pipeline.core.fingerprints import FAULTS
 
-    paths: list[str] = corpus.table["path"][corpus.table["fingerprint"] != MISSING].tolist()
+    paths: list[str] = corpus.table["path"][~corpus.table["fingerprint"].isin(FAULTS)].tolist()
     return paths

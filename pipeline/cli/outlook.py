@@ -12,8 +12,9 @@ from pipeline.cli.forecast import Forecast
 from pipeline.cli.layout import Layout
 from pipeline.clips import flips
 from pipeline.core import task
+from pipeline.core.fingerprints import FAULTS
 from pipeline.core.machine import Machine
-from pipeline.core.manifest import MISSING, SPLITS, Manifest
+from pipeline.core.manifest import SPLITS, Manifest
 from pipeline.datasets._rows import some
 
 FEW = 5
@@ -79,7 +80,7 @@ def _of_classes(corpus: Manifest) -> str:
 
 
 def _costs(corpus: Manifest, settings: Mapping[str, Any], measured: Forecast, machine: Machine) -> Iterator[str]:
-    there = int((corpus.table["fingerprint"] != MISSING).sum())
+    there = int((~corpus.table["fingerprint"].isin(FAULTS)).sum())
     side, fps = settings["extract"]["short_side"], settings["extract"]["fps"]
     yield (
         f"video      about {there * measured.seconds / 3600:.2g} hours ({measured.seconds:.1f} s a clip, by "

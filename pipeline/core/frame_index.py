@@ -12,9 +12,11 @@ from pipeline.core import tsv
 
 FILE = "index.tsv"
 PACKED_COLUMNS = ("video", "shard", "frames", "width", "height")
-COLUMNS = (*PACKED_COLUMNS, "promised", "note")
-"""`promised` counts the frames that the container announces (0 where it announces none); `note` is what FFmpeg said."""
-_NUMBERS = ("frames", "width", "height", "promised")
+COLUMNS = (*PACKED_COLUMNS, "promised", "decoded", "damaged", "note")
+"""`promised` counts the frames that the video stream makes at the constant rate if all of it is there, `decoded` the
+pictures that were decoded and `damaged` those that are damaged or were not decoded, before any is repeated or dropped
+to reach the rate; `note` is what is to be known of the frames, and FFmpeg's words."""
+_NUMBERS = ("frames", "width", "height", "promised", "decoded", "damaged")
 
 
 def write(path: Path, table: pd.DataFrame) -> None:

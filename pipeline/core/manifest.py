@@ -4,7 +4,6 @@ It is a tab-separated file that any tool can read. A million rows load in second
 It is validated when it is made and again when it is read.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,20 +13,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.core import files, groups, params, tsv
+from pipeline.core import checksums, files, groups, params, tsv
 from pipeline.core.errors import UserError
 
 SPLITS = ("train", "val", "test")
 LABEL_SEPARATOR = ";"
 COLUMNS = ("path", "labels", "split", "group")
 """What the columns of a CSV of annotations hold."""
-MISSING = "missing"
-"""Fingerprint of a file that does not exist."""
 LONGEST_ID = 500
 """Largest length of an id, in bytes of UTF-8; LMDB keys have 511 bytes at most."""
 RESERVED = ("video", "status", "labels")
 """Names that no class may have: columns of the prediction files, which have a column for each class besides."""
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
+UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 """Control characters, what Python takes for the end of a line, and bytes of a file's name that are no UTF-8."""
 Flip = bool | Literal["auto"] | tuple[tuple[str, str], ...]
 """What `dataset.flip` may be; the last are pairs of classes (clips/flips.py)."""
@@ -44,11 +41,11 @@ class DatasetConfig:
     annotations: str
     """File with the labels of the videos; with `format: class_folders` the root again, and with `lists` a file, or a
     folder with one for each split."""
-    watch: str
-    """Path in which DVC looks for changes, to notice new or replaced videos: the root where it is small enough to hash,
-    else the annotations again (then run `dvc repro --force index` after replacing a video)."""
     generated: tuple[str, ...]
     """["demo"] to render the built-in corpus first; empty for a corpus of your own."""
+    after: str
+    """Path that DVC must have made before stage `index` runs: `data/demo` for the built-in corpus. For any other, a
+    folder that is always there, as DVC takes no empty dependency."""
     classes: str | None
     """File with one class name on each line; null takes all labels that occur, sorted."""
     val_share: float
@@ -107,8 +104,8 @@ class VideoRecord(NamedTuple):
     """Path of the video file inside the root of the corpus, with forward slashes."""
     labels: str
     """Names of its classes joined by ";"; may be empty in the test split alone."""
-    fingerprint: str
-    """Text that changes when the video file changes; `MISSING` where there is no file."""
+    fingerprint: str = ""
+    """Text that changes when the video file changes (fingerprints.py); empty until stage `index` looks at the file."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +146,7 @@ class Manifest:
         """
         if not classes.is_file():
             raise UserError(f"{classes} does not exist. `dvc repro index` makes it.")
+        checksums.check(classes)
         table = tsv.read(manifest, VideoRecord._fields, stage="index")
         names = tuple(classes.read_text(encoding="utf-8").splitlines())
         read = cls(table, names, groups.read(of_groups) if of_groups else {})
@@ -203,7 +201,7 @@ def safe_path(text: str, where: str) -> str:
     path = PurePosixPath(text.replace("\\", "/"))
     if not text.strip() or not path.parts or path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", text):
         raise UserError(f"{where}: the path {text!r} leaves the corpus' root. Give it relative to dataset.root.")
-    if _UNSAFE.search(text):
+    if UNSAFE.search(text):
         raise UserError(f"{where}: the path {text!r} has a control character, or is no UTF-8. Rename the file.")
     if len(str(path).encode()) > LONGEST_ID:
         raise UserError(f"{where}: the path {text!r} is longer than {LONGEST_ID} bytes. Rename the file.")
@@ -216,23 +214,10 @@ def check_class(name: str, where: str) -> None:
     Raises:
         UserError: the name is empty or reserved, or has outer blanks, control characters or the separator of labels.
     """
-    if not name or name != name.strip() or LABEL_SEPARATOR in name or _UNSAFE.search(name):
+    if not name or name != name.strip() or LABEL_SEPARATOR in name or UNSAFE.search(name):
         raise UserError(f"{where}: {name!r} cannot be a class name: no {LABEL_SEPARATOR!r}, tab or outer blank.")
     if name in RESERVED:
         raise UserError(f"{where}: {name!r} cannot be a class name, since prediction files have such a column.")
-
-
-def file_fingerprint(path: Path, block: int = 1 << 16) -> str:
-    """Size of a file and a hash of its first and last `block` bytes: quick at any size, and re-encoding changes it."""
-    if not path.is_file():
-        return MISSING
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        digest = hashlib.blake2b(file.read(block), digest_size=12)
-        if size > block:
-            file.seek(max(block, size - block))
-            digest.update(file.read(block))
-    return f"{size}-{digest.hexdigest()}"
 
 
 def _validate(manifest: Manifest, where: str) -> None:
@@ -240,7 +225,7 @@ def _validate(manifest: Manifest, where: str) -> None:
     _validate_classes(classes, where)
     _refuse(table, table["video"].duplicated(), where, "the id {video!r} occurs twice; give each video one row")
     encoded = table["video"].str.encode("utf-8").str.len()
-    unsafe = table["video"].str.contains(_UNSAFE) | (encoded > LONGEST_ID) | (encoded == 0)
+    unsafe = table["video"].str.contains(UNSAFE) | (encoded > LONGEST_ID) | (encoded == 0)
     _refuse(table, unsafe, where, f"the id {{video!r}} is empty, longer than {LONGEST_ID} bytes or unprintable")
     unknown = ~table["split"].isin(SPLITS)
     _refuse(table, unknown, where, f"{{video}}: the split {{split!r}} is none of {', '.join(SPLITS)}")

@@ -1,15 +1,96 @@
-"""Which files of a folder are videos, by their names."""
+"""The files of a corpus: which are videos by their names, and what keeps one from being read."""
 
+import errno
+import logging
+import os
+import stat
 from pathlib import Path
 
+from pipeline.core.tsv import one_line
+
+log = logging.getLogger(__name__)
 SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".3gp", ".ogv", ".ts", ".mts"),
     *(".m2ts", ".vob", ".asf", ".y4m"),
 )
 """What the name of a video ends with, in small letters."""
+MISSING, UNREADABLE, EMPTY = "missing", "unreadable", "empty"
+"""Reasons of broken.tsv that need no decoder."""
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+_KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
 def inside(folder: Path) -> list[Path]:
-    """The videos in a folder and in the folders below it, sorted by path; hidden files and folders do not count."""
-    found = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-    return sorted(f for f in found if not any(part.startswith(".") for part in f.relative_to(folder).parts))
+    """What bears the name of a video in a folder and the folders below it, sorted by path; hidden names do not count.
+
+    What is no file (a link to nothing, a pipe) is listed as well, so that it comes to be known as broken. Links to
+    folders are followed, but no folder is entered twice, so none leads in a circle. A folder that cannot be listed is
+    said to be left out.
+    """
+    found: list[Path] = []
+    entered: set[tuple[int, int]] = set()
+    waiting = [folder]
+    for start in waiting:  # links come after all that is reached without one
+        for place, folders, names in os.walk(start, onerror=_left_out):
+            if not _is_new(place, entered):
+                folders.clear()
+                continue
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            waiting += [Path(place, name) for name in folders if Path(place, name).is_symlink()]
+            videos = (name for name in names if not name.startswith(".") and name.lower().endswith(SUFFIXES))
+            found += [Path(place, name) for name in videos]
+    return sorted(found)
+
+
+def fault(file: Path) -> tuple[str, str] | None:
+    """What keeps a file from being a video, as far as that is seen without a decoder; None where nothing does.
+
+    It is a reason of broken.tsv (`MISSING`, `UNREADABLE`, `EMPTY`) and words for people. It never waits, as opening a
+    pipe would.
+    """
+    try:
+        status = file.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return UNREADABLE, f"{_KINDS.get(stat.S_IFMT(status.st_mode), 'a device')}, and no file"
+        os.close(os.open(file, os.O_RDONLY | os.O_NONBLOCK))
+    except OSError as error:
+        return (MISSING, _absence(file)) if error.errno in _GONE else (UNREADABLE, _refusal(error))
+    return None if status.st_size else (EMPTY, "the file has 0 bytes")
+
+
+def _absence(file: Path) -> str:
+    if file.is_symlink():
+        target = os.fsencode(file.readlink()).decode("utf-8", "backslashreplace")
+        return one_line(f"a link to {target}, which is not there")
+    escaped = "; % stands for what no id may have, such as bytes that are no UTF-8: rename the file"
+    return f"no such file: {file.name}{escaped if '%' in file.name else ''}"
+
+
+def _refusal(error: OSError) -> str:
+    if error.errno == errno.ELOOP:
+        return "a link that leads in a circle"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "no permission to read it (chmod u+r, and u+x for its folders)"
+    return f"it cannot be opened: {error.strerror}"
+
+
+def _is_new(folder: str, entered: set[tuple[int, int]]) -> bool:
+    """Whether a folder has not been entered, by whatever name; now it has."""
+    try:
+        status = Path(folder).stat()
+    except OSError as error:
+        _left_out(error)
+        return False
+    known = (status.st_dev, status.st_ino) in entered
+    if known:
+        log.warning("%s: left out, as a link to a folder that is looked at already", _shown(folder))
+    entered.add((status.st_dev, status.st_ino))
+    return not known
+
+
+def _left_out(error: OSError) -> None:
+    log.warning("%s: left out with all that is in it: %s", _shown(error.filename), error.strerror)
+
+
+def _shown(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -4,7 +4,7 @@ A format's file offers one function:
 
     read(config)    a `DatasetConfig` -> the `Manifest` of the corpus, validated, with the class names
 
-It reads the annotations and looks at the files, and decodes nothing: a video that is missing is a row with the
-fingerprint `MISSING`. What is wrong with the annotations is a UserError with the file and the line. `_rows.py` makes
-the manifest, with splits and groups, from rows of any annotations.
+It reads the annotations, and no video: stage `index` looks at the files, and one that is missing does not matter here.
+What is wrong with the annotations is a UserError with the file and the line. `_rows.py` makes the manifest, with splits
+and groups, from rows of any annotations.
 """

@@ -17,13 +17,11 @@ from pipeline.core import groups
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import (
     LABEL_SEPARATOR,
-    MISSING,
     SPLITS,
     DatasetConfig,
     Manifest,
     VideoRecord,
     check_class,
-    file_fingerprint,
     safe_path,
 )
 from pipeline.core.stratify import stratified
@@ -73,7 +71,11 @@ def root_of(config: DatasetConfig) -> Path:
     """
     root = Path(config.root)
     if not root.is_dir():
-        raise UserError(f"The corpus' root {root} is no folder. Set dataset.root in conf/dataset/, then `make params`.")
+        raise UserError(
+            f"The corpus' root {root} is no folder: it moved, or its disk is not mounted. Set dataset.root in "
+            "conf/dataset/, then `make params`. Where frames were pulled and no videos are at hand, `dvc repro "
+            "--downstream extract` goes on."
+        )
     return root
 
 
@@ -118,12 +120,10 @@ def manifest(config: DatasetConfig, rows: Sequence[Row]) -> Manifest:
     rows = _grouped_by_pattern(config, rows)
     classes = _classes(config, rows)
     splits = _splits(config, rows)
-    root = Path(config.root)
     records = [
-        VideoRecord(row.video, split, row.video, LABEL_SEPARATOR.join(row.labels), file_fingerprint(root / row.video))
+        VideoRecord(row.video, split, row.video, LABEL_SEPARATOR.join(row.labels))
         for row, split in zip(rows, splits, strict=True)
     ]
-    _warn_of_missing(root, records)
     for text in (*alike(classes), *torn(rows, splits)):
         log.warning("%s: %s", config.annotations, text)
     of_video = {row.video: row.group for row in rows if row.group}
@@ -131,18 +131,29 @@ def manifest(config: DatasetConfig, rows: Sequence[Row]) -> Manifest:
 
 
 def alike(names: Iterable[str]) -> list[str]:
-    """A sentence for each set of names that differ only by case, Unicode form or blanks."""
+    """A sentence for each of the first sets of names that differ only by case, Unicode form or blanks, seen or not."""
     sets = defaultdict(list)
     for name in names:
-        sets["".join(unicodedata.normalize("NFKC", name).casefold().split())].append(name)
+        sets[_look(name)].append(name)
+    several = [same for same in sets.values() if len(same) > 1]
     said = []
-    for same in filter(lambda same: len(same) > 1, sets.values()):
+    for same in several[:NAMED]:
         looks = {unicodedata.normalize("NFC", name) for name in same}
-        shown = map(ascii if len(looks) < len(same) else repr, same)
+        plain = len(looks) == len(same) and all(name.isprintable() for name in same)
+        shown = map(repr if plain else ascii, same)
         said.append(
-            f"the labels {' and '.join(shown)} differ only by case, Unicode form or blanks, and are two classes."
+            f"the labels {' and '.join(shown)} differ only by case, Unicode form or blanks, and are classes of their "
+            "own. If they mean the same, write them alike."
         )
+    if len(several) > NAMED:
+        said.append(f"{len(several) - NAMED:,} more sets of labels differ only so.")
     return said
+
+
+def _look(name: str) -> str:
+    """What is left of a name without case, Unicode form, blanks and characters that are not seen."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(letter for letter in folded if not letter.isspace() and unicodedata.category(letter) != "Cf")
 
 
 def torn(rows: Sequence[Row], splits: Sequence[str]) -> list[str]:
@@ -203,8 +214,10 @@ def _classes(config: DatasetConfig, rows: Sequence[Row]) -> list[str]:
     for row in rows:
         for label in row.labels:
             if label not in known:
+                near = [name for name in classes if _look(name) == _look(label)]
+                but = f", which has {near[0]!a} instead of {label!a}" if near else ""
                 raise UserError(
-                    f"{row.where}: the label {label!r} is not in {config.classes}. Mend the one or the other."
+                    f"{row.where}: the label {label!r} is not in {config.classes}{but}. Mend the one or the other."
                 )
     return classes
 
@@ -243,16 +256,4 @@ def _refuse_empty(config: DatasetConfig, rows: Sequence[Row], splits: Sequence[s
             f"{config.annotations}: {len(rows)} videos{of_groups} of {number} classes cannot be split so that "
             f"{lacking[0]} has one. Labels are separated by {LABEL_SEPARATOR!r} ({rows[0].where} has "
             f"{rows[0].labels}); or name the splits in the annotations."
-        )
-
-
-def _warn_of_missing(root: Path, records: Sequence[VideoRecord]) -> None:
-    """Say which files are not there; they become broken videos."""
-    missing = [record.path for record in records if record.fingerprint == MISSING]
-    if 2 * len(missing) > len(records):
-        first = root / missing[0]
-        log.warning("%d of %d files are missing, e.g. %s: is dataset.root right?", len(missing), len(records), first)
-    elif missing:
-        log.warning(
-            "%d of %d files are not in %s and count as broken: %s", len(missing), len(records), root, some(missing)
         )

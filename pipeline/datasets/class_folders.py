@@ -4,17 +4,21 @@
 splits is told in pipeline/datasets/_rows.py; folders may lie below that of a class, and are no labels.
 """
 
+import hashlib
 import logging
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.core import video_files
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest
+from pipeline.core.manifest import LONGEST_ID, SPLITS, UNSAFE, DatasetConfig, Manifest
 from pipeline.datasets import _rows
 from pipeline.datasets._rows import Row
 
 log = logging.getLogger(__name__)
+_NO_ID = re.compile(rf"{UNSAFE.pattern}|\\")
 
 
 def read(config: DatasetConfig) -> Manifest:
@@ -48,9 +52,22 @@ def rows_of(root: Path) -> Iterator[Row]:
             outside.append(path)
             continue
         split = path.parts[0] if depth else ""
-        yield Row.of(str(file), path.as_posix(), [path.parts[depth]], split)
+        yield Row.of(str(file), possible_id(path), [path.parts[depth]], split)
     if outside:
         log.warning("%s: left out, as in no folder of a class (%d): %s", root, len(outside), _rows.some(outside))
+
+
+def possible_id(path: Path) -> str:
+    """The path of a file as an id; where they differ, no file has such a path, and the video counts as broken.
+
+    What no id may have (bytes that are no UTF-8, control characters, a backslash) becomes %XX, and what is longer than
+    `LONGEST_ID` bytes is cut and ends in a hash.
+    """
+    text = _NO_ID.sub(lambda found: "".join(f"%{byte:02X}" for byte in os.fsencode(found[0])), path.as_posix())
+    if len(text.encode()) <= LONGEST_ID:
+        return text
+    ending = f"%{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
+    return text.encode()[: LONGEST_ID - len(ending)].decode("utf-8", "ignore") + ending
 
 
 def has_splits(root: Path) -> bool:

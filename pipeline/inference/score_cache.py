@@ -2,8 +2,8 @@
 
 A cache is a folder under the scratch folder, named by the fingerprint of all that the scores are made from: a run that
 was killed goes on after its last finished chunk, a run that was asked to stop loses nothing, and scores of another
-checkpoint, view, video, code or library version are never used. One run at a time writes a cache (lease.py); each of
-its processes writes chunks of its own.
+checkpoint, view, video, code or library version are never used. One run at a time writes a cache (runtime/lease.py);
+each of its processes writes chunks of its own.
 """
 
 import logging
@@ -32,6 +32,11 @@ class ScoreCache:
 
     def __init__(self, folder: Path, videos: int, shape: tuple[int, int]) -> None:
         self.folder, self.videos, self.shape = folder, videos, shape
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock keeps other runs out."""
+        return self.folder / "lock"
 
     @property
     def begun(self) -> bool:

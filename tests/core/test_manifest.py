@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import SPLITS, Manifest, VideoRecord, file_fingerprint, safe_path
+from pipeline.core.manifest import SPLITS, Manifest, VideoRecord, safe_path
 
 CLASSES = ("jump", "run", "swim")
 
@@ -247,41 +247,3 @@ def test_a_path_that_leaves_the_root_or_is_no_file_is_refused(text: str):
 def test_a_path_that_cannot_be_a_key_is_refused(text: str):
     with pytest.raises(UserError, match=r"^labels.csv, line 2: the path"):
         safe_path(text, "labels.csv, line 2")
-
-
-BLOCK = 1 << 16
-
-
-def fingerprint(path: Path, content: bytes) -> str:
-    path.write_bytes(content)
-    return file_fingerprint(path)
-
-
-@pytest.mark.parametrize("size", [1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK - 1, 2 * BLOCK, 5 * BLOCK])
-def test_a_fingerprint_changes_with_the_first_byte_the_last_byte_and_the_size(tmp_path: Path, size: int):
-    zeros = bytes(size)
-    different = {zeros, b"\1" + zeros[1:], zeros[:-1] + b"\1", zeros + b"\0"}
-
-    assert len({fingerprint(tmp_path / "file", content) for content in different}) == len(different)
-
-
-def test_a_fingerprint_says_the_size_and_is_the_same_for_a_copy(tmp_path: Path):
-    content = bytes(range(250)) * 4000
-
-    assert fingerprint(tmp_path / "a", content) == fingerprint(tmp_path / "b", content)
-    assert fingerprint(tmp_path / "a", content).startswith("1000000-")
-
-
-def test_no_byte_of_a_file_of_up_to_two_blocks_is_overlooked(tmp_path: Path):
-    zeros = bytearray(BLOCK + 100)
-    before = fingerprint(tmp_path / "file", bytes(zeros))
-
-    for place in (BLOCK - 1, BLOCK, BLOCK + 50):
-        changed = zeros.copy()
-        changed[place] = 1
-        assert fingerprint(tmp_path / "file", bytes(changed)) != before
-
-
-def test_a_missing_file_and_a_folder_have_no_content(tmp_path: Path):
-    assert file_fingerprint(tmp_path / "nothing") == "missing"
-    assert file_fingerprint(tmp_path) == "missing"

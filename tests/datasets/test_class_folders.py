@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import DatasetConfig, Manifest
+from pipeline.core.manifest import LONGEST_ID, DatasetConfig, Manifest
 from pipeline.datasets import class_folders
+from tests.support import hostile
 
 
 def read(root: Path, annotations: Path | None = None) -> Manifest:
     config = DatasetConfig(
-        format="class_folders", root=str(root), annotations=str(annotations or root), watch=str(root), generated=(),
+        format="class_folders", root=str(root), annotations=str(annotations or root), after="conf", generated=(),
         classes=None, val_share=0.2, test_share=0.2, split_seed=0,
     )  # fmt: skip
     return class_folders.read(config)
@@ -50,6 +51,20 @@ def test_folders_of_splits_are_the_splits(tmp_path: Path):
 def test_a_class_may_be_called_train(tmp_path: Path):
     touch(tmp_path, *(f"{name}/{n}.mp4" for name in ("train", "bus") for n in range(10)))
     assert read(tmp_path).classes == ("bus", "train")
+
+
+def test_what_is_no_video_is_a_row_whose_id_any_file_may_hold(tmp_path: Path):
+    touch(tmp_path, *(f"run/{n}.mp4" for n in range(10)))
+    hostile.make(tmp_path / "run")
+    long = "ö" * 126 + "/"
+    touch(tmp_path, f"run/{long * 2}{'ö' * 120}.mp4")
+    manifest = read(tmp_path)
+    ids = {*(f"{n}.mp4" for n in range(10)), *hostile.FILES, *hostile.NAMES.values()}
+    (other,) = {video.removeprefix("run/") for video in manifest.videos} - ids
+    assert len(manifest) == len(ids) + 1
+    assert len(f"run/{other}".encode()) <= LONGEST_ID
+    manifest.write(tmp_path / "manifest.tsv", tmp_path / "classes.txt")
+    assert Manifest.read(tmp_path / "manifest.tsv", tmp_path / "classes.txt").videos == manifest.videos
 
 
 def test_what_is_no_such_folder_is_refused(tmp_path: Path):

@@ -18,7 +18,7 @@ def read(root: Path, classes: str | None = None, annotations: str = "lists", **f
     if classes is not None:
         (root / "classes.txt").write_text(classes)
     config = DatasetConfig(
-        format="lists", root=str(root), annotations=str(root / annotations), watch=str(root), generated=(),
+        format="lists", root=str(root), annotations=str(root / annotations), after="conf/dataset", generated=(),
         classes=None if classes is None else str(root / "classes.txt"), val_share=0.2, test_share=0.2, split_seed=0,
     )  # fmt: skip
     return lists.read(config)

@@ -11,7 +11,7 @@ from pipeline.datasets._rows import Row, alike
 
 
 def config(**settings: object) -> DatasetConfig:
-    given = dict(format="folder", root="videos", annotations="labels.csv", watch="videos", generated=(), classes=None,
+    given = dict(format="folder", root="videos", annotations="labels.csv", after="conf", generated=(), classes=None,
                  val_share=0.15, test_share=0.15, split_seed=0)  # fmt: skip
     return DatasetConfig(**given | settings)
 
@@ -97,12 +97,26 @@ def test_too_few_groups_for_a_split_are_said():
         (["Run", "run", "jump"], "'Run' and 'run'"),
         (["long jump", "Longjump"], "'long jump' and 'Longjump'"),
         (["caf\u00e9", "cafe\u0301"], r"'caf\xe9' and 'cafe\u0301'"),
+        (["run", "r\u200bun"], r"'run' and 'r\u200bun'"),
         (["STRASSE", "stra\u00dfe"], "'STRASSE' and 'stra\u00dfe'"),
     ],
 )
 def test_labels_that_look_alike_are_named(names: list[str], said: str):
     (sentence,) = alike(names)
     assert sentence.startswith(f"the labels {said} differ only by")
+
+
+def test_of_many_labels_that_look_alike_the_first_are_named():
+    *named, last = alike([name for n in range(8) for name in (f"run{n}", f"Run{n}")])
+    assert [f"'run{n}' and 'Run{n}'" in text for n, text in enumerate(named)] == [True] * 5
+    assert last == "3 more sets of labels differ only so."
+
+
+def test_a_label_that_is_almost_one_of_the_list_is_told_its_name(tmp_path):
+    (tmp_path / "classes.txt").write_text("run\njump\n")
+    given = [Row.of("line 1", "x.mp4", ["Jump "])]
+    with pytest.raises(UserError, match=r"line 1: the label 'Jump' is not in .*, which has 'jump' instead of 'Jump'"):
+        _rows.manifest(config(classes=str(tmp_path / "classes.txt")), given)
 
 
 def test_labels_that_differ_are_not_named():

@@ -15,7 +15,7 @@ from pipeline.folds import partition
 
 def config(folds: int = 5, val_share: float = 0.2, seed: int = 0) -> DatasetConfig:
     return DatasetConfig(
-        format="folder", root="", annotations="", watch="", generated=(), classes=None,
+        format="folder", root="", annotations="", after="", generated=(), classes=None,
         val_share=val_share, test_share=0.2, split_seed=seed, folds=folds,
     )  # fmt: skip
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.core import scratch
 from pipeline.core.errors import UserError
-from pipeline.inference import lease
 from pipeline.inference.score_cache import ScoreCache
 
 VALUES = np.arange(70, dtype=np.float16).reshape(35, 2, 1)
@@ -44,7 +44,7 @@ def test_counting_reads_no_score(tmp_path, monkeypatch):
 
 def test_deleting_leaves_nothing(tmp_path):
     found = kept(tmp_path)
-    with lease.lock(found.folder):
+    with scratch.lock(found.lock):
         found.delete()
     assert list(tmp_path.iterdir()) == []
 

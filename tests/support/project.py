@@ -1,5 +1,6 @@
 """A copy of the project to run DVC in, as a user has it after cloning."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -32,16 +33,34 @@ def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run([sys.executable, "-m", "dvc", *arguments], folder)
 
 
+def start(command: list[str], folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start a command in a group of processes of its own; `log` gets what it says."""
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            command, cwd=folder, stdout=file, stderr=file, env=_environment(folder), start_new_session=True
+        )
+
+
 def run(command: list[str], folder: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command with this Python first on the path, as an activated environment has it."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "GIT_CEILING_DIRECTORIES": str(folder.parent)}
-    environment.pop("PYTHONPATH", None)
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=_environment(folder))
     assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     return done
+
+
+def changed(folder: Path) -> set[str]:
+    """The stages that DVC finds changed, without those that follow from them; not `index` for running every time."""
+    found = json.loads(dvc(folder, "status", "--json").stdout)
+    return {stage for stage, reasons in found.items() if reasons != ["always changed"]}
 
 
 def ran(done: subprocess.CompletedProcess[str]) -> list[str]:
     """The stages that a `dvc repro` ran."""
     return [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    environment.pop("PYTHONPATH", None)
+    return environment
