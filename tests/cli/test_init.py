@@ -71,7 +71,8 @@ def test_a_warning_of_the_reader_is_said_once(folder, videos, caplog):
     shutil.copytree(videos / "jump", videos / "Jump")
     call("init", videos)
     assert [text.partition(": ")[2] for text in caplog.messages] == [
-        "the labels 'Jump' and 'jump' differ only by case, Unicode form or blanks, and are two classes."
+        "the labels 'Jump' and 'jump' differ only by case, Unicode form or blanks, and are classes of their own. "
+        "If they mean the same, write them alike."
     ]
 
 
@@ -151,5 +152,7 @@ def test_a_quoted_text_comes_back(text):
 
 def test_training_is_forecast_from_rates(monkeypatch):
     monkeypatch.setattr(forecast, "TRAINED_CLIPS_A_SECOND", {"a": 2.0})
-    models = {name: {"train": {"epochs": 6}} for name in ("a", "b")}
+    models = {name: {"train": {"epochs": 6, "batch": 4}} for name in ("a", "b")}
     assert forecast.training_minutes(models, 100) == {"a": 5.0, "b": None}
+    models["a"]["train"]["least_steps"] = 300  # of 25 an epoch
+    assert forecast.training_minutes(models, 100)["a"] == 10.0
