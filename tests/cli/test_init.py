@@ -71,8 +71,10 @@ def test_a_warning_of_the_reader_is_said_once(folder, videos, caplog):
     shutil.copytree(videos / "jump", videos / "Jump")
     call("init", videos)
     assert [text.partition(": ")[2] for text in caplog.messages] == [
-        "the labels 'Jump' and 'jump' differ only by case, Unicode form or blanks, and are classes of their own. "
-        "If they mean the same, write them alike."
+        (
+            "the labels 'Jump' and 'jump' differ only by case, Unicode form or blanks, and are classes of their own. "
+            "If they mean the same, write them alike."
+        )
     ]
 
 
