@@ -124,6 +124,12 @@ def test_a_file_that_is_there_is_replaced_by_force_alone(folder, videos):
     assert "class_folders" in (folder / "conf/dataset/mine.yaml").read_text()
 
 
+def test_a_folder_that_holds_the_project_is_refused(folder, videos):
+    for around in (Path(), Path("..")):
+        with pytest.raises(UserError, match="holds this project and what it writes"):
+            call("init", around)
+
+
 def test_a_folder_inside_the_project_is_named_from_there(folder, videos):
     shutil.copytree(videos, folder / "clips")
     call("init", "clips")
