@@ -85,10 +85,12 @@ def _decode(
     seconds = config.timeout_seconds + config.timeout_factor * lasts
     limits = Limits(seconds, config.most_memory * _MEGABYTE, round(1.1 * config.most_megabytes * _MEGABYTE))
 
+    too_long = NoFrames("too_large", f"more than {most} frames (extract.most_frames)")
+
     def hear(said: bytes) -> None:
         log.hear(said)
         if log.seconds * config.fps > most and config.too_long == "refuse":  # seen before a gap is filled with frames
-            raise NoFrames("too_large", f"more than {most} frames (extract.most_frames)")
+            raise too_long
 
     ended = run(command(file, stream, config, binary), file, folder, limits, hear)
     _check_machine(ended, log, folder)
@@ -100,6 +102,8 @@ def _decode(
     jpegs = sorted(folder.glob("*.jpg"))
     if sum(jpeg.stat().st_size for jpeg in jpegs) > config.most_megabytes * _MEGABYTE:
         raise _over("written", limits, config)
+    if len(jpegs) > most and config.too_long == "refuse":
+        raise too_long
     for late in jpegs[most:]:
         late.unlink()
     outcome = judge(log, min(len(jpegs), most), stream, facts, config, prober.examine)

@@ -38,7 +38,7 @@ def judge(
         encrypted = encrypted or depths.encrypted
         if stream.number in depths.seconds:
             lengths[1] = depths.seconds[stream.number]
-    promised = round(max(lengths) * config.fps)
+    promised = min(round(max(lengths) * config.fps), config.most_frames)
     missing = max(0, promised - frames) / max(1, promised)
     share = damaged / max(1, pictures)
     found = _finding(frames, promised, damaged, pictures)
