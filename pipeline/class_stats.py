@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.core import files
+from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
 
 CLASSES = "classes.csv"
@@ -50,10 +50,12 @@ class ClassStatistics:
         """Read the folder that `write` wrote.
 
         Raises:
-            UserError: there is no such folder.
+            UserError: there is no such folder, or it is damaged.
         """
         if not (folder / SUMMARY).is_file():
             raise UserError(f"{folder / SUMMARY} does not exist. `dvc repro stats` makes it.")
+        for name in (CLASSES, SUMMARY):
+            checksums.check(folder / name)
         table = pd.read_csv(folder / CLASSES, keep_default_na=False, dtype={"class": str})
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
         return cls(tuple(table["class"]), table["videos"].to_numpy(dtype=np.int64), int(summary["train_videos"]))
@@ -111,6 +113,7 @@ def write(folder: Path, targets: np.ndarray, classes: tuple[str, ...], expected:
             "labels_per_video_max": int(per_video.max()),
         }
         files.write_json(partial / SUMMARY, summary)
+        checksums.seal(partial)
     return statistics
 
 

@@ -20,7 +20,7 @@ from pipeline.clips.dataset import ClipConfig, MultiViewDataset
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.loader import loader
 from pipeline.clips.views import View, ViewGrid
-from pipeline.core import files, groups
+from pipeline.core import checksums, files, groups
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.progress_bar import progress_bar
@@ -52,6 +52,8 @@ class Features:
         Raises:
             UserError: a file is missing or damaged.
         """
+        for name in (ARRAY, VIDEOS, ABOUT):
+            checksums.check(folder / name)
         try:
             values = np.load(folder / ARRAY, mmap_mode="r")
             videos = (folder / VIDEOS).read_text(encoding="utf-8").splitlines()
@@ -99,6 +101,7 @@ def write(
         files.write_text(partial / VIDEOS, "".join(f"{video}\n" for video in videos))
         groups.write(partial / GROUPS, of_groups)
         files.write_json(partial / ABOUT, dict(about))
+        checksums.seal(partial)
     distributed.close(fabric)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.clips import dataset
 from pipeline.clips.views import PROTOCOLS, ViewConfig
-from pipeline.core import params
+from pipeline.core import checksums, params
 from pipeline.core.broken_videos import BrokenVideo
 from pipeline.core.errors import UserError
 from pipeline.core.files import temporary_folder
@@ -209,6 +209,7 @@ def _ensemble(folder: Path) -> Fusion:
     path = folder / "weights.json"
     if not path.is_file():
         raise UserError(f"{path} does not exist. `dvc repro ensemble` makes it.")
+    checksums.check(path)
     table = PredictionTable.read(folder / "val.parquet")
     try:
         chosen = json.loads(path.read_text(encoding="utf-8"))

@@ -8,10 +8,10 @@ import shutil
 from pathlib import Path
 
 from pipeline.cli.arguments import CONF, DATA
+from pipeline.cli.content import DVC, cache_folder
 from pipeline.cli.finding import Finding, fail, ok, size, warn
 
 PARAMS = Path("params.yaml")
-DVC = Path(".dvc")
 FULL, TIGHT = 2**30, 20 * 2**30
 """Bytes of free disk below which stages will fail, and below which a corpus of some size will not fit."""
 
@@ -21,7 +21,7 @@ def disk() -> Finding:
     from pipeline.core.machine import load_machine
 
     places: dict[int, list[Path]] = {}
-    for place in (DATA, Path(load_machine().scratch), _cache_folder()):
+    for place in (DATA, Path(load_machine().scratch), cache_folder()):
         places.setdefault(_existing(place).stat().st_dev, []).append(place)
     free = {names[0]: shutil.disk_usage(_existing(names[0])).free for names in places.values()}
     found = "; ".join(f"{', '.join(map(str, names))}: {size(free[names[0]])} free" for names in places.values())
@@ -41,7 +41,7 @@ def cache() -> Finding:
     from dvc.config import Config
     from dvc.fs import LocalFileSystem, generic
 
-    folder, wanted = _cache_folder(), Config(DVC)["cache"].get("type") or ["reflink", "copy"]
+    folder, wanted = cache_folder(), Config(DVC)["cache"].get("type") or ["reflink", "copy"]
     local = LocalFileSystem()
     able = generic.test_links(wanted, local, str(_existing(folder)), local, str(_existing(DATA) / "out"))
     if not able:
@@ -66,12 +66,6 @@ def dvc_locks() -> Finding:
         text = f"{file} is damaged: DVC was killed while it wrote the file, and no `dvc repro` starts any more"
         return fail(text, f"Where no DVC is running in this project: `rm {file}`.")
     return ok(f"{len(running)} paths are in use by DVC")
-
-
-def _cache_folder() -> Path:
-    from dvc.config import Config
-
-    return Path(Config(DVC)["cache"].get("dir") or DVC / "cache")
 
 
 def _existing(path: Path) -> Path:

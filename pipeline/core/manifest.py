@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.core import files, groups, params, tsv
+from pipeline.core import checksums, files, groups, params, tsv
 from pipeline.core.errors import UserError
 
 SPLITS = ("train", "val", "test")
@@ -146,6 +146,7 @@ class Manifest:
         """
         if not classes.is_file():
             raise UserError(f"{classes} does not exist. `dvc repro index` makes it.")
+        checksums.check(classes)
         table = tsv.read(manifest, VideoRecord._fields, stage="index")
         names = tuple(classes.read_text(encoding="utf-8").splitlines())
         read = cls(table, names, groups.read(of_groups) if of_groups else {})

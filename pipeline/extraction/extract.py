@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 import simplejpeg
 
-from pipeline.core import files, frame_index, scratch
+from pipeline.core import checksums, files, frame_index, scratch
 from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.errors import UserError
 from pipeline.core.fingerprints import FAULTS
@@ -157,11 +157,13 @@ def _record(tar: tarfile.TarFile, video: str, folder: Path, outcome: Any) -> dic
 
 def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, broken: Path) -> None:
     """Link the shards into `out` and write their index; write the list of broken videos."""
-    good, bad = [], {}
+    good, bad, sums = [], {}, {}
     with files.aside(out) as partial:
         partial.mkdir()
         for shard in shards:
-            for video in json.loads((store / f"{shard.key}.json").read_text(encoding="utf-8"))["videos"]:
+            made = json.loads((store / f"{shard.key}.json").read_text(encoding="utf-8"))
+            sums[f"{shard.name}.tar"] = made["sha256"]
+            for video in made["videos"]:
                 if "reason" in video:
                     bad[video["video"]] = (video["reason"], video["words"])
                 else:
@@ -169,9 +171,11 @@ def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, br
             files.link(store / f"{shard.key}.tar", partial / f"{shard.name}.tar")
         index = pd.DataFrame(good, columns=list(frame_index.COLUMNS)).sort_values("video")
         frame_index.write(partial / frame_index.FILE, index)
+        checksums.seal(partial, sums)
         _report(manifest, good, bad)
     rows = manifest.table[manifest.table["video"].isin(bad)]
     write_broken(broken, (BrokenVideo(r.video, r.split, r.path, *bad[r.video]) for r in rows.itertuples(index=False)))
+    checksums.write(broken.with_suffix(f".{checksums.NAME}"), [broken])
 
 
 def _report(manifest: Manifest, good: list[dict[str, Any]], bad: dict[str, tuple[str, str]]) -> None:

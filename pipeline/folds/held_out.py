@@ -20,7 +20,7 @@ import pandas as pd
 
 from pipeline import metrics, verdict
 from pipeline.chance import Chance, random_answers
-from pipeline.core import files, tsv
+from pipeline.core import checksums, files, tsv
 from pipeline.core.errors import UserError
 from pipeline.core.markdown import text_table
 from pipeline.folds import partition
@@ -53,7 +53,7 @@ class Picked:
         """
         if missing := [path for path in recipes if not path.is_file()]:
             raise UserError(f"{missing[0]} does not exist. `dvc repro train_fold` makes it.")
-        read = [json.loads(path.read_text(encoding="utf-8")) for path in recipes]
+        read = [json.loads(checksums.text(path)) for path in recipes]
         trained = [recipe for recipe in read if "epoch" in recipe["result"]]
         epochs = tuple(recipe["result"]["epoch"] + 1 for recipe in trained)
         return cls(epochs, tuple(recipe["train"]["epochs"] for recipe in trained))
@@ -174,6 +174,8 @@ def write(models: Sequence[str], splits: Path, weights: Path, predictions: Path,
         any_table = next(iter(tables.values()))
         chance = random_answers(any_table.task, any_table.targets())
         files.write_text(partial / TABLES, markdown(tables, results, chance))
+        for folder in (partial, partial / EPOCHS):
+            checksums.seal(folder)
     counts = {name: value for name, value in next(iter(results.values())).pooled.items() if name not in NAMES}
     luck = {metrics.HEADLINE[any_table.task]: chance.mean, "low": chance.low, "high": chance.high}
     return {**{model: result.flat() for model, result in results.items()}, "chance": luck, "videos": counts}

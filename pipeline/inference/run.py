@@ -24,7 +24,7 @@ from pipeline.clips.dataset import DecodedVideo, DecodedVideoDataset
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.loader import loader
 from pipeline.clips.views import ViewConfig, ViewGrid
-from pipeline.core import files
+from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
@@ -132,6 +132,7 @@ def write(job: Job, corpus: Manifest, store: FrameStore, statistics: ClassStatis
                 partial_out, split, corpus, broken, islice(scores, int((~broken).sum())), statistics.prior,
                 predictor.grid.describe(), FINAL, predictor.meta, predictor.task,
             )  # fmt: skip
+        checksums.seal(partial_out)
     job.cache.delete()
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips.views import PROTOCOLS
-from pipeline.core import files
+from pipeline.core import checksums, files
 from pipeline.core.broken_videos import read_broken
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import RESERVED, Manifest
@@ -158,6 +158,7 @@ def write(
             lost = np.array([video in broken for video in videos], dtype=bool)
             rows = (found[video][None] for video, gone in zip(videos, lost, strict=True) if not gone)
             write_split(partial, split, corpus, lost, rows, statistics.prior, GRID, FINAL, meta, task)
+        checksums.seal(partial)
 
 
 def _check_free(out: Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core import files
+from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task, noted, read
@@ -87,6 +87,7 @@ class ViewScores:
         for path in (array, axes):
             if not path.is_file():
                 raise UserError(f"{path} does not exist. {makes}")
+            checksums.check(path)
         try:
             logits = np.load(array, mmap_mode="r")
         except (ValueError, EOFError, OSError) as error:

@@ -23,7 +23,7 @@ import torchvision
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from pipeline.core import files
+from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
 from pipeline.pretrained import safe_pickle
 
@@ -77,11 +77,12 @@ def read(where: str | Path) -> Weights:
     if library:
         return _fetch(library, name)
     path = Path(where)
+    checksums.check(path, found := files.file_hash(path))
     content, metadata = _open(path)
     tensors, container = _tensors(content, path)
     parallel = all(key.startswith(PARALLEL) for key in tensors)
     names = {key.removeprefix(PARALLEL) if parallel else key: tensor for key, tensor in tensors.items()}
-    return Weights(names, container, parallel, files.file_hash(path), metadata)
+    return Weights(names, container, parallel, found, metadata)
 
 
 def refuse_unknown(where: str | Path) -> None:

@@ -234,7 +234,8 @@ def test_a_replaced_video_makes_one_shard_anew(corpus: Corpus, decoded: list[str
 
     assert set(decoded) == neighbours(corpus.videos, "c.mp4")
     after = contents(corpus.out)
-    assert {name for name in after if after[name] != before[name]} == {f"{corpus.shard_of('c.mp4')}.tar", "index.tsv"}
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {f"{corpus.shard_of('c.mp4')}.tar", "index.tsv", "SHA256SUMS"}
 
 
 def test_a_removed_video_makes_one_shard_anew(corpus: Corpus, decoded: list[str]):
@@ -361,7 +362,9 @@ def test_a_run_that_fails_leaves_the_old_out(corpus: Corpus, monkeypatch: pytest
         corpus.extract()
 
     assert contents(corpus.out) == before
-    assert sorted(path.name for path in corpus.home.iterdir()) == ["broken.tsv", "frames", "videos", "work"]
+    assert sorted(path.name for path in corpus.home.iterdir()) == [
+        *("broken.SHA256SUMS", "broken.tsv", "frames", "videos", "work")
+    ]
 
 
 KILLED = """

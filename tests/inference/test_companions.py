@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from pipeline.core import scratch
+from pipeline.core import checksums, scratch
 from pipeline.core.manifest import Manifest
 from pipeline.inference.predictor import Predictor
 from pipeline.runtime import lease
@@ -95,6 +95,7 @@ def test_predictions_of_other_weights_or_videos_are_made_anew(models, tmp_path, 
     if other == "weights":
         folder = shutil.copytree(folder, tmp_path / "models")
         shutil.copy(folder / "net" / FILE, folder / "other" / FILE)
+        checksums.seal(folder / "other")
     else:  # as many
         manifest = Manifest(manifest.table.iloc[::-1].reset_index(drop=True), manifest.classes)
     seen = scored_models(monkeypatch)
