@@ -211,7 +211,9 @@ def test_a_missing_csv_is_named_with_the_setting(tmp_path: Path):
 
 
 def test_a_missing_root_is_named_with_the_setting(tmp_path: Path):
-    with pytest.raises(UserError, match=r"nowhere is no folder: it moved, or its disk is not mounted. Set dataset.root"):
+    with pytest.raises(
+        UserError, match=r"nowhere is no folder: it moved, or its disk is not mounted. Set dataset.root"
+    ):
         folder.read(config(tmp_path / "nowhere"))
 
 

@@ -109,8 +109,8 @@ def test_only_fitted_weights_have_a_cross_fitted_map(corpus):
 def test_the_outs_are_there_and_agree(corpus):
     results = run(corpus)
     out = corpus[0] / "ensemble"
-    assert {
-        "SHA256SUMS",file.name for file in out.iterdir()} == {
+    assert {file.name for file in out.iterdir()} == {
+        "SHA256SUMS",
         "val.parquet",
         "test.parquet",
         "weights.json",
