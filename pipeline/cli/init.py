@@ -59,6 +59,8 @@ def run(args: argparse.Namespace) -> None:
         )
     if not args.folder.is_dir():
         raise UserError(f"{args.folder} is no folder.")
+    if Path.cwd().is_relative_to(args.folder.resolve()):
+        raise UserError(f"{args.folder} holds this project and what it writes. Put the clips into another folder.")
     found = layout.guess(args.folder, args.annotations)
     config, corpus = _read(args, found)
     changed = {

@@ -3,6 +3,7 @@
 Each check imports what it looks at by itself: in a broken installation the others still run.
 """
 
+import json
 import shutil
 from pathlib import Path
 
@@ -56,6 +57,17 @@ def cache() -> Finding:
     )
 
 
+def dvc_locks() -> Finding:
+    """DVC can read which of its processes runs what."""
+    file = DVC / "tmp" / "rwlock"
+    try:
+        running = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except ValueError:
+        text = f"{file} is damaged: DVC was killed while it wrote the file, and no `dvc repro` starts any more"
+        return fail(text, f"Where no DVC is running in this project: `rm {file}`.")
+    return ok(f"{len(running)} paths are in use by DVC")
+
+
 def _existing(path: Path) -> Path:
     """The nearest folder that is there already."""
     path = path.absolute()
@@ -97,11 +109,13 @@ def settings() -> Finding:
 def scratch() -> Finding:
     """Which finished pieces and resume states wait in the scratch folder, and take room that nothing else takes."""
     from pipeline.core.machine import load_machine
+    from pipeline.core.scratch import CLAIM
 
     folder = Path(load_machine().scratch)
     sizes: dict[str, int] = {}
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and file.stat().st_nlink == 1:  # shards are hard links to those of data/
+        linked = file.suffix == CLAIM or file.stat().st_nlink > 1  # shards are hard links to those of data/
+        if file.is_file() and not linked:
             stage, *name = file.relative_to(folder).parts
             job = f"{stage} {name[0].rpartition('-')[0]}" if stage in ("train", "infer") else stage
             sizes[job] = sizes.get(job, 0) + file.stat().st_size
@@ -115,4 +129,4 @@ def scratch() -> Finding:
     )
 
 
-CHECKS = (disk, cache, corpus, settings, scratch)
+CHECKS = (disk, cache, dvc_locks, corpus, settings, scratch)

@@ -58,7 +58,9 @@ class Ended:
     """The limit that it was ended for, a field of `Limits`; empty where it ended by itself."""
 
 
-def run(arguments: Sequence[str], video: BinaryIO, folder: Path, limits: Limits, hear: Callable[[str], None]) -> Ended:
+def run(
+    arguments: Sequence[str], video: BinaryIO, folder: Path, limits: Limits, hear: Callable[[bytes], None]
+) -> Ended:
     """Run FFmpeg in `folder`; it inherits the open file `video`. `hear` is called with each line that it says.
 
     Raises:
@@ -82,7 +84,7 @@ def run(arguments: Sequence[str], video: BinaryIO, folder: Path, limits: Limits,
         said = process.stderr
         assert said is not None
         for line in iter(lambda: said.readline(LONGEST_LINE), b""):
-            hear(line.decode("utf-8", "replace").rstrip())
+            hear(line)
         code = process.wait()
     if watch.over == "stalled":
         raise MachineFault(f"FFmpeg made no progress for {STALL_SECONDS:.0f} s")

@@ -85,8 +85,8 @@ def _decode(
     seconds = config.timeout_seconds + config.timeout_factor * lasts
     limits = Limits(seconds, config.most_memory * _MEGABYTE, round(1.1 * config.most_megabytes * _MEGABYTE))
 
-    def hear(line: str) -> None:
-        log.hear(line)
+    def hear(said: bytes) -> None:
+        log.hear(said)
         if log.seconds * config.fps > most and config.too_long == "refuse":  # seen before a gap is filled with frames
             raise NoFrames("too_large", f"more than {most} frames (extract.most_frames)")
 

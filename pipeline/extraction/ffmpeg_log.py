@@ -17,12 +17,16 @@ _KEEP_LINES = 500
 
 _PREFIX = re.compile(r"(?:\[[^\]]* @ 0x[0-9a-f]+\] )*\[(warning|error|fatal|panic)\] (.*)")
 _POINTER = re.compile(r" @ 0x[0-9a-f]+")
+_IDLE = re.compile(rb"\[[^\]]*\] (?:\[[^\]]*\] )?\[info\] (?:demuxer -> |demuxer\+tsfixup|filter|encoder|muxer)").match
+"""Most of what -debug_ts says, which nobody asks for."""
 _MAPPED = "[info] Stream mapping:"
 _PACKET = re.compile(r"demuxer\+ffmpeg -> \S+ type:video pkt_pts:(\S+) .* duration:(\d+) ")
 _PICTURE = re.compile(r"decoder -> pts:(\S+) .* duration:(\d+) .* frame_type:(\d+) time_base:(\d+)/(\d+)")
 _MARRED = ("corrupt decoded frame", "Could not find ref with POC", "slice CRC mismatch", "LZW decode failed")
 """Said before a picture of which the decoder had to make up a part; the last three come without the first."""
-_OURS = re.compile(r"deprecated pixel format|Codec AVOption|Changing video frame properties|filter context - w:")
+_OURS = re.compile(
+    r"deprecated pixel format|Codec AVOption|Changing video frame properties|buffers queued in out_|filter context - w:"
+)
 _WINDING_UP = re.compile(
     r"Task finished|Terminating thread|Could not open encoder before|Nothing was written into|Error opening input"
     r"|Could not find codec parameters|Conversion failed|Cannot determine format of input|Output file is empty"
@@ -65,29 +69,30 @@ class FFmpegLog:
         self._words: dict[str, None] = {}
         self._mapped = self._marred = False
 
-    def hear(self, line: str) -> None:
+    def hear(self, said: bytes) -> None:
         """Take one line in."""
+        if self._mapped and _IDLE(said):
+            return
+        line = said.decode("utf-8", "replace").rstrip()
         if not self._mapped:
             self._mapped = line.startswith(_MAPPED)
             if line.startswith("[info] ") and len(self.information) < _KEEP_LINES:
                 self.information.append(line)
         else:
             self._count(line)
-        if said := _PREFIX.match(line):
-            self.errors += said[1] != "warning" or "bad header" in line
+        if words := _PREFIX.match(line):
+            self.errors += words[1] != "warning" or "bad header" in line
             if len(self._words) < _KEEP_LINES:
-                self._words[_POINTER.sub("", said[2])] = None
+                self._words[_POINTER.sub("", words[2])] = None
 
     def _count(self, line: str) -> None:
         """Count what a line tells, wherever in it: FFmpeg's threads may speak in the middle of each other's lines."""
-        if "demuxer -> " in line or "demuxer+tsfixup" in line or "filter" in line or "encoder <- " in line:
-            return  # most lines
         if packet := _PACKET.search(line):
             self.packets.append((_time(packet[1]), int(packet[2])))
         if found := _PICTURE.search(line):
             self.time_base = int(found[4]) / int(found[5])
             self._picture(Picture(_time(found[1]), int(found[2]), int(found[3]), self._marred))
-        elif any(words in line for words in _MARRED):
+        elif any(text in line for text in _MARRED):
             self._marred = True
         elif "Error submitting packet to decoder" in line or "Decoding error" in line:
             self.pictures.append(None)

@@ -95,7 +95,7 @@ def _size(short_side: int) -> str:
     half = f"max(1,min({short_side // 2},trunc(min(iw*sar,ih)/2)))"
     width = f"2*if(lt(iw*sar,ih),{half},round({half}*iw*sar/ih))"
     height = f"2*if(lt(iw*sar,ih),round({half}*ih/(iw*sar)),{half})"
-    return f"scale=w='{width}':h='{height}':flags=bicubic"
+    return f"scale=w='{width}':h='{height}':flags=bicubic+accurate_rnd"
 
 
 def _to_bt2020(said: Pixels) -> str:

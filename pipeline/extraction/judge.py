@@ -11,8 +11,8 @@ from pipeline.extraction.probe import Depths, Facts, Stream
 SHORTFALL = 2
 """Number of frames that may be missing from what a stream promises without a note, since times are rounded."""
 _ENDS_EARLY = ("partial file", "File ended prematurely", "invalid as first byte of an EBML number")
-_HONEST_LENGTHS = ("mov", "matroska", "avi", "ogg")
-"""Formats whose length is that of the video stream where they hold no other."""
+_HONEST_LENGTHS = ("matroska", "avi", "ogg")
+"""Formats whose length is that of the video stream where they hold no other; MP4 has edit lists."""
 
 
 def judge(

@@ -120,7 +120,8 @@ class Prober:
         seconds: dict[int, float] = {}
         encrypted: list[str] = []
 
-        def hear(line: str) -> None:
+        def hear(said: bytes) -> None:
+            line = said.decode("utf-8", "replace").rstrip()
             if own := _OWN_LENGTH.match(line):
                 seconds[int(own[1])] = float(own[2])
             elif not encrypted and _ENCRYPTED.match(line):
@@ -129,7 +130,7 @@ class Prober:
         self._look("trace", hear)
         return Depths(seconds, bool(encrypted))
 
-    def _look(self, level: str, hear: Callable[[str], None]) -> Ended:
+    def _look(self, level: str, hear: Callable[[bytes], None]) -> Ended:
         allowed = f"{formats.VIDEO},{formats.SOUND}"
         look = [self._binary, *QUIET, "-loglevel", f"level+{level}", *source(self._video, allowed)]
         return run(look, self._video, self._folder, self._limits, hear)
@@ -150,7 +151,8 @@ class Prober:
         """Why the format that was found is not read."""
         scores: dict[str, int] = {}
 
-        def hear(line: str) -> None:
+        def hear(said: bytes) -> None:
+            line = said.decode("utf-8", "replace")
             if probed := _PROBED.match(line):
                 scores[probed[1]] = int(probed[2])
 

@@ -106,7 +106,9 @@ def test_the_tags_of_everyday_codecs_with_half_the_chroma_are_read(tmp_path: Pat
 
 @pytest.mark.parametrize("size", ["64:64", "1920:1080"])
 def test_what_has_no_tag_is_bt_601_of_limited_range_whatever_its_height(tmp_path: Path, size: str):
-    video = patches(tmp_path / "a.avi", "smpte170m", 8, full=False, codec=f"-vf scale={size} -c:v ffvhuff")
+    video = patches(
+        tmp_path / "a.avi", "smpte170m", 8, full=False, codec=f"-vf scale={size}:flags=neighbor -c:v ffvhuff"
+    )
 
     assert "bt" not in description(video).split("ffvhuff")[1]
     assert_colours(extracted(video), COLOURS)
@@ -288,7 +290,7 @@ def test_pictures_marked_as_interlaced_are_deinterlaced_one_frame_for_two_fields
 def test_progressive_pictures_are_not_touched_by_the_deinterlacing(tmp_path: Path):
     video = moving(tmp_path / "a.mp4", interlaced=False, marked=False)
     (tmp_path / "plain").mkdir()
-    options = ["-vf", "scale=64:64:flags=bicubic", "-pix_fmt", "yuvj420p", "-q:v", "2"]
+    options = ["-vf", "scale=64:64:flags=bicubic+accurate_rnd", "-pix_fmt", "yuvj420p", "-q:v", "2"]
     ffmpeg(["-i", str(video), *options, str(tmp_path / "plain" / "%06d.jpg")])
 
     plain = [simplejpeg.decode_jpeg(file.read_bytes()) for file in sorted((tmp_path / "plain").iterdir())]

@@ -17,29 +17,25 @@ def log(decoding: Sequence[int], shown: str, failed: bool = False) -> FFmpegLog:
     not decode, `.` one that gives no picture.
     """
     made = FFmpegLog()
-    made.hear("[info] Stream mapping:")
+    made.hear(b"[info] Stream mapping:")
     for pts in decoding:
-        made.hear(
-            f"[vist#0:0/h264 @ 0x5] [info] demuxer+ffmpeg -> ist_index:0:0 type:video pkt_pts:{pts} pkt_pts_time:0"
-            " pkt_dts:0 pkt_dts_time:0 duration:1 duration_time:1 off:0 off_time:0"
-        )
-    decoder = "[vist#0:0/h264 @ 0x5] [dec:h264 @ 0x6]"
+        packet = f"demuxer+ffmpeg -> ist_index:0:0 type:video pkt_pts:{pts} pkt_pts_time:0 pkt_dts:0 pkt_dts_time:0"
+        made.hear(f"[vist#0:0/h264 @ 0x5] [info] {packet} duration:1 duration_time:1 off:0 off_time:0".encode())
+    decoder = b"[vist#0:0/h264 @ 0x5] [dec:h264 @ 0x6]"
     time = -1
     for place, letter in enumerate(shown):
         if letter == "!":
             continue
         time += 1
         if letter == "x":
-            made.hear(f"{decoder} [error] Error submitting packet to decoder: Invalid data found")
+            made.hear(decoder + b" [error] Error submitting packet to decoder: Invalid data found")
         elif letter != ".":
             if shown[place + 1 : place + 2] == "!":
-                made.hear(f"{decoder} [warning] corrupt decoded frame")
-            made.hear(
-                f"{decoder} [info] decoder -> pts:{time} pts_time:0 pkt_dts:0 pkt_dts_time:0 duration:1 duration_time:1"
-                f" keyframe:0 frame_type:{KINDS[letter]} time_base:1/10"
-            )
+                made.hear(decoder + b" [warning] corrupt decoded frame")
+            times = f"pts:{time} pts_time:0 pkt_dts:0 pkt_dts_time:0 duration:1 duration_time:1 keyframe:0"
+            made.hear(decoder + f" [info] decoder -> {times} frame_type:{KINDS[letter]} time_base:1/10".encode())
     if failed:
-        made.hear("[ogg @ 0x7] [error] CRC mismatch!")
+        made.hear(b"[ogg @ 0x7] [error] CRC mismatch!")
     return made
 
 
@@ -83,7 +79,7 @@ def test_without_timestamps_a_failure_spoils_what_follows():
 
 def test_a_packet_that_the_container_knows_to_be_damaged_counts():
     said = log(range(4), "IIII")
-    said.hear("[in#0/avi @ 0x5] [warning] corrupt input packet in stream 0")
+    said.hear(b"[in#0/avi @ 0x5] [warning] corrupt input packet in stream 0")
 
     assert damage.count(said) == (4, 4, 1)
 
@@ -104,9 +100,9 @@ def test_the_length_is_that_of_the_pictures_and_of_lost_packets():
 )
 def test_what_a_title_says_is_not_ffmpegs(line: str):
     said = FFmpegLog()
-    said.hear("[info]   Metadata:")
-    said.hear(line)
-    said.hear("[info] Stream mapping:")
+    said.hear(b"[info]   Metadata:")
+    said.hear(line.encode())
+    said.hear(b"[info] Stream mapping:")
 
     assert said.words == ""
     assert not any(said.says(words) for words in ("muxing", "corrupt", "memory"))
@@ -118,5 +114,5 @@ def test_the_order_in_which_ffmpegs_threads_speak_changes_no_word():
     for said in (lines, lines[::-1], lines + lines):
         heard = FFmpegLog()
         for line in said:
-            heard.hear(line)
+            heard.hear(line.encode())
         assert heard.words == "one | three | two"

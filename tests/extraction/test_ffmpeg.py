@@ -51,7 +51,7 @@ def extract(video: Path, folder: Path, **changed: Any) -> tuple[Extracted, list[
 def by_command_line(video: Path, folder: Path, filters: str, *before: str) -> list[np.ndarray]:
     """The frames that a person gets who types the command."""
     folder.mkdir()
-    options = ["-vf", filters, "-pix_fmt", "yuvj420p", "-q:v", "2"]
+    options = ["-vf", filters, "-sws_flags", "bicubic+accurate_rnd", "-pix_fmt", "yuvj420p", "-q:v", "2"]
     ffmpeg([*before, "-i", f"file:{video}", *options, str(folder / "%03d.jpg")])
     return pictures([file.read_bytes() for file in sorted(folder.iterdir())])
 

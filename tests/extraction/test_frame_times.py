@@ -1,6 +1,8 @@
 """Each frame shows the picture that is on the screen at its time; pictures carry their number in black and white."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -129,6 +131,21 @@ def test_a_turned_stream_that_changes_keeps_its_rest_but_for_the_pictures_at_the
     numbers = [number(frame[:, ::-1]) for frame in frames]
     assert numbers == sorted(numbers)
     assert {*range(60)} - {*numbers} <= {28, 29, 58, 59}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [[0, 100, 600_000, 600_100], [0, 300_000, 600_000]])
+def test_a_gap_and_a_slide_show_take_no_more_memory_than_other_videos(tmp_path: Path, times: list[int]):
+    video = record(tmp_path / "a.mkv", times, "-c:v libx264 -s 1280x720")
+    program = (
+        "import resource; from pathlib import Path; from tests.support.raw_video import extracted;"
+        f"print(len(extracted(Path({str(video)!r}))), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    frames, kilobytes = map(int, done.stdout.split())
+    assert frames >= 18_000  # ten minutes
+    assert kilobytes < 300_000
 
 
 def joined(folder: Path, second: str) -> Path:

@@ -1,6 +1,7 @@
 """What a test does to a stage before it starts: see `stage_process.Running`, whose process calls these."""
 
 import ctypes
+import itertools
 import os
 import resource
 import time
@@ -77,3 +78,9 @@ def no_power_over_rights() -> None:
         libc = ctypes.CDLL(None, use_errno=True)
         header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()  # version 3, this process; none
         assert libc.capset(header, data) == 0
+
+
+def jumping_clock() -> None:
+    """The wall clock jumps a year ahead and back with every look at it."""
+    now, years = time.time, itertools.cycle((0, 1, -1))
+    time.time = lambda: now() + next(years) * 365 * 86400

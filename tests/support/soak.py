@@ -1,14 +1,15 @@
 """Extract, pack, load, train and infer again and again in one process, and say what it holds after each round.
 
-    python tests/support/soak.py FOLDER CLIPS SECONDS
+    python tests/support/soak.py FOLDER CLIPS SECONDS ROUNDS
 
-Prints a line of JSON a round: resident memory in MiB, open files, threads and child processes.
+It ends when both are over. Prints a line of JSON a round: resident memory in MiB, open files, threads and children.
 """
 
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -73,13 +74,16 @@ def held() -> dict[str, float]:
     return {
         "memory": pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
         "files": len(os.listdir("/proc/self/fd")),  # noqa: PTH208 - with the one that lists them, each time
-        "threads": len(os.listdir("/proc/self/task")),  # noqa: PTH208
-        "children": len(children.stdout.split()) - 1,  # but pgrep itself
+        "threads": sum("(worker)" not in one.name for one in threading.enumerate()),  # but DVCLive's, one a training
+        "children": len(children.stdout.split()),
     }
 
 
 if __name__ == "__main__":
     soak, end = Soak(Path(sys.argv[1]), Path(sys.argv[2])), time.monotonic() + float(sys.argv[3])
-    while time.monotonic() < end:
+    os.chdir(sys.argv[1])  # no project of DVC, which DVCLive opens with each training and never closes: one a process
+    done = 0
+    while time.monotonic() < end or done < int(sys.argv[4]):
         soak.round()
+        done += 1
         print(json.dumps(held()), flush=True)
