@@ -1,19 +1,18 @@
 """Arrays in files .npy, of this program or of another."""
 
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 
-def read(source: Path | BinaryIO) -> np.ndarray:
-    """The array in a file; of one that a path names, nothing is read until it is used.
+def read(path: Path) -> np.ndarray:
+    """The array in a file, of which nothing is read until it is used.
 
     Raises:
         ValueError: there is no such file, it holds no array of numbers or text, or its header is damaged or hostile.
     """
     try:
-        found = np.load(source, mmap_mode="r" if isinstance(source, Path) else None)
+        found = np.load(path, mmap_mode="r")
     except Exception as error:  # NumPy reads the header as Python, whose tokenizer and parser have errors of their own
         raise ValueError(f"{type(error).__name__}: {error}") from error
     if not isinstance(found, np.ndarray):

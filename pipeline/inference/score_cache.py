@@ -58,7 +58,7 @@ class ScoreCache:
         return range(chunk * CHUNK, min((chunk + 1) * CHUNK, self.videos))
 
     def count(self, chunk: int) -> int:
-        """The number of videos at the start of a chunk that have scores: all, unless a run stopped within it."""
+        """The number of videos at the start of a chunk that have scores: all, unless a run stopped or a disk erred."""
         return len(self._open(chunk))
 
     def rows(self, chunk: int) -> np.ndarray:
@@ -109,8 +109,8 @@ class ScoreCache:
         path, none = self._path(chunk), np.empty((0, *self.shape), np.float16)
         if not path.is_file():
             return none
-        content = path.read_bytes()
+        content = memoryview(path.read_bytes())
         if content[-_CRC.size :] != _CRC.pack(zlib.crc32(content[: -_CRC.size])):
             log.warning("%s is damaged, and is made again", path)  # by the disk: it was written aside and renamed
             return none
-        return npy.read(io.BytesIO(content))
+        return npy.read(path)
