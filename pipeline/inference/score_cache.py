@@ -110,7 +110,10 @@ class ScoreCache:
         if not path.is_file():
             return none
         content = memoryview(path.read_bytes())
-        if content[-_CRC.size :] != _CRC.pack(zlib.crc32(content[: -_CRC.size])):
-            log.warning("%s is damaged, and is made again", path)  # by the disk: it was written aside and renamed
-            return none
-        return npy.read(path)
+        try:
+            if content[-_CRC.size :] == _CRC.pack(zlib.crc32(content[: -_CRC.size])):
+                return npy.read(path)
+        except ValueError:  # four bytes may fit what is not even an array
+            pass
+        log.warning("%s is damaged, and is made again", path)  # by the disk: it was written aside and renamed
+        return none

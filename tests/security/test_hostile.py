@@ -19,7 +19,7 @@ import yaml
 from pipeline.cli import new_videos
 from pipeline.clips import frame_store, jpeg, tar_shards, transforms
 from pipeline.clips.frame_store import FrameStore
-from pipeline.core import npy, params, registry
+from pipeline.core import frame_index, npy, params, registry
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import DatasetConfig, Manifest, VideoRecord, check_class, safe_path
 from pipeline.predictions import result_pickle
@@ -269,3 +269,10 @@ def test_a_zip_bomb_is_refused(tmp_path: Path):
     assert (tmp_path / "w.pth").stat().st_size < 1 << 18
     with pytest.raises(UserError, match=r"w\.pth is a ZIP that unpacks to 134,217,728 bytes"):
         weight_file.read(tmp_path / "w.pth")
+
+
+@pytest.mark.parametrize("shard", ["../../evil", "/etc/passwd", "", ".", "a/b", "9" * 5000])
+def test_a_shard_lies_in_the_folder_of_its_index(shard: str, tmp_path: Path):
+    (path := tmp_path / "index.tsv").write_text(f"video\tshard\tframes\twidth\theight\nx.mp4\t{shard}\t1\t1\t1\n")
+    with pytest.raises(UserError, match=r"index\.tsv, line 2: .* is no shard"):
+        frame_index.read_packed(path)
