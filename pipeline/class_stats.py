@@ -56,9 +56,14 @@ class ClassStatistics:
             raise UserError(f"{folder / SUMMARY} does not exist. `dvc repro stats` makes it.")
         for name in (CLASSES, SUMMARY):
             checksums.check(folder / name)
-        table = pd.read_csv(folder / CLASSES, keep_default_na=False, dtype={"class": str})
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-        return cls(tuple(table["class"]), table["videos"].to_numpy(dtype=np.int64), int(summary["train_videos"]))
+        try:
+            table = pd.read_csv(folder / CLASSES, keep_default_na=False, dtype={"class": str, "videos": np.int64})
+            videos = int(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["train_videos"])
+            return cls(tuple(table["class"]), table["videos"].to_numpy(), videos)
+        except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+            raise UserError(
+                f"{folder} cannot be read ({error!r}). `dvc repro --force stats` makes it again."
+            ) from error
 
 
 def count(targets: np.ndarray, classes: tuple[str, ...]) -> ClassStatistics:

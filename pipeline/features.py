@@ -20,7 +20,7 @@ from pipeline.clips.dataset import ClipConfig, MultiViewDataset
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.loader import loader
 from pipeline.clips.views import View, ViewGrid
-from pipeline.core import checksums, files, groups
+from pipeline.core import checksums, files, groups, npy
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.progress_bar import progress_bar
@@ -55,12 +55,12 @@ class Features:
         for name in (ARRAY, VIDEOS, ABOUT):
             checksums.check(folder / name)
         try:
-            values = np.load(folder / ARRAY, mmap_mode="r")
+            values = npy.read(folder / ARRAY)
             videos = (folder / VIDEOS).read_text(encoding="utf-8").splitlines()
             about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{folder} holds no features ({error}). `dvc repro features@{folder.name}`.") from error
-        if values.ndim != 2 or len(values) != len(videos):
+        if values.dtype.kind != "f" or values.ndim != 2 or len(values) != len(videos):
             raise UserError(
                 f"{folder / ARRAY} has the shape {values.shape}, for {len(videos)} videos. "
                 f"`dvc repro --force features@{folder.name}` makes it again."

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.core import tsv
+from pipeline.core import checksums, tsv
+from pipeline.core.errors import UserError
 
 FILE = "pages.tsv"
 COLUMNS = ("shard", "offset", "bytes", "crc32")
+LARGEST = 1 << 16
+"""Most bytes of a page."""
 _VALUE = 0x04
 """Flag of the first page of a value; all other pages are of the tree, or one of the two meta pages."""
 _HEADER = struct.Struct("<QHHI")
@@ -37,6 +40,8 @@ def read(folder: Path) -> dict[str, list[tuple[int, int, int]]]:
         UserError: the file is missing or damaged.
     """
     table = tsv.read(folder / FILE, COLUMNS, "pack", numbers=COLUMNS[1:])
+    if not (table["offset"].ge(0) & table["bytes"].between(1, LARGEST)).all():
+        raise UserError(f"{folder / FILE} lists pages that no file has. {checksums.REBUILD}")
     return {
         str(shard): list(rows[list(COLUMNS[1:])].itertuples(index=False, name=None))
         for shard, rows in table.groupby("shard")

@@ -24,6 +24,8 @@ LONGEST_ID = 500
 """Largest length of an id, in bytes of UTF-8; LMDB keys have 511 bytes at most."""
 RESERVED = ("video", "status", "labels")
 """Names that no class may have: columns of the prediction files, which have a column for each class besides."""
+FORMULA = re.compile(r"[=+\-@](?:.*\||.*[A-Za-z0-9.]\()")
+"""What a spreadsheet runs when it opens a table: a call of a function, =HYPERLINK(...), or of a program, =cmd|..."""
 UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 """Control characters, what Python takes for the end of a line, and bytes of a file's name that are no UTF-8."""
 Flip = bool | Literal["auto"] | tuple[tuple[str, str], ...]
@@ -203,6 +205,8 @@ def safe_path(text: str, where: str) -> str:
         raise UserError(f"{where}: the path {text!r} leaves the corpus' root. Give it relative to dataset.root.")
     if UNSAFE.search(text):
         raise UserError(f"{where}: the path {text!r} has a control character, or is no UTF-8. Rename the file.")
+    if FORMULA.match(text):
+        raise UserError(f"{where}: the path {text!r} is a formula, which a spreadsheet would run. Rename the file.")
     if len(str(path).encode()) > LONGEST_ID:
         raise UserError(f"{where}: the path {text!r} is longer than {LONGEST_ID} bytes. Rename the file.")
     return str(path)
@@ -216,6 +220,8 @@ def check_class(name: str, where: str) -> None:
     """
     if not name or name != name.strip() or LABEL_SEPARATOR in name or UNSAFE.search(name):
         raise UserError(f"{where}: {name!r} cannot be a class name: no {LABEL_SEPARATOR!r}, tab or outer blank.")
+    if FORMULA.match(name):
+        raise UserError(f"{where}: {name!r} cannot be a class name: a spreadsheet would run it as a formula.")
     if name in RESERVED:
         raise UserError(f"{where}: {name!r} cannot be a class name, since prediction files have such a column.")
 
@@ -227,6 +233,8 @@ def _validate(manifest: Manifest, where: str) -> None:
     encoded = table["video"].str.encode("utf-8").str.len()
     unsafe = table["video"].str.contains(UNSAFE) | (encoded > LONGEST_ID) | (encoded == 0)
     _refuse(table, unsafe, where, f"the id {{video!r}} is empty, longer than {LONGEST_ID} bytes or unprintable")
+    formula = table["video"].str.match(FORMULA)
+    _refuse(table, formula, where, "the id {video!r} is a formula, which a spreadsheet would run; rename the file")
     unknown = ~table["split"].isin(SPLITS)
     _refuse(table, unknown, where, f"{{video}}: the split {{split!r}} is none of {', '.join(SPLITS)}")
     outside = table["path"].str.match(r"^/|^[A-Za-z]:|(?:.*/)?\.\.(?:/|$)")

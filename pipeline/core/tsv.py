@@ -43,7 +43,7 @@ def read(path: Path, columns: Sequence[str], stage: str, numbers: Sequence[str] 
         table = pd.read_csv(
             io.BytesIO(content), sep="\t", dtype=types, keep_default_na=False, quoting=csv.QUOTE_NONE, encoding="utf-8"
         )
-    except (ValueError, pd.errors.ParserError) as error:
+    except (ValueError, OverflowError, pd.errors.ParserError) as error:
         raise UserError(f"{path} cannot be read ({error}). `dvc repro {stage}` makes it again.") from error
     if list(table.columns) != list(columns):
         raise UserError(

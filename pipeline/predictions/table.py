@@ -99,11 +99,11 @@ class PredictionTable:
         checksums.check(path)
         try:
             table = pq.ParquetFile(path).read()  # `read_table` cannot say which column stands there twice
-        except (pa.ArrowInvalid, OSError) as error:
+            _check_columns(table.schema, path)
+            video, status, labels = (column.to_pylist() for column in table.columns[:3])
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise UserError(f"{path} is no readable Parquet file ({error}). {_MAKES}") from error
-        _check_columns(table.schema, path)
         classes = tuple(table.column_names[3:])
-        video, status, labels = (column.to_pylist() for column in table.columns[:3])
         scores = np.stack([column.to_numpy() for column in table.columns[3:]], axis=1).astype(np.float32)
 
         def place(row: int) -> str:
@@ -163,7 +163,7 @@ def read_meta(schema: pa.Schema, path: Path) -> dict[str, Any]:
     """
     try:
         meta = json.loads((schema.metadata or {}).get(_META, b"{}"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: the metadata `prediction` are no JSON ({error}). {_MAKES}") from error
     if not isinstance(meta, dict):
         raise UserError(f"{path}: the metadata `prediction` are no JSON object. {_MAKES}")

@@ -55,8 +55,12 @@ class Checkpoint:
         try:
             with safe_open(path, "pt") as file:
                 meta = json.loads((file.metadata() or {})[_KEY])
-            weights = load_file(path)
-        except (SafetensorError, KeyError, ValueError) as error:
+            spec = InputSpec(_three(meta["input"]["mean"]), _three(meta["input"]["std"]))
+            return cls(load_file(path), dict(meta["recipe"]), tuple(map(str, meta["classes"])), spec)
+        except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RecursionError, OSError) as error:
             raise UserError(f"{path} is damaged or not of this pipeline ({error!r}). {remedy}") from error
-        spec = InputSpec(tuple(meta["input"]["mean"]), tuple(meta["input"]["std"]))
-        return cls(weights, meta["recipe"], tuple(meta["classes"]), spec)
+
+
+def _three(values: Any) -> tuple[float, float, float]:
+    red, green, blue = map(float, values)
+    return red, green, blue
