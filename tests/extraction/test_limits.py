@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.core.video_files import fault
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg import extract_frames
 from pipeline.extraction.outcome import Extracted, NoFrames
+from tests.support import hostile
 from tests.support.corpus import FFMPEG
 
 
@@ -47,7 +49,7 @@ def test_a_video_that_is_too_long_may_be_cut(clips: Path, tmp_path: Path):
 def test_a_named_pipe_is_no_file(tmp_path: Path):
     os.mkfifo(tmp_path / "a.mp4")
 
-    with pytest.raises(NoFrames, match="a named pipe, no file") as error:
+    with pytest.raises(NoFrames, match="a pipe, and no file") as error:
         extract(tmp_path / "a.mp4", tmp_path)
     assert error.value.reason == "unreadable"
 
@@ -65,7 +67,7 @@ def test_a_socket_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_a_link_to_nothing_is_missing(tmp_path: Path):
     (tmp_path / "a.mp4").symlink_to(tmp_path / "nothing")
 
-    with pytest.raises(NoFrames, match="a link to nothing: a.mp4") as error:
+    with pytest.raises(NoFrames, match="a link to .*nothing, which is not there") as error:
         extract(tmp_path / "a.mp4", tmp_path)
     assert (error.value.reason, error.value.again) == ("missing", True)
 
@@ -73,6 +75,15 @@ def test_a_link_to_nothing_is_missing(tmp_path: Path):
 def test_a_link_to_itself_is_unreadable(tmp_path: Path):
     (tmp_path / "a.mp4").symlink_to("a.mp4")
 
-    with pytest.raises(NoFrames, match="cannot be opened") as error:
+    with pytest.raises(NoFrames, match="a link that leads in a circle") as error:
         extract(tmp_path / "a.mp4", tmp_path)
     assert (error.value.reason, error.value.again) == ("unreadable", True)
+
+
+@pytest.mark.parametrize("name", hostile.FILES)
+def test_what_is_no_file_is_said_in_the_same_words_by_all_stages(tmp_path: Path, name: str):
+    hostile.make(tmp_path / "corpus")
+
+    with pytest.raises(NoFrames) as error:
+        extract(tmp_path / "corpus" / name, tmp_path)
+    assert (error.value.reason, str(error.value)) == hostile.FILES[name] == fault(tmp_path / "corpus" / name)
