@@ -33,8 +33,9 @@ doctor: install ## look at this machine and this project; say what to do
 quick: install ## the tests that need little time, side by side: under two minutes on two cores
 	python -m pytest -m "not slow and not nightly" --numprocesses 2
 
-test: install ## all tests but the long forms of `make nightly`
-	python -m pytest
+test: install ## all tests but the long forms of `make nightly`, two at a time: under twenty minutes on two cores
+	python -m pytest -m "not slow and not nightly" --numprocesses 2
+	python -m pytest -m "slow and not nightly" --numprocesses 2 --dist loadfile
 
 nightly: install ## the long forms: a hundred kills, an hour of work; under two hours on two cores
 	python -m pytest -m nightly
