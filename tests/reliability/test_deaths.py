@@ -94,7 +94,10 @@ def test_a_polite_signal_ends_a_stage_and_the_same_command_goes_on(finished, wit
 
 @pytest.mark.parametrize(
     ("deaths", "target"),
-    [pytest.param(2, "pack", id="few"), pytest.param(100, "report", marks=pytest.mark.nightly, id="many")],
+    [
+        pytest.param(2, "pack", id="few"),
+        pytest.param(100, "report", marks=[pytest.mark.nightly, pytest.mark.timeout(3600)], id="many"),
+    ],
 )
 def test_dvc_that_dies_at_random_moments_ends_with_the_same_bytes(finished, tmp_path, clips, deaths, target):
     rng, root, died = np.random.default_rng(deaths), project.copy(tmp_path / "project"), 0
