@@ -43,7 +43,8 @@ def read(section: str, file: Path = FILE) -> Any:
     for key in section.split("."):
         if not isinstance(node, Mapping) or key not in node:
             known = node if isinstance(node, Mapping) else ()
-            raise UserError(f"{file} has no section {path + key!r}.{hint(key, known)}")
+            near = hint(key, known)
+            raise UserError(f"{file} has no section {path + key!r}.{near} `pipeline params` writes the file anew.")
         node, path = node[key], f"{path}{key}."
     return node
 
