@@ -23,7 +23,7 @@ from pipeline.core.machine import Machine
 from pipeline.core.manifest import DatasetConfig
 from pipeline.demo.corpus import DemoConfig
 from pipeline.ensemble.config import EnsembleConfig
-from pipeline.extraction.ffmpeg import ExtractConfig
+from pipeline.extraction.config import ExtractConfig
 from pipeline.inference.run import InferConfig
 from pipeline.losses import auto
 from pipeline.training.config import ModelConfig

@@ -5,6 +5,7 @@ optimiser, too. Files and folders that settings name must exist, and names of mo
 is read of the corpus, nothing is fetched, and GPUs are not looked for, as another machine may train.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -24,7 +25,7 @@ from pipeline.core.manifest import DatasetConfig
 from pipeline.core.task import AUTO, TASKS
 from pipeline.demo.corpus import DemoConfig
 from pipeline.ensemble.config import EnsembleConfig
-from pipeline.extraction.ffmpeg import ExtractConfig
+from pipeline.extraction.config import ExtractConfig
 from pipeline.inference.run import InferConfig
 from pipeline.layers.backbone import build_backbone
 from pipeline.losses import auto
@@ -48,6 +49,7 @@ CLONE = " With pulled frames and no videos, `dvc checkout && dvc repro --downstr
 """The way out for a clone that has all that was made, and not the corpus (docs/sharing.md)."""
 ANNOTATIONS = {"class_folders": (Path.is_dir, "folder"), "lists": (Path.exists, "file or folder")}
 """What `dataset.annotations` is where it is no file."""
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 STATISTICS = ClassStatistics(("often", "rare"), np.array([2, 1]), videos=3)
 """Statistics of two classes, to build a loss of any task with before the corpus is counted."""
 
@@ -82,6 +84,11 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
         found.append("models: there must be at least one model, e.g. model=tsn_demo.")
         models = {}
     dataset = built.get("dataset")
+    found += [
+        f"models.{name}: a model's name is that of its folder: letters, digits, _, - and dots, a letter or digit first."
+        for name in models
+        if not _NAME.fullmatch(str(name))
+    ]
     for name, section in models.items():
         _check_model(section, f"models.{name}", dataset.task if dataset else AUTO, found)
     frozen = {str(name) for name, section in models.items() if _is_probe(section)}

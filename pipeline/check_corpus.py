@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.core import task
+from pipeline.core import groups, task
 from pipeline.core.errors import UserError
 from pipeline.core.fingerprints import FAULTS
 from pipeline.core.manifest import SPLITS, Manifest
@@ -20,7 +20,7 @@ def check(manifest: Manifest, settings: Mapping[str, Any]) -> None:
     """Refuse a corpus that some stage would refuse later.
 
     Args:
-        manifest: all videos of the corpus.
+        manifest: all videos of the corpus, with their groups.
         settings: all of params.yaml, as plain values that `pipeline.check` has found right.
 
     Raises:
@@ -49,6 +49,11 @@ def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
             yield (
                 f"models.{name}.train.batch: {batch} is more than the {len(there)} train videos. Lower it in "
                 f"conf/model/{name}.yaml or `pipeline params models.{name}.train.batch={max(1, len(there) // 4)}`."
+            )
+        if "folds" in model["train"] and len(set(groups.of_each(there.videos, there.groups) or there.videos)) < 2:
+            yield (
+                f"models.{name}: all {len(there)} train videos are of one group, and a cross-validation over groups "
+                "chooses the settings of a probe. Bring videos of other groups, or leave the probe out of the set."
             )
     yield from _tasks(manifest, settings)
     val, folds = len(manifest.split("val")), settings["ensemble"]["folds"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.core import files
+from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 
@@ -54,13 +54,20 @@ class ClassStatistics:
         """Read the folder that `write` wrote.
 
         Raises:
-            UserError: there is no such folder.
+            UserError: there is no such folder, or it is damaged.
         """
         if not (folder / SUMMARY).is_file():
             raise UserError(f"{folder / SUMMARY} does not exist. `dvc repro stats` makes it.")
-        table = pd.read_csv(folder / CLASSES, keep_default_na=False, dtype={"class": str})
-        summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
-        return cls(tuple(table["class"]), table["videos"].to_numpy(dtype=np.int64), int(summary["train_videos"]))
+        for name in (CLASSES, SUMMARY):
+            checksums.check(folder / name)
+        try:
+            table = pd.read_csv(folder / CLASSES, keep_default_na=False, dtype={"class": str, "videos": np.int64})
+            videos = int(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["train_videos"])
+            return cls(tuple(table["class"]), table["videos"].to_numpy(), videos)
+        except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+            raise UserError(
+                f"{folder} cannot be read ({error!r}). `dvc repro --force stats` makes it again."
+            ) from error
 
 
 def count(good: Manifest) -> ClassStatistics:
@@ -113,6 +120,7 @@ def write(folder: Path, good: Manifest, expected: int) -> ClassStatistics:
             "labels_per_video_max": int(per_video.max()),
         }
         files.write_json(partial / SUMMARY, summary)
+        checksums.seal(partial)
     return statistics
 
 

@@ -8,7 +8,7 @@ about.json    what the features were made with
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from pipeline.clips.dataset import ClipConfig, MultiViewDataset
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.loader import loader
 from pipeline.clips.views import View, ViewGrid
-from pipeline.core import files, groups
+from pipeline.core import checksums, files, groups, npy
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.progress_bar import progress_bar
@@ -52,13 +52,15 @@ class Features:
         Raises:
             UserError: a file is missing or damaged.
         """
+        for name in (ARRAY, VIDEOS, ABOUT):
+            checksums.check(folder / name)
         try:
-            values = np.load(folder / ARRAY, mmap_mode="r")
+            values = npy.read(folder / ARRAY)
             videos = (folder / VIDEOS).read_text(encoding="utf-8").splitlines()
             about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{folder} holds no features ({error}). `dvc repro features@{folder.name}`.") from error
-        if values.ndim != 2 or len(values) != len(videos):
+        if values.dtype.kind != "f" or values.ndim != 2 or len(values) != len(videos):
             raise UserError(
                 f"{folder / ARRAY} has the shape {values.shape}, for {len(videos)} videos. "
                 f"`dvc repro --force features@{folder.name}` makes it again."
@@ -84,7 +86,7 @@ def write(
         of_groups: video -> its group, where it has one.
         about: what the features are made with besides, as plain values.
     """
-    fabric = distributed.launch(machine)
+    fabric = distributed.launch(replace(machine, devices=1))  # several would each compute and write all of it
     network = network.to(fabric.device).eval()
     if distributed.suits_channels_last(network, fabric):
         distributed.to_channels_last(network)
@@ -99,6 +101,7 @@ def write(
         files.write_text(partial / VIDEOS, "".join(f"{video}\n" for video in videos))
         groups.write(partial / GROUPS, of_groups)
         files.write_json(partial / ABOUT, dict(about))
+        checksums.seal(partial)
     distributed.close(fabric)
 
 

@@ -5,6 +5,7 @@ import contextlib
 import inspect
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,7 @@ ARGUMENTS = {
     "features": "folder with a folder of features for each frozen network",
     "models": "folder with a folder for each trained model",
     "splits": "folder with the manifest and class statistics of each fold",
-    "epochs": "the epochs that the folds picked, and their median",
+    "epochs": "the epochs that the folds picked, and the median of their shares",
     "predictions": "folder with a folder of predictions for each model",
     "ensemble": "folder of the fused predictions and their figures",
     "metrics": "the figures for `dvc exp show`",
@@ -69,6 +70,9 @@ def run(main: Callable[..., None]) -> None:
     except Stopped as stopped:
         logging.getLogger(__name__).info("stopped at %s; run the same command to go on", stopped)
         sys.exit(stopped.status)
+    except KeyboardInterrupt:
+        logging.getLogger(__name__).info("stopped; run the same command to go on")
+        sys.exit(128 + signal.SIGINT)
     except Exception as error:
         if isinstance(error, UserError):
             told = str(error).rpartition(f"{UserError.__name__}: ")[2]  # a loader's worker wraps it in its traceback

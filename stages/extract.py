@@ -11,8 +11,8 @@ from pipeline.core import params
 from pipeline.core.broken_videos import read_broken
 from pipeline.core.machine import load_machine
 from pipeline.core.manifest import Manifest
+from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.extract import extract_corpus
-from pipeline.extraction.ffmpeg import ExtractConfig
 from stages.command import run
 
 

@@ -9,7 +9,7 @@ not hash the corpus. What it writes changes only with the videos, their labels a
 from pathlib import Path
 
 from pipeline.clips import flips
-from pipeline.core import fingerprints, groups, params, registry
+from pipeline.core import checksums, fingerprints, groups, params, registry
 from pipeline.core.machine import load_machine, scratch_folder
 from pipeline.core.manifest import SPLITS, DatasetConfig
 from stages.command import run
@@ -24,6 +24,7 @@ def main(manifest: Path, classes: Path, of_groups: Path) -> None:
     flips.resolve(config.flip, corpus.classes)  # what is wrong or doubtful is said now, not when training starts
     corpus.write(manifest, classes)
     groups.write(of_groups, corpus.groups)
+    checksums.write(manifest.with_suffix(f".{checksums.NAME}"), [manifest, classes, of_groups])
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
     print(f"{manifest}: {len(corpus):,} videos ({sizes}), {len(corpus.classes)} classes")
 

@@ -38,7 +38,7 @@ def shards(tmp_path: Path) -> Callable[..., Path]:
             with tarfile.open(folder / f"{name}.tar", "w") as tar:
                 for video, jpegs in videos.items():
                     height, width, _, _ = simplejpeg.decode_jpeg_header(jpegs[0])
-                    rows.append((video, name, len(jpegs), width, height, len(jpegs), ""))
+                    rows.append((video, name, len(jpegs), width, height, *[len(jpegs)] * 2, 0, ""))
                     for number, jpeg in enumerate(jpegs):
                         entry = tarfile.TarInfo(f"{video}/{number:06d}.jpg")
                         entry.size = len(jpeg)

@@ -1,5 +1,7 @@
 """A corpus that some stage would refuse after hours is refused when its videos are listed."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline.check_corpus import check, problems
@@ -72,3 +74,23 @@ def test_folds_that_cannot_be_made_are_said():
     (line,) = problems(corpus(train=8, val=3, rare="1-a"), folds)
     assert line.startswith("dataset.folds: ")
     assert "'jump'" in line
+
+
+def test_folds_that_groups_do_not_allow_are_said():
+    folds = {**SETTINGS, "dataset": {**SETTINGS["dataset"], "folds": 2}}
+    manifest = corpus(train=8, val=3, rare="1-a")
+    manifest.table.loc[0, "labels"] = "jump"
+    assert list(problems(manifest, folds)) == []
+    (line,) = problems(replace(manifest, groups={"rare": "one person", "t0": "one person"}), folds)
+    assert line.startswith("dataset.folds: Every video of the class 'jump' is of one group (one person, 2 that gave")
+
+
+def test_a_probe_without_groups_to_cross_validate_is_said():
+    train = {"decays": [1.0], "folds": 5, "loss": AUTO}
+    settings = {**SETTINGS, "models": {"probe": {"arch": "probe", "train": train}}}
+    manifest = corpus(train=8, val=3, rare="1-a")
+    assert list(problems(manifest, settings)) == []
+    of_two = {video: "one" if video == "t0" else "other" for video in manifest.videos}
+    assert list(problems(replace(manifest, groups=of_two), settings)) == []
+    (line,) = problems(replace(manifest, groups=dict.fromkeys(manifest.videos, "one")), settings)
+    assert line.startswith("models.probe: all 9 train videos are of one group")

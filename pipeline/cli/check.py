@@ -34,5 +34,6 @@ def run(args: argparse.Namespace) -> None:
     check(settings, args.data / "predictions")
     listed = args.data / "manifest.tsv"
     if listed.is_file():
-        check_corpus.check(Manifest.read(listed, args.data / "classes.txt"), settings)
+        corpus = Manifest.read(listed, args.data / "classes.txt", args.data / "groups.tsv")
+        check_corpus.check(corpus, settings)
     print("every setting is right")

@@ -2,6 +2,9 @@
 
 Each line is ok, warn (all runs, but slower, or other than one may think) or FAIL (some stage will not run).
 
+With --deep it also reads all of data/ and of DVC's cache, which takes a while, and finds each file that a disk, or
+somebody, has changed since a stage wrote it.
+
 Exit status 1: at least one FAIL.
 """
 
@@ -14,17 +17,16 @@ from pipeline.core.errors import UserError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Describe the arguments: there are none."""
-    del parser
+    """Describe the arguments."""
+    parser.add_argument("--deep", action="store_true", help="read every byte of data/ and of DVC's cache as well")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what each check finds; the exit status."""
-    from pipeline.cli import installation, workspace
+    from pipeline.cli import content, installation, workspace
 
-    del args
     failed = False
-    for check in (*installation.CHECKS, *workspace.CHECKS):
+    for check in (*installation.CHECKS, *workspace.CHECKS, *(content.CHECKS if args.deep else ())):
         finding = examine(check)
         failed |= finding.state == "FAIL"
         print(line(check.__name__, finding), flush=True)

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     from pipeline.cli import dataset_file, forecast, layout, outlook
     from pipeline.core import files, params
     from pipeline.core.machine import Machine
-    from pipeline.extraction.ffmpeg import ExtractConfig
+    from pipeline.extraction.config import ExtractConfig
 
     if not (CONF / CONFIG).is_file():
         raise UserError(f"There is no {CONF / CONFIG} here. Run this in the project's root.")
@@ -59,6 +59,8 @@ def run(args: argparse.Namespace) -> None:
         )
     if not args.folder.is_dir():
         raise UserError(f"{args.folder} is no folder.")
+    if Path.cwd().is_relative_to(args.folder.resolve()):
+        raise UserError(f"{args.folder} holds this project and what it writes. Put the clips into another folder.")
     found = layout.guess(args.folder, args.annotations)
     config, corpus = _read(args, found)
     changed = {

@@ -5,6 +5,7 @@ Every guess has a sentence that says what it was made from, and stands in the fi
 
 import csv
 import io
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS
 from pipeline.datasets import _rows, class_folders, folder, lists
 
+log = logging.getLogger(__name__)
 SYNONYMS = {
     "path": "path file filename file_name filepath file_path video video_path clip clip_path video_name name",
     "labels": "labels label class classes class_name action actions activity category categories gesture tags tag",
@@ -112,10 +114,12 @@ def _candidates(root: Path) -> list[Path]:
 
 
 def _layout_if_readable(path: Path) -> Layout | None:
-    """The layout of a file that nobody has named, which may be anything."""
+    """The layout of a file that nobody has named, which may be anything; of a table it is said that it is none."""
     try:
         return _layout_of(path)
-    except UserError:
+    except UserError as error:
+        if path.suffix.lower() in TABLES:
+            log.warning("left alone: %s", error)
         return None
 
 
@@ -132,6 +136,12 @@ def _layout_of(path: Path) -> Layout | None:
         rows = list(lists.rows_of(path, "test"))
     except UserError:
         return None
+    first, *others = [Path(row.video).suffix.lower() in video_files.SUFFIXES for row in rows[:LOOKED_AT]] or [False]
+    if not first and any(others):
+        raise UserError(
+            f"{path}: the columns {', '.join(map(repr, table))} are not known to hold path and label. Name those that "
+            "do so in the first line: path,label."
+        )
     return Layout("lists", path, "a list `clip.mp4 label`") if any(row.labels for row in rows) else None
 
 
@@ -151,9 +161,8 @@ def _columns(table: dict[str, list[str]]) -> dict[str, str]:
     names = {re.sub(r"[ _-]?id$", "", name) or name: name for name in reversed(table)} | {name: name for name in table}
     found = {kind: [names[word] for word in words.split() if word in names] for kind, words in SYNONYMS.items()}
     columns = {kind: matches[0] for kind, matches in found.items() if matches}
-    if columns.get("split", "split") != "split" and not {cell.strip() for cell in table[columns["split"]]} <= set(
-        SPLITS
-    ):
+    cells = {cell.strip().lower() for cell in table[columns["split"]]} if "split" in columns else set()
+    if columns.get("split", "split") != "split" and not cells <= set(_rows.LIKE_SPLITS):
         del columns["split"]
     return columns
 
@@ -164,7 +173,7 @@ def _names_videos(layout: Layout, root: Path) -> bool:
         paths = [row.video for row in lists.rows_of(layout.annotations, "test")]
     else:
         paths = _table(layout.annotations)[layout.columns.get("path", "path")]
-    some = [path for path in paths[:LOOKED_AT] if path and not Path(path).is_absolute()]
+    some = [path.replace("\\", "/") for path in paths[:LOOKED_AT] if path and not Path(path).is_absolute()]
     return bool(some) and 2 * sum((root / path).is_file() for path in some) >= len(some)
 
 

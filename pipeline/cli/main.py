@@ -13,6 +13,7 @@ from typing import Any, NoReturn, Protocol
 import argcomplete
 
 from pipeline.cli import check, checkpoint, compare, doctor, init, params, predict, scores, submission, zoo
+from pipeline.core import faults
 from pipeline.core.errors import UserError
 
 DESCRIPTION = "Video files in, an ensemble of action recognisers out: the commands beside `dvc repro`."
@@ -81,7 +82,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command that `arguments` (the process' own, where None) ask for; the exit status.
 
-    An interruption ends with 130, and a reader that left (`pipeline ... | head`) with 141, as shells count signals.
+    What the user can mend, or the machine refuses, is printed as one message. An interruption ends with 130, and a
+    reader that left (`pipeline ... | head`) with 141, as shells count signals.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     try:
@@ -94,6 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python would try once more at its end
         return 128 + signal.SIGPIPE
+    except Exception as error:
+        if (refused := faults.told(error)) is None:
+            raise
+        print(f"error: {refused}", file=sys.stderr)
+        return 1
 
 
 def _answer(arguments: Sequence[str] | None) -> int:

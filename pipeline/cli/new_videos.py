@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.clips import dataset
 from pipeline.clips.views import PROTOCOLS, ViewConfig
-from pipeline.core import params
+from pipeline.core import checksums, params
 from pipeline.core.broken_videos import BrokenVideo
 from pipeline.core.errors import UserError
 from pipeline.core.files import temporary_folder
@@ -21,7 +21,9 @@ from pipeline.core.task import noted
 from pipeline.core.tsv import one_line
 from pipeline.core.video_files import SUFFIXES
 from pipeline.ensemble import averaging
-from pipeline.extraction.ffmpeg import ExtractConfig, NoFrames, extract_frames
+from pipeline.extraction.config import ExtractConfig
+from pipeline.extraction.ffmpeg import extract_frames
+from pipeline.extraction.outcome import NoFrames
 from pipeline.inference.predictor import Predictor
 from pipeline.predictions.table import FINAL, PredictionTable
 from pipeline.predictions.view_scores import ViewScores
@@ -207,6 +209,7 @@ def _ensemble(folder: Path) -> Fusion:
     path = folder / "weights.json"
     if not path.is_file():
         raise UserError(f"{path} does not exist. `dvc repro ensemble` makes it.")
+    checksums.check(path)
     table = PredictionTable.read(folder / "val.parquet")
     try:
         chosen = json.loads(path.read_text(encoding="utf-8"))

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from pipeline.core import params
     from pipeline.core.broken_videos import BrokenVideo
     from pipeline.core.machine import load_machine
-    from pipeline.extraction.ffmpeg import ExtractConfig
+    from pipeline.extraction.config import ExtractConfig
 
     files = new_videos.found(args.videos)
     machine, config = load_machine(), params.load("extract", ExtractConfig)

@@ -3,14 +3,15 @@
 Each check imports what it looks at by itself: in a broken installation the others still run.
 """
 
+import json
 import shutil
 from pathlib import Path
 
 from pipeline.cli.arguments import CONF, DATA
+from pipeline.cli.content import DVC, cache_folder
 from pipeline.cli.finding import Finding, fail, ok, size, warn
 
 PARAMS = Path("params.yaml")
-DVC = Path(".dvc")
 FULL, TIGHT = 2**30, 20 * 2**30
 """Bytes of free disk below which stages will fail, and below which a corpus of some size will not fit."""
 
@@ -20,7 +21,7 @@ def disk() -> Finding:
     from pipeline.core.machine import load_machine
 
     places: dict[int, list[Path]] = {}
-    for place in (DATA, Path(load_machine().scratch), _cache_folder()):
+    for place in (DATA, Path(load_machine().scratch), cache_folder()):
         places.setdefault(_existing(place).stat().st_dev, []).append(place)
     free = {names[0]: shutil.disk_usage(_existing(names[0])).free for names in places.values()}
     found = "; ".join(f"{', '.join(map(str, names))}: {size(free[names[0]])} free" for names in places.values())
@@ -40,7 +41,7 @@ def cache() -> Finding:
     from dvc.config import Config
     from dvc.fs import LocalFileSystem, generic
 
-    folder, wanted = _cache_folder(), Config(DVC)["cache"].get("type") or ["reflink", "copy"]
+    folder, wanted = cache_folder(), Config(DVC)["cache"].get("type") or ["reflink", "copy"]
     local = LocalFileSystem()
     able = generic.test_links(wanted, local, str(_existing(folder)), local, str(_existing(DATA) / "out"))
     if not able:
@@ -56,10 +57,15 @@ def cache() -> Finding:
     )
 
 
-def _cache_folder() -> Path:
-    from dvc.config import Config
-
-    return Path(Config(DVC)["cache"].get("dir") or DVC / "cache")
+def dvc_locks() -> Finding:
+    """DVC can read which of its processes runs what."""
+    file = DVC / "tmp" / "rwlock"
+    try:
+        running = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    except ValueError:
+        text = f"{file} is damaged: DVC was killed while it wrote the file, and no `dvc repro` starts any more"
+        return fail(text, f"Where no DVC is running in this project: `rm {file}`.")
+    return ok(f"{len(running)} paths are in use by DVC")
 
 
 def _existing(path: Path) -> Path:
@@ -103,11 +109,13 @@ def settings() -> Finding:
 def scratch() -> Finding:
     """Which finished pieces and resume states wait in the scratch folder, and take room that nothing else takes."""
     from pipeline.core.machine import load_machine
+    from pipeline.core.scratch import CLAIM
 
     folder = Path(load_machine().scratch)
     sizes: dict[str, int] = {}
     for file in sorted(folder.rglob("*")):
-        if file.is_file() and file.stat().st_nlink == 1:  # shards are hard links to those of data/
+        linked = file.suffix == CLAIM or file.stat().st_nlink > 1  # shards are hard links to those of data/
+        if file.is_file() and not linked:
             stage, *name = file.relative_to(folder).parts
             job = f"{stage} {name[0].rpartition('-')[0]}" if stage in ("train", "infer") else stage
             sizes[job] = sizes.get(job, 0) + file.stat().st_size
@@ -121,4 +129,4 @@ def scratch() -> Finding:
     )
 
 
-CHECKS = (disk, cache, corpus, settings, scratch)
+CHECKS = (disk, cache, dvc_locks, corpus, settings, scratch)

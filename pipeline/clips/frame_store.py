@@ -4,6 +4,7 @@ Each frame shard is one LMDB file, and each video one value in it, so that a cli
 
     frames, width, height     3 x uint32, little-endian
     offsets                   (frames + 1) x uint32, of each JPEG's first byte, counted from the value's start
+    checksums                 frames x uint32, the CRC-32 of each JPEG
     JPEGs                     one after another
 
 The same input gives the same bytes: keys are sorted, transactions have a fixed size, and the memory map, whose size is
@@ -14,7 +15,7 @@ import hashlib
 import json
 import logging
 import struct
-import tarfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -22,14 +23,18 @@ import lmdb
 import numpy as np
 import pandas as pd
 
-from pipeline.core import faults, files, frame_index, tsv
+from pipeline.clips import lmdb_pages, tar_shards
+from pipeline.core import checksums, faults, files, frame_index, tsv
 from pipeline.core.errors import UserError
 from pipeline.core.progress_bar import progress_bar
+from pipeline.core.scratch import alone, prune
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 """Version of the layout; raise it when the layout changes, so that no shard of the old one is used again."""
+CONTENT = 1
+"""Version of what is packed, whatever the layout: as long as it stays, what was trained on a shard is of the same."""
 SHARDS = "shards.tsv"
 """File that lists each shard and the hash of what it was packed from."""
 FIRST_MAP = 1 << 22
@@ -51,25 +56,32 @@ def pack(frames: Path, out: Path, scratch: Path) -> int:
     index = frame_index.read(frames / frame_index.FILE)
     tars = sorted(frames.glob("*.tar"))
     for name in sorted(set(index["shard"]) - {tar.stem for tar in tars}):
-        raise _bad_tar(frames / f"{name}.tar", f"it is missing, and {frame_index.FILE} lists it")
-    keys = {tar.stem: files.fingerprint(FORMAT, files.file_hash(tar)) for tar in tars}
-    packed = {key: path for key in keys.values() if (path := _packed(scratch, key))}
-    files.prune(scratch, keep=[path.name for path in packed.values()])
-    with progress_bar(total=len(index), desc="pack", unit="video") as bar:
-        for tar in tars:
-            members = index[index["shard"] == tar.stem].set_index("video")
-            key = keys[tar.stem]
-            if key not in packed:
-                with files.aside(scratch / key) as partial:
-                    write_shard(partial, _videos(tar, members))
-                packed[key] = (scratch / key).rename(scratch / f"{key}-{files.file_hash(scratch / key)}.lmdb")
-            bar.update(len(members))
-    with files.aside(out) as partial:
-        partial.mkdir()
-        for name, key in keys.items():
-            files.link(packed[key], partial / f"{name}.lmdb")
-        frame_index.write_packed(partial / frame_index.FILE, index)
-        tsv.write(partial / SHARDS, pd.DataFrame({"shard": list(keys), "key": list(keys.values())}))
+        raise tar_shards.damaged(frames / f"{name}.tar", f"it is missing, and {frame_index.FILE} lists it")
+    hashes = {tar.stem: files.file_hash(tar) for tar in tars}
+    for tar in tars:
+        checksums.check(tar, hashes[tar.stem])
+    keys = {name: files.fingerprint(FORMAT, found) for name, found in hashes.items()}
+    with alone(scratch):
+        prune(scratch, out, keys.values())
+        packed = {key: path for key in keys.values() if (path := _packed(scratch, key))}
+        with progress_bar(total=len(index), desc="pack", unit="video") as bar:
+            for tar in tars:
+                members = index[index["shard"] == tar.stem].set_index("video")
+                key = keys[tar.stem]
+                if key not in packed:
+                    with files.aside(scratch / key) as partial:
+                        write_shard(partial, _values(tar, members))
+                    packed[key] = (scratch / key).rename(scratch / f"{key}-{files.file_hash(scratch / key)}.lmdb")
+                bar.update(len(members))
+        with files.aside(out) as partial:
+            partial.mkdir()
+            for name, key in keys.items():
+                files.link(packed[key], partial / f"{name}.lmdb")
+            frame_index.write_packed(partial / frame_index.FILE, index)
+            content = [files.fingerprint(CONTENT, found) for found in hashes.values()]
+            tsv.write(partial / SHARDS, pd.DataFrame({"shard": list(hashes), "key": content}))
+            lmdb_pages.write(partial)
+            checksums.seal(partial, {f"{name}.lmdb": packed[key].stem.rpartition("-")[2] for name, key in keys.items()})
     return len(index)
 
 
@@ -95,14 +107,15 @@ def encode(jpegs: Sequence[bytes], width: int, height: int) -> bytes:
     Raises:
         UserError: they take 4 GiB or more.
     """
-    start = _HEADER.size + 4 * (len(jpegs) + 1)
+    start = _start(len(jpegs))
     offsets = start + np.concatenate([[0], np.cumsum([len(jpeg) for jpeg in jpegs], dtype=np.int64)])
     if offsets[-1] > _LARGEST:
         raise UserError(
             f"{len(jpegs)} frames make {offsets[-1]:,} bytes, and a video may have {_LARGEST:,}. "
             "Cut the video, or lower extract.short_side or the JPEG quality."
         )
-    return b"".join([_HEADER.pack(len(jpegs), width, height), offsets.astype("<u4").tobytes(), *jpegs])
+    sums = np.array([zlib.crc32(jpeg) for jpeg in jpegs], "<u4").tobytes()
+    return b"".join([_HEADER.pack(len(jpegs), width, height), offsets.astype("<u4").tobytes(), sums, *jpegs])
 
 
 class FrameStore:
@@ -120,6 +133,7 @@ class FrameStore:
         index = frame_index.read_packed(root / frame_index.FILE).set_index("video")
         self._shard_of: dict[str, str] = index["shard"].to_dict()
         self._frames_of: dict[str, int] = index["frames"].to_dict()
+        self._pages_of = lmdb_pages.read(root)
         self._readers: dict[str, lmdb.Transaction] = {}
 
     def __getstate__(self) -> dict[str, object]:
@@ -147,15 +161,18 @@ class FrameStore:
             IndexError: the video has no such frame.
         """
         value, count = self._value(self._known(video)), self._frames_of[video]
-        start = _HEADER.size + 4 * (count + 1)
-        if len(value) < start or _HEADER.unpack_from(value)[0] != count:
+        if len(value) < _start(count) or _HEADER.unpack_from(value)[0] != count:
             raise self.damaged(video, f"its value does not hold the {count} frames that the index lists")
-        offsets = np.frombuffer(value, dtype="<u4", count=count + 1, offset=_HEADER.size)
+        offsets, sums = np.split(np.frombuffer(value, "<u4", count=2 * count + 1, offset=_HEADER.size), [count + 1])
         if offsets[-1] != len(value):
             raise self.damaged(video, "its frames do not end where its value ends")
         if len(indices) and not 0 <= min(indices) <= max(indices) < count:
             raise IndexError(f"{video} has frames 0..{count - 1}, not {min(indices)}..{max(indices)}")
-        return [value[offsets[i] : offsets[i + 1]] for i in indices]
+        jpegs = [value[offsets[i] : offsets[i + 1]] for i in indices]
+        for i, jpeg in zip(indices, jpegs, strict=True):
+            if zlib.crc32(jpeg) != sums[i]:
+                raise self.damaged(video, f"frame {i} has not the bytes that were written")
+        return jpegs
 
     def damaged(self, video: str, why: object) -> UserError:
         """The error for a value that is damaged; callers of `read` raise it for a JPEG that does not decode."""
@@ -163,6 +180,7 @@ class FrameStore:
 
     def content_key(self) -> str:
         """A hash of what the store was packed from, computed without reading the frames."""
+        checksums.check(self.root / SHARDS)
         texts = [(self.root / name).read_text(encoding="utf-8") for name in (frame_index.FILE, SHARDS)]
         return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
@@ -177,7 +195,7 @@ class FrameStore:
     def _value(self, video: str) -> memoryview:
         shard = self._shard_of[video]
         if shard not in self._readers:
-            self._readers[shard] = _open(self.root / f"{shard}.lmdb")
+            self._readers[shard] = _open(self.root / f"{shard}.lmdb", self._pages_of.get(shard, []))
         try:
             value = self._readers[shard].get(video.encode())
         except lmdb.Error as error:
@@ -196,19 +214,25 @@ child. A child uses its parent's readers, which without a lock file are only mem
 
 
 def _packed(scratch: Path, key: str) -> Path | None:
-    """The finished shard of a key; None where it is missing or its bytes have changed."""
-    for path in scratch.glob(f"{key}-*.lmdb"):
-        if path.stem == f"{key}-{files.file_hash(path)}":
+    """The finished shard of a key; None where it is missing. One whose bytes have changed is deleted."""
+    for path in scratch.glob(f"{key}*"):
+        if path.name == f"{key}-{files.file_hash(path)}.lmdb":
             return path
+        path.unlink()
     return None
 
 
-def _open(path: Path) -> lmdb.Transaction:
+def _start(frames: int) -> int:
+    """Where the first JPEG of a value begins."""
+    return _HEADER.size + 4 * (2 * frames + 1)
+
+
+def _open(path: Path, pages: Sequence[tuple[int, int, int]]) -> lmdb.Transaction:
     found = path.stat() if path.is_file() else None
     reader = _open_files.get((found.st_dev, found.st_ino)) if found else None
     if reader is None:
-        if not found or not _whole(path):
-            raise _damaged(path, "it is missing, cut short or no LMDB file")
+        if not found or lmdb_pages.changed(path, pages) or not _whole(path):
+            raise _damaged(path, "it is missing, cut short, or not as it was written")
         environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False, max_spare_txns=0)
         reader = _open_files[found.st_dev, found.st_ino] = environment.begin(buffers=True)
     return reader
@@ -230,8 +254,8 @@ def _whole(path: Path) -> bool:
 
 def _damaged(path: Path, why: str) -> UserError:
     return UserError(
-        f"The LMDB shard {path} is damaged ({why}). Delete {path.parent} and the folder work/pack, then "
-        "`dvc repro --force --single-item pack` makes it again."
+        f"The LMDB shard {path} is damaged ({why}). Where it is missing, `dvc repro pack` makes it again. "
+        f"{checksums.REBUILD}"
     )
 
 
@@ -247,41 +271,7 @@ def _commit(environment: lmdb.Environment, batch: list[tuple[str, bytes]]) -> No
             environment.set_mapsize(environment.info()["map_size"] * 2)
 
 
-def _videos(tar: Path, members: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
-    """Pairs (id, value) of the videos of a tar, in its order, checked against the index."""
-    seen = 0
-    for video, jpegs in _grouped(tar):
-        if video not in members.index or members.at[video, "frames"] != len(jpegs):
-            raise _bad_tar(tar, f"{video!r} has {len(jpegs)} frames there, and other frames in {frame_index.FILE}")
-        seen += 1
+def _values(tar: Path, members: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
+    """Pairs (id, value) of the videos of a tar, in its order; `members` are its rows of the index, by video."""
+    for video, jpegs in tar_shards.videos(tar, dict(zip(members.index, members["frames"], strict=True))):
         yield video, encode(jpegs, int(members.at[video, "width"]), int(members.at[video, "height"]))
-    if seen != len(members):
-        raise _bad_tar(tar, f"it holds {seen} of {len(members)} videos")
-
-
-def _grouped(tar: Path) -> Iterator[tuple[str, list[bytes]]]:
-    """Pairs (id, JPEGs) of the videos of a tar, whose frames lie one after the other."""
-    video = ""
-    jpegs: list[bytes] = []
-    try:
-        with tarfile.open(tar, "r:") as archive:
-            for member in archive:
-                owner = member.name.rpartition("/")[0]
-                if owner != video and jpegs:
-                    yield video, jpegs
-                    jpegs = []
-                video = owner
-                file = archive.extractfile(member)
-                assert file is not None  # only regular files are ever put in
-                jpegs.append(file.read())
-    except (tarfile.TarError, EOFError) as error:
-        raise _bad_tar(tar, str(error)) from error
-    if jpegs:
-        yield video, jpegs
-
-
-def _bad_tar(tar: Path, why: str) -> UserError:
-    return UserError(
-        f"The frame shard {tar} is damaged ({why}). Delete {tar.parent}, then "
-        "`dvc repro --force --single-item extract` makes it again."
-    )

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import simplejpeg
 import torch
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
@@ -17,7 +16,7 @@ from torchvision.transforms.v2 import RandAugment
 from torchvision.transforms.v2 import functional as F
 from torchvision.tv_tensors import Video
 
-from pipeline.clips import flips
+from pipeline.clips import flips, jpeg
 from pipeline.core import params
 from pipeline.core.manifest import Flip
 
@@ -102,7 +101,7 @@ def decode(jpegs: Sequence[memoryview], at_least: int | None = None) -> Tensor:
         ValueError: a frame is no JPEG, or two differ in size.
     """
     wanted = at_least or 0
-    frames = [simplejpeg.decode_jpeg(j, "RGB", min_height=wanted, min_width=wanted) for j in jpegs]
+    frames = [jpeg.decode(one, wanted, wanted) for one in jpegs]
     return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)
 
 

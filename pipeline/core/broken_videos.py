@@ -16,9 +16,10 @@ class BrokenVideo(NamedTuple):
     split: str
     path: str
     reason: str
-    """One of missing, unreadable, empty, not_a_video, truncated, no_video_stream, decode_failed, crashed, timeout."""
+    """One of missing, unreadable, empty, not_a_video, refers_elsewhere, truncated, no_video_stream, still, encrypted,
+    decode_failed, damaged, partial, too_large, crashed and timeout."""
     words: str
-    """FFmpeg's messages, on one line."""
+    """What is wrong, and FFmpeg's messages, on one line."""
 
 
 def write_broken(path: Path, broken: Iterable[BrokenVideo]) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -92,14 +92,6 @@ def link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
-
-
-def prune(folder: Path, keep: Iterable[str]) -> None:
-    """Delete the files and folders in `folder`, except those whose names are in `keep`."""
-    kept = set(keep)
-    for path in folder.iterdir():
-        if path.name not in kept:
-            remove(path)
 
 
 def remove(path: Path) -> None:

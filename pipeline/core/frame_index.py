@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.core import tsv
+from pipeline.core import checksums, tsv
+from pipeline.core.errors import UserError
 
 FILE = "index.tsv"
+_SHARD = r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"
 PACKED_COLUMNS = ("video", "shard", "frames", "width", "height")
-COLUMNS = (*PACKED_COLUMNS, "promised", "note")
-"""`promised` counts the frames that the container announces (0 where it announces none); `note` is what FFmpeg said."""
-_NUMBERS = ("frames", "width", "height", "promised")
+COLUMNS = (*PACKED_COLUMNS, "promised", "decoded", "damaged", "note")
+"""`promised` counts the frames that the video stream makes at the constant rate if all of it is there, `decoded` the
+pictures that were decoded and `damaged` those that are damaged or were not decoded, before any is repeated or dropped
+to reach the rate; `note` is what is to be known of the frames, and FFmpeg's words."""
+_NUMBERS = ("frames", "width", "height", "promised", "decoded", "damaged")
 
 
 def write(path: Path, table: pd.DataFrame) -> None:
@@ -28,7 +32,7 @@ def read(path: Path) -> pd.DataFrame:
     Raises:
         UserError: the file is missing or damaged.
     """
-    return tsv.read(path, COLUMNS, "extract", numbers=_NUMBERS)
+    return _checked(tsv.read(path, COLUMNS, "extract", numbers=_NUMBERS), path)
 
 
 def write_packed(path: Path, table: pd.DataFrame) -> None:
@@ -42,4 +46,12 @@ def read_packed(path: Path) -> pd.DataFrame:
     Raises:
         UserError: the file is missing or damaged.
     """
-    return tsv.read(path, PACKED_COLUMNS, "pack", numbers=_NUMBERS)
+    return _checked(tsv.read(path, PACKED_COLUMNS, "pack", numbers=_NUMBERS), path)
+
+
+def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The same table, whose shards are files of its own folder."""
+    strange = table["shard"][~table["shard"].str.fullmatch(_SHARD)]
+    if len(strange):
+        raise UserError(f"{path}, line {strange.index[0] + 2}: {strange.iloc[0]!r} is no shard. {checksums.REBUILD}")
+    return table

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.core import files, groups, params, tsv
+from pipeline.core import checksums, files, groups, params, tsv
 from pipeline.core.errors import UserError
 
 SPLITS = ("train", "val", "test")
@@ -24,6 +24,8 @@ LONGEST_ID = 500
 """Largest length of an id, in bytes of UTF-8; LMDB keys have 511 bytes at most."""
 RESERVED = ("video", "status", "labels")
 """Names that no class may have: columns of the prediction files, which have a column for each class besides."""
+FORMULA = re.compile(r"[=+\-@](?:.*\||.*[A-Za-z0-9.]\()")
+"""What a spreadsheet runs when it opens a table: a call of a function, =HYPERLINK(...), or of a program, =cmd|..."""
 UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
 """Control characters, what Python takes for the end of a line, and bytes of a file's name that are no UTF-8."""
 Flip = bool | Literal["auto"] | tuple[tuple[str, str], ...]
@@ -66,8 +68,9 @@ class DatasetConfig:
     """Whether each video has one label (cross-entropy, softmax, top-1 accuracy) or several (BCE, sigmoid, sample mAP);
     auto: single_label where every labelled video has exactly one."""
     flip: Flip = "auto"
-    """Whether half of the training clips of every model are mirrored: true, false; auto, which is true unless names of
-    classes are about sides ("turn left"); or pairs of classes that a mirror swaps: [[turn left, turn right], ...]."""
+    """Whether half of the training clips of every network are mirrored (a probe sees each clip once, as it is): true,
+    false; auto, which is true unless names of classes are about sides ("turn left"); or pairs of classes that a mirror
+    swaps: [[turn left, turn right], ...]."""
 
     def __post_init__(self) -> None:
         possible = self.val_share > 0 and self.test_share > 0 and self.val_share + self.test_share < 1
@@ -145,6 +148,7 @@ class Manifest:
         """
         if not classes.is_file():
             raise UserError(f"{classes} does not exist. `dvc repro index` makes it.")
+        checksums.check(classes)
         table = tsv.read(manifest, VideoRecord._fields, stage="index")
         names = tuple(classes.read_text(encoding="utf-8").splitlines())
         read = cls(table, names, groups.read(of_groups) if of_groups else {})
@@ -201,6 +205,8 @@ def safe_path(text: str, where: str) -> str:
         raise UserError(f"{where}: the path {text!r} leaves the corpus' root. Give it relative to dataset.root.")
     if UNSAFE.search(text):
         raise UserError(f"{where}: the path {text!r} has a control character, or is no UTF-8. Rename the file.")
+    if FORMULA.match(text):
+        raise UserError(f"{where}: the path {text!r} is a formula, which a spreadsheet would run. Rename the file.")
     if len(str(path).encode()) > LONGEST_ID:
         raise UserError(f"{where}: the path {text!r} is longer than {LONGEST_ID} bytes. Rename the file.")
     return str(path)
@@ -214,6 +220,8 @@ def check_class(name: str, where: str) -> None:
     """
     if not name or name != name.strip() or LABEL_SEPARATOR in name or UNSAFE.search(name):
         raise UserError(f"{where}: {name!r} cannot be a class name: no {LABEL_SEPARATOR!r}, tab or outer blank.")
+    if FORMULA.match(name):
+        raise UserError(f"{where}: {name!r} cannot be a class name: a spreadsheet would run it as a formula.")
     if name in RESERVED:
         raise UserError(f"{where}: {name!r} cannot be a class name, since prediction files have such a column.")
 
@@ -225,6 +233,8 @@ def _validate(manifest: Manifest, where: str) -> None:
     encoded = table["video"].str.encode("utf-8").str.len()
     unsafe = table["video"].str.contains(UNSAFE) | (encoded > LONGEST_ID) | (encoded == 0)
     _refuse(table, unsafe, where, f"the id {{video!r}} is empty, longer than {LONGEST_ID} bytes or unprintable")
+    formula = table["video"].str.match(FORMULA)
+    _refuse(table, formula, where, "the id {video!r} is a formula, which a spreadsheet would run; rename the file")
     unknown = ~table["split"].isin(SPLITS)
     _refuse(table, unknown, where, f"{{video}}: the split {{split!r}} is none of {', '.join(SPLITS)}")
     outside = table["path"].str.match(r"^/|^[A-Za-z]:|(?:.*/)?\.\.(?:/|$)")

@@ -21,6 +21,8 @@ from pipeline.core.errors import UserError
 
 T = TypeVar("T")
 FILE = Path("params.yaml")
+_NO_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
+"""Errors of PyYAML about a text: the makers of numbers and dates raise their own."""
 MENDED = "Mend this in conf/ or in the override, then `pipeline params`."
 
 
@@ -55,7 +57,7 @@ def read_all(file: Path = FILE) -> Any:
         raise UserError(f"{file} does not exist. Run this in the project's root; `pipeline params` writes the file.")
     try:
         return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except _NO_YAML as error:
         raise UserError(f"{file} is no readable YAML: {error}. `pipeline params` writes it anew.") from error
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.core import files
+from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
 
 
@@ -27,10 +27,11 @@ def read(path: Path, columns: Sequence[str], stage: str, numbers: Sequence[str] 
         stage: the stage that makes the file, for messages.
 
     Raises:
-        UserError: the file is missing or damaged, or has other columns.
+        UserError: the file is missing or damaged (checksums.py), or has other columns.
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist. `dvc repro {stage}` makes it.")
+    checksums.check(path)
     content = path.read_bytes()
     if content.count(b"\t") != content.count(b"\n") * (len(columns) - 1):
         raise UserError(
@@ -42,7 +43,7 @@ def read(path: Path, columns: Sequence[str], stage: str, numbers: Sequence[str] 
         table = pd.read_csv(
             io.BytesIO(content), sep="\t", dtype=types, keep_default_na=False, quoting=csv.QUOTE_NONE, encoding="utf-8"
         )
-    except (ValueError, pd.errors.ParserError) as error:
+    except (ValueError, OverflowError, pd.errors.ParserError) as error:
         raise UserError(f"{path} cannot be read ({error}). `dvc repro {stage}` makes it again.") from error
     if list(table.columns) != list(columns):
         raise UserError(

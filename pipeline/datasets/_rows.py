@@ -27,6 +27,8 @@ from pipeline.core.manifest import (
 from pipeline.core.stratify import stratified
 
 log = logging.getLogger(__name__)
+LIKE_SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
+"""What people call splits, in small letters; `SPLITS` alone are read."""
 NAMED = 5
 """Number of things that a message names before it says how many more there are."""
 

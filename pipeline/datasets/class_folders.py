@@ -71,6 +71,16 @@ def possible_id(path: Path) -> str:
 
 
 def has_splits(root: Path) -> bool:
-    """Whether the folders of the first level are splits: train, and others of `SPLITS` alone."""
+    """Whether the folders of the first level are splits: train, and others of `SPLITS` alone.
+
+    Raises:
+        UserError: they are by other names, and would be taken for classes.
+    """
     names = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
-    return "train" in names and names <= set(SPLITS)
+    if "train" in names and names <= set(SPLITS):
+        return True
+    if len(names) > 1 and {name.lower() for name in names} <= set(_rows.LIKE_SPLITS):
+        raise UserError(
+            f"{root}: the folders {', '.join(sorted(names))} seem to be splits. Name them {', '.join(SPLITS)}."
+        )
+    return False

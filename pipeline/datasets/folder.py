@@ -56,7 +56,8 @@ def _read_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
         names = _columns(header, columns, path)
         read = reader.line_num
         for cells in reader:
-            yield _row(cells, f"{path}, line {reader.line_num}", names)
+            if any(name is None or text.strip() for name, text in cells.items() if text):  # empty in a spreadsheet
+                yield _row(cells, f"{path}, line {reader.line_num}", names)
             read = reader.line_num
     except csv.Error as error:
         raise UserError(f"{path}, line {read + 1}: no readable CSV ({error}). Mend its quotes.") from error

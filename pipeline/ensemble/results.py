@@ -110,6 +110,8 @@ class Results:
         split = list(self.verdicts)[-1]
         if not self.verdicts[split].any_better:
             return [*told, f"No model is better than chance on {split}, so there is no gain to tell."]
+        if 1.0 in self.member_weights.values():
+            return [*told, f"The ensemble is {max(self.member_weights, key=self.member_weights.__getitem__)} alone."]
         used, *choice = sorted((row for row in self.rows if row["used"] or row["weights"] == CHOICE), key=_is_choice)
         row = choice[0] if choice and split == "val" else used
         return [*told, verdict.gain(self.best_member, split, [row[f"{split}_gain{end}"] for end in _ENDS])]

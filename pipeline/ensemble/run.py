@@ -11,7 +11,7 @@ import numpy as np
 from pipeline import metrics
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips.views import PROTOCOLS
-from pipeline.core import files
+from pipeline.core import checksums, files
 from pipeline.core.manifest import Manifest
 from pipeline.core.task import Task
 from pipeline.ensemble import averaging, cross_validate, submission
@@ -107,6 +107,7 @@ def _write(
     files.write_text(out / "members.csv", results.members_csv())
     files.write_json(out / "verdicts.json", results.verdicts_json())
     files.write_json(out / "figures.json", _metrics_by_model(splits, tables))
+    checksums.seal(out)
 
 
 def _labelled(splits: Splits) -> Splits:

@@ -95,8 +95,10 @@ def _points(per_video: np.ndarray, resamples: int, seed: int) -> float:
     """Half the width of the 95 % interval of the difference of two members, in points: the median over all pairs.
 
     A single member is paired with another like it that errs on other videos: the root of two times its own half width.
+    It is no less than what one video is worth, since members that err on the same videos show no spread.
     """
     pairs = list(combinations(per_video, 2))
     values = np.stack([one - other for one, other in pairs]) if pairs else per_video
     ends = intervals(values, resamples, seed)
-    return 100 * float(np.median(ends[:, 1] - ends[:, 0])) / 2 * (1 if pairs else 2**0.5)
+    half = float(np.median(ends[:, 1] - ends[:, 0])) / 2 * (1 if pairs else 2**0.5)
+    return 100 * max(half, 1 / len(per_video[0]))

@@ -5,6 +5,7 @@ fingerprint of all that it was made from, so adding or replacing one video makes
 killed goes on after the last finished shard.
 """
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -17,21 +18,22 @@ from typing import Any
 import pandas as pd
 import simplejpeg
 
-from pipeline.core import files, frame_index
+from pipeline.core import checksums, files, frame_index, scratch
 from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.errors import UserError
 from pipeline.core.fingerprints import FAULTS
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
 from pipeline.core.manifest import SPLITS, Manifest
 from pipeline.core.progress_bar import progress_bar
-from pipeline.extraction.ffmpeg import FORMAT, ExtractConfig, NoFrames, extract_frames
+from pipeline.extraction.config import ExtractConfig
+from pipeline.extraction.ffmpeg import FORMAT, extract_frames
+from pipeline.extraction.judge import SHORTFALL
+from pipeline.extraction.outcome import NoFrames
 
 log = logging.getLogger(__name__)
 
-TRANSIENT = (*FAULTS, "timeout", "crashed")
-"""Reasons that may lie with the machine and not with the video; the next run makes such a shard again."""
-SHORTFALL = 2
-"""Number of frames that may be missing from what the container announces without a note, since it rounds."""
+LIMITS = ("timeout_seconds", "timeout_factor", "most_memory", "shards")
+"""Settings that change no frame: what they refuse is tried again, and nothing else."""
 
 
 @dataclass(frozen=True)
@@ -58,21 +60,20 @@ def extract_corpus(
     binary = machine.ffmpeg_path()
     store = scratch_folder(machine, "extract")
     shards = plan(manifest, config, ffmpeg_version(binary))
-    keep = [f"{shard.key}{suffix}" for shard in shards for suffix in (".tar", ".json")]
-    files.prune(store, keep)  # before the work: half-extracted folders of a killed run are gone too
-
-    missing = [shard for shard in shards if not _finished(store, shard)]
-    videos = sum(len(shard.rows) for shard in missing)
-    log.info("%d of %d shards are to be made (%d videos)", len(missing), len(shards), videos)
-    with progress_bar(total=videos, desc="extract", unit="video", smoothing=0.1) as bar:
-        for shard in missing:
-            _make(shard, store, root, config, binary, machine.processes, bar.update)
-    _publish(manifest, shards, store, out, broken)
+    with scratch.alone(store):
+        scratch.prune(store, out, [shard.key for shard in shards])  # half-extracted folders of a killed run, too
+        missing = [shard for shard in shards if not _finished(store, shard)]
+        videos = sum(len(shard.rows) for shard in missing)
+        log.info("%d of %d shards are to be made (%d videos)", len(missing), len(shards), videos)
+        with progress_bar(total=videos, desc="extract", unit="video", smoothing=0.1) as bar:
+            for shard in missing:
+                _make(shard, store, root, config, binary, machine.processes, bar.update)
+        _publish(manifest, shards, store, out, broken)
 
 
 def plan(manifest: Manifest, config: ExtractConfig, ffmpeg: str) -> list[Shard]:
     """The shards of a corpus, in order; `ffmpeg` is the version of FFmpeg."""
-    settings = {"fps": config.fps, "short_side": config.short_side, "jpeg_qscale": config.jpeg_qscale}
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in LIMITS}
     rows: list[list[dict[str, str]]] = [[] for _ in range(config.shards)]
     for row in manifest.table.sort_values("video").to_dict("records"):
         rows[shard_number(row["video"], config.shards)].append({str(k): v for k, v in row.items()})
@@ -102,7 +103,7 @@ def _finished(store: Path, shard: Shard) -> bool:
         log.warning("%s (%s) is damaged and is made again", tar, shard.name)
         return False
     present = {row["video"] for row in shard.rows if row["fingerprint"] not in FAULTS}
-    again = [v["video"] for v in made["videos"] if v.get("reason") in TRANSIENT and v["video"] in present]
+    again = [v["video"] for v in made["videos"] if v.get("again") and v["video"] in present]
     if again:
         log.info("%s is made again, since %s may have failed by chance", shard.name, ", ".join(again))
     return not again
@@ -142,7 +143,7 @@ def _make(
 def _record(tar: tarfile.TarFile, video: str, folder: Path, outcome: Any) -> dict[str, Any]:
     """Add the frames of a video to the tar, and return its outcome as plain values."""
     if isinstance(outcome, NoFrames):
-        return {"video": video, "reason": outcome.reason, "words": str(outcome)}
+        return {"video": video, "reason": outcome.reason, "words": str(outcome), "again": outcome.again}
     jpegs = sorted(folder.glob("*.jpg"))
     width, height = jpeg_size(jpegs[0].read_bytes())
     for jpeg in jpegs:
@@ -150,19 +151,19 @@ def _record(tar: tarfile.TarFile, video: str, folder: Path, outcome: Any) -> dic
         entry.size = jpeg.stat().st_size
         with jpeg.open("rb") as file:
             tar.addfile(entry, file)
-    short = outcome.frames < outcome.promised - SHORTFALL
-    note = f"{outcome.frames} of {outcome.promised} promised frames: {outcome.words}" if short else outcome.words
-    size = {"frames": outcome.frames, "width": width, "height": height, "promised": outcome.promised}
-    return {"video": video, **size, "note": note}
+    counts = {name: getattr(outcome, name) for name in ("frames", "promised", "decoded", "damaged")}
+    return {"video": video, **counts, "width": width, "height": height, "note": outcome.words}
 
 
 def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, broken: Path) -> None:
     """Link the shards into `out` and write their index; write the list of broken videos."""
-    good, bad = [], {}
+    good, bad, sums = [], {}, {}
     with files.aside(out) as partial:
         partial.mkdir()
         for shard in shards:
-            for video in json.loads((store / f"{shard.key}.json").read_text(encoding="utf-8"))["videos"]:
+            made = json.loads((store / f"{shard.key}.json").read_text(encoding="utf-8"))
+            sums[f"{shard.name}.tar"] = made["sha256"]
+            for video in made["videos"]:
                 if "reason" in video:
                     bad[video["video"]] = (video["reason"], video["words"])
                 else:
@@ -170,17 +171,19 @@ def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, br
             files.link(store / f"{shard.key}.tar", partial / f"{shard.name}.tar")
         index = pd.DataFrame(good, columns=list(frame_index.COLUMNS)).sort_values("video")
         frame_index.write(partial / frame_index.FILE, index)
+        checksums.seal(partial, sums)
         _report(manifest, good, bad)
     rows = manifest.table[manifest.table["video"].isin(bad)]
     write_broken(broken, (BrokenVideo(r.video, r.split, r.path, *bad[r.video]) for r in rows.itertuples(index=False)))
+    checksums.write(broken.with_suffix(f".{checksums.NAME}"), [broken])
 
 
 def _report(manifest: Manifest, good: list[dict[str, Any]], bad: dict[str, tuple[str, str]]) -> None:
     for video, (reason, words) in sorted(bad.items()):
         log.warning("broken: %s: %s: %s", video, reason, words)
     for row in good:
-        if row["frames"] < row["promised"] - SHORTFALL:
-            log.warning("short: %s: %s", row["video"], row["note"])
+        if row["damaged"] or row["frames"] < row["promised"] - SHORTFALL:
+            log.warning("damaged or short: %s: %s", row["video"], row["note"])
     left = manifest.without(bad)
     for split in SPLITS:
         if not len(left.split(split)):

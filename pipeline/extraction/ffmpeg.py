@@ -1,170 +1,194 @@
 """FFmpeg: one video file -> JPEGs at a constant rate and a fixed short side.
 
 Frames are repeated or dropped to reach the rate, rotation and pixel aspect are applied, a longer short side is scaled
-down to the wanted length (a shorter one stays: pixels that scaling adds say nothing and take room), both sides are
-even, and values have the full range of JPEG (0..255).
+down to the wanted length (a shorter one stays: pixels that scaling adds say nothing and take room), and both sides are
+even. The rules for colours stand in filters.py.
 """
 
-import re
-import subprocess
-from dataclasses import dataclass
+import errno
+import os
+import time
 from pathlib import Path
+from typing import BinaryIO
 
-import ffmpeg
-
-from pipeline.core import params, video_files
 from pipeline.core.errors import UserError
-from pipeline.core.tsv import one_line
+from pipeline.extraction import filters, formats
+from pipeline.extraction.child import Ended, LacksMemory, Limits, MachineFault, run
+from pipeline.extraction.config import ExtractConfig
+from pipeline.extraction.ffmpeg_log import FFmpegLog
+from pipeline.extraction.judge import judge
+from pipeline.extraction.opened import opened
+from pipeline.extraction.outcome import Extracted, NoFrames
+from pipeline.extraction.probe import QUIET, Facts, Prober, Stream, source
 
-FORMAT = 2
+FORMAT = 3
 """Version of pixels and layout; raise it when the same settings give others, so that no old shard is used again."""
+MOST_ASPECT = 16
+"""Largest ratio of the sides of a picture as it is shown; beyond, the file is wrong about the shape of its pixels."""
+WAITS = (1.0, 10.0)
+"""Seconds before another try, where the machine and not the video is at fault."""
 
-_LEVEL = re.compile(r"^(?:\[[^\]]*\] )*\[(warning|error|fatal|panic)\] (.*)", re.MULTILINE)
-_DURATION = re.compile(r"Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
-_VIDEO_STREAM = re.compile(r"Stream #0:\d+.*: Video: ")
-_POINTER = re.compile(r" @ 0x[0-9a-f]+")
-_WRITING = re.compile(r"\[error\] Error (?:submitting a packet to the muxer|muxing a packet)(?:: (.*))?")
-_OURS = re.compile(r"deprecated pixel format|Codec AVOption threads")  # about our call, not about the video
-_WINDING_UP = re.compile(r"Task finished|Terminating thread|Could not open encoder before|Nothing was written into")
-_KEEP_WORDS = 400
-
-
-@dataclass(frozen=True)
-class ExtractConfig:
-    """Section `extract` of params.yaml."""
-
-    fps: int
-    """Frames per second of the extracted frames; the report has 30."""
-    short_side: int
-    """Longest short side of the extracted frames in pixels, an even number; smaller videos keep theirs. The report has
-    320."""
-    jpeg_qscale: int
-    """Quality of the JPEGs on FFmpeg's scale, 2 (best) .. 31 (smallest files)."""
-    timeout_seconds: float
-    """Seconds that FFmpeg may take for a video; one that takes longer counts as broken."""
-    shards: int
-    """Number of frame shards; aim at 1 to 8 GB each. Another number extracts and packs everything again."""
-
-    def __post_init__(self) -> None:
-        even = self.short_side >= 2 and self.short_side % 2 == 0
-        params.require(
-            (self.fps >= 1, f"fps must be at least 1, not {self.fps}"),
-            (even, f"short_side must be an even number of pixels, not {self.short_side}"),
-            (2 <= self.jpeg_qscale <= 31, f"jpeg_qscale must lie in 2 (best) .. 31, not {self.jpeg_qscale}"),
-            (self.timeout_seconds > 0, f"timeout_seconds must be greater than 0, not {self.timeout_seconds}"),
-            (self.shards >= 1, f"shards must be at least 1, not {self.shards}"),
-        )
-
-
-@dataclass(frozen=True)
-class Extracted:
-    """The outcome for a video that gave frames."""
-
-    frames: int
-    """Number of frames, at least 1."""
-    promised: int
-    """Number of frames that the duration in the container makes at the constant rate; 0 where it has no duration."""
-    words: str
-    """FFmpeg's warnings and errors, on one line."""
-
-
-class NoFrames(Exception):
-    """A video gave no frame: `reason` is that of broken.tsv, the message holds FFmpeg's messages."""
-
-    def __init__(self, reason: str, words: str) -> None:
-        super().__init__(words)
-        self.reason = reason
+_MEGABYTE = 1_000_000
+_FULL = {256 - error: error for error in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES)}
+"""Exit codes of an FFmpeg that cannot write: those of errno, as a byte."""
+_LACKING_WORDS = ("Cannot allocate memory", "Resource temporarily unavailable", "Too many open files")
 
 
 def extract_frames(video: Path, folder: Path, config: ExtractConfig, binary: str) -> Extracted:
     """Write `video` as 000000.jpg, 000001.jpg, ... into `folder`, which must be empty.
 
     Raises:
-        NoFrames: the file is missing, empty or no video, or decoding gave no frame, crashed or took too long.
-        UserError: the frames cannot be written; the disk is full, say.
+        NoFrames: the video gives no frames, for a reason of its own.
+        UserError: the frames cannot be written, or the machine keeps FFmpeg from its work, several times.
     """
-    if fault := video_files.fault(video):
-        raise NoFrames(*fault)
-    try:
-        done = subprocess.run(
-            command(video.resolve(), config, binary),
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=config.timeout_seconds,
-            check=False,  # what its exit code means is judged by the frames that came
-        )
-    except subprocess.TimeoutExpired as error:
-        raise NoFrames("timeout", f"no end after {config.timeout_seconds:g} s (extract.timeout_seconds)") from error
-    said = done.stderr.decode("utf-8", "replace").replace(str(video.resolve()), video.name)
-    unwritten = _WRITING.search(said)
-    if unwritten:  # no fault of the video
+    with opened(video) as file:
+        for wait in (*WAITS, None):
+            try:
+                return _extract(file, folder, config, binary)
+            except MachineFault as fault:
+                _empty(folder)
+                if wait is not None:
+                    time.sleep(wait)
+                    continue
+                if isinstance(fault, LacksMemory) and _well(binary, file, folder):
+                    raise NoFrames("too_large", f"for this file alone, {fault}", again=True) from fault
+                raise UserError(
+                    f"{video}: {fault}, {len(WAITS) + 1} times. That is no fault of the video: look at the memory and "
+                    "the limits of this machine, or lower machine.workers; then `dvc repro` goes on where it was."
+                ) from fault
+    raise AssertionError
+
+
+def _extract(file: BinaryIO, folder: Path, config: ExtractConfig, binary: str) -> Extracted:
+    """One try, with the first stream that is more than a picture."""
+    memory = config.most_memory * _MEGABYTE
+    prober = Prober(
+        binary, file, folder, Limits(config.timeout_seconds, memory, written=config.most_megabytes * _MEGABYTE)
+    )
+    facts = prober.facts()
+    for stream in facts.streams:
+        _check_size(stream, config)
+        try:
+            return _decode(file, folder, stream, facts, config, binary, prober)
+        except NoFrames as refused:
+            if refused.reason != "still" or stream is facts.streams[-1]:
+                raise
+            _empty(folder)
+    raise AssertionError
+
+
+def _decode(
+    file: BinaryIO, folder: Path, stream: Stream, facts: Facts, config: ExtractConfig, binary: str, prober: Prober
+) -> Extracted:
+    log, most = FFmpegLog(), config.most_frames
+    lasts = min(facts.seconds, most / config.fps)
+    seconds = config.timeout_seconds + config.timeout_factor * lasts
+    limits = Limits(seconds, config.most_memory * _MEGABYTE, round(1.1 * config.most_megabytes * _MEGABYTE))
+
+    too_long = NoFrames("too_large", f"more than {most} frames (extract.most_frames)")
+
+    def hear(said: bytes) -> None:
+        log.hear(said)
+        if log.seconds * config.fps > most and config.too_long == "refuse":  # seen before a gap is filled with frames
+            raise too_long
+
+    ended = run(command(file, stream, config, binary), file, folder, limits, hear)
+    _check_machine(ended, log, folder)
+    if ended.over:
+        raise _over(ended.over, limits, config)
+    if ended.code < 0:  # frames that came before are not all, and as many as chance would have it
+        words = f"FFmpeg was ended by signal {-ended.code} | {log.words}"
+        raise NoFrames("crashed", words.removesuffix(" | "), again=True)
+    jpegs = sorted(folder.glob("*.jpg"))
+    if sum(jpeg.stat().st_size for jpeg in jpegs) > config.most_megabytes * _MEGABYTE:
+        raise _over("written", limits, config)
+    if len(jpegs) > most and config.too_long == "refuse":
+        raise too_long
+    for late in jpegs[most:]:
+        late.unlink()
+    outcome = judge(log, min(len(jpegs), most), stream, facts, config, prober.examine)
+    if len(jpegs) <= most:
+        return outcome
+    cut = f"cut after {most} frames (extract.most_frames)"
+    return Extracted(most, most, outcome.decoded, outcome.damaged, f"{cut} | {outcome.words}".removesuffix(" | "))
+
+
+def command(file: BinaryIO, stream: Stream, config: ExtractConfig, binary: str) -> list[str]:
+    """The call of FFmpeg, as a list of arguments; it writes into the folder that it runs in.
+
+    It says each packet and each picture (-debug_ts), and goes on however many of them do not decode. Pictures that
+    change midway go through the same filters, but for those that turn pictures, which must be made anew.
+    """
+    made_anew = ["-reinit_filter", str(int(stream.turned))]
+    reading = ["-max_error_rate", "1", "-threads", "1", *made_anew, *source(file, formats.VIDEO)]
+    writing = [
+        "-f",
+        "image2",
+        "-vcodec",
+        "mjpeg",
+        "-pix_fmt",
+        "yuvj420p",
+        "-q:v",
+        str(config.jpeg_qscale),
+        "-threads",
+        "1",
+    ]
+    return [
+        *(binary, *QUIET, "-loglevel", "level+info", "-debug_ts", "-filter_threads", "1", *reading),
+        *("-map", f"0:{stream.number}", "-fps_mode", "vfr"),  # drops a frame that filters made anew give once more
+        *("-vf", filters.chain(stream.description, config.fps, config.short_side)),
+        *("-map_metadata", "-1", "-map_chapters", "-1"),
+        *("-frames:v", str(config.most_frames + 1), *writing, "-start_number", "0", "%06d.jpg"),
+    ]
+
+
+def _check_size(stream: Stream, config: ExtractConfig) -> None:
+    if stream.width * stream.height > config.most_pixels:
+        raise NoFrames("too_large", f"pictures of {stream.width}x{stream.height} pixels (extract.most_pixels)")
+    if not stream.width or not stream.height:
+        return
+    shown = stream.width * stream.aspect / stream.height
+    if max(shown, 1 / shown) > MOST_ASPECT:
+        size = f"{stream.width * stream.aspect:.0f}x{stream.height}"
+        raise NoFrames("too_large", f"pictures that are to be shown as {size}, which is no shape of a video")
+
+
+def _check_machine(ended: Ended, log: FFmpegLog, folder: Path) -> None:
+    """Tell what is no verdict of FFmpeg on the video.
+
+    Raises:
+        LacksMemory: FFmpeg got no memory or threads.
+        UserError: it cannot write.
+    """
+    if ended.code in _FULL:
         raise UserError(
-            f"FFmpeg cannot write into {folder.resolve()} ({unwritten[1] or 'error'}). Free some space, or set "
+            f"FFmpeg cannot write into {folder.resolve()} ({os.strerror(_FULL[ended.code])}). Free some space, or set "
             "machine.scratch in conf/config.yaml and `make params`; then `dvc repro` goes on where it was."
         )
-    frames, words = sum(1 for _ in folder.glob("*.jpg")), _words(said)
-    if done.returncode < 0:  # frames that came before are not all, and as many as chance would have it
-        raise NoFrames("crashed", f"FFmpeg was ended by signal {-done.returncode}" + (f" | {words}" if words else ""))
-    if frames == 0 and (fault := video_files.fault(video)):  # it went away meanwhile
-        raise NoFrames(*fault)
-    if frames == 0:
-        raise NoFrames(_reason(said), words or f"FFmpeg ended with code {done.returncode} and no frame")
-    return Extracted(frames, _promised_frames(said, config.fps), words)
+    if any(log.says(words) for words in _LACKING_WORDS):
+        raise LacksMemory(f"FFmpeg lacks memory or threads ({log.words})")
 
 
-def command(video: Path, config: ExtractConfig, binary: str) -> list[str]:
-    """The call of FFmpeg, as a list of arguments; it writes into the current folder.
-
-    The first real video stream is taken (`V`: cover pictures do not count).
-    """
-    half = f"max(1,min({config.short_side // 2},trunc(min(iw*sar,ih)/2)))"
-    width = f"2*if(lt(iw*sar,ih),{half},round({half}*iw*sar/ih))"
-    height = f"2*if(lt(iw*sar,ih),round({half}*ih/(iw*sar)),{half})"
-    scale = f"scale=w='{width}':h='{height}':flags=bicubic:out_range=full"
-    stream = (
-        ffmpeg.input(f"file:{video}", threads=1)
-        .output(
-            "%06d.jpg",
-            map="0:V:0",
-            vf=f"fps={config.fps},{scale},setsar=1",
-            format="image2",
-            vcodec="mjpeg",
-            pix_fmt="yuvj420p",
-            start_number=0,
-            fps_mode="passthrough",
-            threads=1,
-            **{"q:v": config.jpeg_qscale},
+def _over(limit: str, limits: Limits, config: ExtractConfig) -> NoFrames:
+    """The reason of a video that was given up at a limit."""
+    if limit == "cpu_seconds":
+        return NoFrames(
+            "timeout", f"no end after {limits.cpu_seconds:g} s of CPU time (extract.timeout_seconds)", again=True
         )
-        .global_args("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info", "-filter_threads", "1")
-    )
-    arguments: list[str] = stream.compile(cmd=binary)
-    return arguments
+    if limit == "memory":
+        return NoFrames("too_large", f"more than {config.most_memory} MB of memory (extract.most_memory)", again=True)
+    return NoFrames("too_large", f"more than {config.most_megabytes} MB of frames (extract.most_megabytes)")
 
 
-def _promised_frames(said: str, fps: int) -> int:
-    found = _DURATION.search(said)
-    if not found:
-        return 0
-    hours, minutes, seconds = found.groups()
-    return round((int(hours) * 3600 + int(minutes) * 60 + float(seconds)) * fps)
+def _well(binary: str, file: BinaryIO, folder: Path) -> bool:
+    """Whether FFmpeg gets what it needs for a small video of its own making."""
+    control = ["-f", "lavfi", "-i", "testsrc2=s=320x240", "-frames:v", "10", "-f", "null", "-"]
+    try:
+        return run([binary, *QUIET, *control], file, folder, Limits(60, 1 << 30, 1 << 30), FFmpegLog().hear).code == 0
+    except MachineFault:
+        return False
 
 
-def _words(said: str) -> str:
-    """The distinct warnings and errors of FFmpeg on one line, the same in every run of a video.
-
-    They are sorted, since FFmpeg's threads write in any order, and have no memory addresses.
-    """
-    lines = {_POINTER.sub("", text) for _, text in _LEVEL.findall(said)}
-    kept = sorted(line for line in lines if not _OURS.search(line) and not _WINDING_UP.match(line))
-    return one_line("\n".join(kept))[:_KEEP_WORDS]
-
-
-def _reason(said: str) -> str:
-    if "misdetection possible" in said:
-        return "not_a_video"
-    if "moov atom not found" in said:
-        return "truncated"
-    if "matches no streams" in said or ("Input #0" in said and not _VIDEO_STREAM.search(said)):
-        return "no_video_stream"
-    return "decode_failed" if "Input #0" in said else "not_a_video"
+def _empty(folder: Path) -> None:
+    for jpeg in folder.glob("*.jpg"):
+        jpeg.unlink()

@@ -2,10 +2,10 @@
 
     <model>.parquet        a row for each labelled video, in manifest order; see pipeline/predictions/table.py
     folds.tsv              the fold that held out each of these videos
-    epochs/<model>.json    the epochs that the folds picked, counted from 1, and their median, which is one of them
+    epochs/<model>.json    the epochs that the folds picked, counted from 1; of how many; and the median of these shares
     tables.md              metrics of each model over all videos, and their spread over the folds
 
-Each fold picks its epoch on its own val split, so what it holds out has decided on nothing.
+Each fold picks its epoch on its own val split, so what it holds out has decided on nothing. A probe has no epochs.
 """
 
 import json
@@ -20,7 +20,7 @@ import pandas as pd
 
 from pipeline import metrics, verdict
 from pipeline.chance import Chance, random_answers
-from pipeline.core import files, tsv
+from pipeline.core import checksums, files, tsv
 from pipeline.core.errors import UserError
 from pipeline.core.markdown import text_table
 from pipeline.folds import partition
@@ -38,6 +38,37 @@ SPREAD = (
 
 
 @dataclass(frozen=True)
+class Picked:
+    """The epoch that each fold picked, counted from 1, and the number of its epochs; both empty for a probe."""
+
+    epochs: tuple[int, ...] = ()
+    of: tuple[int, ...] = ()
+
+    @classmethod
+    def read(cls, recipes: Sequence[Path]) -> "Picked":
+        """From the recipes of all folds.
+
+        Raises:
+            UserError: one is missing.
+        """
+        if missing := [path for path in recipes if not path.is_file()]:
+            raise UserError(f"{missing[0]} does not exist. `dvc repro train_fold` makes it.")
+        read = [json.loads(checksums.text(path)) for path in recipes]
+        trained = [recipe for recipe in read if "epoch" in recipe["result"]]
+        epochs = tuple(recipe["result"]["epoch"] + 1 for recipe in trained)
+        return cls(epochs, tuple(recipe["train"]["epochs"] for recipe in trained))
+
+    def plain(self) -> dict[str, Any]:
+        """Content of epochs/<model>.json; the share is the lower of two medians, and null for a probe."""
+        shares = [epoch / of for epoch, of in zip(self.epochs, self.of, strict=True)]
+        return {"folds": self.epochs, "of": self.of, "share": median_low(shares) if shares else None}
+
+    def text(self) -> str:
+        """The median, and the least and the most; empty for a probe."""
+        return f"{median_low(self.epochs)} ({min(self.epochs)} to {max(self.epochs)})" if self.epochs else ""
+
+
+@dataclass(frozen=True)
 class Result:
     """Metrics of one model in a cross-validation, in percent."""
 
@@ -45,16 +76,16 @@ class Result:
     """All metrics over all videos together, the headline first; see `metrics.summary`."""
     by_fold: tuple[float, ...]
     """The headline metric of the videos that each fold held out."""
-    epochs: tuple[int, ...]
-    """The epoch that each fold picked, counted from 1."""
+    picked: Picked
+    """The epoch that each fold picked."""
 
     @classmethod
-    def of(cls, table: PredictionTable, fold: np.ndarray, epochs: Sequence[int]) -> "Result":
+    def of(cls, table: PredictionTable, fold: np.ndarray, picked: Picked) -> "Result":
         """From held-out predictions of V videos, the fold of each, int (V,), and the epoch that each fold picked."""
         scores, targets = table.probabilities, table.targets()
         own = [fold == number for number in np.unique(fold)]
         by_fold = tuple(metrics.headline(table.task, scores[rows], targets[rows]) for rows in own)
-        return cls(metrics.summary(scores, targets, int(table.broken.sum()), table.task), by_fold, tuple(epochs))
+        return cls(metrics.summary(scores, targets, int(table.broken.sum()), table.task), by_fold, picked)
 
     @property
     def mean(self) -> float:
@@ -65,11 +96,6 @@ class Result:
     def deviation(self) -> float:
         """Standard deviation over the folds of the headline metric, with the folds less one as its divisor."""
         return float(np.std(self.by_fold, ddof=1))
-
-    @property
-    def epoch(self) -> int:
-        """Median of the epochs that the folds picked; the lower of two."""
-        return median_low(self.epochs)
 
     def flat(self) -> dict[str, float]:
         """What metrics.json has of the model."""
@@ -112,13 +138,9 @@ def gather(model: str, folds: pd.DataFrame, predictions: Path) -> PredictionTabl
     )
 
 
-def picked_epochs(model: str, folds: pd.DataFrame, weights: Path) -> list[int]:
-    """The epoch that each fold picked, counted from 1, as the recipes say it; arguments as those of `gather`."""
-    recipes = [weights / str(number) / model / files.RECIPE for number in sorted(set(folds["fold"]))]
-    for path in recipes:
-        if not path.is_file():
-            raise UserError(f"{path} does not exist. `dvc repro train_fold` makes it.")
-    return [json.loads(path.read_text(encoding="utf-8"))["result"]["epoch"] + 1 for path in recipes]
+def recipes(model: str, folds: pd.DataFrame, weights: Path) -> list[Path]:
+    """The recipes of a model, fold by fold; arguments as those of `gather`."""
+    return [weights / str(number) / model / files.RECIPE for number in sorted(set(folds["fold"]))]
 
 
 def write(models: Sequence[str], splits: Path, weights: Path, predictions: Path, out: Path) -> dict[str, Any]:
@@ -140,19 +162,20 @@ def write(models: Sequence[str], splits: Path, weights: Path, predictions: Path,
     folds = partition.read(splits)
     tables = {model: gather(model, folds, predictions) for model in models}
     results = {
-        model: Result.of(table, folds["fold"].to_numpy(), picked_epochs(model, folds, weights))
+        model: Result.of(table, folds["fold"].to_numpy(), Picked.read(recipes(model, folds, weights)))
         for model, table in tables.items()
     }
     with files.aside(out) as partial:
         partial.mkdir()
         for model, table in tables.items():
             table.write(partial / f"{model}.parquet")
-            result = results[model]
-            files.write_json(partial / EPOCHS / f"{model}.json", {"folds": result.epochs, "median": result.epoch})
+            files.write_json(partial / EPOCHS / f"{model}.json", results[model].picked.plain())
         tsv.write(partial / partition.FOLDS, folds)
         any_table = next(iter(tables.values()))
         chance = random_answers(any_table.task, any_table.targets())
         files.write_text(partial / TABLES, markdown(tables, results, chance))
+        for folder in (partial, partial / EPOCHS):
+            checksums.seal(folder)
     counts = {name: value for name, value in next(iter(results.values())).pooled.items() if name not in NAMES}
     luck = {metrics.HEADLINE[any_table.task]: chance.mean, "low": chance.low, "high": chance.high}
     return {**{model: result.flat() for model, result in results.items()}, "chance": luck, "videos": counts}
@@ -163,7 +186,7 @@ def markdown(tables: Mapping[str, PredictionTable], results: Mapping[str, Result
     table, first = next(iter(tables.values())), next(iter(results.values()))
     numbers = range(1, len(first.by_fold) + 1)
     spread = [
-        [model, *_numbers(next(iter(r.pooled.values())), r.mean, r.deviation, *r.by_fold), _range(r.epochs)]
+        [model, *_numbers(next(iter(r.pooled.values())), r.mean, r.deviation, *r.by_fold), r.picked.text()]
         for model, r in results.items()
     ]
     spread.append(["random answers", *_numbers(chance.mean), *[""] * (len(numbers) + 3)])
@@ -193,7 +216,3 @@ def _verdicts(tables: Mapping[str, PredictionTable], chance: Chance) -> list[str
 
 def _numbers(*values: float) -> list[str]:
     return [f"{value:.2f}" for value in values]
-
-
-def _range(epochs: Sequence[int]) -> str:
-    return f"{median_low(epochs)} ({min(epochs)} to {max(epochs)})"

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import class_stats
-from pipeline.core import files, tsv
+from pipeline.core import checksums, files, tsv
 from pipeline.core.errors import UserError
 from pipeline.core.groups import of_each
 from pipeline.core.manifest import LABEL_SEPARATOR, DatasetConfig, Manifest
@@ -126,6 +126,8 @@ def write(out: Path, manifest: Manifest, broken: Iterable[str], config: DatasetC
             train = split == "train"
             seen = replace(corpus.manifest, table=corpus.manifest.table[train & corpus.good].reset_index(drop=True))
             class_stats.write(partial / str(number) / STATS, seen, expected=int(train.sum()))
+            checksums.seal(partial / str(number))
+        checksums.seal(partial)
     return fold
 
 

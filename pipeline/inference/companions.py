@@ -14,11 +14,10 @@ from lightning_fabric import Fabric
 from pipeline.clips.views import ViewConfig
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
-from pipeline.inference import lease
 from pipeline.inference.job import Job
 from pipeline.inference.predictor import Predictor
 from pipeline.predictions.table import FINAL, SPLITS, PredictionTable
-from pipeline.runtime import distributed
+from pipeline.runtime import distributed, lease
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ def find(
     found = []
     for weights, config in models.items():
         job = _load(prepare, weights, config, fabric)
-        if job is None or not held.enter_context(lease.hold(job.cache.folder, fabric, wait=False)):
+        if job is None or not held.enter_context(lease.hold(job.cache.lock, fabric, wait=False)):
             continue
         if not _is_done(job, predictions / weights.name, manifest, fabric):  # asked under the lease: it may just end
             found.append(job)

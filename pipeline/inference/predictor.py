@@ -37,6 +37,10 @@ class Predictor:
         self.name, self.fabric, self.machine = folder.name, fabric, machine
         self.checkpoint = Checkpoint.read(folder)
         recipe = self.checkpoint.recipe
+        if lacking := [key for key in ("arch", "options", "clip") if key not in recipe]:
+            raise UserError(
+                f"{folder / FILE} does not say its {', '.join(lacking)}. `dvc repro train@{folder.name}` makes another."
+            )
         self.clip = params.build(ClipConfig, recipe["clip"], f"{folder}: clip")
         self.task = task.read(recipe, f"{folder / FILE}")
         self.grid = views.grid(self.clip.centre, config)
@@ -105,7 +109,8 @@ class Predictor:
 def _rebuild(checkpoint: Checkpoint, folder: Path) -> nn.Module:
     """The network of a checkpoint, with its weights."""
     module = registry.find("models", checkpoint.recipe["arch"])
-    model: nn.Module = module.build(len(checkpoint.classes), **checkpoint.recipe["options"])
+    options = params.options(module.build, checkpoint.recipe["options"], f"{folder / FILE}: options")
+    model: nn.Module = module.build(len(checkpoint.classes), **options)
     try:
         model.load_state_dict(checkpoint.weights)
     except RuntimeError as error:

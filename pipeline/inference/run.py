@@ -24,18 +24,18 @@ from pipeline.clips.dataset import DecodedVideo, DecodedVideoDataset
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.loader import loader
 from pipeline.clips.views import ViewConfig, ViewGrid
-from pipeline.core import files
+from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.progress_bar import progress_bar
-from pipeline.inference import companions, lease
+from pipeline.inference import companions
 from pipeline.inference.job import Job
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.score_cache import ScoreCache
 from pipeline.predictions.table import FINAL, SPLITS
 from pipeline.predictions.view_scores import write_split
-from pipeline.runtime import distributed, fingerprint, signals
+from pipeline.runtime import distributed, fingerprint, lease, signals
 from pipeline.runtime.progress import Timer, duration, rate
 from pipeline.runtime.signals import Request, Stopped
 
@@ -86,7 +86,7 @@ def run_inference(
     _name_leftovers(own)
     others = {weights.with_name(other): tests[other] for other in sorted(set(tests) - {name})}
     with ExitStack() as held:
-        held.enter_context(lease.hold(own.cache.folder, fabric, wait=True))
+        held.enter_context(lease.hold(own.cache.lock, fabric, wait=True))
         jobs = [own, *companions.find(others, prepare, out.parent, manifest, held, fabric)]
         score(jobs, videos, store, fabric, machine)
         if fabric.is_global_zero:
@@ -132,6 +132,7 @@ def write(job: Job, corpus: Manifest, store: FrameStore, statistics: ClassStatis
                 partial_out, split, corpus, broken, islice(scores, int((~broken).sum())), statistics.prior,
                 predictor.grid.describe(), FINAL, predictor.meta, predictor.task,
             )  # fmt: skip
+        checksums.seal(partial_out)
     job.cache.delete()
 
 

@@ -2,23 +2,28 @@
 
 A cache is a folder under the scratch folder, named by the fingerprint of all that the scores are made from: a run that
 was killed goes on after its last finished chunk, a run that was asked to stop loses nothing, and scores of another
-checkpoint, view, video, code or library version are never used. One run at a time writes a cache (lease.py); each of
-its processes writes chunks of its own.
+checkpoint, view, video, code or library version are never used. One run at a time writes a cache (runtime/lease.py);
+each of its processes writes chunks of its own.
 """
 
+import io
 import logging
+import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.core import files
+from pipeline.core import files, npy
 from pipeline.core.errors import UserError
 
 log = logging.getLogger(__name__)
 
 CHUNK = 16
 """Number of videos in a chunk; a kill costs each process one chunk at most."""
+_CRC = struct.Struct("<I")
+"""What the file of a chunk ends with: the CRC-32 of the array before it."""
 
 
 class ScoreCache:
@@ -32,6 +37,11 @@ class ScoreCache:
 
     def __init__(self, folder: Path, videos: int, shape: tuple[int, int]) -> None:
         self.folder, self.videos, self.shape = folder, videos, shape
+
+    @property
+    def lock(self) -> Path:
+        """The file whose lock keeps other runs out."""
+        return self.folder / "lock"
 
     @property
     def begun(self) -> bool:
@@ -48,7 +58,7 @@ class ScoreCache:
         return range(chunk * CHUNK, min((chunk + 1) * CHUNK, self.videos))
 
     def count(self, chunk: int) -> int:
-        """The number of videos at the start of a chunk that have scores: all, unless a run stopped within it."""
+        """The number of videos at the start of a chunk that have scores: all, unless a run stopped or a disk erred."""
         return len(self._open(chunk))
 
     def rows(self, chunk: int) -> np.ndarray:
@@ -78,8 +88,9 @@ class ScoreCache:
             UserError: the disk is full, or the folder cannot be written.
         """
         try:
-            with files.aside(self._path(chunk)) as partial, partial.open("wb") as file:
-                np.save(file, rows)
+            np.save(content := io.BytesIO(), rows)
+            with files.aside(self._path(chunk)) as partial:
+                partial.write_bytes(content.getvalue() + _CRC.pack(zlib.crc32(content.getvalue())))
         except OSError as error:
             raise UserError(
                 f"{self.folder} cannot be written ({error.strerror}). What was finished before is kept: make room, or "
@@ -94,13 +105,15 @@ class ScoreCache:
         return self.folder / f"{chunk:06d}.npy"
 
     def _open(self, chunk: int) -> np.ndarray:
-        """A chunk as it lies on disk, (n, K, C), none of it read yet."""
+        """A chunk, (n, K, C); of no video, where there is none or its bytes have changed."""
         path, none = self._path(chunk), np.empty((0, *self.shape), np.float16)
         if not path.is_file():
             return none
+        content = memoryview(path.read_bytes())
         try:
-            logits: np.ndarray = np.load(path, mmap_mode="r")
-            return logits
-        except (ValueError, EOFError, OSError) as error:  # a fault of the disk: it was written aside and renamed
-            log.warning("%s is damaged (%s), and is made again", path, error)
-            return none
+            if content[-_CRC.size :] == _CRC.pack(zlib.crc32(content[: -_CRC.size])):
+                return npy.read(path)
+        except ValueError:  # four bytes may fit what is not even an array
+            pass
+        log.warning("%s is damaged, and is made again", path)  # by the disk: it was written aside and renamed
+        return none

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips.views import PROTOCOLS
-from pipeline.core import files
+from pipeline.core import checksums, files
 from pipeline.core.broken_videos import read_broken
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import RESERVED, Manifest
@@ -158,6 +158,7 @@ def write(
             lost = np.array([video in broken for video in videos], dtype=bool)
             rows = (found[video][None] for video, gone in zip(videos, lost, strict=True) if not gone)
             write_split(partial, split, corpus, lost, rows, statistics.prior, GRID, FINAL, meta, task)
+        checksums.seal(partial)
 
 
 def _check_free(out: Path) -> None:
@@ -221,12 +222,12 @@ def _numbers(path: Path, table: pd.DataFrame) -> np.ndarray:
     try:
         numbers: np.ndarray = table.to_numpy(dtype=np.float64)
         return numbers
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         for line, values in zip(table.index, table.itertuples(index=False), strict=True):
             for name, value in zip(table.columns, values, strict=True):
                 try:
                     float(value)
-                except (ValueError, TypeError):
+                except (ValueError, TypeError, OverflowError):
                     raise UserError(f"{path}, line {line}: {value!r} is no score of {name!r}.") from None
         raise
 
@@ -268,7 +269,10 @@ def _lines(path: Path) -> list[str]:
         raise UserError(f"{path} cannot be read ({error}). It is to be a text file in UTF-8, a name a line.") from error
 
 
-_UNREADABLE = (pa.ArrowInvalid, pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, UnicodeDecodeError, OSError)
+_UNREADABLE = (
+    *(pa.ArrowException, pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error, OSError, RecursionError),
+    *(ValueError, LookupError, TypeError, AttributeError),  # of pandas about what it keeps in a Parquet file
+)
 """Errors of the readers of tables for a file that is damaged or of another kind."""
 
 

@@ -6,6 +6,7 @@ scores are sums over the views where DATA.ENSEMBLE_METHOD is "sum").
 """
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,8 @@ def _storage(data: bytes) -> Any:
 
 
 def _tensor(storage: Any, offset: int, size: Sequence[int], stride: Sequence[int], *_: Any) -> np.ndarray:
+    if math.prod(size) > storage.size():  # a few bytes can stand for a tensor that no memory holds
+        raise safe_pickle.Refused("a tensor that is larger than its data")
     made: torch.Tensor = torch._utils._rebuild_tensor_v2(storage, offset, tuple(size), tuple(stride), False, {})  # noqa: SLF001
     return (made.double() if made.is_floating_point() else made).numpy()  # NumPy has no bfloat16
 

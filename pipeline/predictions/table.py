@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.clips.views import PROTOCOLS
-from pipeline.core import files, task
+from pipeline.core import checksums, files, task
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import LABEL_SEPARATOR, RESERVED
 from pipeline.core.task import Task
@@ -88,21 +88,22 @@ class PredictionTable:
         """Read a file that `write` wrote.
 
         Raises:
-            UserError: the file is missing or no Parquet file, or its columns or metadata are not those of `write`; a
-                video or class stands there twice, a status or label is unknown, or a score is not in 0..1 (names the
-                row, counted from 1).
+            UserError: the file is missing, damaged or no Parquet file, or its columns or metadata are not those of
+                `write`; a video or class stands there twice, a status or label is unknown, or a score is not in 0..1
+                (names the row, counted from 1).
         """
         if path.is_dir():
             raise UserError(f"{path} is a folder. Name a file in it, such as {path / 'val.parquet'}.")
         if not path.is_file():
             raise UserError(f"{path} does not exist. {_MAKES}")
+        checksums.check(path)
         try:
             table = pq.ParquetFile(path).read()  # `read_table` cannot say which column stands there twice
-        except (pa.ArrowInvalid, OSError) as error:
+            _check_columns(table.schema, path)
+            video, status, labels = (column.to_pylist() for column in table.columns[:3])
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise UserError(f"{path} is no readable Parquet file ({error}). {_MAKES}") from error
-        _check_columns(table.schema, path)
         classes = tuple(table.column_names[3:])
-        video, status, labels = (column.to_pylist() for column in table.columns[:3])
         scores = np.stack([column.to_numpy() for column in table.columns[3:]], axis=1).astype(np.float32)
 
         def place(row: int) -> str:
@@ -162,7 +163,7 @@ def read_meta(schema: pa.Schema, path: Path) -> dict[str, Any]:
     """
     try:
         meta = json.loads((schema.metadata or {}).get(_META, b"{}"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: the metadata `prediction` are no JSON ({error}). {_MAKES}") from error
     if not isinstance(meta, dict):
         raise UserError(f"{path}: the metadata `prediction` are no JSON object. {_MAKES}")

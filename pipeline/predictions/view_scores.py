@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.core import files
+from pipeline.core import checksums, files, npy
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task, noted, read
@@ -87,11 +87,12 @@ class ViewScores:
         for path in (array, axes):
             if not path.is_file():
                 raise UserError(f"{path} does not exist. {makes}")
+            checksums.check(path)
         try:
-            logits = np.load(array, mmap_mode="r")
-        except (ValueError, EOFError, OSError) as error:
+            logits = npy.read(array)
+        except ValueError as error:
             raise UserError(f"{array} cannot be read ({error}). {makes}") from error
-        if not isinstance(logits, np.ndarray) or logits.dtype.kind != "f" or logits.ndim != 3:
+        if logits.dtype.kind != "f" or logits.ndim != 3:
             raise UserError(f"{array} holds no numbers of the shape (videos, views, classes). {makes}")
         shape, grid, task = _axes(axes, makes)
         if list(logits.shape) != shape:
@@ -175,7 +176,7 @@ def _axes(path: Path, makes: str) -> tuple[list[int], dict[str, Any], Task]:
         axes = json.loads(path.read_text(encoding="utf-8"))
         shape, views = list(axes["shape"]), [dict(view) for view in axes["views"]]
         protocols = {name: [index(position) for position in chosen] for name, chosen in axes["protocols"].items()}
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error!r}). {makes}") from error
     if shape[1:2] != [len(views)] or not protocols:
         raise UserError(f"{path} has {len(views)} views and {len(protocols)} protocols of the shape {shape}. {makes}")

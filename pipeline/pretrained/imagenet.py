@@ -15,7 +15,7 @@ import timm
 import torchvision
 from timm.models import is_model_pretrained
 
-from pipeline.core import files
+from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
 from pipeline.pretrained import weight_file
 
@@ -94,6 +94,7 @@ def fetch(names: Iterable[str], folder: Path) -> dict[str, dict[str, Any]]:
     if missing:
         raise UserError(_not_at_hand(missing, folder))
     files.write_json(folder / INDEX, index)
+    checksums.write(folder / checksums.NAME, [folder / INDEX, *(file_of(name, folder) for name in index)])
     return index
 
 

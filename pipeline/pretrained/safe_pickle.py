@@ -6,11 +6,15 @@ these names are not safe with a hostile state: it can turn an array's bytes into
 reading before it is looked up, so that not even its module is imported.
 """
 
+import io
+import mmap
 import pickle
+import pickletools
+import struct
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 
@@ -22,9 +26,11 @@ RESAVE = (
     "If you trust it, open it with the program that wrote it, on a machine where you can afford that, and save the "
     "tensors only: `torch.save({name: value.detach() for name, value in state_dict.items()}, 'weights.pth')`."
 )
+SIZES = ("PUT", "BINPUT", "LONG_BINPUT", "FRAME")
+"""Codes of a pickle whose argument is the length of what is kept in memory."""
 DAMAGE = (
     *(pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, RuntimeError),
-    *(OverflowError, MemoryError, AssertionError),
+    *(OverflowError, MemoryError, AssertionError, struct.error),
 )
 """Errors that readers of pickles raise about a file that is cut short or is not a pickle."""
 
@@ -47,6 +53,7 @@ def load_arrays(path: Path, also: Mapping[str, Any] | None = None) -> Any:
     """
     try:
         with path.open("rb") as file:
+            _weigh(file)
             reader = _Unpickler(file, encoding="latin1")
             reader.admitted = ADMITTED | dict(also or {})
             return plain(reader.load())
@@ -65,13 +72,33 @@ def refusal(path: Path, name: str) -> UserError:
     )
 
 
-def plain(value: Any) -> Any:
-    """Replace what stood for arrays while the file was read by the arrays, in a value of dicts, lists and tuples."""
-    if isinstance(value, dict):
-        return {key: plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(map(plain, value))
+def plain(value: Any, done: dict[int, Any] | None = None) -> Any:
+    """Replace what stood for arrays while the file was read by the arrays, in a value of dicts, lists and tuples.
+
+    What stands in several places is made once: nested lists of one another would otherwise never end.
+    """
+    done = {} if done is None else done
+    if isinstance(value, (dict, list, tuple)):
+        if id(value) not in done:
+            done[id(value)] = _plain(value, done)
+        return done[id(value)]
     return value.made if isinstance(value, ArrayState) else value
+
+
+def _plain(value: Any, done: dict[int, Any]) -> Any:
+    if isinstance(value, dict):
+        return {key: plain(entry, done) for key, entry in value.items()}
+    return type(value)([plain(entry, done) for entry in value])
+
+
+def _weigh(file: BinaryIO) -> None:
+    """Refuse a pickle that asks for more memory than its size can need: a number in it may be a table's length."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        for code, argument, _ in pickletools.genops(cast(IO[bytes], content)):
+            if code.name in SIZES and int(argument or 0) > size:
+                raise pickle.UnpicklingError(f"{code.name} {argument} in {size} bytes")
 
 
 class DtypeState:

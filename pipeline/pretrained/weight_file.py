@@ -23,7 +23,7 @@ import torchvision
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from pipeline.core import files
+from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
 from pipeline.pretrained import safe_pickle
 
@@ -77,11 +77,12 @@ def read(where: str | Path) -> Weights:
     if library:
         return _fetch(library, name)
     path = Path(where)
+    checksums.check(path, found := files.file_hash(path))
     content, metadata = _open(path)
     tensors, container = _tensors(content, path)
     parallel = all(key.startswith(PARALLEL) for key in tensors)
     names = {key.removeprefix(PARALLEL) if parallel else key: tensor for key, tensor in tensors.items()}
-    return Weights(names, container, parallel, files.file_hash(path), metadata)
+    return Weights(names, container, parallel, found, metadata)
 
 
 def refuse_unknown(where: str | Path) -> None:
@@ -117,7 +118,7 @@ def _open(path: Path) -> tuple[Any, dict[str, Any]]:
         raise UserError(f"{path} is empty. Fetch it again.")
     if head[8:9] == b"{":
         return _open_safetensors(path)
-    if zipfile.is_zipfile(path) or head.startswith(LEGACY_TORCH):
+    if _is_zip(path) or head.startswith(LEGACY_TORCH):
         return _open_torch(path), {}
     if head[:1] == b"\x80" or path.suffix == ".pkl":
         return safe_pickle.load_arrays(path), {}
@@ -144,7 +145,7 @@ def _open_torch(path: Path) -> Any:
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(admitted):
             warnings.simplefilter("ignore")  # of old formats; what matters is an error
-            loaded = torch.load(path, "cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            loaded = torch.load(path, "cpu", weights_only=True, mmap=_is_zip(path))
         return safe_pickle.plain(loaded)
     except (*safe_pickle.DAMAGE, OSError) as error:
         said = str(error).partition("WeightsUnpickler error: ")[2] or str(error)  # without torch's own advice
@@ -155,6 +156,24 @@ def _open_torch(path: Path) -> Any:
             f"{path} is damaged or cut short, or written in a way that torch cannot read safely "
             f"({said.strip().partition(chr(10))[0]}). Fetch it again. {safe_pickle.RESAVE}"
         ) from error
+
+
+def _is_zip(path: Path) -> bool:
+    """Whether it is a ZIP of torch.save.
+
+    Raises:
+        UserError: it is damaged, in parts, or a bomb: compressed, to unpack to far more than its size.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return False
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(e.file_size for e in archive.infolist() if e.compress_type != zipfile.ZIP_STORED)
+    except (*safe_pickle.DAMAGE, zipfile.BadZipFile, NotImplementedError, OSError) as error:
+        raise UserError(f"{path} is a damaged ZIP, or in parts ({error}). Fetch it again.") from error
+    if unpacked > _MOST_UNPACKED:
+        raise UserError(f"{path} is a ZIP that unpacks to {unpacked:,} bytes; torch.save compresses nothing.")
+    return True
 
 
 def _tensors(content: Any, path: Path) -> tuple[dict[str, Tensor], str]:
@@ -175,6 +194,8 @@ def _tensors(content: Any, path: Path) -> tuple[dict[str, Tensor], str]:
 def _tensor(value: Any) -> Tensor | None:
     if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
         return torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder("=")))
+    if isinstance(value, Tensor) and value.layout == torch.strided and value.nbytes > value.untyped_storage().nbytes():
+        value = value.clone() if value.nbytes <= _LARGEST_COPY else None
     return value.detach() if isinstance(value, Tensor) else None
 
 
@@ -214,6 +235,10 @@ def _from_package(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, {"package": f"{PACKAGES[name]} {package.version}", "sha256": files.file_hash(path)}
 
 
+_LARGEST_COPY = 1 << 30
+"""Most bytes of a tensor that is larger than its data, as one number for all of it; a small file can say terabytes."""
+_MOST_UNPACKED = 1 << 26
+"""Most bytes that compressed entries of a ZIP unpack to; torch.save compresses none."""
 Fetcher = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]
 LIBRARIES: dict[str, tuple[Fetcher, Callable[[str], bool]]] = {
     "timm": (_from_timm, timm.is_model),
@@ -232,7 +257,7 @@ def _bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> bytes:
 def _json(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:  # other programs keep words there
+    except (ValueError, RecursionError):  # other programs keep words there
         return text
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import simplejpeg
 
 from pipeline import metrics
+from pipeline.clips import jpeg
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core.manifest import LABEL_SEPARATOR
 from pipeline.predictions.table import PredictionTable
@@ -74,12 +75,12 @@ def strip(store: FrameStore, video: str, frames: int = FRAMES) -> tuple[str, ...
         return ()
     count = store.frames(video)
     wanted = sorted({(2 * i + 1) * count // (2 * frames) for i in range(frames)})
-    return tuple(_data_url(store, video, jpeg) for jpeg in store.read(video, wanted))
+    return tuple(_data_url(store, video, frame) for frame in store.read(video, wanted))
 
 
-def _data_url(store: FrameStore, video: str, jpeg: memoryview) -> str:
+def _data_url(store: FrameStore, video: str, frame: memoryview) -> str:
     try:
-        pixels = simplejpeg.decode_jpeg(jpeg, min_width=_WIDTH)
+        pixels = jpeg.decode(frame, min_width=_WIDTH)
     except ValueError as error:
         raise store.damaged(video, error) from error
     small = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality=_QUALITY, colorsubsampling="420")

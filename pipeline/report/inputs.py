@@ -10,6 +10,7 @@ import pandas as pd
 
 from pipeline import metrics as metric_names
 from pipeline.class_stats import ClassStatistics
+from pipeline.core import checksums
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 from pipeline.core.task import SINGLE_LABEL, Task
@@ -164,11 +165,12 @@ def _check(table: PredictionTable, manifest: Manifest, path: Path) -> None:
 
 
 def existing(path: Path) -> Path:
-    """The same path, of a file that exists.
+    """The same path, of a file that exists and is undamaged.
 
     Raises:
-        UserError: it does not exist.
+        UserError: it does not exist, or is damaged.
     """
     if not path.is_file():
         raise UserError(f"{path} does not exist. `dvc repro` makes it.")
+    checksums.check(path)
     return path

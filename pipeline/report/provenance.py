@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.core import checksums
 from pipeline.core.files import RECIPE, file_hash
 
 TOOLS = ("dvc", "imageio-ffmpeg", "numpy")
@@ -84,4 +85,4 @@ class Provenance:
 
 
 def _recipe(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return json.loads(checksums.text(path)) if path.is_file() else {}

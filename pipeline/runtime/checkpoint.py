@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pipeline.core import files
+from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
 
@@ -32,12 +32,13 @@ class Checkpoint:
     input: InputSpec
 
     def write(self, folder: Path) -> None:
-        """Write the weights, and the recipe once more as a file that people read."""
+        """Write the weights, the recipe once more as a file that people read, and the checksums of both."""
         meta = {"recipe": self.recipe, "classes": list(self.classes), "input": asdict(self.input)}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self.weights.items()}
         with files.aside(folder / FILE) as partial:
             save_file(tensors, partial, {_KEY: json.dumps(meta, sort_keys=True)})
         files.write_json(folder / files.RECIPE, self.recipe)
+        checksums.write(folder / checksums.NAME, [folder / FILE, folder / files.RECIPE])
 
     @classmethod
     def read(cls, folder: Path) -> "Checkpoint":
@@ -50,11 +51,16 @@ class Checkpoint:
         remedy = f"`dvc repro train@{folder.name}` makes it again."
         if not path.is_file():
             raise UserError(f"{path} does not exist. {remedy}")
+        checksums.check(path)
         try:
             with safe_open(path, "pt") as file:
                 meta = json.loads((file.metadata() or {})[_KEY])
-            weights = load_file(path)
-        except (SafetensorError, KeyError, ValueError) as error:
+            spec = InputSpec(_three(meta["input"]["mean"]), _three(meta["input"]["std"]))
+            return cls(load_file(path), dict(meta["recipe"]), tuple(map(str, meta["classes"])), spec)
+        except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RecursionError, OSError) as error:
             raise UserError(f"{path} is damaged or not of this pipeline ({error!r}). {remedy}") from error
-        spec = InputSpec(tuple(meta["input"]["mean"]), tuple(meta["input"]["std"]))
-        return cls(weights, meta["recipe"], tuple(meta["classes"]), spec)
+
+
+def _three(values: Any) -> tuple[float, float, float]:
+    red, green, blue = map(float, values)
+    return red, green, blue

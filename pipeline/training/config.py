@@ -123,6 +123,14 @@ class TrainConfig:
             (self.ema is None or 0 < self.ema < 1, "ema is a decay between 0 and 1, e.g. 0.999, or null"),
         )
 
+    def last_epoch(self, share: float, videos: int) -> int:
+        """The epoch, counted from 1, after which a share above 0 of a training on so many videos is done.
+
+        Between corpora of different sizes it is the share that compares: `least_steps` asks for fewer epochs of more
+        videos.
+        """
+        return max(1, round(share * epochs_of(self.epochs, self.least_steps, self.batch, videos)))
+
 
 @dataclass(frozen=True)
 class ProbeTrainConfig:
@@ -137,7 +145,8 @@ class ProbeTrainConfig:
     appearance: tuple[float, ...]
     """Weights that are compared of what is there beside what changes, 0 or more."""
     folds: int
-    """Parts of the cross-validation over the train videos that chooses among them, at least 2."""
+    """Parts of the cross-validation over the train videos that chooses among them, at least 2; as many as there are
+    groups where those are fewer."""
     most: int
     """Most train videos that choose; all of them train. Time grows with the third power."""
     seed: int

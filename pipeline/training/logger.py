@@ -9,7 +9,7 @@ from dvclive.fabric import DVCLiveLogger
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from pipeline import metrics
-from pipeline.core import files
+from pipeline.core import checksums, files
 from pipeline.core.task import MULTI_LABEL, Task
 from pipeline.runtime.checkpoint import FILE
 from pipeline.runtime.progress import duration
@@ -68,6 +68,6 @@ def epoch_line(history: Sequence[dict[str, float]], epochs: int, task: Task = MU
 
 @rank_zero_only
 def _live(out: Path) -> DVCLiveLogger | None:
-    for name in (FILE, files.RECIPE):
+    for name in (FILE, files.RECIPE, checksums.NAME):
         files.remove(out / name)
     return DVCLiveLogger(experiment=Live(dir=str(out / FOLDER), dvcyaml=False, save_dvc_exp=False))

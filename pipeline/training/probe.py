@@ -42,7 +42,7 @@ def fit_probe(
     Of several processes the first does it all.
 
     Raises:
-        UserError: the features are of another network, or there are too few train videos for the cross-validation.
+        UserError: the features are of another network, or all train videos are of one group.
     """
     torch.set_num_threads(machine.threads)
     good = manifest.without(set(manifest.videos) - set(features.videos))
@@ -60,6 +60,7 @@ def fit_probe(
     if len(val):
         result |= {key(task): metrics.headline(task, logits, val.targets())}
     data = {"features": files.fingerprint(dict(features.about)), "labels": files.fingerprint(_labels(good))}
+    data |= {"groups": files.fingerprint(groups.of_each(train.videos, features.groups))}
     recipe = {**params.plain(config), **noted(task), "data": data, "versions": fingerprint.versions()}
     recipe |= {"pretrained": start["pretrained"], "result": result}
     Checkpoint(network.state_dict(), recipe, manifest.classes, spec).write(out)
@@ -131,12 +132,13 @@ def compare(
     rows = np.sort(rng.permutation(len(train))[: settings.most])
     labels = [tuple(train.table["labels"][row].split(LABEL_SEPARATOR)) for row in rows]
     together = groups.of_each([train.videos[row] for row in rows], of_groups)
-    if len(set(together or rows)) < settings.folds:
+    number = min(settings.folds, len(set(together or rows)))
+    if number < 2:
         raise UserError(
-            f"{len(rows)} train videos (in {len(set(together or rows))} groups) are too few for a cross-validation in "
-            f"{settings.folds} parts. Lower train.folds of the probe, or leave it out of the set."
+            f"All {len(rows)} train videos are of one group, which no cross-validation may tear apart, so nothing can "
+            "choose the settings of the probe. Bring videos of other groups, or leave the probe out of the set."
         )
-    fold = np.array(stratify.stratified(labels, [1 / settings.folds] * settings.folds, settings.seed, together))
+    fold = np.array(stratify.stratified(labels, [1 / number] * number, settings.seed, together))
     history = []
     for appearance in settings.appearance:
         kernel = parts.kernel(appearance)[rows][:, rows]

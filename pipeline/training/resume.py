@@ -52,11 +52,15 @@ class ResumeFolder:
     """The files of one training: its last state, and its best weights so far.
 
     Every process reads them, and the one that `writes` writes them.
+
+    Attributes:
+        lock: the file whose lock keeps other runs of the same training out.
     """
 
     def __init__(self, scratch: Path, name: str, recipe: dict[str, Any], every: float, *, writes: bool = True) -> None:
         own = f"models/{recipe['arch']}.py", f"losses/{recipe['train']['loss']['name']}.py"
         self.folder = files.folder_of(scratch / "train", name, recipe, fingerprint.code(*CODE, *own))
+        self.lock = self.folder.with_name(f".{self.folder.name}.lock")
         self.every, self.writes = every, writes
         self.saved = time.monotonic()
         self.read_back = False

@@ -32,7 +32,7 @@ from pipeline.core.manifest import Manifest
 from pipeline.core.progress_bar import progress_bar
 from pipeline.core.task import MULTI_LABEL, Task, noted
 from pipeline.metrics import SHORT
-from pipeline.runtime import distributed, signals
+from pipeline.runtime import distributed, lease, signals
 from pipeline.runtime.allocator import keep_freed_memory
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.runtime.progress import Timer, duration, rate, whole_epoch
@@ -74,9 +74,9 @@ def fit(
         Stopped: SIGTERM or SIGINT came; the state is saved, and the same call goes on from there.
     """
     trainer = Trainer(config, manifest, store, statistics, machine, out.name, task, stop)
-    state = trainer.restore()
-    logger = EpochLogger.start(out, trainer.epochs, state.history, task)
-    with signals.listen() as request:
+    with lease.hold(trainer.resume.lock, trainer.fabric, wait=True), signals.listen() as request:
+        state = trainer.restore()
+        logger = EpochLogger.start(out, trainer.epochs, state.history, task)
         while len(state.history) < trainer.epochs:
             timer = Timer()
             for loss in trainer.epoch(state, request):
@@ -92,8 +92,8 @@ def fit(
             whole = whole_epoch(timer.elapsed, trainer.timers[-1].elapsed, trainer.batches.first, trainer.batches.steps)
             logger.epoch(state.history, timer.elapsed, whole * (trainer.epochs - len(state.history)))
             trainer.save(state)
-    logger.end()
-    trainer.finish(state, out)
+        logger.end()
+        trainer.finish(state, out)
     return state
 
 

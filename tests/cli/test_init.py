@@ -71,7 +71,10 @@ def test_a_warning_of_the_reader_is_said_once(folder, videos, caplog):
     shutil.copytree(videos / "jump", videos / "Jump")
     call("init", videos)
     assert [text.partition(": ")[2] for text in caplog.messages] == [
-        "the labels 'Jump' and 'jump' differ only by case, Unicode form or blanks, and are two classes."
+        (
+            "the labels 'Jump' and 'jump' differ only by case, Unicode form or blanks, and are classes of their own. "
+            "If they mean the same, write them alike."
+        )
     ]
 
 
@@ -124,6 +127,12 @@ def test_a_file_that_is_there_is_replaced_by_force_alone(folder, videos):
     assert "class_folders" in (folder / "conf/dataset/mine.yaml").read_text()
 
 
+def test_a_folder_that_holds_the_project_is_refused(folder, videos):
+    for around in (Path(), Path("..")):
+        with pytest.raises(UserError, match="holds this project and what it writes"):
+            call("init", around)
+
+
 def test_a_folder_inside_the_project_is_named_from_there(folder, videos):
     shutil.copytree(videos, folder / "clips")
     call("init", "clips")
@@ -145,5 +154,7 @@ def test_a_quoted_text_comes_back(text):
 
 def test_training_is_forecast_from_rates(monkeypatch):
     monkeypatch.setattr(forecast, "TRAINED_CLIPS_A_SECOND", {"a": 2.0})
-    models = {name: {"train": {"epochs": 6}} for name in ("a", "b")}
+    models = {name: {"train": {"epochs": 6, "batch": 4}} for name in ("a", "b")}
     assert forecast.training_minutes(models, 100) == {"a": 5.0, "b": None}
+    models["a"]["train"]["least_steps"] = 300  # of 25 an epoch
+    assert forecast.training_minutes(models, 100)["a"] == 10.0

@@ -106,3 +106,36 @@ def test_groups_are_seen_in_plain_names_alone(names: list[str], groups: int | No
     pattern = group_pattern(names)
     found = None if pattern is None else len({re.search(pattern, name)[1] for name in names})
     assert found == groups
+
+
+@pytest.mark.parametrize("rest", ["", ",1.5"])
+def test_a_table_whose_columns_nobody_knows_is_no_list(tmp_path: Path, caplog, rest: str):
+    root = touch(tmp_path / "clips", *(f"{n}.mp4" for n in range(9)))
+    head = "filename,emotion" + (",duration" if rest else "")
+    (root / "x.csv").write_text("\n".join([head, *(f"{n}.mp4,happy{rest}" for n in range(9))]))
+    with pytest.raises(UserError, match="nothing that says what they show"):
+        guess(root, None)
+    assert "left alone: " in caplog.text
+    assert "the columns 'filename', 'emotion'" in caplog.text
+    with pytest.raises(UserError, match="x.csv: the columns 'filename', 'emotion'.* path,label"):
+        guess(root, root / "x.csv")
+
+
+def test_a_table_that_is_no_utf8_is_named(tmp_path: Path, caplog):
+    root = touch(tmp_path / "clips", "gehen/a.mp4")
+    (root / "labels.csv").write_bytes("path,label\ngehen/a.mp4,grüßen\n".encode("latin-1"))
+    assert guess(root, None).format == "class_folders"
+    assert "left alone: " in caplog.text
+    assert "labels.csv, line 2: no text in UTF-8" in caplog.text
+
+
+def test_paths_as_windows_writes_them_are_those_of_files(tmp_path: Path):
+    root = touch(tmp_path / "clips", "day 1/a.mp4")
+    (root / "labels.csv").write_text("path,label\nday 1\\a.mp4,run\n")
+    assert guess(root, None).format == "folder"
+
+
+def test_splits_by_other_names_are_not_replaced_by_a_split_that_is_made(tmp_path: Path):
+    (tmp_path / "x.csv").write_text("path,label,subset\na.mp4,run,training\nb.mp4,run,Validation\n")
+    found = guess(tmp_path, tmp_path / "x.csv")
+    assert (found.columns, found.splits) == ({"split": "subset"}, True), "the reader says which word it does not know"

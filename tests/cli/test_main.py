@@ -110,6 +110,12 @@ def test_the_exit_status(monkeypatch, capsys, command, status):
     assert capsys.readouterr().err == ("error: no\n" if status == 1 else "")
 
 
+def test_what_the_machine_refuses_is_a_message(monkeypatch, capsys):
+    monkeypatch.setitem(door.COMMANDS, "zoo", Answer(error=OSError(28, "No space left on device", "data/x")))
+    assert main(["zoo"]) == 1
+    assert "error: The disk is full ([Errno 28] No space left on device: 'data/x')" in capsys.readouterr().err
+
+
 def test_a_bug_keeps_its_traceback(monkeypatch):
     monkeypatch.setitem(door.COMMANDS, "zoo", Answer(error=RuntimeError("a bug")))
     with pytest.raises(RuntimeError, match="a bug"):

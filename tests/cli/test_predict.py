@@ -22,8 +22,8 @@ from pipeline.clips.views import ViewConfig
 from pipeline.core.broken_videos import read_broken
 from pipeline.core.machine import scratch_folder
 from pipeline.core.manifest import Manifest, VideoRecord
+from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.extract import extract_corpus
-from pipeline.extraction.ffmpeg import ExtractConfig
 from pipeline.inference.run import run_inference
 from pipeline.predictions.table import PredictionTable
 from pipeline.predictions.view_scores import ViewScores

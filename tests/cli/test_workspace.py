@@ -160,6 +160,17 @@ def test_a_conf_that_does_not_compose_fails(folder):
     assert "nowhere" in finding.found
 
 
+@pytest.mark.parametrize(("text", "state"), [(None, "ok"), ("{}", "ok"), ('{"data/x": {}}', "ok"), ("", "FAIL")])
+def test_locks_that_dvc_was_killed_at_writing_name_the_file_to_delete(folder, text, state):
+    file = folder / ".dvc/tmp/rwlock"
+    file.parent.mkdir()
+    if text is not None:
+        file.write_text(text)
+    finding = workspace.dvc_locks()
+    assert finding.state == state
+    assert ("`rm .dvc/tmp/rwlock`" in finding.remedy) == (state == "FAIL")
+
+
 def test_what_lies_in_the_scratch_folder_is_told_with_its_size(folder):
     assert workspace.scratch().found == "work: nothing"
     for name, count in {

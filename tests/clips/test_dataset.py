@@ -21,6 +21,7 @@ from pipeline.clips.views import Scale, View, ViewConfig, ViewGrid
 from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
+from tests.support import damage
 
 Packed = Callable[[dict[str, list[bytes]]], FrameStore]
 
@@ -323,16 +324,14 @@ def test_any_number_of_workers_gives_the_same_views(packed: Packed):
 def test_a_stored_frame_that_does_not_decode_is_refused_with_shard_and_command(packed: Packed, bad: bytes):
     stored = {"x.mp4": grey(1, 2, 3), "y.mp4": grey(4, 5, 6)}
     read = packed(stored)
-    broken = MultiViewDataset(["x.mp4", "y.mp4"], read, SEGMENTS, views.grid(Scale(16, 16), ViewConfig(1, (16,), None)))
-    (read.root / "a.lmdb").unlink()
     values = [("x.mp4", frame_store.encode([stored["x.mp4"][0], bad, stored["x.mp4"][2]], 16, 16))]
-    frame_store.write_shard(read.root / "a.lmdb", [*values, ("y.mp4", frame_store.encode(stored["y.mp4"], 16, 16))])
+    damage.replace_shard(read.root, [*values, ("y.mp4", frame_store.encode(stored["y.mp4"], 16, 16))])
+    read = FrameStore(read.root)
+    broken = MultiViewDataset(["x.mp4", "y.mp4"], read, SEGMENTS, views.grid(Scale(16, 16), ViewConfig(1, (16,), None)))
     trained = TrainDataset(manifest(*stored).split("train"), read, SEGMENTS, WHOLE, seed=0)
 
     for ask in (lambda: broken[0], lambda: trained[0, 0]):
-        with pytest.raises(
-            UserError, match=r"a\.lmdb is damaged \(video 'x\.mp4'.*dvc repro --force --single-item pack"
-        ):
+        with pytest.raises(UserError, match=r"a\.lmdb is damaged \(video 'x\.mp4'.*pipeline doctor --deep"):
             ask()
     assert broken[1][16].shape == (3, 3, 3, 16, 16)
     assert trained[0, 1][0].shape == (3, 3, 16, 16)

@@ -1,5 +1,6 @@
 """Packed frames: the layout byte by byte, the same bytes every time, any process may read, and damage is said."""
 
+import binascii
 import multiprocessing
 import os
 import shutil
@@ -17,8 +18,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipeline.clips import frame_store
 from pipeline.clips.frame_store import FrameStore
-from pipeline.core import frame_index, tsv
+from pipeline.core import frame_index, scratch, tsv
 from pipeline.core.errors import UserError
+from tests.support.damage import replace_shard
 
 Shards = Callable[..., Path]
 Packed = Callable[[dict[str, list[bytes]]], FrameStore]
@@ -58,13 +60,14 @@ def in_tar(path: Path) -> dict[str, bytes]:
         return {member.name: tar.extractfile(member).read() for member in tar}
 
 
-def test_a_value_is_a_header_offsets_and_jpegs(shards: Shards):
+def test_a_value_is_a_header_offsets_checksums_and_jpegs(shards: Shards):
     first, second, third = b"first JPEG", b"2nd", b"third"
 
     value = frame_store.encode([first, second, third], width=54, height=32)
 
-    # 3 numbers in front and 4 offsets make 28 bytes, where the first JPEG begins
-    assert value == struct.pack("<3I", 3, 54, 32) + struct.pack("<4I", 28, 38, 41, 46) + first + second + third
+    # 3 numbers in front, 4 offsets and 3 checksums make 40 bytes, where the first JPEG begins
+    sums = struct.pack("<3I", 0x5097EEAC, 0x690F0B84, 0x24322064)  # as gzip says
+    assert value == struct.pack("<3I4I", 3, 54, 32, 40, 50, 53, 58) + sums + first + second + third
 
 
 def test_a_shard_holds_one_value_a_video_under_its_id(shards: Shards):
@@ -72,10 +75,13 @@ def test_a_shard_holds_one_value_a_video_under_its_id(shards: Shards):
 
     out = pack(frames)
 
-    assert sorted(path.name for path in out.iterdir()) == ["a.lmdb", "b.lmdb", "index.tsv", "shards.tsv"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("SHA256SUMS", "a.lmdb", "b.lmdb", "index.tsv", "pages.tsv", "shards.tsv")
+    ]
     one, two = video(10, 20)
-    start = 12 + 4 * 3
-    header = struct.pack("<6I", 2, 24, 16, start, start + len(one), start + len(one) + len(two))
+    start = 12 + 4 * 3 + 4 * 2
+    offsets = start, start + len(one), start + len(one) + len(two)
+    header = struct.pack("<3I3I2I", 2, 24, 16, *offsets, binascii.crc32(one), binascii.crc32(two))
     assert values(out / "a.lmdb") == {"grün/1.mp4": header + one + two}
     assert list(values(out / "b.lmdb")) == ["2.mp4"]
 
@@ -176,8 +182,8 @@ def test_a_video_larger_than_the_whole_map_fits(shards: Shards, monkeypatch: pyt
 def test_a_value_too_large_for_its_offsets_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(frame_store, "_LARGEST", 1000)
 
-    with pytest.raises(UserError, match=r"2 frames make 1,024 bytes.*Cut the video"):
-        frame_store.encode([b"x" * 500] * 2, 24, 16)  # 24 bytes of header and offsets
+    with pytest.raises(UserError, match=r"2 frames make 1,032 bytes.*Cut the video"):
+        frame_store.encode([b"x" * 500] * 2, 24, 16)  # 32 bytes of header, offsets and checksums
 
 
 def test_a_finished_shard_is_not_packed_again(shards: Shards):
@@ -192,13 +198,13 @@ def test_a_finished_shard_is_not_packed_again(shards: Shards):
 
     assert after["a.lmdb"] == before["a.lmdb"]
     assert after["b.lmdb"] != before["b.lmdb"]
-    assert len(list((frames.parent / "scratch of lmdb").iterdir())) == 2  # the old version is gone
+    assert len(list((frames.parent / "scratch of lmdb").glob("*.lmdb"))) == 2  # the old version is gone
 
 
 def test_a_damaged_finished_shard_is_packed_again(shards: Shards):
     frames = shards(a={"1.mp4": noise(20, 1)})
     pack(frames)
-    finished = next((frames.parent / "scratch of lmdb").iterdir())
+    finished = next((frames.parent / "scratch of lmdb").glob("*.lmdb"))
     os.truncate(finished, finished.stat().st_size // 2)
 
     assert bytes(FrameStore(pack(frames)).read("1.mp4", [19])[0]) == noise(20, 1)[19]
@@ -311,7 +317,7 @@ def test_a_damaged_shard_is_named_with_the_command_that_makes_it_again(shards: S
     damage(out / "a.lmdb", how)
 
     read = FrameStore(out)
-    with pytest.raises(UserError, match=r"a\.lmdb is damaged .*dvc repro --force --single-item pack"):
+    with pytest.raises(UserError, match=r"a\.lmdb is damaged .*pipeline doctor --deep"):
         read.read("1.mp4", [0])
     assert bytes(read.read("2.mp4", [0])[0]) == noise(1, 0)[0]
 
@@ -329,8 +335,7 @@ def test_a_damaged_shard_is_named_with_the_command_that_makes_it_again(shards: S
 )
 def test_a_damaged_value_is_refused_with_shard_and_video(packed: Packed, value: bytes):
     root = packed({"1.mp4": video(1, 2)}).root
-    (root / "a.lmdb").unlink()
-    frame_store.write_shard(root / "a.lmdb", [("1.mp4", value)])
+    replace_shard(root, [("1.mp4", value)])
 
     with pytest.raises(UserError, match=r"a\.lmdb is damaged \(video '1\.mp4'.*dvc repro"):
         FrameStore(root).read("1.mp4", [0])
@@ -338,8 +343,7 @@ def test_a_damaged_value_is_refused_with_shard_and_video(packed: Packed, value: 
 
 def test_a_video_that_the_shard_lacks_is_refused_with_shard_and_video(packed: Packed):
     root = packed({"1.mp4": video(1, 2)}).root
-    (root / "a.lmdb").unlink()
-    frame_store.write_shard(root / "a.lmdb", [("2.mp4", frame_store.encode([b"x"], 24, 16))])
+    replace_shard(root, [("2.mp4", frame_store.encode([b"x"], 24, 16))])
 
     with pytest.raises(UserError, match=r"a\.lmdb is damaged \(video '1\.mp4'"):
         FrameStore(root).read("1.mp4", [0])
@@ -369,10 +373,10 @@ def test_an_index_that_does_not_fit_the_tar_is_refused(shards: Shards, change: C
     frames = shards(a={"1.mp4": noise(2, 0), "2.mp4": noise(4, 0)})
     change_index(frames, change)
 
-    with pytest.raises(UserError, match=r"[ab]\.tar is damaged .*dvc repro --force --single-item extract"):
+    with pytest.raises(UserError, match=r"[ab]\.tar is damaged .*pipeline doctor --deep"):
         pack(frames)
     assert not (frames.parent / "lmdb").exists()
-    assert list((frames.parent / "scratch of lmdb").iterdir()) == []
+    assert {file.suffix for file in (frames.parent / "scratch of lmdb").iterdir()} <= {scratch.CLAIM}
 
 
 @pytest.mark.parametrize("keep", [0, 100, 512, 1000, 5000])
@@ -380,7 +384,7 @@ def test_a_cut_tar_is_refused(shards: Shards, keep: int):
     frames = shards(a={"1.mp4": noise(4, 0)})
     os.truncate(frames / "a.tar", keep)
 
-    with pytest.raises(UserError, match=r"a\.tar is damaged .*dvc repro --force --single-item extract"):
+    with pytest.raises(UserError, match=r"a\.tar is damaged .*pipeline doctor --deep"):
         pack(frames)
     assert not (frames.parent / "lmdb").exists()
 

@@ -174,17 +174,6 @@ def test_a_link_is_a_copy_where_the_file_system_has_no_links(tmp_path: Path, mon
     assert not (tmp_path / "a").samefile(tmp_path / "b")
 
 
-def test_pruning_keeps_what_it_is_told_to_keep(tmp_path: Path):
-    for name in ("kept", "old", "kept.partial"):
-        (tmp_path / name).touch()
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "file").touch()
-
-    files.prune(tmp_path, keep=["kept", "not there"])
-
-    assert names(tmp_path) == ["kept"]
-
-
 def test_removing_a_link_to_a_folder_spares_the_folder(tmp_path: Path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "file").touch()

@@ -81,3 +81,10 @@ def test_a_folder_whose_name_is_no_class_is_refused_by_name(tmp_path: Path):
     touch(tmp_path, "run;jump/a.mp4")
     with pytest.raises(UserError, match=r"a.mp4: 'run;jump' cannot be a class name"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("names", [("Train", "Test"), ("train", "validation", "test"), ("training", "testing")])
+def test_splits_by_other_names_are_not_taken_for_classes(tmp_path: Path, names: tuple[str, ...]):
+    touch(tmp_path, *(f"{split}/{name}/{n}.mp4" for split in names for name in ("run", "jump") for n in range(5)))
+    with pytest.raises(UserError, match=f"{', '.join(sorted(names))} seem to be splits. Name them train, val, test"):
+        read(tmp_path)

@@ -81,6 +81,12 @@ def test_a_csv_as_spreadsheets_save_it_is_read_alike(tmp_path: Path):
     assert read(tmp_path, spreadsheet).table.equals(read(tmp_path, RIGHT).table)
 
 
+def test_rows_that_were_emptied_in_a_spreadsheet_are_passed_over(tmp_path: Path):
+    assert read(tmp_path, RIGHT + ",,\n , ,\n").videos == ["a.mp4", "b.mp4", "c.mp4"]
+    for line in (",run,train", ",,,x"):
+        assert "line 5" in refusal(tmp_path, f"{RIGHT}{line}\n")
+
+
 def test_a_class_list_fixes_the_classes_and_their_order(tmp_path: Path):
     (tmp_path / "classes.txt").write_text("run\njump\n")
 
@@ -205,7 +211,9 @@ def test_a_missing_csv_is_named_with_the_setting(tmp_path: Path):
 
 
 def test_a_missing_root_is_named_with_the_setting(tmp_path: Path):
-    with pytest.raises(UserError, match=r"nowhere is no folder. Set dataset.root"):
+    with pytest.raises(
+        UserError, match=r"nowhere is no folder: it moved, or its disk is not mounted. Set dataset.root"
+    ):
         folder.read(config(tmp_path / "nowhere"))
 
 

@@ -33,9 +33,9 @@ def results(**changes) -> Results:
         },
         kind="fitted, of logit",
         selected=False,
-        member_weights={"tsn": 1.0},
+        member_weights={"tsn": 0.75, "tin": 0.25},
         best_member="tsn",
-        worth={"tsn": None},
+        worth={"tsn": None, "tin": None},
         rows=[a_row()],
         left_out=[],
     )
@@ -61,10 +61,11 @@ def test_the_tables_show_the_prior_each_member_by_protocol_and_the_ensembles():
     assert ["random answers", *["40.00"] * 3] in cells
     assert ["random answers, 95 % to", *["50.00"] * 3] in cells
     assert ["class prior", *["41.00"] * 3] in cells
+    assert ["class prior, 95 % from", *["31.00"] * 3] in cells
     assert ["tsn", "60.00", "61.50", "62.25"] in cells
     assert any(line.startswith("| cross-fitted") and line.endswith("| 71.00 |") for line in lines)
     assert "* val: 10 videos, 1 of them broken and answered with the class prior" in lines
-    assert "Weights used (fitted, of logit): tsn 1.00." in lines
+    assert "Weights used (fitted, of logit): tsn 0.75, tin 0.25." in lines
 
 
 def test_a_split_without_labels_has_a_denominator_and_no_metric():
@@ -142,6 +143,10 @@ def test_the_gain_on_val_is_that_of_the_choice_where_there_was_one():
         said[-1]
         == "A gain of the ensemble over its best member is not shown (-1.0 over tsn on val, 95 %: -2.0 to +0.5)."
     )
+
+
+def test_an_ensemble_of_one_of_its_members_has_no_gain_to_tell():
+    assert results(member_weights={"tsn": 0.0, "tin": 1.0}).sentences()[-1] == "The ensemble is tin alone."
 
 
 def test_where_no_model_beats_chance_there_is_no_gain():

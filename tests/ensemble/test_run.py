@@ -110,6 +110,7 @@ def test_the_outs_are_there_and_agree(corpus):
     results = run(corpus)
     out = corpus[0] / "ensemble"
     assert {file.name for file in out.iterdir()} == {
+        "SHA256SUMS",
         "val.parquet",
         "test.parquet",
         "weights.json",

@@ -1,7 +1,7 @@
 """Our frames are those of FFmpeg's own command line, and a video that gives none says why."""
 
+import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import simplejpeg
 
 from pipeline.core import params
 from pipeline.core.errors import UserError
-from pipeline.extraction.ffmpeg import ExtractConfig, Extracted, NoFrames, command, extract_frames
+from pipeline.extraction.config import ExtractConfig
+from pipeline.extraction.ffmpeg import extract_frames
+from pipeline.extraction.outcome import Extracted, NoFrames
 from tests.support import corpus
 from tests.support.corpus import FFMPEG, ffmpeg
 
@@ -49,7 +51,7 @@ def extract(video: Path, folder: Path, **changed: Any) -> tuple[Extracted, list[
 def by_command_line(video: Path, folder: Path, filters: str, *before: str) -> list[np.ndarray]:
     """The frames that a person gets who types the command."""
     folder.mkdir()
-    options = ["-vf", filters, "-pix_fmt", "yuvj420p", "-q:v", "2"]
+    options = ["-vf", filters, "-sws_flags", "bicubic+accurate_rnd", "-pix_fmt", "yuvj420p", "-q:v", "2"]
     ffmpeg([*before, "-i", f"file:{video}", *options, str(folder / "%03d.jpg")])
     return pictures([file.read_bytes() for file in sorted(folder.iterdir())])
 
@@ -221,19 +223,8 @@ def test_a_missing_file_is_said_to_be_missing(tmp_path: Path):
 def test_a_folder_is_no_file(tmp_path: Path):
     (tmp_path / "a.mp4").mkdir()
 
-    assert refusal(tmp_path / "a.mp4", tmp_path / "frames").reason == "unreadable"
-
-
-def test_a_file_that_vanishes_before_ffmpeg_opens_it_is_missing(clips: Path, tmp_path: Path):
-    """The FFmpeg here is a script that takes the file away first."""
-    (tmp_path / "frames").mkdir()
-    shutil.copy(clips / "short.mp4", tmp_path / "a.mp4")
-    slow = tmp_path / "ffmpeg"
-    slow.write_text(f'#!/bin/sh\nrm "{tmp_path}/a.mp4"\nexec "{FFMPEG}" "$@"\n')
-    slow.chmod(0o755)
-    with pytest.raises(NoFrames) as broken:
-        extract_frames(tmp_path / "a.mp4", tmp_path / "frames", config(), str(slow))
-    assert (broken.value.reason, str(broken.value)) == ("missing", "no such file: a.mp4")
+    broken = refusal(tmp_path / "a.mp4", tmp_path / "frames")
+    assert (broken.reason, str(broken)) == ("unreadable", "a folder, no file")
 
 
 def test_an_empty_file_is_said_to_be_empty(tmp_path: Path):
@@ -253,15 +244,14 @@ def test_a_file_cut_before_its_index_is_truncated(clips: Path, tmp_path: Path):
     broken = refusal(cut(clips / "h264.mp4", tmp_path / "cut.mp4", 0.5), tmp_path / "frames")
 
     assert broken.reason == "truncated"
-    assert "moov atom not found" in str(broken)  # FFmpeg's own words
-    assert "cut.mp4" in str(broken)
+    assert str(broken) == "the file ends before its index | moov atom not found"  # FFmpeg's own words
 
 
 def test_a_file_of_sound_has_no_video_stream(clips: Path, tmp_path: Path):
     broken = refusal(clips / "sound_only.mp4", tmp_path / "frames")
 
     assert broken.reason == "no_video_stream"
-    assert "matches no streams" in str(broken)
+    assert str(broken).startswith("no video stream, but Audio: aac")
 
 
 def test_a_video_without_a_picture_that_decodes_is_said_to_fail(clips: Path, tmp_path: Path):
@@ -275,13 +265,6 @@ def test_a_video_without_a_picture_that_decodes_is_said_to_fail(clips: Path, tmp
     assert str(broken)
 
 
-def test_a_video_that_takes_too_long_is_given_up(clips: Path, tmp_path: Path):
-    broken = refusal(clips / "h264.mp4", tmp_path / "frames", timeout_seconds=0.001)
-
-    assert broken.reason == "timeout"
-    assert "extract.timeout_seconds" in str(broken)
-
-
 def test_the_words_for_a_broken_video_are_the_same_every_time(clips: Path, tmp_path: Path):
     broken = cut(clips / "h264.mp4", tmp_path / "cut.mp4", 0.5)
 
@@ -289,49 +272,38 @@ def test_the_words_for_a_broken_video_are_the_same_every_time(clips: Path, tmp_p
     assert str(first) == str(again)
 
 
-def test_the_order_in_which_ffmpegs_threads_speak_changes_no_word(clips: Path, tmp_path: Path):
-    lines = ["[h264 @ 0x5581] [error] one", "[mov @ 0x77f0] [warning] two", "[error] three", "[info] no matter"]
-    words = []
-    for number, said in enumerate((lines, lines[::-1], lines + lines)):
-        speaking = tmp_path / f"ffmpeg{number}"
-        speaking.write_text("#!/bin/sh\ncat >&2 <<'END'\n" + "\n".join(said) + "\nEND\nexit 1\n")
-        speaking.chmod(0o755)
-        with pytest.raises(NoFrames) as error:
-            extract_frames(clips / "short.mp4", tmp_path, config(), str(speaking))
-        words.append(str(error.value))
+def test_the_name_of_a_file_is_never_said(clips: Path, tmp_path: Path):
+    (tmp_path / "moov atom not found").write_bytes(b"This is not a video.\n" * 40)
 
-    assert words == ["one | three | two"] * 3
-
-
-def test_no_report_of_progress_comes_between_the_words(clips: Path, tmp_path: Path):
-    slow = config(fps=5000)  # FFmpeg reports from half a second on, and overwrites its reports
-    done = subprocess.run(command(clips / "h264.mp4", slow, FFMPEG), cwd=tmp_path, stderr=subprocess.PIPE, check=True)
-
-    assert b"\r" not in done.stderr
-
-
-def test_a_link_is_named_by_its_own_name(clips: Path, tmp_path: Path):
-    (tmp_path / "store").mkdir()
-    cut(clips / "h264.mp4", tmp_path / "store" / "5e884898da", 0.5)
-    (tmp_path / "a.mp4").symlink_to(tmp_path / "store" / "5e884898da")
-
-    words = str(refusal(tmp_path / "a.mp4", tmp_path / "frames"))
-    assert "a.mp4" in words
-    assert "store" not in words
+    broken = refusal(tmp_path / "moov atom not found", tmp_path / "frames")
+    assert broken.reason == "not_a_video"
+    assert "moov" not in str(broken)
 
 
 def test_the_first_part_of_a_video_gives_frames_and_a_note(clips: Path, tmp_path: Path):
     whole = tmp_path / "whole.mp4"  # its index comes first
     ffmpeg(["-i", str(clips / "h264.mp4"), "-c", "copy", "-movflags", "+faststart", str(whole)])
 
-    result, jpegs = extract(cut(whole, tmp_path / "part.mp4", 0.6), tmp_path / "part")
+    result, jpegs = extract(cut(whole, tmp_path / "part.mp4", 0.9), tmp_path / "part")
     _, all_of_it = extract(whole, tmp_path / "all")
 
-    assert 5 < result.frames < 30
+    assert 24 <= result.frames < 30
     assert result.promised == 30
-    assert result.words
+    assert f"{result.frames} of 30 promised frames | " in result.words
+    assert "partial file" in result.words
     assert str(tmp_path) not in result.words
-    assert jpegs[:5] == all_of_it[:5]
+    assert jpegs[:20] == all_of_it[:20]
+
+
+def test_half_a_video_is_said_to_be_partial(clips: Path, tmp_path: Path):
+    whole = tmp_path / "whole.mp4"
+    ffmpeg(["-i", str(clips / "h264.mp4"), "-c", "copy", "-movflags", "+faststart", str(whole)])
+
+    broken = refusal(cut(whole, tmp_path / "part.mp4", 0.6), tmp_path / "frames")
+    assert broken.reason == "partial"
+    assert re.search(r"\d\d of 30 promised frames \(extract.most_damage is 0.2\)", str(broken))
+    result, _ = extract(tmp_path / "part.mp4", tmp_path / "tolerant", most_damage=0.6)
+    assert 5 < result.frames < 20
 
 
 def test_a_full_disk_is_no_fault_of_the_video(clips: Path, tmp_path: Path):
@@ -340,18 +312,6 @@ def test_a_full_disk_is_no_fault_of_the_video(clips: Path, tmp_path: Path):
 
     with pytest.raises(UserError, match=r"cannot write into .*frames \(No space left on device\).*machine\.scratch"):
         extract_frames(clips / "short.mp4", tmp_path / "frames", config(fps=60), FFMPEG)
-
-
-@pytest.mark.parametrize("before", ["", "printf x > 000000.jpg; "])
-def test_an_ffmpeg_that_crashes_is_said_to_have_crashed(clips: Path, tmp_path: Path, before: str):
-    crashing = tmp_path / "ffmpeg"
-    crashing.write_text(f"#!/bin/sh\n{before}kill -SEGV $$\n")
-    crashing.chmod(0o755)
-    (tmp_path / "frames").mkdir()
-
-    with pytest.raises(NoFrames, match="FFmpeg was ended by signal 11") as error:
-        extract_frames(clips / "short.mp4", tmp_path / "frames", config(), str(crashing))
-    assert error.value.reason == "crashed"
 
 
 def test_a_good_video_needs_no_words(clips: Path, tmp_path: Path):

@@ -15,10 +15,12 @@ from pipeline.core.errors import UserError
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task
 from pipeline.folds import held_out, partition
 from pipeline.predictions.table import PredictionTable
+from pipeline.training.config import epochs_of
+from tests.support import tiny
 
 CLASSES = ("blue", "green", "red")
 FOLD = np.array([2, 1, 3, 1, 2, 3, 3, 1, 2, 1, 1, 2])
-EPOCHS = (7, 20, 9)
+EPOCHS, OF = (7, 20, 9), (10, 25, 20)
 VIDEOS = tuple(f"v{number}" for number in range(len(FOLD)))
 
 
@@ -43,7 +45,7 @@ def run(folder: Path, task: Task, models: tuple[str, ...] = ("tsn", "trn")) -> d
                 tuple(VIDEOS[row] for row in rows), rows == 4, tuple(labels(task)[row] for row in rows), CLASSES,
                 scores[model][rows], meta if task == MULTI_LABEL else {**meta, "task": task},
             ).write(folder / "predictions" / str(number) / model / "test.parquet")  # fmt: skip
-            recipe = {"result": {"epoch": EPOCHS[number - 1] - 1}}  # counted from 0 there
+            recipe = {"train": {"epochs": OF[number - 1]}, "result": {"epoch": EPOCHS[number - 1] - 1}}  # from 0 there
             files.write_json(folder / "models" / str(number) / model / "recipe.json", recipe)
     return scores
 
@@ -141,11 +143,33 @@ def test_the_table_names_the_metric_and_shows_the_figures(tmp_path: Path):
     assert np.mean(cells[3:]) == pytest.approx(shown["trn"]["folds_mean"], abs=0.01)
 
 
-def test_the_median_epoch_is_one_that_a_fold_picked(tmp_path: Path):
+def test_the_share_of_the_epochs_is_one_that_a_fold_picked(tmp_path: Path):
     run(tmp_path, MULTI_LABEL)
     write(tmp_path, "tsn")
-    assert json.loads((tmp_path / "out/epochs/tsn.json").read_text()) == {"folds": list(EPOCHS), "median": 9}
-    assert held_out.Result({}, (), (4, 10)).epoch == 4
+    found = json.loads((tmp_path / "out/epochs/tsn.json").read_text())
+    assert found == {"folds": list(EPOCHS), "of": list(OF), "share": 0.7}  # of 0.7, 0.8 and 0.45
+    assert held_out.Picked((4, 10), (10, 10)).plain()["share"] == 0.4
+
+
+def test_a_probe_has_held_out_predictions_and_no_epoch(tmp_path: Path):
+    run(tmp_path, SINGLE_LABEL, models=("probe", "tsn"))
+    for number in (1, 2, 3):
+        files.write_json(tmp_path / "models" / str(number) / "probe" / "recipe.json", {"result": {"chosen": {}}})
+
+    shown = write(tmp_path, "probe", "tsn")
+
+    assert shown["probe"]["top1"] > 0
+    assert json.loads((tmp_path / "out/epochs/probe.json").read_text()) == {"folds": [], "of": [], "share": None}
+    (row,) = [line for line in (tmp_path / "out/tables.md").read_text().splitlines() if line.startswith("| probe")][:1]
+    assert row.split("|")[-2].strip() == ""
+
+
+def test_the_final_model_ends_at_the_same_share_of_a_training_that_least_steps_shortened():
+    train = tiny.model(epochs=8, least_steps=500).train  # of batches of 3
+    assert epochs_of(8, 500, 3, videos=60) == 25
+    assert [train.last_epoch(share, videos=60) for share in (0.01, 12 / 25, 1.0)] == [1, 12, 25]
+    assert [train.last_epoch(share, videos=90) for share in (0.01, 12 / 25, 1.0)] == [1, 8, 17]
+    assert all(tiny.model(epochs=9).train.last_epoch(epoch / 9, videos=90) == epoch for epoch in range(1, 10))
 
 
 def test_predictions_of_other_videos_are_refused_with_the_stage_that_makes_them(tmp_path: Path):

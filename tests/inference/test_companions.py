@@ -4,9 +4,10 @@ import shutil
 
 import pytest
 
+from pipeline.core import checksums, scratch
 from pipeline.core.manifest import Manifest
-from pipeline.inference import lease
 from pipeline.inference.predictor import Predictor
+from pipeline.runtime import lease
 from pipeline.runtime.checkpoint import FILE
 from tests.support.inference import (
     BOTH,
@@ -63,7 +64,7 @@ def test_a_model_whose_predictions_are_there_is_not_scored_again(models, tmp_pat
 
 def test_a_model_that_another_run_is_at_is_left_to_it(models, tmp_path, monkeypatch):
     seen = scored_models(monkeypatch)
-    with lease.lock(cache_of(models, tmp_path / "out", monkeypatch, "other")):
+    with scratch.lock(cache_of(models, tmp_path / "out", monkeypatch, "other") / "lock"):
         infer(models, tmp_path / "out", "net", BOTH)
     assert set(seen) == {"net"}
 
@@ -72,13 +73,13 @@ def test_a_model_that_is_done_before_its_lease_is_had_is_not_scored_twice(models
     """The other model's own stage ends just before this one asks for its lease."""
     original, seen = lease.hold, scored_models(monkeypatch)
 
-    def late(folder, fabric, *, wait):
-        if folder.name.startswith("other-"):
+    def late(file, fabric, *, wait):
+        if file.parent.name.startswith("other-"):
             with monkeypatch.context() as patch:
                 patch.setattr(lease, "hold", original)
                 infer(models, tmp_path / "out", "other")
             seen.clear()
-        return original(folder, fabric, wait=wait)
+        return original(file, fabric, wait=wait)
 
     monkeypatch.setattr(lease, "hold", late)
     infer(models, tmp_path / "out", "net", BOTH)
@@ -94,6 +95,7 @@ def test_predictions_of_other_weights_or_videos_are_made_anew(models, tmp_path, 
     if other == "weights":
         folder = shutil.copytree(folder, tmp_path / "models")
         shutil.copy(folder / "net" / FILE, folder / "other" / FILE)
+        checksums.seal(folder / "other")
     else:  # as many
         manifest = Manifest(manifest.table.iloc[::-1].reset_index(drop=True), manifest.classes)
     seen = scored_models(monkeypatch)

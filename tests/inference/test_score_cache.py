@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.core import scratch
 from pipeline.core.errors import UserError
-from pipeline.inference import lease
 from pipeline.inference.score_cache import ScoreCache
+from tests.support import damage
 
 VALUES = np.arange(70, dtype=np.float16).reshape(35, 2, 1)
 
@@ -36,15 +37,9 @@ def test_an_unfinished_chunk_stands_for_no_other_video(tmp_path, there):
         list(found.scores())
 
 
-def test_counting_reads_no_score(tmp_path, monkeypatch):
-    found = kept(tmp_path)
-    monkeypatch.setattr(np, "fromfile", None)  # what np.load reads an array with
-    assert [found.count(number) for number in range(3)] == [16, 16, 3]
-
-
 def test_deleting_leaves_nothing(tmp_path):
     found = kept(tmp_path)
-    with lease.lock(found.folder):
+    with scratch.lock(found.lock):
         found.delete()
     assert list(tmp_path.iterdir()) == []
 
@@ -58,3 +53,14 @@ def test_all_scores_take_the_memory_of_a_chunk(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 3 * 16 * 100 * 1000 * 2, "of ten chunks"
+
+
+@pytest.mark.parametrize("offset", [0, 8, 20, 128, 200, -1])
+def test_a_chunk_of_which_a_bit_has_flipped_is_made_again(tmp_path, caplog, offset):
+    found = ScoreCache(tmp_path / "net-0", videos=16, shape=(2, 3))
+    found.write(0, np.ones((16, 2, 3), np.float16))
+    assert found.count(0) == 16
+    (path,) = found.folder.iterdir()
+    damage.flip(path, offset % path.stat().st_size)
+    assert found.count(0) == 0
+    assert "is damaged, and is made again" in caplog.text

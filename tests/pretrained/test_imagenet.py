@@ -121,4 +121,4 @@ def test_all_that_cannot_be_had_is_one_message_and_the_rest_is_kept(tmp_path: Pa
 def test_where_nobody_asks_there_is_an_index_and_nothing_else(tmp_path: Path):
     assert imagenet.fetch([], tmp_path / "weights") == {}
 
-    assert [file.name for file in (tmp_path / "weights").iterdir()] == ["index.json"]
+    assert {file.name for file in (tmp_path / "weights").iterdir()} == {"index.json", "SHA256SUMS"}

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import time
 
 import pytest
 
@@ -12,18 +10,7 @@ from tests.support.stage_process import Running, run
 
 pytestmark = pytest.mark.slow
 
-LONG = "models.tsn_demo.train.epochs=3000"
 loading_stages = pytest.mark.parametrize("stage", ["train", "infer"])
-
-
-def workers(stage: Running) -> list[int]:
-    """The processes that a stage has started, once there are two."""
-    for _ in range(2000):
-        found = subprocess.run(["pgrep", "-P", str(stage.pid)], capture_output=True, text=True).stdout.split()
-        if len(found) == 2:
-            return [int(pid) for pid in found]
-        time.sleep(0.01)
-    raise AssertionError(f"no two workers: {stage.wait(0)}")
 
 
 @loading_stages
@@ -31,9 +18,8 @@ def workers(stage: Running) -> list[int]:
 def test_a_killed_worker_is_a_message_and_the_same_command_goes_on(without, stage, number):
     folder = without(stage)
     running = Running(stage, folder, first=hindrances.slow_frames)
-    victim, _ = workers(running)
-    time.sleep(0.3)
-    os.kill(victim, number)
+    running.until(lambda: len(running.children()) == 2)
+    os.kill(running.children()[0], number)
     ended = running.wait(30)
     assert ended.status == 1
     assert "A process that loads clips has died (DataLoader worker (pid" in ended.said

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipeline.core import checksums
 from pipeline.core.errors import UserError
 from pipeline.predictions.table import PredictionTable
 from pipeline.predictions.view_scores import ViewScores
@@ -32,6 +33,7 @@ def test_views_of_other_videos_than_the_table_are_refused(tmp_path):
     sources = finished.run(tmp_path, protocol="clip")
     scores = ViewScores.read(sources.predictions / "tin", "test")
     ViewScores(np.array(scores.logits[:-1]), scores.grid).write(sources.predictions / "tin", "test")
+    checksums.seal(sources.predictions / "tin")
     with pytest.raises(UserError, match=r"test.views.npy holds \(5, 3\).*dvc repro infer@tin"):
         Inputs.read(sources).table("tin")
 
@@ -57,6 +59,7 @@ def test_a_table_of_before_the_settings_were_kept_has_none(tmp_path):
     table = PredictionTable.read(path)
     bare = {name: value for name, value in table.meta.items() if name != "settings"}
     PredictionTable(table.videos, table.broken, table.labels, table.classes, table.probabilities, bare).write(path)
+    checksums.seal(sources.ensemble)
     inputs = Inputs.read(sources)
     assert inputs.settings == {}
     assert not inputs.selected

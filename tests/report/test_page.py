@@ -7,7 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from pipeline.core import frame_index, tsv
+from pipeline.core import checksums, frame_index, tsv
 from pipeline.core.errors import UserError
 from pipeline.predictions.table import PredictionTable
 from pipeline.report.page import write_page
@@ -127,6 +127,7 @@ def test_a_video_without_frames_keeps_its_place_in_the_gallery(tmp_path):
         (sources.lmdb / frame_index.FILE, frame_index.PACKED_COLUMNS),
     ):
         tsv.write(name, pd.read_csv(name, sep="\t", dtype=str, keep_default_na=False).iloc[:0][list(columns)])
+        checksums.seal(name.parent)
     text = page(sources, tmp_path / "report")
     check(text)
     assert text.count('<p class="blank">No frames</p>') == 5, "all videos of test but the broken one"
@@ -159,5 +160,6 @@ def test_a_missing_out_is_named_and_an_older_page_stays(tmp_path, gone):
 def test_predictions_of_another_corpus_are_refused(tmp_path):
     one, other = finished.run(tmp_path / "a"), finished.run(tmp_path / "b", prefix="x")
     shutil.copy(other.ensemble / "test.parquet", one.ensemble / "test.parquet")
+    checksums.seal(one.ensemble)
     with pytest.raises(UserError, match=r"test\.parquet holds other videos or classes"):
         write_page(one, tmp_path / "report")

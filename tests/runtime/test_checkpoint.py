@@ -47,7 +47,7 @@ def test_a_truncated_file_is_refused(tmp_path, keep):
     checkpoint().write(tmp_path)
     data = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(data[:keep])
-    with pytest.raises(UserError, match="damaged or not of this pipeline"):
+    with pytest.raises(UserError, match="model.safetensors is damaged: its bytes are not those that were written"):
         Checkpoint.read(tmp_path)
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 import simplejpeg
 
 from pipeline import class_stats
-from pipeline.clips import frame_store, views
+from pipeline.clips import frame_store, lmdb_pages, views
 from pipeline.clips.views import Scale, ViewConfig
-from pipeline.core import files, frame_index
+from pipeline.core import checksums, files, frame_index
 from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task, noted
@@ -60,8 +60,17 @@ def run(
     config = EnsembleConfig(members=tuple(members), **(SETTINGS | ensemble))
     results = run_ensemble(config, manifest, counted, folder / "predictions", folder / "ensemble")
     files.write_json(folder / "metrics.json", results.flat())
+    _seal(folder)
     names = ("manifest.tsv", "classes.txt", "frames/index.tsv", "broken.tsv", "lmdb", "stats", "models")
     return InputPaths(*(folder / name for name in (*names, "predictions", "ensemble", "metrics.json")))
+
+
+def _seal(folder: Path) -> None:
+    """Write the checksums of what the stages before `ensemble` made, as they do."""
+    checksums.write(folder / "manifest.SHA256SUMS", [folder / "manifest.tsv", folder / "classes.txt"])
+    checksums.write(folder / "broken.SHA256SUMS", [folder / "broken.tsv"])
+    for out in (folder / "frames", folder / "lmdb", *folder.glob("models/*"), *folder.glob("predictions/*")):
+        checksums.seal(out)
 
 
 def _manifest(
@@ -89,7 +98,8 @@ def _frames(folder: Path, seen: list[str]) -> None:
     grey = [simplejpeg.encode_jpeg(np.full((32, 40, 3), 40 * n, np.uint8)) for n in range(FRAMES)]
     (folder / "lmdb").mkdir(parents=True)
     frame_store.write_shard(folder / "lmdb" / "a.lmdb", [(video, frame_store.encode(grey, 40, 32)) for video in kept])
-    rows = [(video, "a", FRAMES, 40, 32, FRAMES + n % 2, "") for n, video in enumerate(kept)]
+    lmdb_pages.write(folder / "lmdb")
+    rows = [(video, "a", FRAMES, 40, 32, FRAMES + n % 2, FRAMES, 0, "") for n, video in enumerate(kept)]
     index = pd.DataFrame(rows, columns=list(frame_index.COLUMNS))
     (folder / "frames").mkdir()
     frame_index.write(folder / "frames" / frame_index.FILE, index)

@@ -1,24 +1,37 @@
 """What a test does to a stage before it starts: see `stage_process.Running`, whose process calls these."""
 
+import ctypes
+import itertools
+import os
 import resource
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
-from pipeline.clips import loader, transforms
+from pipeline.clips import frame_store, loader, transforms
 from pipeline.clips.frame_store import FrameStore
+from pipeline.extraction import extract
 
 
 def slow_frames() -> None:
-    """Each video takes a fifth of a second to read, so that a loader's workers are seen at work."""
-    read = FrameStore.read
+    """Each video takes a fifth of a second to extract, to pack or to read, so that a stage is seen at work."""
+    read, to_tar, encode = FrameStore.read, extract._record, frame_store.encode
 
     def slow(self: FrameStore, video: str, indices: Sequence[int]) -> list[memoryview]:
         time.sleep(0.2)
         return read(self, video, indices)
 
-    FrameStore.read = slow
+    def slow_to_tar(*arguments: Any) -> dict[str, Any]:
+        time.sleep(0.2)
+        return to_tar(*arguments)
+
+    def slow_encode(*arguments: Any) -> bytes:
+        time.sleep(0.2)
+        return encode(*arguments)
+
+    FrameStore.read, extract._record, frame_store.encode = slow, slow_to_tar, slow_encode
 
 
 def starved_workers() -> None:
@@ -57,3 +70,17 @@ def _in_workers(call: Callable[[], None]) -> None:
         call()
 
     loader._obey_the_parent_only = start
+
+
+def no_power_over_rights() -> None:
+    """Root, too, is kept out by what `chmod` says, as any user is."""
+    if os.geteuid() == 0:
+        libc = ctypes.CDLL(None, use_errno=True)
+        header, data = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()  # version 3, this process; none
+        assert libc.capset(header, data) == 0
+
+
+def jumping_clock() -> None:
+    """The wall clock jumps a year ahead and back with every look at it."""
+    now, years = time.time, itertools.cycle((0, 1, -1))
+    time.time = lambda: now() + next(years) * 365 * 86400

@@ -62,9 +62,9 @@ def assert_same_files(one: Path, other: Path) -> None:
         assert (one / file).read_bytes() == (other / file).read_bytes(), file
 
 
-def load_predictor(models: Models, config: ViewConfig = VIEWS, **machine) -> Predictor:
+def load_predictor(models: Models, config: ViewConfig = VIEWS, name: str = "net", **machine) -> Predictor:
     machine = tiny.machine(Path("unused"), **machine)
-    return Predictor(models[0] / "net", config, distributed.launch(machine), machine)
+    return Predictor(models[0] / name, config, distributed.launch(machine), machine)
 
 
 def scores_of(chosen: Predictor, store: FrameStore, video: str) -> np.ndarray:

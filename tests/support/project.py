@@ -33,12 +33,17 @@ def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run([sys.executable, "-m", "dvc", *arguments], folder)
 
 
+def start(command: list[str], folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start a command in a group of processes of its own; `log` gets what it says."""
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            command, cwd=folder, stdout=file, stderr=file, env=_environment(folder), start_new_session=True
+        )
+
+
 def run(command: list[str], folder: Path, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command with this Python first on the path, as an activated environment has it."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "GIT_CEILING_DIRECTORIES": str(folder.parent)}
-    environment.pop("PYTHONPATH", None)
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=_environment(folder))
     assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     return done
 
@@ -52,3 +57,10 @@ def changed(folder: Path) -> set[str]:
 def ran(done: subprocess.CompletedProcess[str]) -> list[str]:
     """The stages that a `dvc repro` ran."""
     return [line.split("'")[1] for line in done.stdout.splitlines() if line.startswith("Running stage")]
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+    environment.pop("PYTHONPATH", None)
+    return environment

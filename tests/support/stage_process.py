@@ -3,10 +3,12 @@
 The processes are forks of one that has imported all that stages import and computed nothing, which saves seconds each.
 """
 
+import contextlib
 import multiprocessing
 import os
 import resource
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -64,6 +66,7 @@ class Running:
     def __init__(self, stage: str, folder: Path, first: Callable[[], None] | None = None, **limits: int) -> None:
         (folder / "log").mkdir(exist_ok=True)
         self.log = folder / "log" / f"{stage}-{time.monotonic_ns()}"
+        self.log.touch()
         self.process = _server.Process(target=_run, args=(stage, folder, self.log, first, limits))
         self.process.start()
 
@@ -73,9 +76,23 @@ class Running:
         assert self.process.pid is not None
         return self.process.pid
 
+    def children(self) -> list[int]:
+        """Numbers of the processes that it has started and that live: workers of a loader, FFmpeg."""
+        listed = subprocess.run(["pgrep", "-P", str(self.pid)], capture_output=True, text=True, check=False)
+        return [int(pid) for pid in listed.stdout.split()]
+
+    def until(self, seen: Callable[[], object]) -> None:
+        """Wait until something is seen; that it ends before fails the test."""
+        deadline = time.monotonic() + 60
+        while not seen():
+            assert self.process.is_alive(), f"it ended before:\n{self.log.read_text()}"
+            assert time.monotonic() < deadline, f"that was not seen:\n{self.log.read_text()}"
+            time.sleep(0.005)
+
     def kill(self, number: int = signal.SIGKILL, group: bool = True) -> None:
         """Send a signal to the stage and, if asked, to all processes that it has started."""
-        (os.killpg if group else os.kill)(self.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            (os.killpg if group else os.kill)(self.pid, number)
 
     def wait(self, seconds: float = 100) -> Ended:
         """Wait for its end; a stage that takes longer is killed, and the test fails."""
@@ -90,14 +107,19 @@ def run(stage: str, folder: Path, **how) -> Ended:
     return Running(stage, folder, **how).wait()
 
 
-def make(folder: Path, clips: Path, *changes: str) -> Path:
-    """A project in `folder` whose corpus are the recorded clips; nothing has run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "conf").symlink_to(ROOT / "conf")
+def settings(clips: Path) -> list[str]:
+    """The settings of a project whose corpus are the recorded clips."""
     labels = clips / "labels.csv"
     if not labels.is_file():
         corpus.annotate(clips)
-    project.write_params(folder, *SETTINGS, f"dataset.root={clips}", f"dataset.annotations={labels}", *changes)
+    return [*SETTINGS, f"dataset.root={clips}", f"dataset.annotations={labels}"]
+
+
+def make(folder: Path, clips: Path, *changes: str) -> Path:
+    """Such a project in `folder`, without DVC; nothing has run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "conf").symlink_to(ROOT / "conf")
+    project.write_params(folder, *settings(clips), *changes)
     return folder
 
 
@@ -115,7 +137,9 @@ def outs(stage: str) -> list[str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Each file below a folder, hidden ones too, and its bytes."""
+    """Each file below a folder, hidden ones too, and its bytes; or the bytes of one file."""
+    if folder.is_file():
+        return {"": folder.read_bytes()}
     return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
 
 

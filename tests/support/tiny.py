@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from pipeline import class_stats
 from pipeline.class_stats import ClassStatistics
-from pipeline.clips import frame_store
+from pipeline.clips import frame_store, lmdb_pages
 from pipeline.clips.dataset import ClipConfig
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.sampling import SamplerConfig
@@ -49,6 +49,7 @@ def corpus(
         return found[0], FrameStore(folder), found[1]
     folder.mkdir(parents=True, exist_ok=True)
     frame_store.write_shard(folder / "shard-00000.lmdb", sorted(values))
+    lmdb_pages.write(folder)
     index = pd.DataFrame(sorted(rows), columns=list(frame_index.PACKED_COLUMNS))
     frame_index.write_packed(folder / frame_index.FILE, index)
     tsv.write(folder / frame_store.SHARDS, pd.DataFrame({"shard": ["shard-00000"], "key": ["0"]}))

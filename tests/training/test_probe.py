@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,9 @@ from pipeline.core.errors import UserError
 from pipeline.core.task import MULTI_LABEL
 from pipeline.features import Features
 from pipeline.layers.normalize import normalize
+from pipeline.runtime import distributed
 from pipeline.runtime.checkpoint import Checkpoint
+from pipeline.training import probe
 from pipeline.training.config import LossConfig, ProbeConfig, ProbeTrainConfig
 from pipeline.training.probe import fit_probe, frozen
 from tests.support import tiny
@@ -60,6 +63,16 @@ def test_features_are_those_of_the_centre_clip_of_every_video(done):
         np.testing.assert_allclose(found.values[row], expected, atol=2e-3, rtol=2e-3)  # they are float16
 
 
+def test_one_of_several_devices_computes_the_features(done, tmp_path, monkeypatch):
+    _, config, manifest, store, machine = done
+    network, spec, about = frozen(config, 3)
+    launch, asked = distributed.launch, []
+    monkeypatch.setattr(distributed, "launch", lambda on: asked.append(on.devices) or launch(replace(on, devices=1)))
+    videos, several = [manifest.videos[0]], replace(machine, devices=2)
+    features.write(network, spec, config.clip, videos, store, tmp_path / "features", several, {}, about)
+    assert asked == [1], "each process would compute all and write over the others"
+
+
 def test_the_probe_learns_colours_and_scores_through_the_network_what_it_scored_on_features(done):
     folder, config, manifest, store, _ = done
     val = manifest.without(set(manifest.videos) - set(store.videos)).split("val")
@@ -94,15 +107,41 @@ def test_the_same_features_give_the_same_bytes(done, tmp_path):
         assert (tmp_path / "probe" / name).read_bytes() == (folder / "probe" / name).read_bytes()
 
 
-def test_features_of_another_network_and_too_few_groups_are_refused(done, tmp_path):
+def test_features_of_another_network_and_a_single_group_are_refused(done, tmp_path):
     folder, config, manifest, _, machine = done
     found = Features.read(folder / "features")
     other = Features(found.videos, found.values, {}, {**found.about, "arch": "tsn"})
     with pytest.raises(UserError, match=r"not those of out. `dvc repro features@out`"):
         fit_probe(config, manifest, other, tmp_path / "out", machine, MULTI_LABEL)
     together = Features(found.videos, found.values, dict.fromkeys(found.videos, "one"), found.about)
-    with pytest.raises(UserError, match=r"24 train videos \(in 1 groups\) are too few .* 3 parts"):
+    with pytest.raises(UserError, match=r"All 24 train videos are of one group"):
         fit_probe(config, manifest, together, tmp_path / "out", machine, MULTI_LABEL)
+
+
+def test_fewer_groups_than_parts_make_a_part_each(done, tmp_path, monkeypatch):
+    folder, config, manifest, _, machine = done
+    found = Features.read(folder / "features")
+    of_two = {video: f"person {number % 2}" for number, video in enumerate(found.videos)}
+    seen = []
+    solve = probe._held_out
+    monkeypatch.setattr(probe, "_held_out", lambda k, t, fold, *rest: seen.append(fold) or solve(k, t, fold, *rest))
+    grouped = Features(found.videos, found.values, of_two, found.about)
+    fit_probe(config, manifest, grouped, tmp_path / "out", machine, MULTI_LABEL)
+    people = [of_two[video] for video in manifest.split("train").videos]
+    assert set(zip(people, seen[0].tolist(), strict=True)) in (
+        {("person 0", 0), ("person 1", 1)}, {("person 0", 1), ("person 1", 0)},
+    )  # fmt: skip
+
+
+def test_the_recipe_tells_other_groups_apart_so_that_folds_and_the_final_model_are_made_anew(done, tmp_path):
+    folder, config, manifest, _, machine = done
+    found, keys = Features.read(folder / "features"), []
+    for count in (8, 9):
+        of_some = {video: f"person {number % count}" for number, video in enumerate(found.videos)}
+        grouped = Features(found.videos, found.values, of_some, found.about)
+        fit_probe(config, manifest, grouped, tmp_path / f"{count}", machine, MULTI_LABEL)
+        keys.append(json.loads((tmp_path / f"{count}" / "recipe.json").read_text())["data"])
+    assert keys[0] != keys[1]
 
 
 def test_features_that_are_damaged_are_named(done, tmp_path):

@@ -134,5 +134,5 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_best_weight
     with pytest.raises(UserError, match=r"The loss is nan at step 3 \(epoch 2\).*Lower train.optim.lr"):
         fit(tmp_path, "out")
     (best,) = (tmp_path / "out-work").rglob("best.pt")
-    assert all(torch.isfinite(t).all() for t in torch.load(best, weights_only=True).values())
+    assert all(torch.isfinite(t).all() for t in torch.load(best, weights_only=True)["weights"].values())
     assert not (tmp_path / "out" / FILE).exists()

@@ -1,0 +1,75 @@
+"""How much of a video is damaged: pictures that do not decode, that are marred, or that lean on such pictures.
+
+A decoder says which pictures it had to make up in part, but not which later ones are made of them: these are whatever
+follows, up to the next picture that leans on no other. A picture shown before one that was decoded earlier
+(bidirectional) is taken to be leant on by none. Nor does FFmpeg say which pictures are gone with a part of the file, or
+are skipped without a word for want of another; where it reports errors, they are the holes in time.
+"""
+
+import itertools
+import statistics
+from collections.abc import Iterator, Sequence
+
+from pipeline.extraction.ffmpeg_log import BIDIRECTIONAL, INTRA, FFmpegLog, Picture
+
+Step = tuple[Picture | None, bool]
+"""A picture, or None for one that did not decode; and whether later ones may lean on it."""
+
+
+def count(log: FFmpegLog) -> tuple[int, int, int]:
+    """Number of pictures that there should be, of those that were decoded, and of those that are damaged or gone."""
+    failed = log.pictures.count(None)
+    gone = max(0, _holes(log.pictures) - failed) if log.errors else 0
+    spoiled, damaged = False, 0
+    for picture, leant_on in _order_of_decoding(log.packets, log.pictures):
+        if picture is None:
+            spoiled = spoiled or leant_on
+            damaged += 1
+            continue
+        if picture.kind == INTRA:
+            spoiled = False
+        spoiled = spoiled or (picture.marred and leant_on)
+        damaged += spoiled or picture.marred
+    damaged = max(damaged + gone, min(log.corrupt_packets, len(log.pictures)))
+    return len(log.pictures) + gone, len(log.pictures) - failed, damaged
+
+
+def _holes(pictures: Sequence[Picture | None]) -> int:
+    """Number of pictures that would fit into the gaps between those there are, each as long as most are."""
+    times = sorted(picture.pts for picture in pictures if picture and picture.pts is not None)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times) if later > earlier]
+    if not gaps:
+        return 0
+    usual = statistics.median_low(gaps)
+    return sum(round(gap / usual) - 1 for gap in gaps)
+
+
+def _order_of_decoding(packets: Sequence[tuple[int | None, int]], pictures: Sequence[Picture | None]) -> Iterator[Step]:
+    """The pictures as they were decoded, where timestamps tell; else as FFmpeg said them."""
+    shown = {picture.pts: picture for picture in pictures if picture}
+    failed = pictures.count(None)
+    times = [pts for pts, _ in packets]
+    unique = len(shown) + failed == len(pictures) and len(set(times)) == len(times)
+    if None in times or not unique or not shown.keys() <= set(times):
+        yield from ((p, p is None or p.kind != BIDIRECTIONAL) for p in pictures)
+        return
+    newest = None
+    for pts in times:
+        assert pts is not None
+        last = newest is None or pts > newest
+        newest = pts if last else newest
+        if pts in shown:
+            yield shown[pts], last
+        elif failed:  # a packet without a picture of its own is healthy where none failed: an edit list leaves some out
+            failed -= 1
+            yield None, last
+
+
+def seconds(log: FFmpegLog) -> float:
+    """How long the stream's pictures last in seconds, those that did not decode included."""
+    times = [(p.pts, p.duration) for p in log.pictures if p and p.pts is not None]
+    if log.errors and times:
+        times += [(pts, duration) for pts, duration in log.packets if pts is not None]
+    if not times:
+        return 0.0
+    return (max(pts + duration for pts, duration in times) - min(pts for pts, _ in times)) * log.time_base
