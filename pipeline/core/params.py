@@ -51,6 +51,18 @@ def read(section: str, file: Path = FILE) -> Any:
     return node
 
 
+def text(setting: str, file: Path = FILE) -> str:
+    """The dotted setting of `file`, which is a text.
+
+    Raises:
+        UserError: it is none, or missing.
+    """
+    value = read(setting, file)
+    if not isinstance(value, str):
+        raise UserError(f"{file}: {setting} must be a text, not {value!r}. {MENDED}")
+    return value
+
+
 def read_all(file: Path = FILE) -> Any:
     """All of `file`, as plain Python values."""
     if not file.is_file():

@@ -37,7 +37,10 @@ def test_a_stage_out_of_order_names_the_one_that_comes_before(tmp_path, clips, s
         ("models: [tsn_demo", "is no readable YAML"),
         ("gr\xfcn".encode("latin-1"), "is no readable YAML"),
         ("", "holds no settings|has no section"),
-        ("dataset: {root: 3}\nmodels:\n", "this section is missing|has no section|is missing|must be of type"),
+        (
+            "dataset: {root: 3}\nmodels:\n",
+            "this section is missing|must be a text|has no section|is missing|must be of type",
+        ),
     ],
     ids=["none", "cut", "latin", "empty", "stump"],
 )
@@ -129,12 +132,14 @@ def test_the_python_of_something_else_is_told_how_to_find_ours():
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.nightly
 def test_an_interrupted_demo_goes_on(tmp_path, clips):
     """On the recorded clips and one model, with an environment that is installed."""
     folder = project.copy(tmp_path / "project")
     shutil.copy(make(tmp_path / "other", clips).joinpath("params.yaml"), folder)
     (folder / ".venv").mkdir()
-    (folder / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (folder / ".venv" / name).symlink_to(Path(sys.prefix) / name)
     (folder / ".venv/.installed").touch()
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)}
     first = subprocess.Popen(
