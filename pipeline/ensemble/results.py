@@ -60,7 +60,8 @@ class Results:
     best_member: str
     """Name of the member that is best on val, under the protocol that is fused."""
     worth: dict[str, float | None]
-    """Member -> cross-fitted val figure that the ensemble loses without it; None where that is not known."""
+    """Member -> cross-fitted val figure that the ensemble loses without it; None where that is not known, or no model
+    beats chance on val."""
     rows: list[Row]
     """Rows of variants.csv: the variants that were compared, then the subsets."""
     left_out: list[str]
@@ -201,7 +202,13 @@ class Results:
 
     def _worth(self) -> list[str]:
         rows = [[name, _number(self.member_weights[name]), _number(value)] for name, value in self.worth.items()]
-        lines = ["## Members", "", "Worth: the cross-fitted val figure that is lost when the member is left out.", ""]
+        lines = [
+            "## Members",
+            "",
+            "Worth: the cross-fitted val figure that is lost when the member is left out; empty where no model",
+            "beats chance on val.",
+            "",
+        ]
         return [*lines, *text_table(["member", "weight", "worth"], rows), ""]
 
 

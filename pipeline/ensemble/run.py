@@ -58,7 +58,10 @@ def run_ensemble(
         selected=selection.chosen,
         member_weights=dict(zip(config.members, member_weights(used), strict=True)),
         best_member=config.members[selection.best_member],
-        worth=dict(zip(config.members, selection.worth, strict=True)),
+        worth={
+            name: worth if verdicts["val"].any_better else None
+            for name, worth in zip(config.members, selection.worth, strict=True)
+        },
         rows=_rows(config, selection, splits, probabilities, verdicts),
         left_out=[name for name in config.subsets if name not in selection.subsets],
     )

@@ -70,6 +70,7 @@ def test_noise_is_called_chance_everywhere_and_gains_nothing(tmp_path, task, see
     assert set(flat["verdict"]) == {f"{m}_{s}" for m in (*MEMBERS, "ensemble") for s in ("val", "test")}
     assert "better" not in flat["verdict"].values()
     assert all(row.get(f"{split}_gain") is None for row in results.rows for split in ("val", "test"))
+    assert results.worth == dict.fromkeys(MEMBERS)  # None: what is chance is worth nothing
     assert json.loads((tmp_path / "ensemble" / "verdicts.json").read_text())["sentences"] == results.sentences()
 
 

@@ -224,7 +224,7 @@ def test_a_folder_is_no_file(tmp_path: Path):
     (tmp_path / "a.mp4").mkdir()
 
     broken = refusal(tmp_path / "a.mp4", tmp_path / "frames")
-    assert (broken.reason, str(broken)) == ("unreadable", "a folder, no file")
+    assert (broken.reason, str(broken)) == ("unreadable", "a folder, and no file")
 
 
 def test_an_empty_file_is_said_to_be_empty(tmp_path: Path):

@@ -47,7 +47,7 @@ def test_a_video_that_is_too_long_may_be_cut(clips: Path, tmp_path: Path):
 def test_a_named_pipe_is_no_file(tmp_path: Path):
     os.mkfifo(tmp_path / "a.mp4")
 
-    with pytest.raises(NoFrames, match="a named pipe, no file") as error:
+    with pytest.raises(NoFrames, match="a pipe, and no file") as error:
         extract(tmp_path / "a.mp4", tmp_path)
     assert error.value.reason == "unreadable"
 
@@ -59,13 +59,13 @@ def test_a_socket_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
         with pytest.raises(NoFrames) as error:
             extract(tmp_path / "a.mp4", tmp_path)
-    assert error.value.reason == "unreadable"
+    assert (error.value.reason, str(error.value)) == ("unreadable", "a socket, and no file")
 
 
 def test_a_link_to_nothing_is_missing(tmp_path: Path):
     (tmp_path / "a.mp4").symlink_to(tmp_path / "nothing")
 
-    with pytest.raises(NoFrames, match="a link to nothing: a.mp4") as error:
+    with pytest.raises(NoFrames, match="a link to /.*/nothing, which is not there") as error:
         extract(tmp_path / "a.mp4", tmp_path)
     assert (error.value.reason, error.value.again) == ("missing", True)
 
@@ -73,6 +73,6 @@ def test_a_link_to_nothing_is_missing(tmp_path: Path):
 def test_a_link_to_itself_is_unreadable(tmp_path: Path):
     (tmp_path / "a.mp4").symlink_to("a.mp4")
 
-    with pytest.raises(NoFrames, match="cannot be opened") as error:
+    with pytest.raises(NoFrames, match="a link that leads in a circle") as error:
         extract(tmp_path / "a.mp4", tmp_path)
     assert (error.value.reason, error.value.again) == ("unreadable", True)

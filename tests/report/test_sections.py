@@ -14,6 +14,7 @@ import scipy.special
 from sklearn.metrics import average_precision_score
 
 from pipeline import class_stats
+from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.predictions.table import PredictionTable
 from pipeline.report import sections
 from pipeline.report.inputs import Inputs
@@ -223,8 +224,10 @@ def test_broken_videos_are_no_confusion(tmp_path):
 
 
 def test_labels_that_stand_together_are_a_share_of_the_rows_class(tmp_path):
-    targets = np.array([[1, 1], [1, 0], [1, 0], [1, 0]], np.uint8)
-    class_stats.write(tmp_path, targets, ("often", "rare"), 4)
+    labels = ("often;rare", "often", "often", "often")
+    rows = [VideoRecord(f"{n}", "train", f"{n}", text) for n, text in enumerate(labels)]
+    train = Manifest(pd.DataFrame(rows, columns=list(VideoRecord._fields)), ("often", "rare"))
+    class_stats.write(tmp_path, train, 4)
     chart = sections.together(tmp_path)["chart"]
     assert "<title>often, with rare: 25 %</title>" in chart
     assert "<title>rare, with often: 100 %</title>" in chart

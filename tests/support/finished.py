@@ -51,7 +51,7 @@ def run(
     write_broken(folder / "broken.tsv", broken)
     _frames(folder, [v for v in manifest.videos if v not in {b.video for b in broken}])
     train = manifest.split("train").without(b.video for b in broken)
-    counted = class_stats.write(folder / "stats", train.targets(), manifest.classes, len(manifest.split("train")))
+    counted = class_stats.write(folder / "stats", train, len(manifest.split("train")))
     for number, member in enumerate(members):
         _predictions(
             folder / "predictions" / member, manifest, {b.video for b in broken}, number, counted.prior, single, signal
