@@ -1,5 +1,6 @@
 """Batches: each video once an epoch in an order that the seed decides, and workers that only their parent ends."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.clips.loader import EpochSampler
+from pipeline.clips.loader import EpochSampler, loader
 
 
 def order(videos: int, batch: int, seed: int, epoch: int, first: int = 0) -> list[list[int]]:
@@ -58,12 +59,13 @@ def test_an_epoch_goes_on_in_the_middle():
 
 
 LEFT_OVER = """
+import multiprocessing
 import sys
 import stages
 from pipeline.clips.loader import loader
 
 batches = iter(loader(range(10**6), 2, pin=False, batch_size=None))
-print(next(batches), next(batches), *(worker.pid for worker in batches._workers), flush=True)
+print(next(batches), next(batches), *(worker.pid for worker in multiprocessing.active_children()), flush=True)
 sys.stdin.readline()
 print(len([next(batches) for _ in range(100)]), flush=True)
 sys.stdin.readline()
@@ -104,6 +106,43 @@ def hearing(pid: str, number: signal.Signals) -> int:
     states = [(task / "status").read_text().splitlines() for task in Path(f"/proc/{pid}/task").iterdir()]
     blocked = [int(line.split()[1], 16) for lines in states for line in lines if line.startswith("SigBlk")]
     return sum(1 - (mask >> (number - 1) & 1) for mask in blocked)
+
+
+@pytest.mark.slow
+def test_a_dead_worker_is_an_error_where_a_batch_is_waited_for_and_nowhere_else():
+    batches = iter(loader(range(10**6), 2, pin=False, batch_size=None))
+    next(batches)
+    for worker in multiprocessing.active_children():
+        os.kill(worker.pid, signal.SIGKILL)
+    time.sleep(0.5)  # the signal comes here
+    with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid"):
+        list(batches)
+
+
+class Torn:
+    """A dataset whose file ends too early."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, position: int) -> int:
+        raise EOFError(f"at {position}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_of_the_dataset_is_no_death(workers: int):
+    with pytest.raises(EOFError, match="at 0"):
+        list(loader(Torn(), workers, pin=False, batch_size=None))
+
+
+@pytest.mark.slow
+def test_of_two_loaders_at_once_one_may_be_left_early():
+    one, other = (iter(loader(range(20), 2, pin=False, batch_size=None)) for _ in range(2))
+    next(one)
+    next(other)
+    del one
+    assert list(other) == list(range(1, 20))
 
 
 @pytest.mark.slow
