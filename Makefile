@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo params doctor test quick nightly check docs zoo bench compare clean
+.PHONY: help repository install demo params doctor test quick nightly check docs zoo bench compare clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
@@ -20,8 +20,12 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: install ## run the whole pipeline (in a fresh clone: on the built-in corpus) and print the results
-	dvc repro
+repository:
+	@git rev-parse --git-dir >/dev/null || \
+		{ echo "DVC works in a Git repository, and this is none (a ZIP download?). Make it one: git init && git add ."; exit 1; }
+
+demo: repository install ## run the whole pipeline (in a fresh clone: on the built-in corpus) and print the results
+	@trap : INT; dvc repro || { echo "Not finished. What was made is kept: \`make demo\` goes on from there."; exit 1; }
 	@cat data/ensemble/tables.md
 
 params: install ## compose conf/ into params.yaml, and check every setting

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
 from pipeline import metrics
 from pipeline.core.task import SINGLE_LABEL, Task
@@ -60,10 +59,11 @@ def shuffled_answers(task: Task, scores: np.ndarray, targets: np.ndarray) -> Cha
     if task == SINGLE_LABEL:
         answer, label = scores.argmax(axis=1), targets.argmax(axis=1)
         return Chance.of_draws([100 * float((answer[order] == label).mean()) for order in orders])
-    ranks = pd.DataFrame(scores).rank(axis=1, method="max", ascending=False).to_numpy(np.int64)
+    ascending = np.sort(scores, axis=1)
     video, label = np.nonzero(targets > 0)
     count = np.bincount(video)
-    dealt = (metrics.precision_at_ranks(ranks[order[video], label], count) for order in orders)
+    ranks = (metrics.ranks(ascending, order[video], scores[order[video], label]) for order in orders)
+    dealt = (metrics.precision_at_ranks(each, count) for each in ranks)
     return Chance.of_draws([100 * float(precision.mean()) for precision in dealt])
 
 
@@ -89,10 +89,21 @@ def _draws(task: Task, targets: np.ndarray) -> np.ndarray:
         return right
     total: np.ndarray = np.zeros(_DRAWS)
     for labels, alike in zip(*np.unique((targets > 0).sum(axis=1), return_counts=True), strict=True):
-        ranks = 1 + np.argsort(rng.random((_RANKINGS, classes)), axis=1)[:, :labels]
+        blocks = [
+            _lowest(rng.random((min(_ROWS, _RANKINGS - at), classes)), labels) for at in range(0, _RANKINGS, _ROWS)
+        ]
+        ranks = 1 + np.concatenate(blocks)
         precision = metrics.precision_at_ranks(ranks.ravel(), np.full(_RANKINGS, labels))
         total += [precision[rng.integers(_RANKINGS, size=alike)].sum() / videos for _ in range(_DRAWS)]
     return total
+
+
+def _lowest(values: np.ndarray, many: int) -> np.ndarray:
+    """The columns of the `many` lowest values of each row (R, N), lowest first: int (R, many)."""
+    some = np.argpartition(values, many - 1, axis=1)[:, :many]
+    inside = np.argsort(np.take_along_axis(values, some, axis=1), axis=1)
+    lowest: np.ndarray = np.take_along_axis(some, inside, axis=1)
+    return lowest
 
 
 def _expected_precision(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:

@@ -38,6 +38,11 @@ def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
     for split in SPLITS:
         if not len(sound.split(split)):
             yield f"dataset: all {len(manifest.split(split))} files of the split {split!r} are missing or empty."
+    if len(manifest.classes) == 1:
+        yield (
+            f"dataset: {manifest.classes[0]!r} is the only class, so that there is nothing to tell apart. Give videos "
+            "of another one, if only of what is not meant."
+        )
     there = sound.split("train")
     for name, model in settings["models"].items():
         if (batch := model["train"].get("batch", 1)) > len(there):

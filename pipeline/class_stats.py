@@ -5,6 +5,7 @@ the usual intent is the inverse. Both forms are computed, under their own names.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,14 @@ import pandas as pd
 
 from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
+from pipeline.core.manifest import Manifest
 
 CLASSES = "classes.csv"
 COOCCURRENCE = "cooccurrence.csv"
 SUMMARY = "summary.json"
 LABELS_PER_VIDEO = "labels_per_video.csv"
+_LABELS_AT_ONCE = 1_000_000
+"""Labels whose company is counted together, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -66,51 +70,49 @@ class ClassStatistics:
             ) from error
 
 
-def count(targets: np.ndarray, classes: tuple[str, ...]) -> ClassStatistics:
-    """Class statistics of many-hot labels (V, C), without broken videos.
+def count(good: Manifest) -> ClassStatistics:
+    """Class statistics of the videos of a manifest, of which none is broken.
 
     Raises:
-        UserError: every video of a class is broken.
+        UserError: no video is left of a class.
     """
-    counts = targets.sum(axis=0, dtype=np.int64)
+    _, column = _labels(good)
+    counts = np.bincount(column, minlength=len(good.classes)).astype(np.int64)
     if (counts == 0).any():
-        names = [name for name, n in zip(classes, counts, strict=True) if n == 0]
+        names = [name for name, n in zip(good.classes, counts, strict=True) if n == 0]
         raise UserError(
             f"Every train video labelled {', '.join(map(repr, names[:5]))} is broken (see broken.tsv). "
             "Mend the files, or drop the class, then `dvc repro`."
         )
-    return ClassStatistics(classes, counts, len(targets))
+    return ClassStatistics(good.classes, counts, len(good))
 
 
-def write(folder: Path, targets: np.ndarray, classes: tuple[str, ...], expected: int) -> ClassStatistics:
+def write(folder: Path, good: Manifest, expected: int) -> ClassStatistics:
     """Write the class statistics into a folder: class counts and weights, co-occurrence, labels per video, a summary.
 
     Args:
         folder: written as a whole or not at all.
-        targets: many-hot labels (V, C) of the training split, without broken videos.
-        classes: names of the C classes.
+        good: the videos of the training split that gave frames.
         expected: number of videos of the training split, broken ones included.
 
     Raises:
         UserError: every video of a class is broken.
     """
-    statistics = count(targets, classes)
-    per_video = targets.sum(axis=1, dtype=np.int64)
-    pairs = targets.astype(np.int64).T @ targets.astype(np.int64)
+    statistics = count(good)
+    row, column = _labels(good)
+    per_video = np.bincount(row, minlength=len(good))
     with files.aside(folder) as partial:
         partial.mkdir()
-        columns = {"class": classes, "videos": statistics.counts, "prior": statistics.prior}
+        columns = {"class": good.classes, "videos": statistics.counts, "prior": statistics.prior}
         weights = {f"weight_{name}": values for name, values in statistics.class_weights().items()}
         _csv(partial / CLASSES, pd.DataFrame({**columns, **weights}))
-        table = pd.DataFrame(pairs, columns=list(classes))
-        table.insert(0, "class", list(classes), allow_duplicates=True)  # a class may itself be called so
-        _csv(partial / COOCCURRENCE, table)
+        _csv(partial / COOCCURRENCE, _together(row, column, good.classes))
         sizes = np.bincount(per_video)
         _csv(partial / LABELS_PER_VIDEO, pd.DataFrame({"labels": np.arange(len(sizes)), "videos": sizes}))
         summary = {
-            "train_videos": len(targets),
-            "train_videos_broken": expected - len(targets),
-            "classes": len(classes),
+            "train_videos": len(good),
+            "train_videos_broken": expected - len(good),
+            "classes": len(good.classes),
             "videos_per_class_mean": float(statistics.counts.mean()),
             "videos_per_class_min": int(statistics.counts.min()),
             "videos_per_class_max": int(statistics.counts.max()),
@@ -120,6 +122,35 @@ def write(folder: Path, targets: np.ndarray, classes: tuple[str, ...], expected:
         files.write_json(partial / SUMMARY, summary)
         checksums.seal(partial)
     return statistics
+
+
+def _labels(good: Manifest) -> tuple[np.ndarray, np.ndarray]:
+    """Row and class number of each label, int64 (L,) each, in the order of the videos and then of the classes."""
+    row, column = good.label_pairs()
+    return np.divmod(np.unique(row.astype(np.int64) * len(good.classes) + column), len(good.classes))
+
+
+def _together(row: np.ndarray, column: np.ndarray, classes: Sequence[str]) -> pd.DataFrame:
+    """A row for each two classes that some video has both of: class, other, videos; in the order of the classes.
+
+    The labels are in the order of `_labels`.
+    Of 10,000 classes hardly any two stand together, and a square table would have 100 million cells.
+    """
+    wide = len(classes)
+    known, videos = np.empty(0, np.int64), np.empty(0, np.int64)
+    for block in np.array_split(np.arange(len(row)), 1 + len(row) // _LABELS_AT_ONCE):
+        found = []
+        for ahead in range(1, 1 + len(row)):  # each label with the one that comes so many behind it in its video
+            first = block[block + ahead < len(row)]
+            first = first[row[first] == row[first + ahead]]
+            if not len(first):
+                break
+            found.append(column[first] * wide + column[first + ahead])
+        known, inverse = np.unique(np.concatenate([known, *found]), return_inverse=True)
+        weight = np.concatenate([videos, np.ones(len(inverse) - len(videos), np.int64)])
+        videos = np.bincount(inverse, weight, len(known)).astype(np.int64)
+    names = np.array(classes, dtype=object)
+    return pd.DataFrame({"class": names[known // wide], "other": names[known % wide], "videos": videos})
 
 
 def _csv(path: Path, table: pd.DataFrame) -> None:

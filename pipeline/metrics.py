@@ -22,6 +22,9 @@ TITLE: Final[dict[Task, str]] = {MULTI_LABEL: "sample mAP", SINGLE_LABEL: "top-1
 SHORT: Final[dict[Task, str]] = {MULTI_LABEL: "mAP", SINGLE_LABEL: "top-1"}
 """Task -> its name where there is little room."""
 
+_AT_ONCE = 1000
+"""Rows of which a copy is held, which bounds the memory."""
+
 
 def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Average precision of each row, 0..1: scores (R, N) and many-hot targets (R, N) -> float64 (R,).
@@ -35,8 +38,8 @@ def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
         raise ValueError(f"row {int(np.argmin(positive))} has no positive, so its average precision is undefined")
 
     row, column = np.nonzero(targets > 0)
-    ranks = _ranks(np.sort(scores, axis=1), row, scores[row, column])
-    return precision_at_ranks(ranks, np.bincount(row))
+    found = ranks(np.sort(scores, axis=1), row, scores[row, column])
+    return precision_at_ranks(found, np.bincount(row))
 
 
 def precision_at_ranks(ranks: np.ndarray, positives: np.ndarray) -> np.ndarray:
@@ -170,8 +173,16 @@ def summary(scores: np.ndarray, targets: np.ndarray, broken: int, task: Task = M
 
 def _hits(k: int, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Whether each video has a label among its k highest scores, bool (V,)."""
-    top = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return np.asarray(np.take_along_axis(targets > 0, top, axis=1).any(axis=1))
+    hits: np.ndarray = np.zeros(len(scores), dtype=bool)
+    for start in range(0, len(scores), _AT_ONCE):
+        block = slice(start, start + _AT_ONCE)
+        left, positive = scores[block].astype(np.float64), targets[block] > 0
+        row = np.arange(len(left))
+        for _ in range(min(k, left.shape[1])):
+            top = left.argmax(axis=1)  # the first of those that tie
+            hits[block] |= positive[row, top]
+            left[row, top] = -np.inf
+    return hits
 
 
 def _check_one_hot(scores: np.ndarray, targets: np.ndarray) -> None:
@@ -189,12 +200,12 @@ def _check_scores(scores: np.ndarray, targets: np.ndarray) -> None:
         raise ValueError(f"row {int(np.argmin(np.isfinite(scores).all(axis=1)))} has a score that is not finite")
 
 
-def _ranks(ascending: np.ndarray, row: np.ndarray, own: np.ndarray) -> np.ndarray:
+def ranks(ascending: np.ndarray, row: np.ndarray, own: np.ndarray) -> np.ndarray:
     """Rank of each score of `own` (P,): how many in its `row` (P,) of the sorted table (R, N) are at least as high."""
     columns = ascending.shape[1]
     below = np.zeros(len(own), dtype=np.int64)
     for step in 1 << np.arange(columns.bit_length())[::-1]:
         reach = below + step
         below += step * ((reach <= columns) & (ascending[row, np.minimum(reach, columns) - 1] < own))
-    ranks: np.ndarray = columns - below
-    return ranks
+    rank: np.ndarray = columns - below
+    return rank

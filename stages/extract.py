@@ -19,7 +19,7 @@ from stages.command import run
 def main(manifest: Path, classes: Path, frames: Path, broken: Path) -> None:
     """Extract every video of the manifest."""
     corpus = Manifest.read(manifest, classes)
-    root = Path(params.read("dataset.root"))
+    root = Path(params.text("dataset.root"))
     extract_corpus(corpus, root, frames, broken, params.load("extract", ExtractConfig), load_machine())
     print(f"{frames}: {len(corpus):,} videos, of which {len(read_broken(broken))} gave no frame ({broken})")
 

@@ -27,7 +27,7 @@ def main(
     """Train the model that params.yaml describes under `models.<model>` on all labelled videos."""
     section, corpus = params.read(f"models.{model}"), partition.everything(Manifest.read(manifest, classes))
     config = kind(section).read(section, f"params.yaml: models.{model}").starting_in(pretrained)
-    task, share = resolve(params.read("dataset.task"), corpus), json.loads(checksums.text(epochs))["share"]
+    task, share = resolve(params.text("dataset.task"), corpus), json.loads(checksums.text(epochs))["share"]
     if isinstance(config, ProbeConfig):  # it has no epochs, and chooses its settings anew on all videos
         fit_probe(config, corpus, Features.read(features / model), out, load_machine(), task)
     else:

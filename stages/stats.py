@@ -15,7 +15,7 @@ def main(manifest: Path, classes: Path, broken: Path, out: Path) -> None:
     """Count the labels of the train videos that gave frames."""
     train = Manifest.read(manifest, classes).split("train")
     good = train.without(row.video for row in read_broken(broken))
-    found = class_stats.write(out, good.targets(), good.classes, expected=len(train))
+    found = class_stats.write(out, good, expected=len(train))
     low, mean, high = found.counts.min(), found.counts.mean(), found.counts.max()
     print(f"{out}: {found.videos:,} train videos; a class has {low:,} to {high:,} of them, {mean:,.1f} on average")
 

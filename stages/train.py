@@ -27,7 +27,7 @@ def main(
     """Train the model that params.yaml describes under `models.<model>`."""
     section, corpus = params.read(f"models.{model}"), Manifest.read(manifest, classes)
     config = kind(section).read(section, f"params.yaml: models.{model}").starting_in(pretrained)
-    task, machine = resolve(params.read("dataset.task"), corpus), load_machine()
+    task, machine = resolve(params.text("dataset.task"), corpus), load_machine()
     if isinstance(config, ProbeConfig):
         fit_probe(config, corpus, Features.read(features / model), out, machine, task)
     else:

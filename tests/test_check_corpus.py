@@ -43,6 +43,12 @@ def test_a_split_of_empty_files_is_said():
     assert list(problems(manifest, SETTINGS)) == ["dataset: all 1 files of the split 'test' are missing or empty."]
 
 
+def test_one_class_is_nothing_to_tell_apart():
+    rows = [VideoRecord(f"{n}", ("train", "val", "test")[n % 3], f"{n}", "run", "1-a") for n in range(30)]
+    (line,) = problems(Manifest.from_records(rows, ["run"]), SETTINGS)
+    assert line.startswith("dataset: 'run' is the only class, so that there is nothing to tell apart.")
+
+
 def test_it_is_one_error():
     with pytest.raises(UserError, match="the corpus does not fit its settings:\n  models.tsn.train.batch: 4 is more"):
         check(corpus(train=3, val=3), SETTINGS)

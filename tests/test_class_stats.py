@@ -17,8 +17,15 @@ CLASSES = ("jump", "run", "swim")
 TARGETS = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 1], [1, 0, 0]], np.uint8)
 
 
+def videos(targets: np.ndarray, classes: tuple[str, ...]) -> Manifest:
+    """Train videos of many-hot labels."""
+    labels = [";".join(name for name, has in zip(classes, row, strict=True) if has) for row in targets]
+    rows = [VideoRecord(f"{n}", "train", f"{n}", text) for n, text in enumerate(labels)]
+    return Manifest(pd.DataFrame(rows, columns=list(VideoRecord._fields), dtype=str), classes)
+
+
 def test_counts_and_prior_by_hand():
-    counted = class_stats.count(TARGETS, CLASSES)
+    counted = class_stats.count(videos(TARGETS, CLASSES))
 
     assert counted.counts.tolist() == [4, 2, 1]
     assert counted.prior.tolist() == [1, 0.5, 0.25]
@@ -48,18 +55,18 @@ def test_weights_are_those_that_the_report_prints():
 
 def test_a_class_without_a_video_left_is_refused_by_name():
     with pytest.raises(UserError, match=r"Every train video labelled 'run' is broken"):
-        class_stats.count(TARGETS[[1, 3]][:, :2], CLASSES[:2])
+        class_stats.count(videos(TARGETS[[1, 3]][:, :2], CLASSES[:2]))
     with pytest.raises(UserError, match="'jump', 'run', 'swim'"):
-        class_stats.count(TARGETS[:0], CLASSES)
+        class_stats.count(videos(TARGETS[:0], CLASSES))
 
 
 def test_written_statistics_by_hand(tmp_path: Path):
-    class_stats.write(tmp_path / "stats", TARGETS, CLASSES, expected=6)
+    class_stats.write(tmp_path / "stats", videos(TARGETS, CLASSES), expected=6)
 
     assert (tmp_path / "stats" / "labels_per_video.csv").read_text() == "labels,videos\n0,0\n1,2\n2,1\n3,1\n"
     assert (
         tmp_path / "stats" / "cooccurrence.csv"
-    ).read_text() == "class,jump,run,swim\njump,4,2,1\nrun,2,2,1\nswim,1,1,1\n"
+    ).read_text() == "class,other,videos\njump,run,2\njump,swim,1\nrun,swim,1\n"
     assert json.loads((tmp_path / "stats" / "summary.json").read_text()) == {
         "train_videos": 4,
         "train_videos_broken": 2,
@@ -77,15 +84,29 @@ def test_written_statistics_by_hand(tmp_path: Path):
     assert table["weight_inverse_sqrt"].tolist() == pytest.approx([(7 / 12) ** 0.5, (7 / 6) ** 0.5, (7 / 3) ** 0.5])
 
 
-def test_cooccurrence_equals_a_loop(tmp_path: Path):
+@pytest.mark.parametrize("at_once", [1, 7, 1_000_000])
+def test_cooccurrence_equals_a_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int):
+    monkeypatch.setattr(class_stats, "_LABELS_AT_ONCE", at_once)
     targets = (np.random.default_rng(0).random((50, 5)) < 0.4).astype(np.uint8)
-    class_stats.write(tmp_path / "stats", targets, tuple("abcde"), expected=50)
+    class_stats.write(tmp_path / "stats", videos(targets, tuple("abcde")), expected=50)
 
-    found = pd.read_csv(tmp_path / "stats" / "cooccurrence.csv", index_col="class")
-    for one in range(5):
-        for other in range(5):
-            together = sum(1 for row in targets if row[one] and row[other])
-            assert found.iloc[one, other] == together
+    found = pd.read_csv(tmp_path / "stats" / "cooccurrence.csv")
+    pairs = [(one, other) for one in range(5) for other in range(one + 1, 5)]
+    together = [sum(1 for row in targets if row[one] and row[other]) for one, other in pairs]
+    assert found.to_numpy().tolist() == [
+        ["abcde"[one], "abcde"[other], count] for (one, other), count in zip(pairs, together, strict=True) if count
+    ]
+
+
+def test_a_label_that_is_said_twice_counts_once(tmp_path: Path):
+    manifest = videos(TARGETS, CLASSES)
+    manifest.table.loc[1, "labels"] = "jump;jump"
+    assert class_stats.write(tmp_path / "stats", manifest, 4).counts.tolist() == [4, 2, 1]
+    assert (tmp_path / "stats" / "cooccurrence.csv").read_text().splitlines()[1:] == [
+        "jump,run,2",
+        "jump,swim,1",
+        "run,swim,1",
+    ]
 
 
 def test_broken_videos_are_left_out(tmp_path: Path):
@@ -99,7 +120,7 @@ def test_broken_videos_are_left_out(tmp_path: Path):
     records = [VideoRecord(video, split, video, labels, "missing") for video, split, labels in rows]
     train = Manifest.from_records(records, ("jump", "run")).split("train")
 
-    written = class_stats.write(tmp_path / "stats", train.without(["3", "4"]).targets(), train.classes, len(train))
+    written = class_stats.write(tmp_path / "stats", train.without(["3", "4"]), len(train))
 
     assert written.counts.tolist() == [2, 1]
     assert written.prior.tolist() == [1, 0.5]
@@ -109,7 +130,7 @@ def test_broken_videos_are_left_out(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["class", "NA", "1", "labels, many", '"quoted"', "grün", "videos", "prior"])
 def test_a_class_of_any_name_is_written_and_comes_back(tmp_path: Path, name: str):
-    written = class_stats.write(tmp_path / "stats", TARGETS, ("jump", name, "swim"), expected=4)
+    written = class_stats.write(tmp_path / "stats", videos(TARGETS, ("jump", name, "swim")), expected=4)
 
     read = ClassStatistics.read(tmp_path / "stats")
     assert read.classes == ("jump", name, "swim")
@@ -117,10 +138,10 @@ def test_a_class_of_any_name_is_written_and_comes_back(tmp_path: Path, name: str
     assert read.videos == 4
     cells = pd.read_csv(tmp_path / "stats" / "cooccurrence.csv", header=None, keep_default_na=False, dtype=str)
     assert cells.to_numpy().tolist() == [
-        ["class", "jump", name, "swim"],
-        ["jump", "4", "2", "1"],
-        [name, "2", "2", "1"],
-        ["swim", "1", "1", "1"],
+        ["class", "other", "videos"],
+        ["jump", name, "2"],
+        ["jump", "swim", "1"],
+        [name, "swim", "1"],
     ]
 
 

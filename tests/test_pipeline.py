@@ -99,7 +99,7 @@ def test_a_second_run_looks_at_the_corpus_and_finds_everything_up_to_date(done):
         ("machine.precision=bf16", set()),
         ("machine.save_seconds=5", set()),
         ("extract.jpeg_qscale=5", {"extract"}),
-        ("dataset.split_seed=5", {"index"}),
+        ("dataset.split_seed=5", {"index", "check_corpus"}),
     ],
 )
 def test_a_setting_touches_the_stages_that_read_it_and_no_other(done, change, stale):

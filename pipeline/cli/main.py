@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Protocol
 
 import argcomplete
 
-from pipeline.cli import check, checkpoint, compare, doctor, init, params, predict, scores, submission, zoo
+from pipeline.cli import check, checkpoint, compare, doctor, init, params, plan, predict, scores, submission, zoo
 from pipeline.core import faults
 from pipeline.core.errors import UserError
 
@@ -39,6 +39,7 @@ class Command(Protocol):
 COMMANDS: dict[str, Command] = {
     "init": init,
     "params": params,
+    "plan": plan,
     "check": check,
     "doctor": doctor,
     "predict": predict,

@@ -37,11 +37,14 @@ def single_models(conf: Path) -> list[str]:
     return sorted(f.stem for f in (conf / "model").glob("*.yaml") if f.read_text().startswith("# @package models"))
 
 
-def cost(config: ModelConfig | ProbeConfig, classes: int = CLASSES) -> tuple[int, float]:
-    """Parameters, and GMACs of one training clip. Nothing is computed: tensors without data pass through."""
+def cost(config: ModelConfig | ProbeConfig, classes: int = CLASSES, crop: int | None = None) -> tuple[int, float]:
+    """Parameters, and GMACs of one clip, a training clip unless another `crop` in pixels is given.
+
+    Nothing is computed: tensors without data pass through.
+    """
     with torch.device("meta"):
         model, _ = config.build(classes)
-        clip = torch.empty(1, 3, config.clip.sampler.frames, *[config.crop] * 2)
+        clip = torch.empty(1, 3, config.clip.sampler.frames, *[crop or config.crop] * 2)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model.eval()(clip)
     return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops() / 2 / 1e9

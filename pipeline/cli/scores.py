@@ -119,7 +119,7 @@ def _import(args: argparse.Namespace) -> None:
     out = import_scores.import_files(
         args.files, args.name, args.data,
         kind=args.values, views=args.views, id_column=args.id, ids=args.ids, names=args.names,
-        task=args.task or params.read("dataset.task"),
+        task=args.task or params.text("dataset.task"),
     )  # fmt: skip
     print(f"{out}: the scores of every val and test video")
     print(f"To fuse it, add {args.name!r} to ensemble.members in conf/config.yaml, then `make params` and `dvc repro`.")

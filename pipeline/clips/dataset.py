@@ -67,7 +67,9 @@ class TrainDataset(Dataset[tuple[Tensor, Tensor]]):
         self, manifest: Manifest, store: FrameStore, sampler: SamplerConfig, augment: AugmentConfig, seed: int
     ) -> None:
         self.videos = manifest.videos
-        self.targets = torch.from_numpy(manifest.targets()).float()
+        row, self.columns = manifest.label_pairs()
+        self.ends = np.cumsum(np.bincount(row, minlength=len(manifest)))  # of each video's labels in `columns`
+        self.classes = len(manifest.classes)
         assert augment.flip != "auto"  # half of the clips would be mirrored, whatever the classes are
         self.swapped = torch.tensor(flips.swapped(augment.flip, manifest.classes))
         self.store, self.sampler, self.augment, self.seed = store, sampler, augment, seed
@@ -84,7 +86,8 @@ class TrainDataset(Dataset[tuple[Tensor, Tensor]]):
         indices = sampling.training_clip(self.sampler, self.store.frames(video), rng)
         frames = read_frames(self.store, video, indices, transforms.needed_side(self.augment))
         clip, mirrored = transforms.training_crop(frames, self.augment, rng)
-        labels = self.targets[position]
+        labels = torch.zeros(self.classes)
+        labels[self.columns[self.ends[position - 1] if position else 0 : self.ends[position]]] = 1
         return clip, labels[self.swapped] if mirrored else labels
 
 

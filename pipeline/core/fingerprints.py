@@ -51,8 +51,8 @@ def of_file(path: Path, block: int = 1 << 16) -> str:
             if size > block:
                 file.seek(max(block, size - block))
                 digest.update(file.read(block))
-    except OSError:  # it went away just now, or its disk does not give it
-        return (video_files.fault(path) or (UNREADABLE,))[0]
+    except OSError as error:  # it went away just now, or its disk does not give it
+        return (video_files.fault(path) or video_files.refused(path, error))[0]
     return f"{size}-{digest.hexdigest()}"
 
 

@@ -45,9 +45,22 @@ def read(section: str, file: Path = FILE) -> Any:
     for key in section.split("."):
         if not isinstance(node, Mapping) or key not in node:
             known = node if isinstance(node, Mapping) else ()
-            raise UserError(f"{file} has no section {path + key!r}.{hint(key, known)}")
+            near = hint(key, known)
+            raise UserError(f"{file} has no section {path + key!r}.{near} `pipeline params` writes the file anew.")
         node, path = node[key], f"{path}{key}."
     return node
+
+
+def text(setting: str, file: Path = FILE) -> str:
+    """The dotted setting of `file`, which is a text.
+
+    Raises:
+        UserError: it is none, or missing.
+    """
+    value = read(setting, file)
+    if not isinstance(value, str):
+        raise UserError(f"{file}: {setting} must be a text, not {value!r}. {MENDED}")
+    return value
 
 
 def read_all(file: Path = FILE) -> Any:

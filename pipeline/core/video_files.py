@@ -17,6 +17,7 @@ SUFFIXES = (
 MISSING, UNREADABLE, EMPTY = "missing", "unreadable", "empty"
 """Reasons of broken.tsv that need no decoder."""
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+_LACKING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
@@ -47,15 +48,37 @@ def fault(file: Path) -> tuple[str, str] | None:
 
     It is a reason of broken.tsv (`MISSING`, `UNREADABLE`, `EMPTY`) and words for people. It never waits, as opening a
     pipe would.
+
+    Raises:
+        OSError: the machine has no open files or memory left, which says nothing of this file.
     """
     try:
         status = file.stat()
-        if not stat.S_ISREG(status.st_mode):
-            return UNREADABLE, f"{_KINDS.get(stat.S_IFMT(status.st_mode), 'a device')}, and no file"
-        os.close(os.open(file, os.O_RDONLY | os.O_NONBLOCK))
+        if stat.S_ISREG(status.st_mode):
+            os.close(os.open(file, os.O_RDONLY | os.O_NONBLOCK))
     except OSError as error:
-        return (MISSING, _absence(file)) if error.errno in _GONE else (UNREADABLE, _refusal(error))
+        return refused(file, error)
+    return unfit(status)
+
+
+def unfit(status: os.stat_result) -> tuple[str, str] | None:
+    """The same, as far as the status of a file tells it."""
+    if not stat.S_ISREG(status.st_mode):
+        return UNREADABLE, f"{_KINDS.get(stat.S_IFMT(status.st_mode), 'a device')}, and no file"
     return None if status.st_size else (EMPTY, "the file has 0 bytes")
+
+
+def refused(file: Path, error: OSError) -> tuple[str, str]:
+    """Reason and words for the error that opening or reading a file gave.
+
+    Raises:
+        OSError: that error, where it says nothing of this file, but that the machine has no open files or memory left.
+    """
+    if error.errno in _LACKING:
+        raise error
+    if error.errno in _GONE:
+        return MISSING, _absence(file)
+    return UNREADABLE, _refusal(error)
 
 
 def _absence(file: Path) -> str:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
+from pipeline.core import faults
 from pipeline.core.errors import UserError
 from pipeline.extraction import filters, formats
 from pipeline.extraction.child import Ended, LacksMemory, Limits, MachineFault, run
@@ -52,9 +53,12 @@ def extract_frames(video: Path, folder: Path, config: ExtractConfig, binary: str
                     continue
                 if isinstance(fault, LacksMemory) and _well(binary, file, folder):
                     raise NoFrames("too_large", f"for this file alone, {fault}", again=True) from fault
+                remedy = faults.told(fault) or (
+                    "Look at the memory and the limits of this machine, or lower machine.workers; then `dvc repro` "
+                    "goes on where it was."
+                )
                 raise UserError(
-                    f"{video}: {fault}, {len(WAITS) + 1} times. That is no fault of the video: look at the memory and "
-                    "the limits of this machine, or lower machine.workers; then `dvc repro` goes on where it was."
+                    f"{video}: {fault}, {len(WAITS) + 1} times. That is no fault of the video. {remedy}"
                 ) from fault
     raise AssertionError
 

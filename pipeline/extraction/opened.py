@@ -16,13 +16,15 @@ def opened(video: Path) -> Iterator[BinaryIO]:
 
     Raises:
         NoFrames: the file is missing, unreadable, empty, or no file: opening a pipe or a device never waits.
+        OSError: the machine has no open files or memory left.
     """
-    if fault := video_files.fault(video):
-        reason, words = fault
-        raise NoFrames(reason, words, again=reason != video_files.EMPTY)
     try:
         descriptor = os.open(video, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise NoFrames(video_files.UNREADABLE, f"it went away just now ({error.strerror})", again=True) from error
+        reason, words = video_files.fault(video) or video_files.refused(video, error)
+        raise NoFrames(reason, words, again=True) from error
+    if unfit := video_files.unfit(os.fstat(descriptor)):
+        os.close(descriptor)
+        raise NoFrames(*unfit)
     with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 - a descriptor, no path
         yield file

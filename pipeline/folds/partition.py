@@ -61,7 +61,9 @@ class Corpus:
 
     def lacking(self, train: np.ndarray) -> np.ndarray:
         """The numbers of the classes of which no train video gave frames; `train` is bool (V,)."""
-        return np.flatnonzero(self.manifest.targets()[train & self.good].sum(axis=0) == 0)
+        row, column = self.manifest.label_pairs()
+        seen = column[(train & self.good)[row]]
+        return np.flatnonzero(np.bincount(seen, minlength=len(self.manifest.classes)) == 0)
 
 
 def partition(corpus: Corpus, folds: int, seed: int) -> np.ndarray:
@@ -90,9 +92,9 @@ def splits(corpus: Corpus, fold: np.ndarray, number: int, config: DatasetConfig)
     others = np.flatnonzero(fold != number)
     is_val = corpus.deal(others, (1 - config.val_share, config.val_share), config.split_seed) == 1
     split[others[is_val]] = "val"
-    groups, targets = corpus.bound, corpus.manifest.targets()
+    groups, (row, column) = corpus.bound, corpus.manifest.label_pairs()
     while len(lacking := corpus.lacking(split == "train")):
-        first = np.flatnonzero((split == "val") & corpus.good & (targets[:, lacking[0]] > 0))[0]
+        first = next(v for v in row[column == lacking[0]] if split[v] == "val" and corpus.good[v])
         split[groups == groups[first]] = "train"
     if not (split == "val").any():
         raise UserError(f"Fold {number} leaves no group for val, as train needs each for some class. {WAY_OUT}")
@@ -122,8 +124,8 @@ def write(out: Path, manifest: Manifest, broken: Iterable[str], config: DatasetC
             (partial / str(number)).mkdir()
             tsv.write(partial / str(number) / MANIFEST, corpus.manifest.table.assign(split=split))
             train = split == "train"
-            seen = corpus.manifest.targets()[train & corpus.good]
-            class_stats.write(partial / str(number) / STATS, seen, manifest.classes, expected=int(train.sum()))
+            seen = replace(corpus.manifest, table=corpus.manifest.table[train & corpus.good].reset_index(drop=True))
+            class_stats.write(partial / str(number) / STATS, seen, expected=int(train.sum()))
             checksums.seal(partial / str(number))
         checksums.seal(partial)
     return fold
@@ -132,7 +134,7 @@ def write(out: Path, manifest: Manifest, broken: Iterable[str], config: DatasetC
 def counted(corpus: Manifest, present: Iterable[str]) -> class_stats.ClassStatistics:
     """Class statistics of the videos of a corpus that are `present`, such as those that gave frames."""
     good = corpus.without(set(corpus.videos) - set(present))
-    return class_stats.count(good.targets(), corpus.classes)
+    return class_stats.count(good)
 
 
 def everything(manifest: Manifest) -> Manifest:
@@ -152,8 +154,8 @@ def read(folder: Path) -> pd.DataFrame:
 
 def _groups_of(corpus: Corpus, column: int) -> set[str]:
     """The groups that have a video of a class that gave frames."""
-    rows = np.flatnonzero((corpus.manifest.targets()[:, column] > 0) & corpus.good)
-    return set(corpus.bound[rows])
+    row, of_class = corpus.manifest.label_pairs()
+    return set(corpus.bound[[video for video in row[of_class == column] if corpus.good[video]]])
 
 
 def _alone(corpus: Corpus, column: int) -> str:
@@ -162,7 +164,8 @@ def _alone(corpus: Corpus, column: int) -> str:
     if not groups:
         return f"No video of the class {name!r} gave frames (see broken.tsv). Mend the files, or drop the class."
     if len(groups) == 1:
-        videos = int(corpus.manifest.targets()[corpus.good, column].sum())
+        row, of_class = corpus.manifest.label_pairs()
+        videos = int(corpus.good[row[of_class == column]].sum())
         return (
             f"Every video of the class {name!r} is of one group ({groups[0].strip()}, {videos} that gave frames), so "
             "the fold that holds it out has none to learn the class from. Add a video of another group, or drop the "
@@ -176,7 +179,10 @@ def _alone(corpus: Corpus, column: int) -> str:
 
 def _name_rare(corpus: Corpus, folds: int) -> None:
     """Say which classes some folds hold no video of."""
-    found = {name: len(_groups_of(corpus, column)) for column, name in enumerate(corpus.manifest.classes)}
+    row, column = corpus.manifest.label_pairs()
+    pairs = pd.DataFrame({"class": column, "group": corpus.bound[row]})[corpus.good[row]].drop_duplicates()
+    counts = np.bincount(pairs["class"], minlength=len(corpus.manifest.classes))
+    found = dict(zip(corpus.manifest.classes, counts.tolist(), strict=True))
     if rare := [f"{name} ({count})" for name, count in found.items() if count < folds]:
         log.warning(
             "%d classes lie in fewer than %d groups, so some folds hold no video of them: %s",

@@ -2,30 +2,56 @@
 
 Where each video has one label, that is the confusion matrix. Of a video with k labels, the k highest scores are taken
 as its answer. The labels that are not among them are missed, and as many other classes stand in their place. Nobody
-knows which of these replaced which label, so that each missed label is shared evenly among them; the table then sums to
-the number of labels missed.
+knows which of these replaced which label, so that each missed label is shared evenly among them; the times of all pairs
+then sum to the number of labels missed.
 """
 
 import numpy as np
 import pandas as pd
 
+_AT_ONCE = 500
+"""Videos whose answers are looked at together, which bounds the memory."""
 
-def count_confusions(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Count how often a label (row) is missed in favour of another class (column): float64 (C, C), from (V, C) arrays.
 
-    Scores that tie go to the class that comes first.
+def confused_pairs(scores: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
+    """How often a label is missed in favour of another class, from (V, C) arrays: a row a pair that is confused.
+
+    Columns: label and instead, numbers of classes, and times. The most frequent come first, and of pairs that are as
+    frequent those of the first classes. Scores that tie go to the class that comes first.
 
     Raises:
         ValueError: the shapes differ.
     """
     if scores.shape != targets.shape:
         raise ValueError(f"scores {scores.shape} and targets {targets.shape} must be of one shape (videos, classes)")
-    labels = targets > 0
-    place = np.argsort(np.argsort(-scores, axis=1, kind="stable"), axis=1)
-    answer = place < labels.sum(axis=1, keepdims=True)
-    missed, instead = labels & ~answer, answer & ~labels
-    shares: np.ndarray = missed.T.astype(np.float64) @ (instead / np.maximum(1, instead.sum(axis=1, keepdims=True)))
-    return shares
+    wide = targets.shape[1]
+    starts = range(0, len(scores), _AT_ONCE)
+    parts = [_missed(scores[at : at + _AT_ONCE], targets[at : at + _AT_ONCE] > 0) for at in starts]
+    pairs, shares = (
+        np.concatenate([np.empty(0, kind), *(part[n] for part in parts)]) for n, kind in enumerate((int, float))
+    )
+    known, inverse = np.unique(pairs, return_inverse=True)
+    times = np.bincount(inverse, shares, len(known)).round(9)
+    order = np.argsort(-times, kind="stable")
+    label, instead = np.divmod(known[order], wide)
+    return pd.DataFrame({"label": label, "instead": instead, "times": times[order]})
+
+
+def _missed(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of a label that is missed and a class in its place, as label * C + class, and the share of each."""
+    count, wide = labels.sum(axis=1), labels.shape[1]
+    highest = np.argsort(-scores, axis=1, kind="stable")[:, : count.max(initial=0)]
+    answer = np.zeros_like(labels)
+    np.put_along_axis(answer, highest, np.arange(highest.shape[1]) < count[:, None], axis=1)
+    missed, instead = labels & ~answer, answer & ~labels  # as many of the one as of the other
+    number = missed.sum(axis=1)
+    pairs, shares = [], []
+    for many in np.unique(number[number > 0]):
+        rows = number == many
+        label, other = (np.nonzero(table[rows])[1].reshape(-1, many) for table in (missed, instead))
+        pairs.append((label[:, :, None] * wide + other[:, None, :]).ravel())
+        shares.append(np.full(len(pairs[-1]), 1 / many))
+    return np.concatenate([np.empty(0, int), *pairs]), np.concatenate([np.empty(0), *shares])
 
 
 def confusion_matrix(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -38,24 +64,16 @@ def confusion_matrix(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return table
 
 
-def recall_and_precision(table: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
-    """A row a class of a `confusion_matrix`, worst recall first: class, videos, answers, recall and precision.
+def recall_and_precision(scores: np.ndarray, targets: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
+    """A row a class, worst recall first: class, videos, answers, recall and precision; arrays as `confusion_matrix`.
 
     Recall is the share of the class' videos that are answered with it, precision the share of such answers that are
     right, both in percent; NaN where there is none of them.
     """
-    videos, answers, right = table.sum(axis=1), table.sum(axis=0), np.diag(table)
+    label, answer = targets.argmax(axis=1), scores.argmax(axis=1)
+    counted = (label, answer, label[label == answer])
+    videos, answers, right = (np.bincount(numbers, minlength=len(classes)) for numbers in counted)
     with np.errstate(invalid="ignore"):
         shares = {"recall": 100 * right / videos, "precision": 100 * right / answers}
     found = pd.DataFrame({"class": classes, "videos": videos, "answers": answers, **shares})
     return found.sort_values(["recall", "precision"], kind="stable").reset_index(drop=True)
-
-
-def most_confused(table: np.ndarray, most: int) -> list[tuple[int, int, float]]:
-    """Triples (label, other class, times) of a `count_confusions` table, at most `most`, highest first.
-
-    Ties keep the table's order, and pairs that were never confused are left out.
-    """
-    order = np.argsort(-table, axis=None, kind="stable")[:most]
-    found = [(*divmod(int(cell), len(table)), float(table.flat[cell])) for cell in order]
-    return [(label, other, times) for label, other, times in found if times > 0]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline import metrics
-from pipeline.class_stats import COOCCURRENCE, LABELS_PER_VIDEO
+from pipeline.class_stats import COOCCURRENCE, LABELS_PER_VIDEO, ClassStatistics
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import frame_index
 from pipeline.core.broken_videos import BrokenVideo, read_broken
@@ -22,13 +22,15 @@ from pipeline.predictions.table import PredictionTable
 from pipeline.report import charts, examples, per_class
 from pipeline.report.calibration import Reliability, bin_forecasts
 from pipeline.report.charts import Axis, Series
-from pipeline.report.confusion import confusion_matrix, count_confusions, most_confused, recall_and_precision
+from pipeline.report.confusion import confused_pairs, confusion_matrix, recall_and_precision
 from pipeline.report.inputs import Inputs, existing
 
 BASELINES = (("random answers", "chance"), ("class prior", "prior"))
 CAPS = {
     "matrix": 60,
     "classes": 40,
+    "all_classes": 1000,
+    "points": 2000,
     "pairs": 15,
     "together": 24,
     "examples": 6,
@@ -153,13 +155,16 @@ def classes(precision: pd.DataFrame) -> dict[str, Any]:
     known = precision[precision["ensemble"].notna()]
     half = CAPS["classes"] // 2
     shown = known if len(known) <= CAPS["classes"] else pd.concat([known.head(half), known.tail(half)])
-    series = Series("ensemble", known["videos"].to_numpy(), known["ensemble"].to_numpy(), known["class"].tolist())
+    step = max(1, -(-len(known) // CAPS["points"]))
+    some = known.iloc[::step]
+    series = Series("ensemble", some["videos"].to_numpy(), some["ensemble"].to_numpy(), some["class"].tolist())
     x = Axis.over("train videos (log scale)", known["videos"].to_numpy(), log=True)
     y = Axis.over("class AP, percent", np.append(known["ensemble"].to_numpy(), [90.0, 100.0]))
     return {
         "shown": shown.to_dict("records"),
         "all": precision.to_dict("records"),
         "unknown": len(precision) - len(known),
+        "step": step,
         "chart": charts.points("Average precision of each class by its train videos", x, y, [series]),
         "tail": per_class.thirds(known),
         "correlation": per_class.rank_correlation(known["videos"].to_numpy(), known["ensemble"].to_numpy()),
@@ -203,11 +208,13 @@ def accuracy(table: PredictionTable, pairs: pd.DataFrame) -> dict[str, Any]:
 
     Broken videos, which no model has seen, stay out. Of many classes there is no matrix, and the lists are cut.
     """
-    found = confusion_matrix(table.probabilities[~table.broken], table.targets()[~table.broken])
-    rows = recall_and_precision(found, table.classes)
-    drawn = len(table.classes) <= CAPS["matrix"]
+    seen = table.probabilities[~table.broken], table.targets()[~table.broken]
+    rows = recall_and_precision(*seen, table.classes)
+    chart = ""
+    if len(table.classes) <= CAPS["matrix"]:
+        chart = charts.confusion_map("Answers by true class", table.classes, confusion_matrix(*seen))
     return {
-        "chart": charts.confusion_map("Answers by true class", table.classes, found) if drawn else "",
+        "chart": chart,
         "pairs": pairs.head(CAPS["pairs"]).to_dict("records"),
         "rows": rows[rows["videos"] > 0].to_dict("records"),
     }
@@ -220,21 +227,25 @@ def confusion_table(table: PredictionTable) -> pd.DataFrame:
     """
     scores, targets = table.probabilities[~table.broken], table.targets()[~table.broken]
     labelled = targets.sum(axis=0)
-    found = count_confusions(scores, targets)
+    found = confused_pairs(scores, targets)
     rows = [
         (table.classes[label], table.classes[other], round(times, 2), round(100 * times / labelled[label], 2))
-        for label, other, times in most_confused(found, found.size)
+        for label, other, times in found.itertuples(index=False)
     ]
     return pd.DataFrame(rows, columns=["label", "instead", "times", "percent"])
 
 
 def together(stats: Path) -> dict[str, Any]:
     """Heat map of the labels that stand together: the share of a class' train videos that have another class too."""
-    table = pd.read_csv(existing(stats / COOCCURRENCE), header=None, skiprows=1, dtype={0: str}, keep_default_na=False)
-    names, counts = table[0].tolist(), table.iloc[:, 1:].to_numpy(dtype=np.float64)
-    chosen = np.sort(np.argsort(-np.diag(counts), kind="stable")[: CAPS["together"]])
-    shares = counts[np.ix_(chosen, chosen)] / np.diag(counts)[chosen, None]
-    np.fill_diagonal(shares, 0)
+    known = ClassStatistics.read(stats)
+    names, chosen = known.classes, np.sort(np.argsort(-known.counts, kind="stable")[: CAPS["together"]])
+    place = {names[number]: position for position, number in enumerate(chosen)}
+    words = {"class": str, "other": str}
+    table = pd.read_csv(existing(stats / COOCCURRENCE), dtype=words, keep_default_na=False)
+    table = table[table["class"].isin(place) & table["other"].isin(place)]
+    counts = np.zeros((len(chosen), len(chosen)))
+    counts[table["class"].map(place), table["other"].map(place)] = table["videos"]
+    shares = (counts + counts.T) / known.counts[chosen, None]
     drawn = charts.heat_map("Share of a class' videos that bear another class", [names[i] for i in chosen], shares)
     return {"chart": drawn, "shown": len(chosen), "classes": len(names), "most": 100 * shares.max()}
 
@@ -270,6 +281,7 @@ def _split(inputs: Inputs, split: str, index: pd.DataFrame) -> dict[str, Any]:
         "split": split,
         "videos": len(part),
         "broken": len(part) - len(with_frames),
+        "damaged": int((with_frames["damaged"] > 0).sum()),
         "short": int((with_frames["frames"] < with_frames["promised"]).sum()),
         "frames": float(with_frames["frames"].median()) if len(with_frames) else None,
         "labels": labels / len(part) if labels else None,

@@ -47,7 +47,7 @@ def project(tmp_path_factory, clips) -> Path:
     extract_corpus(manifest, clips, data / "frames", data / "broken.tsv", EXTRACT, machine)
     frame_store.pack(data / "frames", data / "lmdb", scratch_folder(machine, "pack"))
     train = manifest.split("train")
-    counted = class_stats.write(data / "stats", train.targets(), train.classes, expected=2)
+    counted = class_stats.write(data / "stats", train, expected=2)
     corpus = manifest, FrameStore(data / "lmdb"), counted
     for name in ("net", "other"):
         fit(tiny.model(epochs=1, batch=2, seed=len(name)), *corpus, data / "models" / name, machine)

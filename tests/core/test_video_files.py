@@ -1,11 +1,13 @@
 """Which files of a folder are videos, and what is said of those that cannot be read."""
 
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline.core import fingerprints
 from pipeline.core.video_files import fault, inside
 from tests.support import hostile
 
@@ -91,3 +93,18 @@ def test_what_may_not_be_read_is_said(locked: Path, caplog):
         assert fault(locked / name) == ("unreadable", "no permission to read it (chmod u+r, and u+x for its folders)")
     assert found(locked) == ["3.mp4", "sound/1.mp4"]
     assert caplog.messages == [f"{locked}/secret: left out with all that is in it: Permission denied"]
+
+
+def test_a_lack_of_open_files_is_no_fault_of_a_file(tmp_path: Path):
+    touch(tmp_path, "a.mp4")
+    free = os.open(tmp_path, os.O_RDONLY)
+    os.close(free)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            fault(tmp_path / "a.mp4")
+        with pytest.raises(OSError, match="Too many open files"):
+            fingerprints.of_file(tmp_path / "a.mp4")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

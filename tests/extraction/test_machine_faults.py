@@ -3,6 +3,7 @@
 An FFmpeg that behaves badly is a shell script here, which calls the real one in the end.
 """
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -103,6 +104,17 @@ def test_an_ffmpeg_that_cannot_be_started_for_a_moment_is_tried_again(
     monkeypatch.setattr(child.subprocess, "Popen", fails_once)
     assert extract(clips / "short.mp4", tmp_path, Path(FFMPEG)).frames == 3
     assert len(calls) == 3
+
+
+def test_too_few_open_files_are_an_error_that_names_their_limit(
+    clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fails(*arguments: Any, **options: Any) -> Any:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(child.subprocess, "Popen", fails)
+    with pytest.raises(UserError, match=r"short.mp4: FFmpeg .* Too many files are open .*`ulimit -n 4096`"):
+        extract(clips / "short.mp4", tmp_path, Path(FFMPEG))
 
 
 @pytest.mark.parametrize("before", ["", "printf x > 000000.jpg; "])

@@ -105,7 +105,7 @@ def test_a_setting_touches_the_stages_that_read_it(done):
         "models.tsn_demo.train.optim.lr=0.25": {f"train_fold@tsn_demo-{n}" for n in (1, 2)}
         | {"train@tsn_demo", "final@tsn_demo-2"},
         "models.tsn_demo.test.clips=1": {f"infer_fold@tsn_demo-{n}" for n in (1, 2)},
-        "dataset.split_seed=5": {"folds@2", "index"},
+        "dataset.split_seed=5": {"folds@2", "index", "check_corpus"},
         "machine.workers=3": set(),
     }.items():
         set_params(done, "dataset.folds=2", change)

@@ -34,7 +34,7 @@ def data(tmp_path):
     manifest = Manifest.from_records(rows, CLASSES)
     folder = tmp_path / "data"
     manifest.write(folder / "manifest.tsv", folder / "classes.txt")
-    class_stats.write(folder / "stats", manifest.split("train").targets(), manifest.classes, expected=2)
+    class_stats.write(folder / "stats", manifest.split("train"), expected=2)
     write_broken(folder / "broken.tsv", [BrokenVideo("t3", "test", "t3", "empty", "0 bytes")])
     return folder
 
@@ -355,7 +355,7 @@ def one_label(tmp_path):
     ]
     manifest, folder = Manifest.from_records(rows, CLASSES), tmp_path / "one"
     manifest.write(folder / "manifest.tsv", folder / "classes.txt")
-    class_stats.write(folder / "stats", manifest.split("train").targets(), manifest.classes, expected=2)
+    class_stats.write(folder / "stats", manifest.split("train"), expected=2)
     write_broken(folder / "broken.tsv", [])
     return folder
 

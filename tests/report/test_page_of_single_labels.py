@@ -27,7 +27,7 @@ def test_the_matrix_is_scikit_learns():
     table = confusion_matrix(scores, np.eye(5)[label])
     expected = sklearn.metrics.confusion_matrix(label, scores.argmax(axis=1), labels=range(5))
     assert table.tolist() == expected.tolist()
-    rows = recall_and_precision(table, tuple("abcde")).set_index("class")
+    rows = recall_and_precision(scores, np.eye(5)[label], tuple("abcde")).set_index("class")
     precision, recall, *_ = sklearn.metrics.precision_recall_fscore_support(
         label, scores.argmax(axis=1), labels=range(5), zero_division=np.nan
     )

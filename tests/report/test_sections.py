@@ -14,6 +14,7 @@ import scipy.special
 from sklearn.metrics import average_precision_score
 
 from pipeline import class_stats
+from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.predictions.table import PredictionTable
 from pipeline.report import sections
 from pipeline.report.inputs import Inputs
@@ -223,8 +224,10 @@ def test_broken_videos_are_no_confusion(tmp_path):
 
 
 def test_labels_that_stand_together_are_a_share_of_the_rows_class(tmp_path):
-    targets = np.array([[1, 1], [1, 0], [1, 0], [1, 0]], np.uint8)
-    class_stats.write(tmp_path, targets, ("often", "rare"), 4)
+    labels = ("often;rare", "often", "often", "often")
+    rows = [VideoRecord(f"{n}", "train", f"{n}", text) for n, text in enumerate(labels)]
+    train = Manifest(pd.DataFrame(rows, columns=list(VideoRecord._fields)), ("often", "rare"))
+    class_stats.write(tmp_path, train, 4)
     chart = sections.together(tmp_path)["chart"]
     assert "<title>often, with rare: 25 %</title>" in chart
     assert "<title>rare, with often: 100 %</title>" in chart
@@ -267,13 +270,14 @@ def test_the_settings_that_a_probe_compared_are_a_table_and_no_curve(unequal, tm
     assert inputs.members[0] not in found["names"]
 
 
-def test_the_table_of_splits_counts_what_is_short(unequal):
+def test_the_table_of_splits_counts_what_is_short_or_damaged(unequal):
     sources, _, read = unequal
     index = pd.read_csv(sources.frames, sep="\t")
     for split, row in zip(("train", "val", "test"), read.tables["data"][0][1:], strict=True):
         part = index[index["video"].str.startswith(split)]
-        assert row[:4] == [split, "30", "1", str((part["promised"] > part["frames"]).sum())]
-        assert row[4] == "6"
+        assert row[:3] == [split, "30", "1"]
+        assert row[3:5] == [str((part["damaged"] > 0).sum()), str((part["promised"] > part["frames"]).sum())]
+        assert row[5] == "6"
 
 
 def test_origins_are_what_the_recipes_say(unequal):

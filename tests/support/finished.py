@@ -51,7 +51,7 @@ def run(
     write_broken(folder / "broken.tsv", broken)
     _frames(folder, [v for v in manifest.videos if v not in {b.video for b in broken}])
     train = manifest.split("train").without(b.video for b in broken)
-    counted = class_stats.write(folder / "stats", train.targets(), manifest.classes, len(manifest.split("train")))
+    counted = class_stats.write(folder / "stats", train, len(manifest.split("train")))
     for number, member in enumerate(members):
         _predictions(
             folder / "predictions" / member, manifest, {b.video for b in broken}, number, counted.prior, single, signal
@@ -99,7 +99,7 @@ def _frames(folder: Path, seen: list[str]) -> None:
     (folder / "lmdb").mkdir(parents=True)
     frame_store.write_shard(folder / "lmdb" / "a.lmdb", [(video, frame_store.encode(grey, 40, 32)) for video in kept])
     lmdb_pages.write(folder / "lmdb")
-    rows = [(video, "a", FRAMES, 40, 32, FRAMES + n % 2, FRAMES, 0, "") for n, video in enumerate(kept)]
+    rows = [(video, "a", FRAMES, 40, 32, FRAMES + n % 2, FRAMES, int(n % 3 == 0), "") for n, video in enumerate(kept)]
     index = pd.DataFrame(rows, columns=list(frame_index.COLUMNS))
     (folder / "frames").mkdir()
     frame_index.write(folder / "frames" / frame_index.FILE, index)

@@ -19,8 +19,8 @@ import stages  # noqa: F401 - first: it sets how PyTorch's threads wait
 from pipeline.clips import frame_store
 from pipeline.clips.dataset import TrainDataset
 from pipeline.clips.loader import EpochSampler, loader
-from pipeline.core import files, params
-from pipeline.core.manifest import Manifest, VideoRecord, file_fingerprint
+from pipeline.core import files, fingerprints, params
+from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.extraction.extract import extract_corpus
 from pipeline.extraction.ffmpeg import ExtractConfig
 from tests.support import corpus, inference, tiny
@@ -39,7 +39,7 @@ class Soak:
         names = [name for name in corpus.CLIPS if name != "sound_only.mp4"]
         splits = ("train", "val", "test")
         records = [
-            VideoRecord(name, splits[number % 3], name, "a", file_fingerprint(clips / name))
+            VideoRecord(name, splits[number % 3], name, "a", fingerprints.of_file(clips / name))
             for number, name in enumerate(names)
         ]
         self.manifest = Manifest.from_records(records, ["a"])

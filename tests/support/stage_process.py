@@ -4,6 +4,7 @@ The processes are forks of one that has imported all that stages import and comp
 """
 
 import contextlib
+import math
 import multiprocessing
 import os
 import resource
@@ -49,9 +50,13 @@ class Ended:
     """A stage that has ended."""
 
     status: int
-    """As of `subprocess`: negative where a signal ended it."""
+    """As of `subprocess`: negative where a signal ended it; it has then no figures."""
     said: str
     """What it and its children wrote to stdout and stderr."""
+    seconds: float
+    """Processor time of it and of its children."""
+    peak: float
+    """Largest memory of one of them, in MB."""
 
 
 class Running:
@@ -100,7 +105,9 @@ class Running:
         if self.process.exitcode is None:
             self.kill()
             raise AssertionError(f"it has not ended after {seconds} s:\n{self.log.read_text()}")
-        return Ended(self.process.exitcode, self.log.read_text(errors="replace"))
+        used = self.log.with_name(f"{self.log.name}.used")
+        seconds, peak = map(float, used.read_text().split()) if used.is_file() else (math.nan, math.nan)
+        return Ended(self.process.exitcode, self.log.read_text(errors="replace"), seconds, peak)
 
 
 def run(stage: str, folder: Path, **how) -> Ended:
@@ -164,4 +171,9 @@ def _run(stage: str, folder: Path, log: Path, first: Callable[[], None] | None, 
     module = __import__(f"stages.{stage}", fromlist=["main"])
     from stages.command import run as run_stage
 
-    run_stage(module.main)
+    try:
+        run_stage(module.main)
+    finally:
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        seconds = sum(one.ru_utime + one.ru_stime for one in used)
+        log.with_name(f"{log.name}.used").write_text(f"{seconds} {max(one.ru_maxrss for one in used) / 1e3}")

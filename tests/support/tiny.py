@@ -44,7 +44,7 @@ def corpus(
                 rows.append((f"{split}{index}", "shard-00000", FRAMES, 40, 32))
     manifest = Manifest.from_records(records, list(COLOURS))
     seen = manifest.split("train")
-    found = manifest, class_stats.count(seen.targets(), seen.classes)
+    found = manifest, class_stats.count(seen)
     if (folder / frame_index.FILE).is_file():  # made before, perhaps for several processes that read it
         return found[0], FrameStore(folder), found[1]
     folder.mkdir(parents=True, exist_ok=True)

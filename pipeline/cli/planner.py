@@ -1,0 +1,188 @@
+"""What a corpus will cost: disk by kind of file and hours by stage and model, from the rates of a machine.
+
+All of it is arithmetic on a `Corpus`, `Rates` and `Hardware`; nothing is measured here.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from pipeline.cli import model_table
+from pipeline.cli.finding import size
+from pipeline.cli.rates import Corpus, Rates
+from pipeline.clips import views
+from pipeline.clips.views import ViewConfig
+from pipeline.core import params
+from pipeline.core.errors import UserError
+from pipeline.core.machine import Machine
+from pipeline.core.manifest import Manifest
+from pipeline.core.markdown import text_table
+from pipeline.training.config import ModelConfig, ProbeConfig, epochs_of, kind
+
+BACKWARD = 3
+"""Operations of a training step as a multiple of those of its forward pass: two products more for each of it."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """The machines that will do the work."""
+
+    cores: int
+    """CPU cores that extract, pack and load."""
+    devices: int
+    """Devices that compute."""
+    tflops: float | None
+    """TFLOP/s that one sustains in training; None takes what was measured."""
+    frame_bytes: float | None
+    """Mean bytes of a stored frame; None takes what was measured."""
+
+    @classmethod
+    def of(cls, args: argparse.Namespace, settings: Mapping[str, Any]) -> Self:
+        """What the command line says, and else this machine."""
+        machine = params.build(Machine, settings["machine"], "machine")
+        frame_bytes = None if args.frame_kb is None else 1000 * args.frame_kb
+        return cls(args.cores or machine.processes, args.gpus or 1, args.tflops, frame_bytes)
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    """What a model will cost."""
+
+    name: str
+    clips: int
+    """Training clips, over all epochs."""
+    gmacs: float
+    """Of the forward pass of a training clip."""
+    view_gmacs: float
+    """Of all test views of a video together."""
+    views: int
+    """Test views of a video."""
+    decoded: int
+    """Frames of a video that are decoded for its views, at most."""
+    checkpoint: int
+    """Bytes of the weights."""
+
+
+def described(args: argparse.Namespace, settings: Mapping[str, Any]) -> Corpus:
+    """The corpus that the command line describes; val and test by the shares of `dataset` unless they are given."""
+    dataset = settings["dataset"]
+    share = (dataset["val_share"] or 0) + (dataset["test_share"] or 0)
+    held_out = args.held_out or round(share * args.videos)
+    if held_out >= args.videos:
+        raise UserError(f"--held-out {held_out} leaves no train video of {args.videos}.")
+    return Corpus(args.videos - held_out, held_out, args.classes, args.seconds, args.width, args.height, None)
+
+
+def of_manifest(data: Path, settings: Mapping[str, Any]) -> Corpus:
+    """The corpus that stage `index` found.
+
+    Raises:
+        UserError: there is none yet.
+    """
+    if not (data / "manifest.tsv").is_file():
+        raise UserError(f"There is no {data / 'manifest.tsv'} yet: `dvc repro index`, or describe it with --videos.")
+    manifest = Manifest.read(data / "manifest.tsv", data / "classes.txt")
+    train = len(manifest.split("train"))
+    root = Path(settings["dataset"]["root"])
+    return Corpus(train, len(manifest) - train, len(manifest.classes), 0, 0, 0, (root, manifest))
+
+
+def costs(settings: Mapping[str, Any], corpus: Corpus) -> list[ModelCost]:
+    """What each model of the settings will cost, by its own sizes."""
+    found = []
+    for name, section in settings["models"].items():
+        config = kind(section).read(section, f"models.{name}")
+        grid = views.grid(config.clip.centre, params.build(ViewConfig, section["test"], f"models.{name}.test"))
+        parameters, gmacs = model_table.cost(config, corpus.classes)
+        frames = config.clip.sampler.frames
+        crops = [view.scale.crop for view in grid.views]
+        by_crop = {crop: model_table.cost(config, corpus.classes, crop)[1] for crop in set(crops)}
+        clips = len({(view.clips, view.clip) for view in grid.views})
+        found.append(
+            ModelCost(
+                name=name,
+                clips=corpus.train * _epochs(config, corpus.train),
+                gmacs=gmacs,
+                view_gmacs=sum(by_crop[crop] for crop in crops),
+                views=len(crops),
+                decoded=clips * frames * len({view.scale.side for view in grid.views}),
+                checkpoint=4 * parameters,
+            )
+        )
+    return found
+
+
+def _epochs(config: ModelConfig | ProbeConfig, videos: int) -> int:
+    """Passes over the train videos; a probe sees them once."""
+    if isinstance(config, ProbeConfig):
+        return 1
+    return epochs_of(config.train.epochs, config.train.least_steps, config.train.batch, videos)
+
+
+def lines(settings: Mapping[str, Any], corpus: Corpus, rates: Rates, hardware: Hardware) -> Iterator[str]:
+    """The plan for a person: the corpus, disk, hours, and where the rates come from."""
+    models = costs(settings, corpus)
+    fps = settings["extract"]["fps"]
+    frames = corpus.videos * rates.seconds * fps
+    frame_bytes = hardware.frame_bytes or rates.frame_bytes
+    yield (
+        f"{corpus.train:,} train and {corpus.held_out:,} other videos of {rates.seconds:.1f} s: {frames:,.0f} frames, "
+        f"{frame_bytes / 1000:.1f} kB each"
+    )
+    yield ""
+    yield from text_table(["disk", "size"], list(_disk(models, corpus, frames * frame_bytes)))
+    yield ""
+    yield "Frames are linked from scratch and into DVC's cache; a file system that cannot link holds each three times."
+    yield ""
+    cores = hardware.cores
+    yield from text_table(
+        [f"stage, on {cores} cores", "time"],
+        [
+            ["extract", time(frames / rates.extracted / cores)],
+            ["pack (one process)", time(frames * frame_bytes / rates.packed)],
+        ],
+    )
+    yield ""
+    yield from text_table(HEAD, [row(model, corpus, rates, hardware) for model in models])
+    yield ""
+    yield from rates.notes(hardware.tflops, hardware.frame_bytes)
+
+
+HEAD = ["model", "clips", "GMACs", "training", "loading", "views", "testing", "decoding"]
+"""Columns of the table of models: training and testing is computing alone, loading and decoding runs beside them."""
+
+
+def row(model: ModelCost, corpus: Corpus, rates: Rates, hardware: Hardware) -> list[str]:
+    """A model's line."""
+    flops = 1e12 * hardware.tflops if hardware.tflops else rates.flops[model.name]
+    test_flops = 1e12 * hardware.tflops if hardware.tflops else rates.test_flops[model.name]
+    of_training = 2e9 * model.gmacs * BACKWARD * model.clips / flops / hardware.devices
+    of_testing = 2e9 * model.view_gmacs * corpus.held_out / test_flops / hardware.devices
+    loading = model.clips / rates.loaded[model.name] / hardware.cores
+    decoding = model.decoded * corpus.held_out / rates.decoded / hardware.cores
+    return [
+        model.name, f"{model.clips:,}", f"{model.gmacs:.1f}", time(of_training), time(loading), f"{model.views}",
+        time(of_testing), time(decoding),
+    ]  # fmt: skip
+
+
+def _disk(models: list[ModelCost], corpus: Corpus, stored: float) -> Iterator[list[str]]:
+    """Rows of the table of disk."""
+    scores = sum(model.views * 2 + 3 * 4 for model in models) * corpus.held_out * corpus.classes
+    weights = sum(model.checkpoint for model in models)
+    yield ["frames: tar shards", size(int(stored))]
+    yield ["frames: LMDB", size(int(stored))]
+    yield [f"weights of {len(models)} models", size(weights)]
+    yield ["predictions: logits of each view, tables", size(scores)]
+    yield ["all", size(int(2 * stored) + weights + scores)]
+
+
+def time(seconds: float) -> str:
+    """A length of time as a person says it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 72 * 3600 else f"{seconds / 86400:.1f} days"

@@ -1,0 +1,283 @@
+"""How fast this machine extracts, packs, loads and computes: measured on a few clips, and kept in the scratch folder.
+
+CPU time is what counts where the CPU works, so that a busy machine measures as an idle one; the time of a GPU is by the
+clock.
+"""
+
+import json
+import resource
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from lightning_fabric import Fabric
+
+from pipeline.cli import model_table
+from pipeline.cli.arguments import CLASSES
+from pipeline.clips import frame_store
+from pipeline.clips.dataset import TrainDataset, read_frames
+from pipeline.clips.frame_store import FrameStore
+from pipeline.core import files, params
+from pipeline.core.machine import Machine, scratch_folder
+from pipeline.core.manifest import SPLITS, Manifest, VideoRecord
+from pipeline.extraction.config import ExtractConfig
+from pipeline.extraction.extract import extract_corpus
+from pipeline.layers.normalize import normalize
+from pipeline.runtime import distributed
+from pipeline.training.config import ModelConfig, ProbeConfig, kind
+
+SAMPLES = 12
+"""Number of the corpus' videos that are extracted."""
+MADE_SECONDS = 6.0
+"""Longest clip that is made where there is no corpus."""
+ROUNDS = 8
+"""Clips that each loader reads."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The videos that are to come."""
+
+    train: int
+    """Number of train videos."""
+    held_out: int
+    """Number of val and test videos."""
+    classes: int
+    """Number of classes."""
+    seconds: float
+    """Mean length of a video in seconds; 0 where the videos are at hand."""
+    width: int
+    """Pixels; 0 where the videos are at hand."""
+    height: int
+    """Pixels; 0 where the videos are at hand."""
+    at_hand: tuple[Path, Manifest] | None
+    """Root and manifest of the videos, where there are any."""
+
+    @property
+    def videos(self) -> int:
+        """All of them."""
+        return self.train + self.held_out
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What was measured."""
+
+    seconds: float
+    """Mean length of a video in seconds."""
+    frame_bytes: float
+    """Mean bytes of a stored frame."""
+    extracted: float
+    """Frames that a core extracts in a second."""
+    packed: float
+    """Bytes that a core packs in a second."""
+    decoded: float
+    """Stored frames that a core decodes in a second, at full size."""
+    loaded: dict[str, float]
+    """Model -> training clips that a core loads in a second."""
+    flops: dict[str, float]
+    """Model -> operations that the device does in a second of a training step."""
+    test_flops: dict[str, float]
+    """Model -> operations that the device does in a second of a pass of testing."""
+    measured_on: dict[str, str]
+    """Model -> the model whose steps were timed for it: the cheapest of its kind."""
+    source: str
+    """What was extracted, in words."""
+    device: str
+    """What computed, in words."""
+
+    def notes(self, tflops: float | None, frame_bytes: float | None) -> Iterator[str]:
+        """Where the figures of a plan come from, line by line."""
+        yield (
+            f"Extraction, packing and loading: CPU time of this machine with {self.source}: "
+            f"a core extracts {self.extracted:.0f} frames a second, packs {self.packed / 1e6:.0f} MB a second and "
+            f"decodes {self.decoded:.0f} frames a second. Disks and networks are taken to keep up."
+        )
+        if tflops:
+            yield f"Computing: {tflops:g} TFLOP/s a device, as given, in training and in testing."
+        else:
+            timed = sorted(set(self.measured_on.values()))
+            speeds = ", ".join(f"{name} {self.flops[name] / 1e12:.3f}" for name in timed)
+            yield f"Computing: steps of two clips on {self.device}, in TFLOP/s: {speeds}; the others by their GMACs."
+        if frame_bytes:
+            yield "The size of a frame is as given."
+        yield "training and testing: computing alone; loading and decoding run beside them, and the longer one counts."
+
+
+def settings(overrides: list[str]) -> dict[str, Any]:
+    """All settings: of params.yaml, or of conf/ with overrides.
+
+    Raises:
+        UserError: they cannot be read, or conf/ does not compose.
+    """
+    from pipeline.cli.params import composed
+
+    found: dict[str, Any] = yaml.safe_load(composed(overrides)) if overrides else params.read_all()
+    return found
+
+
+def measured(every: Mapping[str, Any], corpus: Corpus, again: bool, compute: bool) -> Rates:
+    """The rates of this machine for a corpus and its models; those that were kept, unless `again`.
+
+    Args:
+        every: all settings.
+        corpus: what is to come.
+        again: whether to measure anew.
+        compute: whether to time the networks; else they have no rate.
+    """
+    machine = params.build(Machine, every["machine"], "machine")
+    shape = [str(corpus.at_hand[0]), len(corpus.at_hand[1])] if corpus.at_hand else [*asdict(corpus).values()]
+    inputs = [every[name] for name in ("extract", "models", "machine")]
+    key = files.fingerprint(inputs, shape, compute, torch.__version__)
+    kept = scratch_folder(machine, "plan") / f"{key}.json"
+    if not kept.is_file() or again:
+        files.write_text(kept, json.dumps(asdict(_measure(every, corpus, machine, compute)), indent=1) + "\n")
+    return Rates(**json.loads(kept.read_text()))
+
+
+def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute: bool) -> Rates:
+    extract = replace(params.build(ExtractConfig, every["extract"], "extract"), shards=1)
+    with files.temporary_folder(scratch_folder(machine, "plan")) as folder:
+        if corpus.at_hand:
+            root, manifest = corpus.at_hand[0], _some(corpus.at_hand[1])
+            source = f"{len(manifest)} videos of the corpus"
+        else:
+            root, manifest = folder, _made(folder, corpus, machine)
+            source = f"made clips of {corpus.width}x{corpus.height} pixels (noise over a test picture, H.264)"
+        apart = replace(machine, scratch=str(folder / "scratch"))
+        start = _cpu(children=True)
+        extract_corpus(manifest, root, folder / "frames", folder / "broken.tsv", extract, apart)
+        extraction = _cpu(children=True) - start
+        start = _cpu()
+        frame_store.pack(folder / "frames", folder / "lmdb", folder / "scratch/pack")
+        packing = _cpu() - start
+        store = FrameStore(folder / "lmdb")
+        there = manifest.without(set(manifest.videos) - set(store.videos))
+        frames = sum(store.frames(video) for video in there.videos)
+        held = sum(tar.stat().st_size for tar in (folder / "frames").glob("*.tar"))
+        decoded = _decoded(store, there)
+        loaded = {name: _loaded(name, section, store, there, decoded) for name, section in every["models"].items()}
+    return Rates(
+        seconds=corpus.seconds or frames / len(there) / extract.fps,
+        frame_bytes=held / frames,
+        extracted=frames / extraction,
+        packed=held / packing,
+        decoded=decoded,
+        loaded=loaded,
+        source=source,
+        **(_computing(every, machine) if compute else dict(flops={}, test_flops={}, measured_on={}, device="nothing")),
+    )
+
+
+def _cpu(children: bool = False) -> float:
+    """Seconds of CPU time of this process, with its children's that have ended if asked."""
+    kinds = (resource.RUSAGE_SELF, *([resource.RUSAGE_CHILDREN] if children else []))
+    return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, kinds))
+
+
+def _some(manifest: Manifest) -> Manifest:
+    """Videos of every split, spread evenly over it."""
+    chosen: list[str] = []
+    for split in SPLITS:
+        videos = manifest.split(split).videos
+        chosen += [videos[n] for n in np.unique(np.linspace(0, len(videos) - 1, SAMPLES // len(SPLITS)).astype(int))]
+    return manifest.without(set(manifest.videos) - set(chosen))
+
+
+def _made(folder: Path, corpus: Corpus, machine: Machine) -> Manifest:
+    """Clips of the asked size, made by FFmpeg in `folder`."""
+    seconds = min(corpus.seconds, MADE_SECONDS)
+    for number, split in enumerate(SPLITS):
+        picture = f"testsrc2=size={corpus.width}x{corpus.height}:rate=30:duration={seconds}"
+        call = ["-f", "lavfi", "-i", picture, "-vf", f"noise=alls=12:allf=t:all_seed={number},format=yuv420p"]
+        command = [machine.ffmpeg_path(), "-loglevel", "error", *call, "-c:v", "libx264", str(folder / f"{split}.mp4")]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    records = [VideoRecord(split, split, f"{split}.mp4", "made", "1-made") for split in SPLITS]
+    return Manifest.from_records(records, ("made",))
+
+
+def _decoded(store: FrameStore, there: Manifest) -> float:
+    """Stored frames that a core decodes in a second at full size."""
+    start, count = _cpu(), 0
+    for number in range(ROUNDS):
+        video = there.videos[number % len(there)]
+        frames = np.linspace(0, store.frames(video) - 1, 32).astype(int)
+        count += len(read_frames(store, video, frames, None))
+    return count / (_cpu() - start)
+
+
+def _loaded(name: str, section: Mapping[str, Any], store: FrameStore, there: Manifest, decoded: float) -> float:
+    """Training clips of a model that a core loads in a second; a probe decodes and no more."""
+    config = kind(section).read(section, f"models.{name}")
+    if isinstance(config, ProbeConfig):
+        return decoded / config.clip.sampler.frames
+    clips = TrainDataset(there, store, config.clip.sampler, replace(config.train.augment, flip=True), seed=0)
+    clips[0, 0]  # opens the files
+    start = _cpu()
+    for number in range(ROUNDS):
+        clips[number, number % len(clips)]
+    return ROUNDS / (_cpu() - start)
+
+
+def _computing(every: Mapping[str, Any], machine: Machine) -> dict[str, Any]:
+    """Speeds of the networks: the cheapest of each kind is timed, and stands for the rest."""
+    configs = {name: kind(section).read(section, f"models.{name}") for name, section in every["models"].items()}
+    gmacs = {name: model_table.cost(config)[1] for name, config in configs.items()}
+    fabric = distributed.launch(replace(machine, devices=1))
+    timed: dict[Any, tuple[str, float, float]] = {}
+    for name in sorted(configs, key=gmacs.__getitem__):
+        if (which := _kind_of(configs[name])) not in timed:
+            timed[which] = (name, *_speeds(configs[name], gmacs[name], fabric))
+    of = {name: timed[_kind_of(config)] for name, config in configs.items()}
+    device = "the CPU" if fabric.device.type == "cpu" else torch.cuda.get_device_name(fabric.device)
+    return {
+        "flops": {name: training for name, (_, training, _) in of.items()},
+        "test_flops": {name: testing for name, (_, _, testing) in of.items()},
+        "measured_on": {name: representative for name, (representative, _, _) in of.items()},
+        "device": f"{device} ({machine.threads} threads, precision {machine.precision})",
+    }
+
+
+def _kind_of(config: ModelConfig | ProbeConfig) -> tuple[str, bool]:
+    """What models of like speed share: a network over images or over clips, depthwise or not, trained or frozen."""
+    backbone = str(config.options.get("backbone", ""))
+    light = any(word in backbone for word in ("mobilenet", "efficientnet"))
+    return ("probe" if isinstance(config, ProbeConfig) else str(config.clip.sampler.kind)), light
+
+
+def _speeds(config: ModelConfig | ProbeConfig, gmacs: float, fabric: Fabric) -> tuple[float, float]:
+    """Operations a second of a training step and of a pass of testing, with two clips."""
+    network, spec = config.build(CLASSES)
+    if distributed.suits_channels_last(network, fabric):
+        distributed.to_channels_last(network)
+    model = fabric.setup_module(network)
+    shape = (2, 3, config.clip.sampler.frames, config.crop, config.crop)
+    clips = normalize(torch.randint(0, 256, shape, dtype=torch.uint8, device=fabric.device), spec)
+    operations = 2e9 * gmacs * len(clips)
+    with torch.inference_mode():
+        testing = operations / _seconds(lambda: model.eval()(clips), fabric)
+    if isinstance(config, ProbeConfig):
+        return testing, testing
+    training = 3 * operations / _seconds(lambda: fabric.backward(model.train()(clips).sum()), fabric)
+    return training, testing
+
+
+def _seconds(work: Callable[[], Any], fabric: Fabric) -> float:
+    """Seconds of the fastest of some runs: of a CPU its time shared out among the threads, of a GPU by the clock."""
+    found: list[float] = []
+    work()  # the first one also prepares
+    while len(found) < 2 or (sum(found) < 2 and len(found) < 20):
+        start, cpu = time.perf_counter(), _cpu()
+        work()
+        if fabric.device.type == "cuda":
+            torch.cuda.synchronize()
+            found.append(time.perf_counter() - start)
+        else:
+            found.append((_cpu() - cpu) / torch.get_num_threads())
+    return min(found)

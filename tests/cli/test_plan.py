@@ -1,0 +1,103 @@
+"""`pipeline plan`: figures that can be checked by hand, and that it runs from nothing to the table."""
+
+import json
+from argparse import Namespace
+
+import pytest
+import yaml
+
+from pipeline.cli import planner, rates
+from pipeline.cli.planner import Hardware, ModelCost, row, time
+from pipeline.cli.rates import Corpus, Rates
+from pipeline.core.errors import UserError
+from tests.support.command import call
+
+CORPUS = Corpus(train=900, held_out=100, classes=10, seconds=2.0, width=64, height=48, at_hand=None)
+RATES = Rates(
+    seconds=2.0, frame_bytes=10_000, extracted=100, packed=1e6, decoded=500, loaded={"a": 5.0}, flops={"a": 6e9},
+    test_flops={"a": 4e9}, measured_on={"a": "a"}, source="two clips", device="the CPU",
+)  # fmt: skip
+MODEL = ModelCost(name="a", clips=9000, gmacs=0.5, view_gmacs=4.0, views=8, decoded=100, checkpoint=4_000)
+HERE = Hardware(cores=2, devices=1, tflops=None, frame_bytes=None)
+
+
+def test_a_models_hours_are_its_operations_over_the_rate():
+    """Training: 9,000 clips of 3 x 1 GFLOP at 6 GFLOP/s; testing: 100 videos of 8 GFLOP at 4 GFLOP/s."""
+    assert row(MODEL, CORPUS, RATES, HERE) == ["a", "9,000", "0.5", "75 min", "15 min", "8", "3 min", "10 s"]
+
+
+def test_two_devices_of_a_given_speed_take_half_the_time_of_one():
+    given = Hardware(cores=20, devices=2, tflops=0.006, frame_bytes=None)
+    assert row(MODEL, CORPUS, RATES, given) == ["a", "9,000", "0.5", "38 min", "2 min", "8", "67 s", "1 s"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.4, "0 s"), (89, "89 s"), (120, "2 min"), (7200, "2.0 h"), (864_000, "10.0 days")]
+)
+def test_a_time_is_said_as_a_person_says_it(seconds, said):
+    assert time(seconds) == said
+
+
+def test_disk_and_stages_by_hand(monkeypatch):
+    """1,000 videos of 60 frames of 10 kB are 600 MB, twice; 60,000 frames take two cores 300 s."""
+    monkeypatch.setattr(planner, "costs", lambda *_: [MODEL])
+    text = "\n".join(planner.lines({"extract": {"fps": 30}}, CORPUS, RATES, HERE))
+    assert "900 train and 100 other videos of 2.0 s: 60,000 frames, 10.0 kB each" in text
+    assert text.count("572.2 MiB") == 2
+    assert "| extract            |   5 min |" in text or "| extract            |  5 min |" in text
+    assert "| pack (one process) | 10 min |" in text
+    assert (
+        "predictions: logits of each view, tables |  27.3 KiB" in text
+    )  # 100 videos x 10 classes x (8 x 2 + 12) bytes
+
+
+def test_a_given_size_of_a_frame_replaces_the_measured_one(monkeypatch):
+    monkeypatch.setattr(planner, "costs", lambda *_: [MODEL])
+    given = Hardware(cores=2, devices=1, tflops=1.0, frame_bytes=20_000)
+    text = "\n".join(planner.lines({"extract": {"fps": 30}}, CORPUS, RATES, given))
+    assert "20.0 kB each" in text
+    assert "The size of a frame is as given." in text
+    assert "1 TFLOP/s a device, as given" in text
+
+
+def test_held_out_videos_follow_the_shares_or_are_given():
+    args = Namespace(videos=200, held_out=None, classes=3, seconds=3.0, width=4, height=4)
+    settings = {"dataset": {"val_share": 0.1, "test_share": 0.2}}
+    assert planner.described(args, settings).held_out == 60
+    args.held_out = 7
+    assert planner.described(args, settings).train == 193
+    args.held_out = 200
+    with pytest.raises(UserError, match="--held-out 200 leaves no train video of 200"):
+        planner.described(args, settings)
+
+
+def test_gpus_without_their_speed_are_refused():
+    with pytest.raises(UserError, match="--gpus needs --tflops"):
+        call("plan", "--videos", "10", "--gpus", "8")
+
+
+@pytest.mark.slow
+def test_from_nothing_to_the_table_and_the_rates_are_kept(tmp_path, capsys):
+    """The demo's four models for a corpus that is not there: measured once, read the second time."""
+    asked = [
+        "plan", "model=demo", "dataset=folder", f"machine.scratch={tmp_path}", "--videos", "100", "--seconds", "0.5",
+        "--width", "64", "--height", "48",
+    ]  # fmt: skip
+    call(*asked)
+    first = capsys.readouterr().out
+    call(*asked)
+    assert capsys.readouterr().out == first
+    (kept,) = (tmp_path / "plan").glob("*.json")
+    found = json.loads(kept.read_text())
+    assert set(found["flops"]) == {"tsn_demo", "tsm_demo", "tin_demo", "slowfast_demo"}
+    assert found["seconds"] == 0.5
+    assert min(found[name] for name in ("frame_bytes", "extracted", "packed", "decoded")) > 0
+    assert found["measured_on"]["tsm_demo"] == found["measured_on"]["tsn_demo"]  # both over images
+    assert found["measured_on"]["slowfast_demo"] == "slowfast_demo"
+    assert "| slowfast_demo |" in first
+
+
+def test_settings_are_those_of_params_unless_there_are_overrides(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump({"models": {}}))
+    assert rates.settings([]) == {"models": {}}
