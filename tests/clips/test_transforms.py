@@ -183,6 +183,21 @@ def test_normalising_is_minus_mean_over_deviation():
     assert normal.shape == clip.shape
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (0, 2, 3, 4, 1)])
+def test_normalising_gives_the_formulas_bits_whatever_the_order_of_the_bytes(order: tuple[int, ...]):
+    spec = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    clips = torch.arange(256, dtype=torch.uint8).expand(2, 3, 1, 3, 256).contiguous()
+    mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (spec.mean, spec.std))
+
+    with torch.inference_mode():  # whose constants a training must be able to use
+        normalize(clips, spec)
+    normal = normalize(clips.permute(order).contiguous().permute(np.argsort(order).tolist()), spec)
+
+    assert torch.equal(normal, (clips.float() / 255 - mean) / std)
+    assert normal.is_contiguous()
+    assert not normal.is_inference()
+
+
 @pytest.mark.parametrize("case", GOLDEN["multiscale"])
 def test_jittered_crops_are_those_of_the_published_code(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
     frames = torch.zeros(1, 3, case["h"], case["w"], dtype=torch.uint8)
