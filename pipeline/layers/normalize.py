@@ -31,6 +31,5 @@ def normalize(clips: Tensor, spec: InputSpec) -> Tensor:
 @cache
 def _constants(spec: InputSpec, device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and deviation (3, 1, 1, 1), copied to a device once."""
-    with torch.inference_mode(False):  # training may use what a validation made
-        mean, std = (torch.tensor(values, device=device).view(3, 1, 1, 1) for values in (spec.mean, spec.std))
+    mean, std = (torch.tensor(values, device=device).view(3, 1, 1, 1) for values in (spec.mean, spec.std))
     return mean, std
