@@ -22,8 +22,8 @@ from pipeline.extraction.opened import opened
 from pipeline.extraction.outcome import Extracted, NoFrames
 from pipeline.extraction.probe import QUIET, Facts, Prober, Stream, source
 
-FORMAT = 3
-"""Version of pixels and layout; raise it when the same settings give others, so that no old shard is used again."""
+FORMAT = 4
+"""Version of pixels, verdicts and layout; raise it when the same settings give others, so that no old shard is used."""
 MOST_ASPECT = 16
 """Largest ratio of the sides of a picture as it is shown; beyond, the file is wrong about the shape of its pixels."""
 WAITS = (1.0, 10.0)
