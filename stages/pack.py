@@ -5,14 +5,17 @@ python -m stages.pack data/frames data/lmdb
 
 from pathlib import Path
 
-from pipeline.clips import frame_store
+from pipeline.clips import packing
 from pipeline.core.machine import load_machine, scratch_folder
+from pipeline.runtime.allocator import keep_freed_memory
 from stages.command import run
 
 
 def main(frames: Path, lmdb: Path) -> None:
     """Pack every frame shard."""
-    videos = frame_store.pack(frames, lmdb, scratch_folder(load_machine(), "pack"))
+    machine = load_machine()
+    keep_freed_memory()  # of each batch of videos, for the next one
+    videos = packing.pack(frames, lmdb, scratch_folder(machine, "pack"), machine.processes)
     size = sum(file.stat().st_size for file in lmdb.glob("*.lmdb"))
     print(f"{lmdb}: {videos:,} videos, {size / 2**20:,.1f} MiB")
 
