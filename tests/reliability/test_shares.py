@@ -10,7 +10,7 @@ from tests.support.stage_process import Running, contents, outs, run
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("stage", ["extract"])
+@pytest.mark.parametrize("stage", ["extract", "pack"])
 def test_calls_side_by_side_of_which_one_is_killed_and_repeated_give_the_bytes_of_one(finished, without, stage):
     folder = without(stage)
     calls = [
