@@ -13,9 +13,9 @@ import pandas as pd
 
 from pipeline.clips import frame_store, lmdb_pages, tar_shards
 from pipeline.clips.frame_store import SHARDS
-from pipeline.core import checksums, files, frame_index, processes, tsv
+from pipeline.core import checksums, files, frame_index, processes, scratch, tsv
 from pipeline.core.progress_bar import progress_bar
-from pipeline.core.scratch import alone, prune
+from pipeline.core.share import Share
 
 FORMAT = 3
 """Version of the layout; raise it when the layout changes, so that no shard of the old one is used again."""
@@ -40,10 +40,12 @@ class TarShard:
         return files.fingerprint(FORMAT, self.sha256)
 
 
-def pack(frames: Path, out: Path, scratch: Path, workers: int = 1) -> int:
+def pack(frames: Path, out: Path, store: Path, workers: int = 1, share: Share | None = None) -> int | None:
     """Pack the tar shards in `frames` (with their index) into LMDB shards in `out`, and return the number of videos.
 
-    Finished shards are kept in `scratch` under the hash of their tar and of themselves, and linked into `out`.
+    Finished shards are kept in `store` under the hash of their tar and of themselves, and linked into `out`. With a
+    share, only its shards are packed; other calls pack the others in the same `store`. The call after which all are
+    there writes `out`, and any other returns None.
 
     Args:
         workers: number of processes, each of which packs a shard at a time; it changes no byte.
@@ -53,14 +55,20 @@ def pack(frames: Path, out: Path, scratch: Path, workers: int = 1) -> int:
     """
     index = frame_index.read(frames / frame_index.FILE)
     shards = plan(frames, index)
-    with alone(scratch):
-        prune(scratch, out, [shard.key for shard in shards])
-        packed: dict[str, Path] = {}
-        different = {shard.key: shard for shard in shards}  # tars without a video are all the same
-        with progress_bar(total=len(index), desc="pack", unit="video") as bar:
-            for shard, path in processes.each(partial(make, scratch), different.values(), workers):
+    packed: dict[str, Path] = {}
+
+    def make_all(wanted: Sequence[TarShard]) -> None:
+        different = {shard.key: shard for shard in wanted}  # tars without a video are all the same
+        with progress_bar(total=sum(len(shard.members) for shard in wanted), desc="pack", unit="video") as bar:
+            for shard, path in processes.each(partial(make, store), different.values(), workers):
                 packed[shard.key] = path
                 bar.update(len(shard.members))
+
+    if share and not scratch.make_share(share, store, out, shards, make_all, partial(_is_there, store)):
+        return None
+    with scratch.alone(store):
+        scratch.prune(store, out, [shard.key for shard in shards])
+        make_all(shards)
         _publish(shards, index, packed, out)
     return len(index)
 
@@ -81,19 +89,20 @@ def plan(frames: Path, index: pd.DataFrame) -> list[TarShard]:
     ]
 
 
-def make(scratch: Path, shard: TarShard) -> Path:
-    """The LMDB file of a shard in `scratch`, which is packed unless it is there, undamaged.
+def make(store: Path, shard: TarShard) -> Path:
+    """The LMDB file of a shard in `store`, which is packed unless it is there, undamaged.
 
     Raises:
         UserError: the tar is damaged or does not hold what the index says.
     """
     checksums.check(shard.tar)
-    if path := _packed(scratch, shard.key):
-        return path
-    mine = scratch / f"{shard.key}-{os.getpid()}"  # a process of a killed run may be at the same shard for a moment yet
-    with files.aside(mine) as aside:
-        frame_store.write_shard(aside, _values(shard))
-    return mine.rename(scratch / f"{shard.key}-{files.file_hash(mine)}.lmdb")
+    with scratch.piece(store, shard.key):  # another share may be at it, or for a moment yet a process of a killed run
+        if path := _packed(store, shard.key):
+            return path
+        mine = store / f"{shard.key}-{os.getpid()}"
+        with files.aside(mine) as aside:
+            frame_store.write_shard(aside, _values(shard))
+        return mine.rename(store / f"{shard.key}-{files.file_hash(mine)}.lmdb")
 
 
 def _publish(shards: Sequence[TarShard], index: pd.DataFrame, packed: Mapping[str, Path], out: Path) -> None:
@@ -112,9 +121,14 @@ def _publish(shards: Sequence[TarShard], index: pd.DataFrame, packed: Mapping[st
         checksums.seal(aside, sums)
 
 
-def _packed(scratch: Path, key: str) -> Path | None:
+def _is_there(store: Path, shard: TarShard) -> bool:
+    """Whether the LMDB file of a shard is there, as far as that is seen without reading it."""
+    return any(store.glob(f"{shard.key}-*.lmdb"))
+
+
+def _packed(store: Path, key: str) -> Path | None:
     """The finished shard of a key; None where it is missing. One whose bytes have changed is deleted."""
-    for path in scratch.glob(f"{key}*"):
+    for path in store.glob(f"{key}*"):
         if path.name == f"{key}-{files.file_hash(path)}.lmdb":
             return path
         path.unlink()
