@@ -154,9 +154,9 @@ def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute
         start = _cpu(children=True)
         extract_corpus(manifest, root, folder / "frames", folder / "broken.tsv", extract, apart)
         extraction = _cpu(children=True) - start
-        start = _cpu()
+        start = _cpu(children=True)
         packing.pack(folder / "frames", folder / "lmdb", folder / "scratch/pack")
-        packed = _cpu() - start
+        packed = _cpu(children=True) - start
         store = FrameStore(folder / "lmdb")
         there = manifest.without(set(manifest.videos) - set(store.videos))
         frames = sum(store.frames(video) for video in there.videos)
