@@ -102,14 +102,21 @@ def prune(folder: Path, out: Path, keys: Iterable[str]) -> None:
     """
     _write_claim(folder, out, keys)
     length = len(_claim(folder, out).stem)
-    needed = set()
-    for path in folder.glob(f"*{CLAIM}"):
-        claim = json.loads(path.read_text(encoding="utf-8"))
-        if Path(claim["out"]).parent.is_dir():
-            needed |= {path.stem, *claim["keys"]}
+    needed = set().union(*map(_claimed, folder.glob(f"*{CLAIM}")))
     for path in folder.iterdir():
         if path.name != LOCK and path.name[:length] not in needed:
             files.remove(path)
+
+
+def _claimed(claim: Path) -> set[str]:
+    """The claim and the pieces that it asks for; nothing where its project is gone."""
+    try:
+        says = json.loads(claim.read_bytes())
+        there, keys = Path(says["out"]).parent.is_dir(), set(says["keys"])
+    except (ValueError, LookupError, TypeError):  # by the disk: it was written aside and renamed
+        log.warning("%s is damaged: the project that left it makes its pieces again", claim)
+        return set()
+    return {claim.stem, *keys} if there else set()
 
 
 class Piece(Protocol):

@@ -144,6 +144,15 @@ def test_a_project_keeps_what_others_need_as_long_as_they_are_there(pieces, tmp_
     assert len(list(pieces.glob(f"*{scratch.CLAIM}"))) == 1
 
 
+@pytest.mark.parametrize("damage", ["{", '{"out": 7, "keys": []}', '{"oUt": "/"}', "[]", "\0"])
+def test_a_damaged_claim_asks_for_nothing(pieces, tmp_path, caplog, damage):
+    claim = pieces / f"{'9' * 32}{scratch.CLAIM}"
+    claim.write_text(damage)
+    scratch.prune(pieces, tmp_path / "frames", ["a" * 32])
+    assert not claim.exists()
+    assert f"{claim} is damaged" in caplog.text
+
+
 @dataclass(frozen=True)
 class Piece:
     key: str
