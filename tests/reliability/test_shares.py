@@ -1,10 +1,11 @@
 """Stages in shares (`--shard 2/3`), as a SLURM array runs them: the bytes of one run, though a call is killed."""
 
 import re
+import sys
 
 import pytest
 
-from tests.support import hindrances
+from tests.support import hindrances, project, stage_process
 from tests.support.stage_process import Running, contents, outs, run
 
 pytestmark = pytest.mark.slow
@@ -46,3 +47,25 @@ def test_other_settings_take_no_shard_of_another_call(without, finished):
     assert "2 of 2 shards are to be made" in ended.said
     for out in outs("extract"):
         assert contents(folder / out) == contents(finished / out), out
+
+
+@pytest.mark.nightly
+def test_dvc_takes_what_the_shares_have_made(finished, clips, tmp_path):
+    """The commands of docs/scaling.md; `dvc repro` in the place of `dvc commit` comes to the same."""
+    folder = project.copy(tmp_path / "project")
+    project.write_params(folder, *stage_process.settings(clips))
+    project.dvc(folder, "repro", "check_corpus")
+    for number in (2, 1):
+        command = [sys.executable, "-m", "stages.extract", *stage_process.arguments("extract")]
+        project.run([*command, "--shard", f"{number}/2"], folder)
+    project.dvc(folder, "commit", "--force", "extract")
+    assert "extract" not in project.changed(folder)
+
+    for number in (1, 2):
+        command = [sys.executable, "-m", "stages.pack", *stage_process.arguments("pack")]
+        project.run([*command, "--shard", f"{number}/2"], folder)
+    assert project.ran(project.dvc(folder, "repro", "pack")) == ["index", "pack"]
+    assert not project.changed(folder) & {"extract", "pack"}
+    for stage in ("extract", "pack"):
+        for out in outs(stage):
+            assert contents(folder / out) == contents(finished / out), out
