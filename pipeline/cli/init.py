@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
     found = layout.guess(args.folder, args.annotations)
     config, corpus = _read(args, found)
     changed = {
-        CONF / MINE: dataset_file.text(config, corpus, found),
+        CONF / MINE: dataset_file.text(config, corpus, found, _side()),
         CONF / CONFIG: _config((CONF / CONFIG).read_text("utf-8")),
     }
     text = _composed(changed)
@@ -121,6 +121,18 @@ def _read(args: argparse.Namespace, found: "Layout") -> "tuple[DatasetConfig, Ma
             f"None of the {len(corpus):,} files that {annotations} names is in {args.folder}. Paths are relative to it."
         )
     return config, corpus
+
+
+def _side() -> int:
+    """The largest short side that a model of the set for small corpora takes, in pixels."""
+    import yaml
+
+    from pipeline.check import side_of
+    from pipeline.cli import compose
+
+    chosen = [f"model={SET}"] if (CONF / "model" / f"{SET}.yaml").is_file() else []
+    models = yaml.safe_load(compose.text(CONF, ["dataset=folder", *chosen]))["models"]
+    return max(map(side_of, models.values()))
 
 
 def _written(path: Path) -> str:

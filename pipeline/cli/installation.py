@@ -99,7 +99,21 @@ def ffmpeg() -> Finding:
         return fail(
             f"{version}, {path}", "5.1 or newer is needed: set machine.ffmpeg: null in conf/, `pipeline params`"
         )
+    if lacking := _lacking(path):
+        remedy = "Set machine.ffmpeg: null in conf/ for the FFmpeg that comes along, `pipeline params`"
+        return fail(f"{version}, {path} has no {', '.join(lacking)}", remedy)
     return ok(f"{version}, {path}")
+
+
+def _lacking(ffmpeg: str) -> list[str]:
+    """What the extraction needs and this build of FFmpeg was made without."""
+    from pipeline.extraction.filters import NAMES
+
+    def listed(what: str) -> list[str]:
+        return subprocess.run([ffmpeg, what], capture_output=True, encoding="utf-8", check=True).stdout.split()
+
+    filters, protocols = listed("-filters"), listed("-protocols")
+    return [f"filter {name}" for name in NAMES if name not in filters] + ["protocol fd"] * ("fd" not in protocols)
 
 
 def memory() -> Finding:

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from pipeline.clips import flips, sampling, transforms
 from pipeline.clips.frame_store import FrameStore
@@ -89,6 +89,15 @@ class TrainDataset(Dataset[tuple[Tensor, Tensor]]):
         labels = torch.zeros(self.classes)
         labels[self.columns[self.ends[position - 1] if position else 0 : self.ends[position]]] = 1
         return clip, labels[self.swapped] if mirrored else labels
+
+
+def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Samples of a TrainDataset -> clips uint8 (N, 3, T, H, W) and labels (N, C).
+
+    The bytes of the clips keep their order, colours last: the device puts them into the network's.
+    """
+    clips = default_collate([clip.permute(1, 2, 3, 0) for clip, _ in samples]).permute(0, 4, 1, 2, 3)
+    return clips, default_collate([labels for _, labels in samples])
 
 
 @dataclass(frozen=True)

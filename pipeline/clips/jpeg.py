@@ -1,5 +1,7 @@
 """JPEG -> pixels, but for bombs: a few bytes can say that they are 65,500 x 65,500 pixels."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import simplejpeg
 
@@ -7,14 +9,35 @@ MOST_PIXELS = 1 << 26
 """Pixels of a frame that are decoded: 8,192 x 8,192."""
 
 
-def decode(data: bytes | memoryview, min_height: int = 0, min_width: int = 0) -> np.ndarray:
+def decode(
+    data: bytes | memoryview, min_height: int = 0, min_width: int = 0, into: np.ndarray | None = None
+) -> np.ndarray:
     """The pixels of a JPEG, uint8 (H, W, 3), perhaps at a reduced scale that is no smaller than asked for.
 
+    Args:
+        into: array that the pixels are written to, of their size; None makes one.
+
     Raises:
-        ValueError: it is no JPEG, or of too many pixels.
+        ValueError: it is no JPEG, of too many pixels, or of another size than `into`.
     """
     height, width, _, _ = simplejpeg.decode_jpeg_header(data)
     if height * width > MOST_PIXELS:
         raise ValueError(f"{width} x {height} pixels are more than a frame has")
-    pixels: np.ndarray = simplejpeg.decode_jpeg(data, "RGB", min_height=min_height, min_width=min_width)
+    pixels: np.ndarray = simplejpeg.decode_jpeg(data, "RGB", min_height=min_height, min_width=min_width, buffer=into)
+    if into is not None and pixels.shape != into.shape:
+        raise ValueError(f"a frame has the shape {pixels.shape}, and the first one {into.shape}")
     return pixels
+
+
+def decode_all(jpegs: Sequence[bytes | memoryview], at_least: int = 0) -> np.ndarray:
+    """The pixels of one JPEG or more, all of one size, uint8 (T, H, W, 3); the short side has `at_least` pixels.
+
+    Raises:
+        ValueError: one is no JPEG or of too many pixels, or two differ in size.
+    """
+    first = decode(jpegs[0], at_least, at_least)
+    frames = np.empty((len(jpegs), *first.shape), np.uint8)
+    frames[0] = first
+    for data, into in zip(jpegs[1:], frames[1:], strict=True):
+        decode(data, at_least, at_least, into)
+    return frames

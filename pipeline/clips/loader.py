@@ -6,12 +6,17 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.queues import Queue
+from types import FrameType
 from typing import Any
 
 import numpy as np
 from torch._utils import ExceptionWrapper
 from torch.utils.data import DataLoader, Dataset, Sampler
+
+PARENT_SECONDS = 5.0
+"""Seconds after which a worker looks again whether its parent lives."""
 
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
@@ -85,14 +90,72 @@ def loader(dataset: Dataset[Any], workers: int, pin: bool, *, stay: bool = False
 
 
 class _Loader(DataLoader[Any]):
-    """A DataLoader whose workers, with all threads that libraries start in them, have SIGTERM and SIGINT blocked."""
+    """A DataLoader whose workers, with all threads that libraries start in them, have SIGTERM and SIGINT blocked.
+
+    That a worker has died is an error where a batch is waited for, and nowhere else.
+    """
 
     def __iter__(self) -> Any:
+        if not self.num_workers:
+            return super().__iter__()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
         try:
-            return super().__iter__()
+            batches = super().__iter__()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        _deaths.adopt()
+        return self._waited_for(batches)
+
+    @staticmethod
+    def _waited_for(batches: Iterator[Any]) -> Iterator[Any]:
+        while True:
+            try:
+                with _deaths.heard():
+                    batch = next(batches, _END)
+            except (EOFError, ConnectionError) as error:  # seen before the system says that the worker has died
+                if "in DataLoader worker process" in str(error):  # it lives, and what it reads gave the error
+                    raise
+                raise RuntimeError("DataLoader worker (pid unknown) died while it handed over a batch") from error
+            if batch is _END:
+                return
+            yield batch
+
+
+class _Deaths:
+    """PyTorch's handler of SIGCHLD, put off until a batch is waited for.
+
+    By itself it raises its error wherever the process is: a resume state that is being read would be called damaged.
+    """
+
+    def __init__(self) -> None:
+        self.waiting = False
+        self.original: Any = None
+
+    def adopt(self) -> None:
+        """Take the place of PyTorch's handler, once there is one; signals are the main thread's."""
+        current = signal.getsignal(signal.SIGCHLD)
+        if callable(current) and current is not self and threading.current_thread() is threading.main_thread():
+            self.original = current
+            signal.signal(signal.SIGCHLD, self)
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Raise an error if a worker has died, while a batch is waited for."""
+        if self.waiting and self.original:
+            self.original(number, frame)
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Raise it within the block; first of all that of a worker that has died before."""
+        self.waiting = True
+        try:
+            self(signal.SIGCHLD, None)
+            yield
+        finally:
+            self.waiting = False
+
+
+_deaths = _Deaths()
+_END = object()
 
 
 class _ResultQueue(Queue):  # type: ignore[type-arg]  # Queue[Any] is an error at run time
@@ -115,12 +178,20 @@ def _context() -> Any:
 
 
 def _obey_the_parent_only(worker: int) -> None:
-    """End this worker at the parent's SIGTERM alone: `multiprocessing` sends one at exit, and waits without limit."""
+    """End this worker at the parent's SIGTERM alone: `multiprocessing` sends one at exit, and waits without limit.
+
+    And once the parent is no more: PyTorch looks for whoever is the parent when a worker is up, and would wait for ever
+    for the system's first process where the real one was killed before.
+    """
     del worker
-    threading.Thread(target=_end_when_the_parent_says, daemon=True).start()
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
 
-def _end_when_the_parent_says() -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    while os.getppid() == parent.pid:
+        heard = signal.sigtimedwait({signal.SIGTERM}, PARENT_SECONDS)
+        if heard and heard.si_pid == parent.pid:
+            break
     os._exit(0)  # PyTorch's parent takes any other status for a crash

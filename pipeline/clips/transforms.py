@@ -1,7 +1,8 @@
 """JPEGs -> the pixels of a clip: decoding, the random crops of training, and the fixed crops of testing.
 
-Pixels stay uint8 until they reach the device, where layers/normalize.py makes the float clip of a model. All frames of
-a clip share every random draw.
+Pixels stay uint8, and in memory the three colours of each together, as the decoder writes them and the resizing reads
+them, until they reach the device, where layers/normalize.py makes the float clip of a model. All frames of a clip share
+every random draw.
 """
 
 from collections.abc import Sequence
@@ -100,9 +101,7 @@ def decode(jpegs: Sequence[memoryview], at_least: int | None = None) -> Tensor:
     Raises:
         ValueError: a frame is no JPEG, or two differ in size.
     """
-    wanted = at_least or 0
-    frames = [jpeg.decode(one, wanted, wanted) for one in jpegs]
-    return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)
+    return torch.from_numpy(jpeg.decode_all(jpegs, at_least or 0)).permute(0, 3, 1, 2)
 
 
 def training_crop(frames: Tensor, config: AugmentConfig, rng: np.random.Generator) -> tuple[Tensor, bool]:
@@ -118,7 +117,7 @@ def training_crop(frames: Tensor, config: AugmentConfig, rng: np.random.Generato
         cropped = F.horizontal_flip(cropped)
     if config.rand_augment is not None:
         cropped = _rand_augment(cropped, config.rand_augment, rng)
-    return cropped.transpose(0, 1).contiguous(), mirrored
+    return cropped.contiguous(memory_format=torch.channels_last).transpose(0, 1), mirrored
 
 
 def resize_short_side(frames: Tensor, side: int) -> Tensor:

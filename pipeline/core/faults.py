@@ -58,7 +58,7 @@ FAULTS = (
         "how its disk is mounted.",
     ),
     _fault(
-        "can't allocate memory|Cannot allocate memory|Unable to allocate|Insufficient memory|MemoryError",
+        "(can't|Cannot|Unable to) allocate|Insufficient memory|could not create JPEG decoder|MemoryError",
         {errno.ENOMEM},
         "There is too little memory ({what}). Lower machine.workers, machine.clips_per_device (training) or "
         "machine.views_per_pass (inference) " + _SETTING + ".",

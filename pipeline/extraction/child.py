@@ -2,11 +2,12 @@
 
 import contextlib
 import errno
+import os
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -16,6 +17,8 @@ import psutil
 POLL_SECONDS = 0.1
 STALL_SECONDS = 600.0
 """Seconds without any progress after which the machine is at fault: a file system that does not answer, say."""
+SIP_SECONDS = 0.002
+"""Seconds between looks at what FFmpeg says: being woken for each of its lines would cost more than all else here."""
 LONGEST_LINE = 1 << 16
 LACKING = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
 """Errors of a machine that has no memory, processes or descriptors left for the moment."""
@@ -81,9 +84,8 @@ def run(
             raise MachineFault(f"FFmpeg cannot be started ({error.strerror})") from error
         raise
     with process, _Watch(process, limits) as watch:
-        said = process.stderr
-        assert said is not None
-        for line in iter(lambda: said.readline(LONGEST_LINE), b""):
+        assert process.stderr is not None
+        for line in _lines(process.stderr.fileno()):
             hear(line)
         code = process.wait()
     if watch.over == "stalled":
@@ -91,6 +93,20 @@ def run(
     if not watch.over:
         _check(code)
     return Ended(code, watch.over)
+
+
+def _lines(pipe: int) -> Iterator[bytes]:
+    """What comes through a pipe, line by line, without their ends; a line that is too long comes in pieces."""
+    rest = b""
+    while said := os.read(pipe, LONGEST_LINE):
+        *lines, rest = (rest + said).split(b"\n")
+        yield from lines
+        if len(rest) > LONGEST_LINE:
+            yield rest
+            rest = b""
+        time.sleep(SIP_SECONDS)
+    if rest:
+        yield rest
 
 
 def _check(code: int) -> None:

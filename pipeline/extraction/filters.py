@@ -17,6 +17,8 @@ A JPEG means BT.601, full range, and is shown as sRGB. The rules:
 import re
 from dataclasses import dataclass
 
+NAMES = ("bwdif", "format", "fps", "lut", "negate", "premultiply", "scale", "setparams", "setsar", "tonemap", "zscale")
+"""FFmpeg's filters that a chain may have; some builds leave the last one out."""
 WHITE, HIGHLIGHT = 203, 1000
 """Luminance in cd/m2 of a white page in HDR, and of the brightest light that is told from brighter ones."""
 SMALLEST_INTERLACED, TALLEST_INTERLACED = 16, 1088

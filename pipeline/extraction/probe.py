@@ -17,6 +17,8 @@ from pipeline.extraction.child import Ended, Limits, run
 from pipeline.extraction.ffmpeg_log import KEEP_WORDS, FFmpegLog
 from pipeline.extraction.outcome import NoFrames
 
+_HEADER = 8
+"""Bytes before the content of an MP4 box: FFmpeg says where the content begins."""
 QUIET = ("-hide_banner", "-nostdin", "-nostats")
 
 _INPUT = re.compile(r"\[info\] Input #0, (.*), from 'fd:':$")
@@ -29,6 +31,7 @@ _KEY_ID = re.compile(r"\[info\]       enc_key_id\s+: ")
 _NOT_SHOWN = re.compile(r"\((?:attached pic|timed thumbnails|still image)\)")
 _PROBED = re.compile(r"(?:\[[^\]]*\] )?\[debug\] Format (\S+) probed with size=\d+ and score=(\d+)")
 _OWN_LENGTH = re.compile(r"\[in#0/.* \[trace\] stream (\d+): start_time: \S+ duration: ([0-9.]+)$")
+_INDEX = re.compile(r"\[in#0 .* \[trace\] type:'moov' parent:'root' sz: (\d+) (\d+) (\d+)")
 _ENCRYPTED = re.compile(r"\[in#0 .* \[trace\] size=\d+ 4CC=(?:encv|drmi) ")
 
 
@@ -74,6 +77,8 @@ class Depths:
     seconds: dict[int, float]
     """Stream -> its own length, where the container knows it."""
     encrypted: bool
+    index_cut: bool = False
+    """Whether the file ends within its index (MP4's moov)."""
 
 
 class Prober:
@@ -102,11 +107,9 @@ class Prober:
             end = f"took too much {ended.over}" if ended.over else f"was ended by signal {-ended.code}"
             raise NoFrames("crashed", f"FFmpeg {end} as it looked at the file", again=True)
         found = next((m for m in map(_INPUT.match, log.information) if m), None)
-        if not found:
-            raise self._no_video(log)
         streams, held = _streams(log.information)
-        if not streams:
-            raise NoFrames("no_video_stream", f"no video stream, but {'; '.join(held) or 'no stream at all'}")
+        if not found or not streams:
+            raise self._no_video(log, held if found else None)
         return Facts(
             format=found[1],
             seconds=0.0 if log.says("Estimating duration from bitrate") else _length(log.information),
@@ -116,9 +119,10 @@ class Prober:
         )
 
     def examine(self) -> Depths:
-        """What a damaged file says of its streams' own lengths, and of encryption."""
+        """What a damaged file says of its streams' own lengths, of encryption and of its index."""
         seconds: dict[int, float] = {}
         encrypted: list[str] = []
+        cut: list[str] = []
 
         def hear(said: bytes) -> None:
             line = said.decode("utf-8", "replace").rstrip()
@@ -126,25 +130,32 @@ class Prober:
                 seconds[int(own[1])] = float(own[2])
             elif not encrypted and _ENCRYPTED.match(line):
                 encrypted.append(line)
+            elif (index := _INDEX.match(line)) and int(index[2]) - _HEADER + int(index[1]) > int(index[3]):
+                cut.append(line)
 
         self._look("trace", hear)
-        return Depths(seconds, bool(encrypted))
+        return Depths(seconds, bool(encrypted), bool(cut))
 
     def _look(self, level: str, hear: Callable[[bytes], None]) -> Ended:
         allowed = f"{formats.VIDEO},{formats.SOUND}"
         look = [self._binary, *QUIET, "-loglevel", f"level+{level}", *source(self._video, allowed)]
         return run(look, self._video, self._folder, self._limits, hear)
 
-    def _no_video(self, log: FFmpegLog) -> NoFrames:
-        said = one_line(log.words)[:KEEP_WORDS]
+    def _no_video(self, log: FFmpegLog, held: Sequence[str] | None) -> NoFrames:
+        """Why there is no video; `held` are the streams of a file that FFmpeg can open."""
+        said = one_line(log.words)[:KEEP_WORDS] if held is None else ""  # else that there is nothing to write
         if log.says("Not detecting m3u8/hls"):
             return NoFrames("refers_elsewhere", "a list of other files (hls), no video")
         if log.says("Format not on whitelist"):
             return self._unwanted()
         if log.says("moov atom not found"):
-            return NoFrames("truncated", f"the file ends before its index | {said}")
+            return NoFrames("truncated", f"the file ends, or is damaged, before its index | {said}")
         if log.says("Input/output error"):
             return NoFrames("unreadable", "the file cannot be read (Input/output error)", again=True)
+        if self.examine().index_cut:
+            return NoFrames("truncated", f"the file ends within its index | {said}".removesuffix(" | "))
+        if held is not None:
+            return NoFrames("no_video_stream", f"no video stream, but {'; '.join(held) or 'no stream at all'}")
         return NoFrames("not_a_video", f"FFmpeg finds no video in the file | {said}".removesuffix(" | "))
 
     def _unwanted(self) -> NoFrames:

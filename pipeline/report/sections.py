@@ -281,6 +281,7 @@ def _split(inputs: Inputs, split: str, index: pd.DataFrame) -> dict[str, Any]:
         "split": split,
         "videos": len(part),
         "broken": len(part) - len(with_frames),
+        "damaged": int((with_frames["damaged"] > 0).sum()),
         "short": int((with_frames["frames"] < with_frames["promised"]).sum()),
         "frames": float(with_frames["frames"].median()) if len(with_frames) else None,
         "labels": labels / len(part) if labels else None,

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from pipeline import verdict
 from pipeline.class_stats import ClassStatistics
-from pipeline.clips.dataset import MultiViewDataset, TrainDataset
+from pipeline.clips.dataset import MultiViewDataset, TrainDataset, collate
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.loader import EpochSampler, loader
 from pipeline.clips.views import View, ViewGrid
@@ -155,7 +155,7 @@ class Trainer:
             raise UserError(
                 "train.mix blends clips of one pass, and here some have one. Raise machine.clips_per_device."
             )
-        self.loader = loader(clips, workers, stay=True, batch_sampler=self.batches, **options)
+        self.loader = loader(clips, workers, stay=True, batch_sampler=self.batches, collate_fn=collate, **options)
         grid = ViewGrid((View(1, 0, clip.centre, "centre"),), {"clip": (0,)})
         views = MultiViewDataset(distributed.share(self.val_split.videos, fabric), store, clip.sampler, grid)
         self.clips_per_pass = min(train.batch // fabric.world_size, self.machine.clips_per_device or train.batch)
@@ -279,9 +279,10 @@ class Trainer:
         if self.timers:
             seconds, waited = sum(t.elapsed for t in self.timers), sum(t.waited for t in self.timers)
             clips = (state.step - self.first_step) * self.config.train.batch
+            epochs = f"{len(self.timers)} epoch{'s' * (len(self.timers) > 1)}{' in this run' * (self.first_step > 0)}"
             _say(
-                f"trained {len(self.timers)} epoch(s) in {duration(seconds)} (without validation): "
-                f"{rate(clips, seconds, 'clip')}, {waited / seconds:.0%} of it waiting for data"
+                f"trained {epochs}: {duration(seconds)} without validation, {rate(clips, seconds, 'clip')}, "
+                f"{waited / seconds:.0%} of the time waiting for data"
             )
         distributed.close(self.fabric)
 

@@ -13,6 +13,7 @@ import yaml
 
 from pipeline.cli import installation
 from pipeline.core.errors import UserError
+from tests.support.corpus import FFMPEG
 
 ROOT = Path(__file__).parents[2]
 
@@ -108,10 +109,11 @@ def test_a_package_that_is_missing_fails_where_it_is_asked_for_and_not_where_it_
     assert "lmdb>=1.5 (here: none)" in installation.packages().found
 
 
-def script(folder: Path, version: str) -> str:
-    """A program that says it is this FFmpeg."""
+def script(folder: Path, version: str, lacking: str = "nothing") -> str:
+    """The FFmpeg at hand under another version, and without a filter or protocol."""
     file = folder / f"ffmpeg-{version}"
-    file.write_text(f"#!/bin/sh\necho 'ffmpeg version {version} Copyright (c) the FFmpeg developers'\n")
+    says = f"echo 'ffmpeg version {version} Copyright (c) the FFmpeg developers'"
+    file.write_text(f"#!/bin/sh\n[ $1 = -version ] && {says} || {FFMPEG} -hide_banner $1 | grep -vw {lacking}\n")
     file.chmod(0o755)
     return str(file)
 
@@ -125,6 +127,14 @@ def test_an_ffmpeg_without_the_options_of_the_extraction_fails(folder, version, 
     finding = installation.ffmpeg()
     assert finding.state == state
     assert version in finding.found
+
+
+@pytest.mark.parametrize("lacking", ["zscale", "tonemap", "fd"])
+def test_an_ffmpeg_that_was_built_without_what_the_extraction_needs_fails(folder, lacking):
+    machine(folder, ffmpeg=script(folder, "8.0", lacking))
+    finding = installation.ffmpeg()
+    assert finding.state == "FAIL"
+    assert finding.found.endswith(f" {lacking}")
 
 
 def test_an_ffmpeg_that_is_not_there_is_an_error_that_names_the_setting(folder):

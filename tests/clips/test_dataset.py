@@ -12,7 +12,15 @@ import torch
 from torch import Tensor
 
 from pipeline.clips import dataset, frame_store, sampling, transforms, views
-from pipeline.clips.dataset import ClipConfig, ClipCrop, DecodedVideo, MultiViewDataset, TrainDataset, ViewSpec
+from pipeline.clips.dataset import (
+    ClipConfig,
+    ClipCrop,
+    DecodedVideo,
+    MultiViewDataset,
+    TrainDataset,
+    ViewSpec,
+    collate,
+)
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.loader import EpochSampler, loader
 from pipeline.clips.sampling import SamplerConfig
@@ -57,7 +65,8 @@ def epoch_of(dataset: TrainDataset, epoch: int, workers: int = 0, first: int = 0
     """The batches of an epoch as training gets them."""
     sampler = EpochSampler(len(dataset), batch=4, seed=7)
     sampler.epoch, sampler.first = epoch, first
-    return [tuple(batch) for batch in loader(dataset, workers, pin=False, batch_sampler=sampler)]
+    batches = loader(dataset, workers, pin=False, batch_sampler=sampler, collate_fn=collate)
+    return [tuple(batch) for batch in batches]
 
 
 def assert_same(one: list[tuple[Tensor, Tensor]], other: list[tuple[Tensor, Tensor]]) -> None:
@@ -70,11 +79,21 @@ def assert_same(one: list[tuple[Tensor, Tensor]], other: list[tuple[Tensor, Tens
 def test_one_loader_gives_every_epoch_its_own_order(packed: Packed):
     dataset = training_clips(packed)
     sampler = EpochSampler(len(dataset), batch=4, seed=7)
-    batches = loader(dataset, 0, pin=False, batch_sampler=sampler)
+    batches = loader(dataset, 0, pin=False, batch_sampler=sampler, collate_fn=collate)
 
     for epoch in (0, 1):
         sampler.epoch = epoch
         assert_same([tuple(batch) for batch in batches], epoch_of(dataset, epoch))
+
+
+def test_a_batch_is_its_samples_with_the_colours_of_each_pixel_together(packed: Packed):
+    dataset = training_clips(packed)
+    samples = [dataset[1, position] for position in (3, 1)]
+
+    clips, labels = collate(samples)
+    assert torch.equal(clips, torch.stack([clip for clip, _ in samples]))
+    assert torch.equal(labels, torch.stack([own for _, own in samples]))
+    assert clips.permute(0, 2, 3, 4, 1).is_contiguous()
 
 
 def test_a_training_clip_shows_frames_of_its_video_with_its_labels(packed: Packed):

@@ -1,5 +1,6 @@
 """Batches: each video once an epoch in an order that the seed decides, and workers that only their parent ends."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -7,9 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from pipeline.clips.loader import EpochSampler
+from pipeline.clips.loader import EpochSampler, loader
 
 
 def order(videos: int, batch: int, seed: int, epoch: int, first: int = 0) -> list[list[int]]:
@@ -58,12 +60,13 @@ def test_an_epoch_goes_on_in_the_middle():
 
 
 LEFT_OVER = """
+import multiprocessing
 import sys
 import stages
 from pipeline.clips.loader import loader
 
 batches = iter(loader(range(10**6), 2, pin=False, batch_size=None))
-print(next(batches), next(batches), *(worker.pid for worker in batches._workers), flush=True)
+print(next(batches), next(batches), *(worker.pid for worker in multiprocessing.active_children()), flush=True)
 sys.stdin.readline()
 print(len([next(batches) for _ in range(100)]), flush=True)
 sys.stdin.readline()
@@ -79,6 +82,30 @@ def job():
         yield process
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+
+
+ORPHANED = """
+import multiprocessing, os, signal, time
+import stages
+from pipeline.clips import loader
+
+obey = loader._obey_the_parent_only
+loader._obey_the_parent_only = lambda worker: (time.sleep(2), obey(worker))
+batches = iter(loader.loader(range(10**6), 2, pin=False, batch_size=None))
+print(*(worker.pid for worker in multiprocessing.active_children()), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_workers_leave_whose_parent_was_killed_before_they_began():
+    job = subprocess.Popen(
+        [sys.executable, "-c", ORPHANED], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True
+    )
+    with job:
+        workers = job.stdout.readline().split()
+    assert len(workers) == 2
+    assert_gone(workers)
 
 
 @pytest.mark.slow
@@ -107,11 +134,60 @@ def hearing(pid: str, number: signal.Signals) -> int:
 
 
 @pytest.mark.slow
+def test_a_dead_worker_is_an_error_where_a_batch_is_waited_for_and_nowhere_else():
+    batches = iter(loader(range(10**6), 2, pin=False, batch_size=None))
+    next(batches)
+    for worker in multiprocessing.active_children():
+        os.kill(worker.pid, signal.SIGKILL)
+    time.sleep(0.5)  # the signal comes here
+    with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid"):
+        list(batches)
+
+
+class Torn:
+    """A dataset whose file ends too early."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, position: int) -> int:
+        raise EOFError(f"at {position}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_error_of_the_dataset_is_no_death(workers: int):
+    with pytest.raises(EOFError, match="at 0"):
+        list(loader(Torn(), workers, pin=False, batch_size=None))
+
+
+@pytest.mark.slow
+def test_of_two_loaders_at_once_one_may_be_left_early():
+    one, other = (iter(loader(range(20), 2, pin=False, batch_size=None)) for _ in range(2))
+    next(one)
+    next(other)
+    del one
+    assert list(other) == list(range(1, 20))
+
+
+@pytest.mark.slow
 def test_workers_leave_when_their_parent_is_killed(job):
     workers = job.stdout.readline().split()[2:]
     job.kill()
     job.wait()
-    deadline = time.monotonic() + 60  # a worker looks for its parent every five seconds
-    while subprocess.run(["pgrep", "-g", str(job.pid)], stdout=subprocess.DEVNULL).returncode == 0:
-        assert time.monotonic() < deadline, f"one of the workers {workers} is still there"
+    assert_gone(workers)
+
+
+def assert_gone(workers: list[str]) -> None:
+    """A worker looks for its parent every five seconds; the system's first process may take its time to reap it."""
+    deadline = time.monotonic() + 30
+    while living := [pid for pid in workers if lives(int(pid))]:
+        assert time.monotonic() < deadline, f"still there: {living}"
         time.sleep(0.1)
+
+
+def lives(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -183,6 +183,18 @@ def test_normalising_is_minus_mean_over_deviation():
     assert normal.shape == clip.shape
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4), (0, 2, 3, 4, 1)])
+def test_normalising_gives_the_formulas_bits_whatever_the_order_of_the_bytes(order: tuple[int, ...]):
+    spec = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+    clips = torch.arange(256, dtype=torch.uint8).expand(2, 3, 1, 3, 256).contiguous()
+    mean, std = (torch.tensor(values).view(3, 1, 1, 1) for values in (spec.mean, spec.std))
+
+    normal = normalize(clips.permute(order).contiguous().permute(np.argsort(order).tolist()), spec)
+
+    assert torch.equal(normal, (clips.float() / 255 - mean) / std)
+    assert normal.is_contiguous()
+
+
 @pytest.mark.parametrize("case", GOLDEN["multiscale"])
 def test_jittered_crops_are_those_of_the_published_code(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
     frames = torch.zeros(1, 3, case["h"], case["w"], dtype=torch.uint8)
@@ -304,7 +316,7 @@ def test_all_frames_of_a_clip_share_every_draw(config: AugmentConfig):
         clip = transforms.training_crop(frames, config, np.random.default_rng(seed))[0]
         assert clip.shape == (3, 4, 16, 16)
         assert clip.dtype == torch.uint8
-        assert clip.is_contiguous()
+        assert clip.permute(1, 2, 3, 0).is_contiguous()
         assert torch.equal(clip, clip[:, :1].expand_as(clip))
         seen.add(clip.numpy().tobytes())
     assert len(seen) > 5

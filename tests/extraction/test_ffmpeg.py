@@ -244,7 +244,18 @@ def test_a_file_cut_before_its_index_is_truncated(clips: Path, tmp_path: Path):
     broken = refusal(cut(clips / "h264.mp4", tmp_path / "cut.mp4", 0.5), tmp_path / "frames")
 
     assert broken.reason == "truncated"
-    assert str(broken) == "the file ends before its index | moov atom not found"  # FFmpeg's own words
+    assert str(broken) == "the file ends, or is damaged, before its index | moov atom not found"  # FFmpeg's own words
+
+
+@pytest.mark.parametrize("kept", [20, 100, 200, 500, 800])
+def test_a_file_cut_within_its_index_is_truncated(clips: Path, tmp_path: Path, kept: int):
+    data = (clips / "h264.mp4").read_bytes()
+    index = data.index(b"moov") - 4
+    (tmp_path / "cut.mp4").write_bytes(data[:32] + data[index : index + kept])
+
+    broken = refusal(tmp_path / "cut.mp4", tmp_path / "frames")
+    assert broken.reason == "truncated"
+    assert str(broken).startswith("the file ends within its index")
 
 
 def test_a_file_of_sound_has_no_video_stream(clips: Path, tmp_path: Path):

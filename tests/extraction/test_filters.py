@@ -1,8 +1,10 @@
 """What FFmpeg says of a stream is read, and decides on the filters."""
 
+import re
+
 import pytest
 
-from pipeline.extraction.filters import Pixels, chain, pixels
+from pipeline.extraction.filters import NAMES, Pixels, chain, pixels
 
 SAID = {
     "h264 (High) (avc1 / 0x31637661), yuv420p(progressive), 160x120 [SAR 1:1 DAR 4:3], 30 fps": Pixels(
@@ -43,3 +45,10 @@ def test_only_pictures_that_can_be_interlaced_wait_for_their_neighbours(said: st
 
 def test_the_rate_is_made_last():
     assert chain("", fps=12, short_side=64).endswith(",fps=12")
+
+
+def test_the_names_are_those_of_all_filters():
+    hdr = chain("hevc, yuv420p10le(tv, bt2020nc/bt2020/smpte2084), 64x48", 30, 320)
+    gray, clear = chain("ffv1, gray(tv), 64x48", 30, 320), chain("png, rgba, 64x48", 30, 320)
+    used = {part.split("=")[0] for made in (hdr, gray, clear) for part in re.sub(r"'[^']*'", "", made).split(",")}
+    assert used == set(NAMES)

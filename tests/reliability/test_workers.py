@@ -20,12 +20,12 @@ def test_a_killed_worker_is_a_message_and_the_same_command_goes_on(without, stag
     running = Running(stage, folder, first=hindrances.slow_frames)
     running.until(lambda: len(running.children()) == 2)
     os.kill(running.children()[0], number)
-    ended = running.wait(30)
+    ended = running.wait()
     assert ended.status == 1
-    assert "A process that loads clips has died (DataLoader worker (pid" in ended.said
-    assert "lower machine.workers in conf/config.yaml (then `pipeline params`)" in ended.said
-    assert ended.said.endswith("the same command goes on.\n")
-    assert "Traceback" not in ended.said
+    told = ended.said.splitlines()[-1].lstrip("\0")  # PyTorch and a worker that lives may say more before it
+    assert told.startswith("error: A process that loads clips has died (DataLoader worker (pid"), ended.said
+    assert "lower machine.workers in conf/config.yaml (then `pipeline params`)" in told
+    assert told.endswith("the same command goes on.")
     assert run(stage, folder).status == 0
 
 

@@ -270,13 +270,14 @@ def test_the_settings_that_a_probe_compared_are_a_table_and_no_curve(unequal, tm
     assert inputs.members[0] not in found["names"]
 
 
-def test_the_table_of_splits_counts_what_is_short(unequal):
+def test_the_table_of_splits_counts_what_is_short_or_damaged(unequal):
     sources, _, read = unequal
     index = pd.read_csv(sources.frames, sep="\t")
     for split, row in zip(("train", "val", "test"), read.tables["data"][0][1:], strict=True):
         part = index[index["video"].str.startswith(split)]
-        assert row[:4] == [split, "30", "1", str((part["promised"] > part["frames"]).sum())]
-        assert row[4] == "6"
+        assert row[:3] == [split, "30", "1"]
+        assert row[3:5] == [str((part["damaged"] > 0).sum()), str((part["promised"] > part["frames"]).sum())]
+        assert row[5] == "6"
 
 
 def test_origins_are_what_the_recipes_say(unequal):

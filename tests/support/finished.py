@@ -99,7 +99,7 @@ def _frames(folder: Path, seen: list[str]) -> None:
     (folder / "lmdb").mkdir(parents=True)
     frame_store.write_shard(folder / "lmdb" / "a.lmdb", [(video, frame_store.encode(grey, 40, 32)) for video in kept])
     lmdb_pages.write(folder / "lmdb")
-    rows = [(video, "a", FRAMES, 40, 32, FRAMES + n % 2, FRAMES, 0, "") for n, video in enumerate(kept)]
+    rows = [(video, "a", FRAMES, 40, 32, FRAMES + n % 2, FRAMES, int(n % 3 == 0), "") for n, video in enumerate(kept)]
     index = pd.DataFrame(rows, columns=list(frame_index.COLUMNS))
     (folder / "frames").mkdir()
     frame_index.write(folder / "frames" / frame_index.FILE, index)
