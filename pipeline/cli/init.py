@@ -53,12 +53,15 @@ def run(args: argparse.Namespace) -> None:
 
     if not (CONF / CONFIG).is_file():
         raise UserError(f"There is no {CONF / CONFIG} here. Run this in the project's root.")
+    if not args.folder.exists():
+        near = [path.name for path in args.folder.absolute().parent.glob("*/")]
+        raise UserError(f"There is no folder {args.folder}.{params.hint(args.folder.name, near, most=0)}")
+    if not args.folder.is_dir():
+        raise UserError(f"{args.folder} is no folder.")
     if (CONF / MINE).exists() and not args.force:
         raise UserError(
             f"{CONF / MINE} is there. --force replaces it; `pipeline params` takes over what you changed in it."
         )
-    if not args.folder.is_dir():
-        raise UserError(f"{args.folder} is no folder.")
     if Path.cwd().is_relative_to(args.folder.resolve()):
         raise UserError(f"{args.folder} holds this project and what it writes. Put the clips into another folder.")
     found = layout.guess(args.folder, args.annotations)

@@ -168,3 +168,18 @@ def test_one_model_of_the_set_keeps_the_frames_of_all(folder, videos):
     assert written["extract"] == {"short_side": 128, "shards": 4}
     call("params", "model=tsm_lite0")
     assert yaml.safe_load((folder / "params.yaml").read_text())["extract"]["short_side"] == 128
+
+
+def test_a_path_that_is_not_there_is_answered_first_and_with_a_near_name(folder, videos):
+    call("init", videos)
+    with pytest.raises(UserError, match=rf"There is no folder .*. Did you mean '{videos.name}'\?"):
+        call("init", videos.parent / f"{videos.name}s")
+
+
+def test_a_folder_without_videos_is_told_what_was_looked_for(folder, tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/a.txt").write_text("no video")
+    with pytest.raises(
+        UserError, match=r"notes has no video and no list of videos \(looked for files that end in .mp4, "
+    ):
+        call("init", tmp_path / "notes")
