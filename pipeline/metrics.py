@@ -171,6 +171,11 @@ def summary(scores: np.ndarray, targets: np.ndarray, broken: int, task: Task = M
     }
 
 
+def tells(name: str, classes: int) -> bool:
+    """Whether a metric of `summary` depends on the scores: top-5 accuracy is 100 with five classes or fewer."""
+    return name != "top5" or classes > 5
+
+
 def _hits(k: int, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Whether each video has a label among its k highest scores, bool (V,)."""
     hits: np.ndarray = np.zeros(len(scores), dtype=bool)

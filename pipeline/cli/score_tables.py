@@ -30,7 +30,8 @@ def summary(table: PredictionTable) -> str:
         return "\n".join([*lines, "labels     not for every video, so there are no figures"])
     figures = metrics.summary(table.probabilities, table.targets(), broken, table.task)
     random = chance.random_answers(table.task, table.targets())
-    shown = ", ".join(f"{name} {value:.2f}" for name, value in figures.items() if not name.startswith("n_"))
+    told = {n: v for n, v in figures.items() if not n.startswith("n_") and metrics.tells(n, len(table.classes))}
+    shown = ", ".join(f"{name} {value:.2f}" for name, value in told.items())
     return "\n".join([*lines, f"percent    {shown}", f"{metrics.TITLE[table.task]}: {verdict.chance_words(random)}"])
 
 

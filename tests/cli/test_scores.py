@@ -81,6 +81,8 @@ def test_where_a_video_has_one_label_a_right_answer_is_not_missed(tmp_path, caps
     PredictionTable(tuple("abcde"), np.zeros(5, bool), labels, CLASSES, scores, noted(SINGLE_LABEL)).write(
         tmp_path / "val.parquet"
     )
+    assert "top1" in (head := said(capsys, "show", tmp_path / "val.parquet")[3])
+    assert "top5" not in head, "five of three classes are all"
     lines = said(capsys, "show", tmp_path / "val.parquet", "--class", "run")
     starts = [lines.index(title) for title in ("best", "missed", "false alarms")]
     parts = [lines[start + 3 : end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
