@@ -6,7 +6,8 @@
 The corpus is made up: sparse files of some kilobytes, one tiny frame of each video that is not broken, and logits of 31
 views (5 clips x 3 crops x 2 scales, and the centre) of 14 members for the held-out videos. No video is decoded and no
 network runs, so what is left is the cost of the rows. Stages run as DVC runs them, `python -m stages.<stage>`, and what
-is only a part of a stage as a part of this file, each in a process of its own.
+is only a part of a stage as a function of a file in benchmarks/rows, each in a process of its own. Nothing large is
+imported here, as the peak of a process begins with that of the one that starts it.
 """
 
 import argparse

@@ -52,7 +52,7 @@ def precision_at_ranks(ranks: np.ndarray, positives: np.ndarray) -> np.ndarray:
     """
     start = np.cumsum(positives) - positives
     first = np.repeat(np.arange(len(positives)) * (ranks.max(initial=0) + 1), positives)
-    ordered = np.sort(first + ranks)  # rows stay where they are, and ascend within
+    ordered = np.sort(first + ranks, kind="stable")  # rows stay where they are, and ascend within: hardly any to move
     position = np.arange(1, len(ranks) + 1)
     position[:-1][ordered[1:] == ordered[:-1]] = len(ranks)  # positives that tie are all found with the last of them
     found = np.minimum.accumulate(position[::-1])[::-1] - np.repeat(start, positives)

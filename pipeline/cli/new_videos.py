@@ -148,7 +148,7 @@ def found(named: Sequence[str]) -> list[Path]:
         else:
             raise UserError(f"{name}: there is no such file or folder.{_nearest(path)}")
         if not inside:
-            raise UserError(f"{name}: no video there.")
+            raise UserError(f"{name}: no video there, which a folder's are by their endings: {', '.join(SUFFIXES)}.")
         files += inside
     return list(dict.fromkeys(files))
 

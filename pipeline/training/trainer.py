@@ -274,7 +274,8 @@ class Trainer:
             self.resume.forget()
             log.info("the weights of epoch %d are kept", state.best_epoch + 1)
             if not self.stop:
-                for line in verdict.of_training(self.task, logits.numpy(), self.val_split.targets(), state.history):
+                targets, pretrained = self.val_split.targets(), self.config.train.pretrained is not None
+                for line in verdict.of_training(self.task, logits.numpy(), targets, state.history, pretrained):
                     log.info("%s", line)
         if self.timers:
             seconds, waited = sum(t.elapsed for t in self.timers), sum(t.waited for t in self.timers)

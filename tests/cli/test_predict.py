@@ -17,7 +17,7 @@ import yaml
 from pipeline import class_stats
 from pipeline.cli import new_videos
 from pipeline.cli.main import main
-from pipeline.clips import frame_store
+from pipeline.clips import packing
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.views import ViewConfig
 from pipeline.core.broken_videos import read_broken
@@ -46,7 +46,7 @@ def project(tmp_path_factory, clips) -> Path:
     rows = [VideoRecord(v, split, v, "red;blue" if v == "h264.mp4" else "green", "1-x") for v, split in VIDEOS.items()]
     manifest = Manifest.from_records(rows, list(tiny.COLOURS))
     extract_corpus(manifest, clips, data / "frames", data / "broken.tsv", EXTRACT, machine)
-    frame_store.pack(data / "frames", data / "lmdb", scratch_folder(machine, "pack"))
+    packing.pack(data / "frames", data / "lmdb", scratch_folder(machine, "pack"))
     train = manifest.split("train")
     counted = class_stats.write(data / "stats", train, expected=2)
     corpus = manifest, FrameStore(data / "lmdb"), counted
