@@ -72,6 +72,24 @@ def check(settings: Any, predictions: Path) -> None:
         raise UserError("\n".join([f"{count} wrong, and nothing was started:", *lines, params.MENDED]))
 
 
+def side_of(model: Mapping[str, Any]) -> int:
+    """The largest short side, in pixels, that a section `models.<name>` takes of the frames."""
+    augment = model["train"].get("augment", {})
+    sides: list[int] = [model["clip"]["side"], *model["test"]["sides"], augment.get("crop", 0)]
+    return max(*sides, *(augment.get("sides") or ()))
+
+
+def doubts(settings: Mapping[str, Any]) -> list[str]:
+    """What right settings may do that was hardly meant, a line each; they have passed `check`."""
+    stored = settings["extract"]["short_side"]
+    larger = {name: side for name, model in settings["models"].items() if (side := side_of(model)) > stored}
+    return [
+        f"models.{name}: takes frames of {side} pixels, and extract.short_side keeps {stored}, which are scaled up. "
+        f"Raise it in conf/dataset/ (all is extracted anew), or lower the model's sides."
+        for name, side in larger.items()
+    ]
+
+
 def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     """All that is wrong, a line each that begins with the setting's dotted path."""
     known = {**SECTIONS, **GENERATED, **dict.fromkeys(COMPOSED)}

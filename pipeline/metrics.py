@@ -52,7 +52,7 @@ def precision_at_ranks(ranks: np.ndarray, positives: np.ndarray) -> np.ndarray:
     """
     start = np.cumsum(positives) - positives
     first = np.repeat(np.arange(len(positives)) * (ranks.max(initial=0) + 1), positives)
-    ordered = np.sort(first + ranks)  # rows stay where they are, and ascend within
+    ordered = np.sort(first + ranks, kind="stable")  # rows stay where they are, and ascend within: hardly any to move
     position = np.arange(1, len(ranks) + 1)
     position[:-1][ordered[1:] == ordered[:-1]] = len(ranks)  # positives that tie are all found with the last of them
     found = np.minimum.accumulate(position[::-1])[::-1] - np.repeat(start, positives)
@@ -169,6 +169,11 @@ def summary(scores: np.ndarray, targets: np.ndarray, broken: int, task: Task = M
         "hit_at_5": hit_at(5, scores, targets),
         **counts,
     }
+
+
+def tells(name: str, classes: int) -> bool:
+    """Whether a metric of `summary` depends on the scores: top-5 accuracy is 100 with five classes or fewer."""
+    return name != "top5" or classes > 5
 
 
 def _hits(k: int, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ PICKED = (
 )
 FLAT = 0.02
 """Share of the first epoch's loss by which it must fall from the second epoch on; less is flat."""
-_TRY = "a higher train.optim.lr, more epochs, train.pretrained: imagenet, or labels that the frames can show"
+_TRY = "a higher train.optim.lr, more epochs, {}or labels that the frames can show"
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Verdict:
             "frequencies": f"{self.name} is no better than chance on {self.split}: it has learnt which classes are "
             f"frequent, and nothing of the videos ({against}; its own answers, dealt out to the videos at random: "
             f"{self.shuffled.mean:.1f}, 95 %: {self.shuffled.low:.1f} to {self.shuffled.high:.1f}).",
-            "unclear": f"{self.name} may be no better than chance on {self.split} ({against}; up to "
-            f"{max(self.random.clear, self.shuffled.clear):.1f} luck explains the best of several models and epochs).",
+            "unclear": f"{self.name} may be no better than chance on {self.split} ({against}; the best "
+            f"of several models and epochs gets up to {max(self.random.clear, self.shuffled.clear):.1f} by luck).",
             "better": f"{self.name} is better than chance on {self.split} ({against}).",
         }
         return told[self.state]
@@ -101,23 +101,32 @@ def gain(best: str, split: str, values: Sequence[float]) -> str:
 
 
 def of_training(
-    task: Task, scores: np.ndarray, targets: np.ndarray, history: Sequence[Mapping[str, float]]
+    task: Task,
+    scores: np.ndarray,
+    targets: np.ndarray,
+    history: Sequence[Mapping[str, float]],
+    pretrained: bool = True,
 ) -> list[str]:
     """Sentences for the end of a training: whether it beats chance on val, and whether its loss moved.
 
+    They name the centre clip, since the tables of the ensemble judge the same model by more views.
+
     Args:
         task: of the corpus.
-        scores: of the kept epoch for the val videos, finite (V, C); logits or probabilities.
+        scores: of the kept epoch for the centre clips of the val videos, finite (V, C); logits or probabilities.
         targets: labels of the val videos (V, C).
         history: an entry an epoch, each with its mean training `loss`; none where val chose no epoch.
+        pretrained: whether the weights started from others; where not, that is worth a try.
     """
-    found = judge("the model", "val", task, scores, targets, chance.random_answers(task, targets)).sentence()
+    split = "the centre clips of val"
+    found = judge("the model", split, task, scores, targets, chance.random_answers(task, targets)).sentence()
     picked = ["The best epoch was picked on these same val videos."] if len(history) > 1 else []
-    return [found[0].upper() + found[1:], *picked, *flat_loss([epoch["loss"] for epoch in history])]
+    return [found[0].upper() + found[1:], *picked, *flat_loss([epoch["loss"] for epoch in history], pretrained)]
 
 
-def flat_loss(losses: Sequence[float]) -> list[str]:
-    """A sentence where the mean loss of three or more epochs hardly falls from the second on; else nothing."""
-    if len(losses) < 3 or min(losses[2:]) < losses[1] - FLAT * abs(losses[0]):
+def flat_loss(losses: Sequence[float], pretrained: bool) -> list[str]:
+    """A sentence where the mean loss of five or more epochs hardly falls from the second on; else nothing."""
+    if len(losses) < 5 or min(losses[2:]) < losses[1] - FLAT * abs(losses[0]):
         return []
-    return [f"The loss has been flat since epoch 2 ({losses[1]:.3f}, at the end {losses[-1]:.3f}): try {_TRY}."]
+    remedy = _TRY.format("" if pretrained else "train.pretrained: imagenet, ")
+    return [f"The loss has been flat since epoch 2 ({losses[1]:.3f}, at the end {losses[-1]:.3f}): try {remedy}."]

@@ -5,19 +5,25 @@
 Every other stage depends on this file. `pipeline check` says the same and writes nothing.
 """
 
+import logging
 from pathlib import Path
 
-from pipeline.check import check
+from pipeline.check import check, doubts
 from pipeline.cli import compose
 from pipeline.core import files, params
 from stages.command import run
+
+log = logging.getLogger(__name__)
 
 
 def main(predictions: Path, checked: Path) -> None:
     """Refuse wrong settings before any other stage starts."""
     checked.unlink(missing_ok=True)
     compose.announce(params.FILE, Path("conf"))
-    check(params.read_all(), predictions)
+    settings = params.read_all()
+    check(settings, predictions)
+    for doubt in doubts(settings):
+        log.warning("%s", doubt)
     files.write_text(checked, "every setting is right\n")
     print(f"{checked}: every setting is right")
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline.core import faults
 from pipeline.core.errors import UserError
+from pipeline.core.share import Share
 from pipeline.runtime.signals import Stopped
 
 RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
@@ -22,6 +23,7 @@ WAY_BACK = (
     "`dvc exp run` has written its settings to params.yaml. What was committed comes back with "
     "`git restore params.yaml dvc.lock data/metrics.json && dvc checkout`."
 )
+SHARD = "shard"
 ARGUMENTS = {
     "checked": "file that is written when all is right",
     "model": "its name under `models` in params.yaml",
@@ -43,6 +45,8 @@ ARGUMENTS = {
     "ensemble": "folder of the fused predictions and their figures",
     "metrics": "the figures for `dvc exp show`",
     "out": "folder that is written",
+    SHARD: "do a share of the work, such as 3/16, the third of sixteen, in the scratch folder that all calls share; "
+    "the last of them that ends writes the outs",
 }
 """What the stages' arguments are; dvc.yaml has the paths."""
 
@@ -59,7 +63,10 @@ def run(main: Callable[..., None]) -> None:
         name, description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     for parameter in inspect.signature(main).parameters.values():
-        parser.add_argument(parameter.name, type=parameter.annotation, help=ARGUMENTS[parameter.name])
+        if parameter.name == SHARD:
+            parser.add_argument(f"--{SHARD}", type=Share.parse, metavar="I/N", help=ARGUMENTS[SHARD])
+        else:
+            parser.add_argument(parameter.name, type=parameter.annotation, help=ARGUMENTS[parameter.name])
     arguments = parser.parse_args()
     first = not any(int(os.environ.get(rank) or 0) for rank in RANKS)
     level = logging.INFO if first else logging.WARNING

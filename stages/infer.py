@@ -5,6 +5,7 @@
 
 Section `models.<name>.test` of params.yaml; all else comes from the checkpoint's recipe. A run that was killed goes on
 after its last finished chunk of videos. With `infer.together`, the other models of the set are scored in the same pass.
+With `--shard 3/16`, the third of sixteen calls, of this model alone: the last that ends writes the predictions.
 """
 
 from pathlib import Path
@@ -15,18 +16,23 @@ from pipeline.clips.views import ViewConfig
 from pipeline.core import params
 from pipeline.core.machine import load_machine
 from pipeline.core.manifest import Manifest
+from pipeline.core.share import Share
 from pipeline.inference.run import InferConfig, describe, run_inference
 from stages.command import run
 
 
-def main(model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, weights: Path, out: Path) -> None:
-    """Score the val and test split."""
-    models = params.read("models") if params.load("infer", InferConfig).together else [model]
+def main(
+    model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, weights: Path, out: Path,
+    *, shard: Share | None = None,
+) -> None:  # fmt: skip
+    """Score the val and test split, or a share of their videos."""
+    models = params.read("models") if params.load("infer", InferConfig).together and not shard else [model]
     tests = {name: params.load(f"models.{name}.test", ViewConfig) for name in {model, *models}}
     corpus, statistics, store = Manifest.read(manifest, classes), ClassStatistics.read(stats), FrameStore(lmdb)
-    grid = run_inference(model, tests, corpus, store, statistics, weights, out, load_machine())
-    protocols = ", ".join(f"{count} in {name}" for name, count in describe(grid).items())
-    print(f"{out}: {len(grid)} views a video ({protocols})")
+    grid = run_inference(model, tests, corpus, store, statistics, weights, out, load_machine(), shard)
+    if grid:
+        protocols = ", ".join(f"{count} in {name}" for name, count in describe(grid).items())
+        print(f"{out}: {len(grid)} views a video ({protocols})")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,27 @@
 """Stage `pack`: shards of JPEG frames -> LMDB shards, which training reads.
 
-python -m stages.pack data/frames data/lmdb
+    python -m stages.pack data/frames data/lmdb
+
+With `--shard 3/16`, the third of sixteen calls, whose order does not matter: the last of them writes the out.
 """
 
 from pathlib import Path
 
-from pipeline.clips import frame_store
+from pipeline.clips import packing
 from pipeline.core.machine import load_machine, scratch_folder
+from pipeline.core.share import Share
+from pipeline.runtime.allocator import keep_freed_memory
 from stages.command import run
 
 
-def main(frames: Path, lmdb: Path) -> None:
-    """Pack every frame shard."""
-    videos = frame_store.pack(frames, lmdb, scratch_folder(load_machine(), "pack"))
-    size = sum(file.stat().st_size for file in lmdb.glob("*.lmdb"))
-    print(f"{lmdb}: {videos:,} videos, {size / 2**20:,.1f} MiB")
+def main(frames: Path, lmdb: Path, *, shard: Share | None = None) -> None:
+    """Pack every frame shard, or a share of them."""
+    machine = load_machine()
+    keep_freed_memory()  # of each batch of videos, for the next one
+    videos = packing.pack(frames, lmdb, scratch_folder(machine, "pack"), machine.processes, shard)
+    if videos is not None:
+        size = sum(file.stat().st_size for file in lmdb.glob("*.lmdb"))
+        print(f"{lmdb}: {videos:,} videos, {size / 2**20:,.1f} MiB")
 
 
 if __name__ == "__main__":

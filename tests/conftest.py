@@ -10,7 +10,7 @@ import pytest
 import simplejpeg
 
 import stages  # noqa: F401 - first: it sets how PyTorch's threads wait
-from pipeline.clips import frame_store
+from pipeline.clips import packing
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import frame_index
 from tests.support import corpus
@@ -55,7 +55,7 @@ def packed(shards: Callable[..., Path], tmp_path: Path) -> Callable[[Videos], Fr
 
     def pack(videos: Videos) -> FrameStore:
         (tmp_path / "scratch").mkdir(exist_ok=True)
-        frame_store.pack(shards(a=dict(sorted(videos.items()))), tmp_path / "lmdb", tmp_path / "scratch")
+        packing.pack(shards(a=dict(sorted(videos.items()))), tmp_path / "lmdb", tmp_path / "scratch")
         return FrameStore(tmp_path / "lmdb")
 
     return pack

@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import label_ranking_average_precision_score
 
 from pipeline import chance, metrics
+from pipeline.chance import Chance
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, TASKS
 
 
@@ -102,6 +103,14 @@ def test_shuffled_answers_are_plain_shuffles(task):
     assert found.mean == pytest.approx(np.mean(drawn), abs=1)
     assert found.deviation == pytest.approx(np.std(drawn), rel=0.12)
     assert metrics.headline(task, scores, targets) > found.clear
+
+
+def test_shuffled_answers_are_ranked_to_the_bit_as_the_scores_that_were_dealt_out():
+    targets = many_hot(2500, 2, 5)  # some blocks, and the ties of rounded scores
+    scores = np.random.default_rng(1).random(targets.shape).round(1)
+    rng = np.random.default_rng(0)
+    drawn = [metrics.sample_map(scores[rng.permutation(len(scores))], targets) for _ in range(chance._SHUFFLES)]
+    assert chance.shuffled_answers(MULTI_LABEL, scores, targets) == Chance.of_draws(drawn)
 
 
 def test_it_takes_seconds_for_a_large_corpus():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.check import check, problems
+from pipeline.check import check, doubts, problems
 from pipeline.core.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -307,3 +307,12 @@ def test_where_the_task_is_not_known_yet_the_losses_of_both_are_built(tmp_path, 
     settings = changed(**{"dataset.task": "auto", f"{TIN}.train.loss.options.{loss}.smoothing": 1.5})
     (line,) = problems(settings, tmp_path)
     assert line.startswith(f"{TIN}.train.loss.options.{loss}: smoothing must be at least 0 and less than 1")
+
+
+def test_frames_that_are_smaller_than_a_model_takes_are_doubted():
+    settings = copy.deepcopy(RIGHT)
+    assert doubts(settings) == []
+    settings["models"]["tin_demo"]["test"]["sides"] = [64, 96]
+    settings["extract"]["short_side"] = 64
+    (line,) = doubts(settings)
+    assert line.startswith("models.tin_demo: takes frames of 96 pixels, and extract.short_side keeps 64,")

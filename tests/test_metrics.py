@@ -285,3 +285,8 @@ def test_the_headline_is_the_first_of_the_summary(task):
     assert next(iter(summary)) == metrics.HEADLINE[task]
     assert summary[metrics.HEADLINE[task]] == metrics.headline(task, scores, targets)
     assert set(metrics.TITLE) == set(metrics.HEADLINE)
+
+
+def test_top_5_tells_nothing_where_there_are_no_more_than_5_classes():
+    assert [metrics.tells("top5", classes) for classes in (2, 5, 6)] == [False, False, True]
+    assert metrics.tells("top1", 2)

@@ -43,6 +43,8 @@ def test_a_figure_a_little_above_the_interval_may_be_luck():
     found = judge(SINGLE_LABEL, scores, BALANCED)
     assert found.state == "unclear"
     assert found.sentence().startswith("tsn_demo may be no better than chance on val (top-1 accuracy 24.2; chance 9.1")
+    limit = max(found.random.clear, found.shuffled.clear)
+    assert found.sentence().endswith(f"; the best of several models and epochs gets up to {limit:.1f} by luck).")
 
 
 def test_where_all_classes_are_labels_there_is_only_chance():
@@ -51,15 +53,20 @@ def test_where_all_classes_are_labels_there_is_only_chance():
 
 def test_a_training_at_chance_whose_loss_stood_still_is_told():
     scores = np.random.default_rng(0).normal(size=BALANCED.shape)
-    said = verdict.of_training(SINGLE_LABEL, scores, BALANCED, [{"loss": x} for x in (2.5, 2.40, 2.41, 2.39)])
-    assert said[0].startswith("The model is no better than chance on val (top-1 accuracy")
+    history = [{"loss": x} for x in (2.5, 2.40, 2.41, 2.40, 2.39)]
+    said = verdict.of_training(SINGLE_LABEL, scores, BALANCED, history)
+    assert said[0].startswith("The model is no better than chance on the centre clips of val (top-1 accuracy")
     assert said[1] == "The best epoch was picked on these same val videos."
-    assert said[2].startswith("The loss has been flat since epoch 2 (2.400, at the end 2.390): try ")
+    assert said[2] == (
+        "The loss has been flat since epoch 2 (2.400, at the end 2.390): try a higher train.optim.lr, more epochs, or "
+        "labels that the frames can show."
+    )
+    assert "train.pretrained: imagenet" in verdict.of_training(SINGLE_LABEL, scores, BALANCED, history, False)[2]
 
 
-@pytest.mark.parametrize("losses", [(2.5,), (2.5, 2.5), (2.5, 2.4, 2.2), (2.5, 2.4, 2.2, 2.45)])
+@pytest.mark.parametrize("losses", [(2.5,), (2.5,) * 4, (2.5, 2.4, 2.4, 2.4, 2.2), (2.5, 2.4, 2.2, 2.3, 2.45)])
 def test_a_loss_that_fell_or_had_no_time_to_is_not_flat(losses):
-    assert verdict.flat_loss(losses) == []
+    assert verdict.flat_loss(losses, pretrained=False) == []
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> None:
         UserError: a line for each setting that is wrong.
     """
     from pipeline import check_corpus
-    from pipeline.check import check
+    from pipeline.check import check, doubts
     from pipeline.cli import compose
     from pipeline.core import params
     from pipeline.core.manifest import Manifest
@@ -32,6 +32,8 @@ def run(args: argparse.Namespace) -> None:
     settings = params.read_all()
     compose.announce(params.FILE, CONF)
     check(settings, args.data / "predictions")
+    for doubt in doubts(settings):
+        print(f"warning: {doubt}")
     listed = args.data / "manifest.tsv"
     if listed.is_file():
         corpus = Manifest.read(listed, args.data / "classes.txt", args.data / "groups.tsv")

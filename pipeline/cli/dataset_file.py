@@ -10,15 +10,24 @@ HEAD = """\
 # @package _global_
 # Your own clips, as `pipeline init` found them. Change here what it guessed wrongly, then `pipeline params`.
 defaults:
-  - folder # what is not said here
+  - folder # all other settings of a corpus
   - _self_
 
 dataset:
 """
 
 
-def text(config: DatasetConfig, corpus: Manifest, layout: Layout) -> str:
-    """The file that makes `config` out of conf/dataset/folder.yaml."""
+EXTRACT = """
+extract:
+  short_side: {side} # of the stored frames, in pixels: the most that the set `small` takes; report models take 320
+  shards: {shards} # files that the frames are kept in; aim at 1 to 8 GB each
+"""
+SHARDS = 4
+"""Frame shards of a small corpus."""
+
+
+def text(config: DatasetConfig, corpus: Manifest, layout: Layout, side: int) -> str:
+    """The file that makes `config` out of conf/dataset/folder.yaml, with frames of a short side of `side` pixels."""
     annotations = "${.root}" if config.annotations == config.root else quoted(config.annotations)
     lines = {
         "format": f"{config.format} # guessed from {layout.why}; may be folder (a CSV), class_folders, lists",
@@ -37,7 +46,8 @@ def text(config: DatasetConfig, corpus: Manifest, layout: Layout) -> str:
             "split_seed": f"{config.split_seed} # another number draws another split",
         }
     known = {field.name for field in fields(DatasetConfig)}
-    return HEAD + "".join(f"  {name}: {line}\n" for name, line in lines.items() if name in known)
+    dataset = "".join(f"  {name}: {line}\n" for name, line in lines.items() if name in known)
+    return HEAD + dataset + EXTRACT.format(side=side, shards=SHARDS)
 
 
 def quoted(value: str | None) -> str:

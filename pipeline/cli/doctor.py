@@ -11,6 +11,7 @@ Exit status 1: at least one FAIL.
 import argparse
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 
 from pipeline.cli.finding import Finding, fail
 from pipeline.core.errors import UserError
@@ -25,6 +26,8 @@ def run(args: argparse.Namespace) -> int:
     """Print what each check finds; the exit status."""
     from pipeline.cli import content, installation, workspace
 
+    if not Path("dvc.yaml").is_file():
+        raise UserError(f"{Path.cwd()} is no clone of the project: it has no dvc.yaml. Go to its folder.")
     failed = False
     for check in (*installation.CHECKS, *workspace.CHECKS, *(content.CHECKS if args.deep else ())):
         finding = examine(check)

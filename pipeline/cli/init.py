@@ -53,18 +53,21 @@ def run(args: argparse.Namespace) -> None:
 
     if not (CONF / CONFIG).is_file():
         raise UserError(f"There is no {CONF / CONFIG} here. Run this in the project's root.")
+    if not args.folder.exists():
+        near = [path.name for path in args.folder.absolute().parent.glob("*/")]
+        raise UserError(f"There is no folder {args.folder}.{params.hint(args.folder.name, near, most=0)}")
+    if not args.folder.is_dir():
+        raise UserError(f"{args.folder} is no folder.")
     if (CONF / MINE).exists() and not args.force:
         raise UserError(
             f"{CONF / MINE} is there. --force replaces it; `pipeline params` takes over what you changed in it."
         )
-    if not args.folder.is_dir():
-        raise UserError(f"{args.folder} is no folder.")
     if Path.cwd().is_relative_to(args.folder.resolve()):
         raise UserError(f"{args.folder} holds this project and what it writes. Put the clips into another folder.")
     found = layout.guess(args.folder, args.annotations)
     config, corpus = _read(args, found)
     changed = {
-        CONF / MINE: dataset_file.text(config, corpus, found),
+        CONF / MINE: dataset_file.text(config, corpus, found, _side()),
         CONF / CONFIG: _config((CONF / CONFIG).read_text("utf-8")),
     }
     text = _composed(changed)
@@ -121,6 +124,18 @@ def _read(args: argparse.Namespace, found: "Layout") -> "tuple[DatasetConfig, Ma
             f"None of the {len(corpus):,} files that {annotations} names is in {args.folder}. Paths are relative to it."
         )
     return config, corpus
+
+
+def _side() -> int:
+    """The largest short side that a model of the set for small corpora takes, in pixels."""
+    import yaml
+
+    from pipeline.check import side_of
+    from pipeline.cli import compose
+
+    chosen = [f"model={SET}"] if (CONF / "model" / f"{SET}.yaml").is_file() else []
+    models = yaml.safe_load(compose.text(CONF, ["dataset=folder", *chosen]))["models"]
+    return max(map(side_of, models.values()))
 
 
 def _written(path: Path) -> str:

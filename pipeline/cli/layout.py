@@ -73,13 +73,17 @@ def guess(root: Path, annotations: Path | None) -> Layout:
     if any(class_folders.rows_of(root)):
         splits = class_folders.has_splits(root)
         return Layout("class_folders", root, f"one folder a class{', below splits' if splits else ''}", splits=splits)
+    videos = len(video_files.inside(root))
+    if not videos and not near:
+        endings = ", ".join(video_files.SUFFIXES)
+        raise UserError(f"{root} has no video and no list of videos (looked for files that end in {endings}).")
     others = "".join(
         f" {found.annotations} is such a CSV, but its paths are those of no files in {root}."
         for found in near
         if found.format == "folder"
     )
     raise UserError(
-        f"{root} has {len(video_files.inside(root)):,} videos, and nothing that says what they show: neither a CSV "
+        f"{root} has {videos:,} videos, and nothing that says what they show: neither a CSV "
         "with the columns path,label, nor a list `clip.mp4 label`, nor one folder a class. docs/your-data.md has each; "
         f"--annotations FILE names one that lies elsewhere.{others}"
     )

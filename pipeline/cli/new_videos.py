@@ -2,7 +2,7 @@
 
 import glob
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -80,8 +80,8 @@ class Scorer:
         name: a folder of `data`/models, or "ensemble".
 
     Raises:
-        UserError: there is no such model; or the ensemble has members without one, or that were trained on other
-            classes, or again since its weights were found.
+        UserError: there is no such model, or params.yaml is of other models; or the ensemble has members without a
+            model, or that were trained on other classes, or again since its weights were found.
     """
 
     def __init__(self, name: str, data: Path, machine: Machine) -> None:
@@ -94,7 +94,7 @@ class Scorer:
         fabric = distributed.launch(replace(machine, devices=1))
         self.members: list[Member] = []
         for member, weight in self.fusion.weights.items():
-            config = params.load(f"models.{member}.test", ViewConfig)
+            config = _views(member, self.fusion.weights, name == ENSEMBLE)
             predictor = Predictor(data / "models" / member, config, fabric, machine)
             if self.fusion.checkpoints.get(member) not in (None, predictor.meta["checkpoint"]):
                 raise UserError(
@@ -148,7 +148,7 @@ def found(named: Sequence[str]) -> list[Path]:
         else:
             raise UserError(f"{name}: there is no such file or folder.{_nearest(path)}")
         if not inside:
-            raise UserError(f"{name}: no video there.")
+            raise UserError(f"{name}: no video there, which a folder's are by their endings: {', '.join(SUFFIXES)}.")
         files += inside
     return list(dict.fromkeys(files))
 
@@ -198,6 +198,24 @@ def as_json(file: Path, probabilities: np.ndarray, scorer: Scorer) -> str:
     order = np.argsort(-probabilities, kind="stable")
     scores: dict[str, Any] = {scorer.classes[c]: float(probabilities[c]) for c in order}
     return json.dumps({"video": str(file), **noted(scorer.task), "scores": scores}, ensure_ascii=False)
+
+
+def _views(name: str, members: Iterable[str], fused: bool) -> ViewConfig:
+    """The views of a model, which is one of the ensemble's `members` where it is `fused`.
+
+    Raises:
+        UserError: params.yaml is of a set of models without it, or a setting is wrong.
+    """
+    there = params.read("models")
+    if isinstance(there, Mapping) and name not in there:
+        whose = f"the ensemble's member {name}" if fused else f"model {name}"
+        other = f"`pipeline params model=SET` a set that holds {', '.join(members)}"
+        raise UserError(
+            f"{params.FILE} is of another set of models ({', '.join(map(str, there)) or 'none'}), as in an experiment: "
+            f"it does not say how {whose} sees a video. `pipeline params` writes the set of conf/, "
+            f"{other if fused else f'`pipeline params model={name}` this model'}."
+        )
+    return params.load(f"models.{name}.test", ViewConfig)
 
 
 def _ensemble(folder: Path) -> Fusion:

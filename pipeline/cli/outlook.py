@@ -45,7 +45,7 @@ def warnings(corpus: Manifest, settings: Mapping[str, Any], measured: Forecast) 
     for split in ("val", "test"):
         if (videos := len(corpus.split(split))) < FEW:
             yield f"{videos} {split} videos tell good models from bad ones by chance. Raise dataset.{split}_share."
-    counts = dict(zip(corpus.classes, corpus.split("train").targets().sum(axis=0), strict=True))
+    counts = dict(zip(corpus.classes, _videos_of_each(corpus.split("train")), strict=True))
     if few := [f"{name!r} ({count})" for name, count in counts.items() if count < FEW]:
         yield f"{len(few)} of {len(counts)} classes have fewer than {FEW} train videos: {some(few)}."
     empty = corpus.table["path"][corpus.table["fingerprint"].str.startswith("0-")].tolist()
@@ -70,13 +70,18 @@ def _mirrored(flip: Any, classes: Sequence[str]) -> str:
 
 
 def _of_classes(corpus: Manifest) -> str:
-    counts = corpus.targets().sum(axis=0)
+    counts = _videos_of_each(corpus)
     least, most = int(np.argmin(counts)), int(np.argmax(counts))
     names = corpus.classes
     if counts[least] == counts[most]:
         return f"{len(names):,}, of {counts[most]:,} videos each"
     ends = f"from {names[least]!r} ({counts[least]:,} videos) to {names[most]!r} ({counts[most]:,})"
     return f"{len(names):,}, {ends}"
+
+
+def _videos_of_each(corpus: Manifest) -> np.ndarray:
+    """Videos of each class, int (C,), counted without a table of videos by classes: there may be a million videos."""
+    return np.bincount(corpus.label_pairs()[1], minlength=len(corpus.classes))
 
 
 def _costs(corpus: Manifest, settings: Mapping[str, Any], measured: Forecast, machine: Machine) -> Iterator[str]:

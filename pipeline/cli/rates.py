@@ -20,7 +20,7 @@ from lightning_fabric import Fabric
 
 from pipeline.cli import model_table
 from pipeline.cli.arguments import CLASSES
-from pipeline.clips import frame_store
+from pipeline.clips import packing
 from pipeline.clips.dataset import TrainDataset, read_frames
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import files, params
@@ -154,9 +154,9 @@ def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute
         start = _cpu(children=True)
         extract_corpus(manifest, root, folder / "frames", folder / "broken.tsv", extract, apart)
         extraction = _cpu(children=True) - start
-        start = _cpu()
-        frame_store.pack(folder / "frames", folder / "lmdb", folder / "scratch/pack")
-        packing = _cpu() - start
+        start = _cpu(children=True)
+        packing.pack(folder / "frames", folder / "lmdb", folder / "scratch/pack")
+        packed = _cpu(children=True) - start
         store = FrameStore(folder / "lmdb")
         there = manifest.without(set(manifest.videos) - set(store.videos))
         frames = sum(store.frames(video) for video in there.videos)
@@ -167,7 +167,7 @@ def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute
         seconds=corpus.seconds or frames / len(there) / extract.fps,
         frame_bytes=held / frames,
         extracted=frames / extraction,
-        packed=held / packing,
+        packed=held / packed,
         decoded=decoded,
         loaded=loaded,
         source=source,

@@ -10,6 +10,7 @@ from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import LABEL_SEPARATOR
 from pipeline.core.markdown import text_table
+from pipeline.core.task import SINGLE_LABEL
 from pipeline.predictions.table import PredictionTable, check_rows
 from pipeline.predictions.view_scores import ViewScores
 
@@ -29,7 +30,8 @@ def summary(table: PredictionTable) -> str:
         return "\n".join([*lines, "labels     not for every video, so there are no figures"])
     figures = metrics.summary(table.probabilities, table.targets(), broken, table.task)
     random = chance.random_answers(table.task, table.targets())
-    shown = ", ".join(f"{name} {value:.2f}" for name, value in figures.items() if not name.startswith("n_"))
+    told = {n: v for n, v in figures.items() if not n.startswith("n_") and metrics.tells(n, len(table.classes))}
+    shown = ", ".join(f"{name} {value:.2f}" for name, value in told.items())
     return "\n".join([*lines, f"percent    {shown}", f"{metrics.TITLE[table.task]}: {verdict.chance_words(random)}"])
 
 
@@ -66,7 +68,11 @@ def video(table: PredictionTable, name: str, top: int) -> str:
 
 
 def of_class(table: PredictionTable, name: str, top: int) -> str:
-    """Where a class is found best, where it is missed, and where it is seen though nobody labelled it."""
+    """Where a class is found best, where it is missed, and where it is seen though nobody labelled it.
+
+    Where each video has one label, missed are only the class' videos that are answered otherwise, and false alarms only
+    other videos that are answered with it.
+    """
     column = _position(table.classes, name, "class")
     scores, positive = table.probabilities[:, column], table.targets()[:, column] > 0
     order = np.argsort(-scores, kind="stable")
@@ -74,8 +80,12 @@ def of_class(table: PredictionTable, name: str, top: int) -> str:
     if positive.any():
         lines[0] += f", AP {_percent(metrics.class_average_precision(scores[:, None], positive[:, None])[0])}"
     found, alarms = order[positive[order]], order[~positive[order]]
-    for title, rows in (("best", found[:top]), ("missed", found[::-1][:top]), ("false alarms", alarms[:top])):
-        cells = [[table.videos[v], f"{scores[v]:.4f}", table.labels[v]] for v in rows]
+    missed = found[::-1]
+    if table.task == SINGLE_LABEL:
+        answered = table.probabilities.argmax(axis=1) == column
+        missed, alarms = missed[~answered[missed]], alarms[answered[alarms]]
+    for title, rows in (("best", found), ("missed", missed), ("false alarms", alarms)):
+        cells = [[table.videos[v], f"{scores[v]:.4f}", table.labels[v]] for v in rows[:top]]
         lines += ["", title, *text_table(["video", "score", "labels"], cells)]
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from pipeline.cli.arguments import CONF, DATA
-from pipeline.cli.content import DVC, cache_folder
+from pipeline.cli.content import DVC, LOCK, cache_folder
 from pipeline.cli.finding import Finding, fail, ok, size, warn
 
 PARAMS = Path("params.yaml")
@@ -66,6 +66,22 @@ def dvc_locks() -> Finding:
         text = f"{file} is damaged: DVC was killed while it wrote the file, and no `dvc repro` starts any more"
         return fail(text, f"Where no DVC is running in this project: `rm {file}`.")
     return ok(f"{len(running)} paths are in use by DVC")
+
+
+def dvc_lock() -> Finding:
+    """DVC can read what its stages ran with, and what they wrote."""
+    import yaml
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from voluptuous import Invalid
+
+    if not LOCK.is_file():
+        return ok(f"no {LOCK}: nothing has run yet")
+    try:
+        known = COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(LOCK.read_text(encoding="utf-8")))
+    except (Invalid, yaml.YAMLError, ValueError):
+        text = f"{LOCK} is damaged: DVC was killed while it wrote the file, and no `dvc repro` starts any more"
+        return fail(text, f"`rm {LOCK} && dvc repro`: what was finished comes from DVC's cache.")
+    return ok(f"{len(known['stages'])} stages have run")
 
 
 def _existing(path: Path) -> Path:
@@ -129,4 +145,4 @@ def scratch() -> Finding:
     )
 
 
-CHECKS = (disk, cache, dvc_locks, corpus, settings, scratch)
+CHECKS = (disk, cache, dvc_locks, dvc_lock, corpus, settings, scratch)

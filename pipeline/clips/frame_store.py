@@ -13,28 +13,18 @@ part of the file, starts at a fixed size and doubles.
 
 import hashlib
 import json
-import logging
 import struct
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import lmdb
 import numpy as np
-import pandas as pd
 
-from pipeline.clips import lmdb_pages, tar_shards
-from pipeline.core import checksums, faults, files, frame_index, tsv
+from pipeline.clips import lmdb_pages
+from pipeline.core import checksums, faults, frame_index
 from pipeline.core.errors import UserError
-from pipeline.core.progress_bar import progress_bar
-from pipeline.core.scratch import alone, prune
 
-log = logging.getLogger(__name__)
-
-FORMAT = 2
-"""Version of the layout; raise it when the layout changes, so that no shard of the old one is used again."""
-CONTENT = 1
-"""Version of what is packed, whatever the layout: as long as it stays, what was trained on a shard is of the same."""
 SHARDS = "shards.tsv"
 """File that lists each shard and the hash of what it was packed from."""
 FIRST_MAP = 1 << 22
@@ -43,46 +33,6 @@ BATCH = 64
 """Number of videos in a transaction."""
 _HEADER = struct.Struct("<3I")
 _LARGEST = 2**32 - 1
-
-
-def pack(frames: Path, out: Path, scratch: Path) -> int:
-    """Pack the tar shards in `frames` (with their index) into LMDB shards in `out`, and return the number of videos.
-
-    Finished shards are kept in `scratch` under the hash of their tar and of themselves, and linked into `out`.
-
-    Raises:
-        UserError: a tar is damaged or does not hold what the index says.
-    """
-    index = frame_index.read(frames / frame_index.FILE)
-    tars = sorted(frames.glob("*.tar"))
-    for name in sorted(set(index["shard"]) - {tar.stem for tar in tars}):
-        raise tar_shards.damaged(frames / f"{name}.tar", f"it is missing, and {frame_index.FILE} lists it")
-    hashes = {tar.stem: files.file_hash(tar) for tar in tars}
-    for tar in tars:
-        checksums.check(tar, hashes[tar.stem])
-    keys = {name: files.fingerprint(FORMAT, found) for name, found in hashes.items()}
-    with alone(scratch):
-        prune(scratch, out, keys.values())
-        packed = {key: path for key in keys.values() if (path := _packed(scratch, key))}
-        with progress_bar(total=len(index), desc="pack", unit="video") as bar:
-            for tar in tars:
-                members = index[index["shard"] == tar.stem].set_index("video")
-                key = keys[tar.stem]
-                if key not in packed:
-                    with files.aside(scratch / key) as partial:
-                        write_shard(partial, _values(tar, members))
-                    packed[key] = (scratch / key).rename(scratch / f"{key}-{files.file_hash(scratch / key)}.lmdb")
-                bar.update(len(members))
-        with files.aside(out) as partial:
-            partial.mkdir()
-            for name, key in keys.items():
-                files.link(packed[key], partial / f"{name}.lmdb")
-            frame_index.write_packed(partial / frame_index.FILE, index)
-            content = [files.fingerprint(CONTENT, found) for found in hashes.values()]
-            tsv.write(partial / SHARDS, pd.DataFrame({"shard": list(hashes), "key": content}))
-            lmdb_pages.write(partial)
-            checksums.seal(partial, {f"{name}.lmdb": packed[key].stem.rpartition("-")[2] for name, key in keys.items()})
-    return len(index)
 
 
 def write_shard(path: Path, videos: Iterable[tuple[str, bytes]]) -> None:
@@ -213,15 +163,6 @@ mapped file, which closing it would unmap; and LMDB must not open a file twice i
 child. A child uses its parent's readers, which without a lock file are only memory mapped for reading."""
 
 
-def _packed(scratch: Path, key: str) -> Path | None:
-    """The finished shard of a key; None where it is missing. One whose bytes have changed is deleted."""
-    for path in scratch.glob(f"{key}*"):
-        if path.name == f"{key}-{files.file_hash(path)}.lmdb":
-            return path
-        path.unlink()
-    return None
-
-
 def _start(frames: int) -> int:
     """Where the first JPEG of a value begins."""
     return _HEADER.size + 4 * (2 * frames + 1)
@@ -260,7 +201,14 @@ def _damaged(path: Path, why: str) -> UserError:
 
 
 def _commit(environment: lmdb.Environment, batch: list[tuple[str, bytes]]) -> None:
-    """Write a batch in one transaction; the map is doubled until it fits."""
+    """Write a batch in one transaction; the map is doubled until it fits.
+
+    LMDB says that it does not fit when all of it but a page has been written, so what is certain is foreseen.
+    """
+    page = environment.stat()["psize"]
+    least = sum(len(value) // page for _, value in batch) + environment.info()["last_pgno"] + 1
+    while environment.info()["map_size"] < least * page:
+        _double(environment)
     while True:
         try:
             with environment.begin(write=True) as transaction:
@@ -268,10 +216,8 @@ def _commit(environment: lmdb.Environment, batch: list[tuple[str, bytes]]) -> No
                     transaction.put(video.encode(), value)
             return
         except lmdb.MapFullError:
-            environment.set_mapsize(environment.info()["map_size"] * 2)
+            _double(environment)
 
 
-def _values(tar: Path, members: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
-    """Pairs (id, value) of the videos of a tar, in its order; `members` are its rows of the index, by video."""
-    for video, jpegs in tar_shards.videos(tar, dict(zip(members.index, members["frames"], strict=True))):
-        yield video, encode(jpegs, int(members.at[video, "width"]), int(members.at[video, "height"]))
+def _double(environment: lmdb.Environment) -> None:
+    environment.set_mapsize(environment.info()["map_size"] * 2)

@@ -15,6 +15,9 @@ import numpy as np
 from torch._utils import ExceptionWrapper
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+PARENT_SECONDS = 5.0
+"""Seconds after which a worker looks again whether its parent lives."""
+
 
 class EpochSampler(Sampler[list[tuple[int, int]]]):
     """Shuffled batches of (epoch, position of a video); the order is a function of (seed, epoch).
@@ -175,12 +178,20 @@ def _context() -> Any:
 
 
 def _obey_the_parent_only(worker: int) -> None:
-    """End this worker at the parent's SIGTERM alone: `multiprocessing` sends one at exit, and waits without limit."""
+    """End this worker at the parent's SIGTERM alone: `multiprocessing` sends one at exit, and waits without limit.
+
+    And once the parent is no more: PyTorch looks for whoever is the parent when a worker is up, and would wait for ever
+    for the system's first process where the real one was killed before.
+    """
     del worker
-    threading.Thread(target=_end_when_the_parent_says, daemon=True).start()
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
 
 
-def _end_when_the_parent_says() -> None:
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
-        pass
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    while os.getppid() == parent.pid:
+        heard = signal.sigtimedwait({signal.SIGTERM}, PARENT_SECONDS)
+        if heard and heard.si_pid == parent.pid:
+            break
     os._exit(0)  # PyTorch's parent takes any other status for a crash

@@ -29,7 +29,7 @@ class Machine:
     """Section `machine` of params.yaml."""
 
     workers: int
-    """Number of videos decoded at once, and of processes that load clips; 0 takes one for each core."""
+    """Number of videos decoded at once, shards packed at once, and processes that load clips; 0 takes one a core."""
     threads: int
     """Number of CPU threads of PyTorch. The same number gives the same results to the bit."""
     accelerator: Literal["auto", "cpu", "gpu"]

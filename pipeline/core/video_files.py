@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import stat
+from collections import Counter
 from pathlib import Path
 
 from pipeline.core.tsv import one_line
@@ -11,7 +12,8 @@ from pipeline.core.tsv import one_line
 log = logging.getLogger(__name__)
 SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".wmv", ".flv", ".mpg", ".mpeg", ".3gp", ".ogv", ".ts", ".mts"),
-    *(".m2ts", ".vob", ".asf", ".y4m"),
+    *(".m2ts", ".vob", ".asf", ".y4m", ".mpg4", ".3g2", ".qt", ".divx", ".f4v", ".mpe", ".m2v", ".mxf", ".insv"),
+    *(".lrv", ".ogm", ".rm", ".rmvb", ".dv", ".mod", ".tod", ".gif"),
 )
 """What the name of a video ends with, in small letters."""
 MISSING, UNREADABLE, EMPTY = "missing", "unreadable", "empty"
@@ -21,8 +23,10 @@ _LACKING = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
-def inside(folder: Path) -> list[Path]:
+def inside(folder: Path, others: Counter[str] | None = None) -> list[Path]:
     """What bears the name of a video in a folder and the folders below it, sorted by path; hidden names do not count.
+
+    `others` counts the files with other names, by what they end with.
 
     What is no file (a link to nothing, a pipe) is listed as well, so that it comes to be known as broken. Links to
     folders are followed, but no folder is entered twice, so none leads in a circle. A folder that cannot be listed is
@@ -38,9 +42,20 @@ def inside(folder: Path) -> list[Path]:
                 continue
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             waiting += [Path(place, name) for name in folders if Path(place, name).is_symlink()]
-            videos = (name for name in names if not name.startswith(".") and name.lower().endswith(SUFFIXES))
-            found += [Path(place, name) for name in videos]
+            seen = [name for name in names if not name.startswith(".")]
+            found += [Path(place, name) for name in seen if name.lower().endswith(SUFFIXES)]
+            if others is not None:
+                others.update(Path(name).suffix for name in seen if not name.lower().endswith(SUFFIXES))
     return sorted(found)
+
+
+def say_left_out(folder: Path, others: Counter[str]) -> None:
+    """Say in a line which files of a folder are taken for no videos, where there are any."""
+    if not others:
+        return
+    counted = sorted(others.items(), key=lambda item: (-item[1], item[0]))
+    told = ", ".join(f"{count:,} {ending or 'without one'}" for ending, count in counted)
+    log.warning("%s: left out, as by their endings they are no videos: %s", folder, one_line(told))
 
 
 def fault(file: Path) -> tuple[str, str] | None:

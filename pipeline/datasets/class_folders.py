@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,14 +46,16 @@ def read(config: DatasetConfig) -> Manifest:
 def rows_of(root: Path) -> Iterator[Row]:
     """The videos that lie in the folder of a class; says how many do not."""
     depth = 1 if has_splits(root) else 0
-    outside = []
-    for file in video_files.inside(root):
+    outside: list[Path] = []
+    others: Counter[str] = Counter()
+    for file in video_files.inside(root, others):
         path = file.relative_to(root)
         if len(path.parts) < depth + 2:
             outside.append(path)
             continue
         split = path.parts[0] if depth else ""
         yield Row.of(str(file), possible_id(path), [path.parts[depth]], split)
+    video_files.say_left_out(root, others)
     if outside:
         log.warning("%s: left out, as in no folder of a class (%d): %s", root, len(outside), _rows.some(outside))
 

@@ -1,6 +1,6 @@
 """Predictions of all members for one split: read, checked against the manifest, and averaged under any protocol."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,6 @@ from pipeline.ensemble.config import EnsembleConfig, check_members, check_scores
 from pipeline.ensemble.cross_validate import Variant
 from pipeline.predictions.table import PredictionTable
 from pipeline.predictions.view_scores import ViewScores
-
-_BLOCK = 500
-"""Videos whose views are averaged at a time, which bounds the memory."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +70,7 @@ class SplitPredictions:
         table, views = self.tables[member], self.views[member]
         if table.meta.get("protocol") == protocol:
             return table.probabilities  # the same to the last bit
-        blocks = [slice(start, start + _BLOCK) for start in range(0, len(views.logits), _BLOCK)]
-        parts = [replace(views, logits=views.logits[block]).probabilities(protocol) for block in blocks]
-        scores = np.concatenate(parts)
+        scores = views.probabilities(protocol)
         check_scores(member, table, scores)
         return scores
 

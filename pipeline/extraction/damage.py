@@ -66,10 +66,17 @@ def _order_of_decoding(packets: Sequence[tuple[int | None, int]], pictures: Sequ
 
 
 def seconds(log: FFmpegLog) -> float:
-    """How long the stream's pictures last in seconds, those that did not decode included."""
+    """How long the stream's pictures last in seconds, those that did not decode after the first one included.
+
+    What comes before the first picture is not promised: an edit list leaves it out, or a cut stream lacks what it leans
+    on. Of the durations only the last one counts: MP4 says how long it is until the next picture is decoded, which may
+    be shown earlier, so that one in the middle would seem to outlast the end.
+    """
     times = [(p.pts, p.duration) for p in log.pictures if p and p.pts is not None]
-    if log.errors and times:
-        times += [(pts, duration) for pts, duration in log.packets if pts is not None]
     if not times:
         return 0.0
-    return (max(pts + duration for pts, duration in times) - min(pts for pts, _ in times)) * log.time_base
+    first, _ = min(times)
+    if log.errors:
+        times += [(pts, duration) for pts, duration in log.packets if pts is not None]
+    last, duration = max(times)
+    return (last + duration - first) * log.time_base

@@ -10,8 +10,9 @@ import hashlib
 import json
 import logging
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from pipeline.core.fingerprints import FAULTS
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
 from pipeline.core.manifest import SPLITS, Manifest
 from pipeline.core.progress_bar import progress_bar
+from pipeline.core.share import Share
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg import FORMAT, extract_frames
 from pipeline.extraction.judge import SHORTFALL
@@ -48,9 +50,13 @@ class Shard:
 
 
 def extract_corpus(
-    manifest: Manifest, root: Path, out: Path, broken: Path, config: ExtractConfig, machine: Machine
-) -> None:
+    manifest: Manifest, root: Path, out: Path, broken: Path, config: ExtractConfig, machine: Machine,
+    share: Share | None = None,
+) -> bool:  # fmt: skip
     """Extract every video of `manifest` under `root` into shards in `out`, and write the list `broken`.
+
+    With a share, only its shards are made; other calls make the others in the same scratch folder. The call after which
+    all are there writes `out` and `broken`. The value says whether they are written.
 
     Raises:
         UserError: FFmpeg is missing, the corpus' root is missing, or a split has no video that gave frames.
@@ -60,15 +66,21 @@ def extract_corpus(
     binary = machine.ffmpeg_path()
     store = scratch_folder(machine, "extract")
     shards = plan(manifest, config, ffmpeg_version(binary))
-    with scratch.alone(store):
-        scratch.prune(store, out, [shard.key for shard in shards])  # half-extracted folders of a killed run, too
-        missing = [shard for shard in shards if not _finished(store, shard)]
-        videos = sum(len(shard.rows) for shard in missing)
-        log.info("%d of %d shards are to be made (%d videos)", len(missing), len(shards), videos)
-        with progress_bar(total=videos, desc="extract", unit="video", smoothing=0.1) as bar:
+
+    def make(wanted: Sequence[Shard], fit: Callable[[Path, Shard], bool] = _finished) -> None:
+        missing = [shard for shard in wanted if not fit(store, shard)]
+        log.info("%d of %d shards are to be made (%d videos)", len(missing), len(wanted), _videos(missing))
+        with progress_bar(total=_videos(missing), desc="extract", unit="video", smoothing=0.1) as bar:
             for shard in missing:
                 _make(shard, store, root, config, binary, machine.processes, bar.update)
+
+    if share and not scratch.make_share(share, store, out, shards, make, partial(_is_there, store)):
+        return False
+    with scratch.alone(store):
+        scratch.prune(store, out, [shard.key for shard in shards])  # half-extracted folders of a killed run, too
+        make(shards, _whole if share else _finished)  # what all shares have just tried is not tried again
         _publish(manifest, shards, store, out, broken)
+    return True
 
 
 def plan(manifest: Manifest, config: ExtractConfig, ffmpeg: str) -> list[Shard]:
@@ -90,23 +102,45 @@ def shard_number(video: str, shards: int) -> int:
     return int.from_bytes(hashlib.blake2b(video.encode(), digest_size=8).digest(), "big") % shards
 
 
-def _finished(store: Path, shard: Shard) -> bool:
-    """Whether the shard is there, undamaged, and without videos that may have failed by chance."""
-    record, tar = store / f"{shard.key}.json", store / f"{shard.key}.tar"
-    if not (record.is_file() and tar.is_file()):
+def _videos(shards: Sequence[Shard]) -> int:
+    return sum(len(shard.rows) for shard in shards)
+
+
+def _is_there(store: Path, shard: Shard) -> bool:
+    """Whether the shard is there, as far as that is seen without reading it: its record is written last."""
+    return (store / f"{shard.key}.json").is_file() and (store / f"{shard.key}.tar").is_file()
+
+
+def _whole(store: Path, shard: Shard) -> bool:
+    """Whether the shard is there, undamaged."""
+    if not _is_there(store, shard):
         return False
-    try:
-        made = json.loads(record.read_text(encoding="utf-8"))
-    except ValueError:  # the record itself is cut short
-        made = {"sha256": None}
-    if made["sha256"] != files.file_hash(tar):
+    tar = store / f"{shard.key}.tar"
+    if _made(store, shard)["sha256"] != files.file_hash(tar):
         log.warning("%s (%s) is damaged and is made again", tar, shard.name)
         return False
+    return True
+
+
+def _finished(store: Path, shard: Shard) -> bool:
+    """Whether the shard is there, undamaged, and without videos that may have failed by chance."""
+    if not _whole(store, shard):
+        return False
     present = {row["video"] for row in shard.rows if row["fingerprint"] not in FAULTS}
-    again = [v["video"] for v in made["videos"] if v.get("again") and v["video"] in present]
+    videos = _made(store, shard)["videos"]
+    again = [video["video"] for video in videos if video.get("again") and video["video"] in present]
     if again:
         log.info("%s is made again, since %s may have failed by chance", shard.name, ", ".join(again))
     return not again
+
+
+def _made(store: Path, shard: Shard) -> dict[str, Any]:
+    """The record of a shard; one that is cut short has no hash, and so fits no tar."""
+    try:
+        record: dict[str, Any] = json.loads((store / f"{shard.key}.json").read_text(encoding="utf-8"))
+    except ValueError:
+        return {"sha256": None, "videos": []}
+    return record
 
 
 def _make(
@@ -119,9 +153,25 @@ def _make(
     advance: Callable[[int], Any],
 ) -> None:
     """Write one shard: `<key>.tar` with the frames, then `<key>.json` with the outcome of each video."""
+    with scratch.piece(store, shard.key) as waited:
+        if waited and _finished(store, shard):
+            advance(len(shard.rows))
+            return
+        _write(shard, store, root, config, binary, workers, advance)
+
+
+def _write(
+    shard: Shard,
+    store: Path,
+    root: Path,
+    config: ExtractConfig,
+    binary: str,
+    workers: int,
+    advance: Callable[[int], Any],
+) -> None:
     outcomes = []
     tar_path = store / f"{shard.key}.tar"
-    with files.temporary_folder(store) as temporary, files.aside(tar_path) as partial:
+    with files.temporary_folder(store) as temporary, files.aside(tar_path) as aside:
 
         def run(numbered: tuple[int, dict[str, str]]) -> tuple[dict[str, str], Path, Any]:
             number, row = numbered
@@ -132,7 +182,7 @@ def _make(
             except NoFrames as broken:
                 return row, folder, broken
 
-        with tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar:
+        with tarfile.open(aside, "w", format=tarfile.PAX_FORMAT) as tar:
             for row, folder, outcome in parallel(run, enumerate(shard.rows), workers):
                 outcomes.append(_record(tar, row["video"], folder, outcome))
                 files.remove(folder)
@@ -158,20 +208,20 @@ def _record(tar: tarfile.TarFile, video: str, folder: Path, outcome: Any) -> dic
 def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, broken: Path) -> None:
     """Link the shards into `out` and write their index; write the list of broken videos."""
     good, bad, sums = [], {}, {}
-    with files.aside(out) as partial:
-        partial.mkdir()
+    with files.aside(out) as aside:
+        aside.mkdir()
         for shard in shards:
-            made = json.loads((store / f"{shard.key}.json").read_text(encoding="utf-8"))
+            made = _made(store, shard)
             sums[f"{shard.name}.tar"] = made["sha256"]
             for video in made["videos"]:
                 if "reason" in video:
                     bad[video["video"]] = (video["reason"], video["words"])
                 else:
                     good.append({"video": video["video"], "shard": shard.name, **video})
-            files.link(store / f"{shard.key}.tar", partial / f"{shard.name}.tar")
+            files.link(store / f"{shard.key}.tar", aside / f"{shard.name}.tar")
         index = pd.DataFrame(good, columns=list(frame_index.COLUMNS)).sort_values("video")
-        frame_index.write(partial / frame_index.FILE, index)
-        checksums.seal(partial, sums)
+        frame_index.write(aside / frame_index.FILE, index)
+        checksums.seal(aside, sums)
         _report(manifest, good, bad)
     rows = manifest.table[manifest.table["video"].isin(bad)]
     write_broken(broken, (BrokenVideo(r.video, r.split, r.path, *bad[r.video]) for r in rows.itertuples(index=False)))

@@ -22,8 +22,8 @@ from pipeline.extraction.opened import opened
 from pipeline.extraction.outcome import Extracted, NoFrames
 from pipeline.extraction.probe import QUIET, Facts, Prober, Stream, source
 
-FORMAT = 3
-"""Version of pixels and layout; raise it when the same settings give others, so that no old shard is used again."""
+FORMAT = 4
+"""Version of pixels, verdicts and layout; raise it when the same settings give others, so that no old shard is used."""
 MOST_ASPECT = 16
 """Largest ratio of the sides of a picture as it is shown; beyond, the file is wrong about the shape of its pixels."""
 WAITS = (1.0, 10.0)
@@ -101,8 +101,7 @@ def _decode(
     if ended.over:
         raise _over(ended.over, limits, config)
     if ended.code < 0:  # frames that came before are not all, and as many as chance would have it
-        words = f"FFmpeg was ended by signal {-ended.code} | {log.words}"
-        raise NoFrames("crashed", words.removesuffix(" | "), again=True)
+        raise _crashed(f"FFmpeg was ended by signal {-ended.code}", log)
     jpegs = sorted(folder.glob("*.jpg"))
     if sum(jpeg.stat().st_size for jpeg in jpegs) > config.most_megabytes * _MEGABYTE:
         raise _over("written", limits, config)
@@ -111,6 +110,8 @@ def _decode(
     for late in jpegs[most:]:
         late.unlink()
     outcome = judge(log, min(len(jpegs), most), stream, facts, config, prober.examine)
+    if ended.code:
+        raise _crashed(f"FFmpeg gave up after {len(jpegs)} frames (exit code {ended.code})", log)
     if len(jpegs) <= most:
         return outcome
     cut = f"cut after {most} frames (extract.most_frames)"
@@ -182,6 +183,10 @@ def _over(limit: str, limits: Limits, config: ExtractConfig) -> NoFrames:
     if limit == "memory":
         return NoFrames("too_large", f"more than {config.most_memory} MB of memory (extract.most_memory)", again=True)
     return NoFrames("too_large", f"more than {config.most_megabytes} MB of frames (extract.most_megabytes)")
+
+
+def _crashed(how: str, log: FFmpegLog) -> NoFrames:
+    return NoFrames("crashed", f"{how} | {log.words}".removesuffix(" | "), again=True)
 
 
 def _well(binary: str, file: BinaryIO, folder: Path) -> bool:

@@ -190,7 +190,7 @@ def markdown(tables: Mapping[str, PredictionTable], results: Mapping[str, Result
         for model, r in results.items()
     ]
     spread.append(["random answers", *_numbers(chance.mean), *[""] * (len(numbers) + 3)])
-    names = [name for name in first.pooled if name in NAMES]
+    names = [name for name in first.pooled if name in NAMES and metrics.tells(name, len(table.classes))]
     pooled = [[model, *_numbers(*(result.pooled[name] for name in names))] for model, result in results.items()]
     title = metrics.TITLE[table.task]
     answered = (

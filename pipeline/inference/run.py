@@ -29,6 +29,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.progress_bar import progress_bar
+from pipeline.core.share import Share
 from pipeline.inference import companions
 from pipeline.inference.job import Job
 from pipeline.inference.predictor import Predictor
@@ -61,14 +62,19 @@ class InferConfig:
 
 def run_inference(
     name: str, tests: Mapping[str, ViewConfig], corpus: Manifest, store: FrameStore, statistics: ClassStatistics,
-    weights: Path, out: Path, machine: Machine,
-) -> ViewGrid:  # fmt: skip
+    weights: Path, out: Path, machine: Machine, share: Share | None = None,
+) -> ViewGrid | None:  # fmt: skip
     """Score the val and test videos of a model and write its prediction files to the folder `out`.
 
     Args:
         tests: how models are tested. Those besides `name` are scored in the same pass of decoding, if they are trained,
             lack predictions of these videos and views, and no other run is scoring them.
         weights: folder of the model's checkpoint; the others' lie beside it, and so do their predictions beside `out`.
+        share: the chunks of videos that are scored here, where other calls score the others and share the scratch
+            folder. `out` is written by the call after which all have scores.
+
+    Returns:
+        The views, or None where `out` is not written, as other shares are missing.
 
     Raises:
         UserError: the model does not fit the corpus or its checkpoint, or gives scores that are not finite; or the
@@ -85,24 +91,33 @@ def run_inference(
         raise UserError(f"The processes see different code, frames or weights of {name}. Give all nodes the same.")
     _name_leftovers(own)
     others = {weights.with_name(other): tests[other] for other in sorted(set(tests) - {name})}
+    if share and not _score_share(share, own, videos, store, fabric, machine):
+        distributed.close(fabric)
+        return None
     with ExitStack() as held:
         held.enter_context(lease.hold(own.cache.lock, fabric, wait=True))
         jobs = [own, *companions.find(others, prepare, out.parent, manifest, held, fabric)]
         score(jobs, videos, store, fabric, machine)
         if fabric.is_global_zero:
             write(own, corpus, store, statistics, out)
+            if not share:  # of several that end at once, each may write, and so may one that is started again
+                own.cache.delete()
         fabric.barrier()
     distributed.close(fabric)
     return own.predictor.grid
 
 
-def score(jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric: Fabric, machine: Machine) -> None:
-    """Score what the caches of the jobs still lack, in one pass over the videos.
+def score(
+    jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric: Fabric, machine: Machine,
+    share: Share | None = None,
+) -> None:  # fmt: skip
+    """Score what the caches of the jobs still lack, all or of a share, in one pass over the videos.
 
     Raises:
         Stopped: SIGTERM or SIGINT came.
     """
-    todo = _unfinished(jobs)
+    chunks = range(jobs[0].cache.chunks)
+    todo = _unfinished(jobs, share.part(chunks) if share else chunks)
     if not lease.agree(list(todo.items()), fabric):  # which takes until all have looked: none writes before
         raise lease.unshared(jobs[0].cache.folder)
     mine = [item for chunk in distributed.share(list(todo), fabric) for item in todo[chunk]]
@@ -118,7 +133,7 @@ def score(jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric:
 
 
 def write(job: Job, corpus: Manifest, store: FrameStore, statistics: ClassStatistics, out: Path) -> None:
-    """Write the prediction files of a job whose cache is complete, and delete the cache.
+    """Write the prediction files of a job whose cache is complete.
 
     Raises:
         UserError: a score is not finite, or missing.
@@ -133,7 +148,6 @@ def write(job: Job, corpus: Manifest, store: FrameStore, statistics: ClassStatis
                 predictor.grid.describe(), FINAL, predictor.meta, predictor.task,
             )  # fmt: skip
         checksums.seal(partial_out)
-    job.cache.delete()
 
 
 def describe(grid: ViewGrid) -> Mapping[str, Any]:
@@ -182,10 +196,28 @@ def _name_leftovers(job: Job) -> None:
         )
 
 
-def _unfinished(jobs: Sequence[Job]) -> dict[int, list[Item]]:
+def _score_share(
+    share: Share, job: Job, videos: Sequence[str], store: FrameStore, fabric: Fabric, machine: Machine
+) -> bool:
+    """Score a share, beside other runs that score theirs; whether all videos have scores then."""
+    with (
+        lease.hold(job.cache.lock, fabric, wait=True, shared=True),
+        lease.hold(job.cache.lock_of(share), fabric, wait=True),
+    ):
+        score([job], videos, store, fabric, machine, share)
+    lacking = job.cache.lacking if fabric.is_global_zero else 0
+    (lacking,) = map(int, distributed.add([float(lacking)], fabric))
+    if lacking:
+        log.info(
+            "%d of %d chunks lack scores; who adds the last of them writes the predictions", lacking, job.cache.chunks
+        )
+    return not lacking
+
+
+def _unfinished(jobs: Sequence[Job], chunks: Sequence[int]) -> dict[int, list[Item]]:
     """Chunk -> its videos that some job lacks the scores of."""
     todo = {}
-    for chunk in range(jobs[0].cache.chunks):
+    for chunk in chunks:
         have = [job.cache.count(chunk) for job in jobs]
         span = jobs[0].cache.span(chunk)
         items = [(v, [j for j, n in enumerate(have) if n <= v - span.start]) for v in span[min(have) :]]

@@ -2,8 +2,8 @@
 
 A cache is a folder under the scratch folder, named by the fingerprint of all that the scores are made from: a run that
 was killed goes on after its last finished chunk, a run that was asked to stop loses nothing, and scores of another
-checkpoint, view, video, code or library version are never used. One run at a time writes a cache (runtime/lease.py);
-each of its processes writes chunks of its own.
+checkpoint, view, video, code or library version are never used. One run at a time writes a cache (runtime/lease.py), or
+several that do a share each; each of their processes writes chunks of its own.
 """
 
 import io
@@ -17,6 +17,7 @@ import numpy as np
 
 from pipeline.core import files, npy
 from pipeline.core.errors import UserError
+from pipeline.core.share import Share
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,10 @@ class ScoreCache:
         """The file whose lock keeps other runs out."""
         return self.folder / "lock"
 
+    def lock_of(self, share: Share) -> Path:
+        """The file whose lock keeps out other runs that do the same share."""
+        return self.folder / f"lock-{share.number}-of-{share.of}"
+
     @property
     def begun(self) -> bool:
         """Whether there is a chunk, finished or not."""
@@ -60,6 +65,11 @@ class ScoreCache:
     def count(self, chunk: int) -> int:
         """The number of videos at the start of a chunk that have scores: all, unless a run stopped or a disk erred."""
         return len(self._open(chunk))
+
+    @property
+    def lacking(self) -> int:
+        """The number of chunks that are not finished."""
+        return sum(self.count(chunk) < len(self.span(chunk)) for chunk in range(self.chunks))
 
     def rows(self, chunk: int) -> np.ndarray:
         """The scores of a chunk so far, float16 (n, K, C), which may be 0 videos."""

@@ -10,6 +10,7 @@ video has one label). A broken video holds the class prior in every view.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import index
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,11 @@ import pyarrow.parquet as pq
 from pipeline.core import checksums, files, npy
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
-from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task, noted, read
+from pipeline.core.task import MULTI_LABEL, Task, noted, read
 from pipeline.predictions.table import PredictionTable, read_meta, remedy
 
-_CHUNK = 1 << 23
-"""Number of logits that are averaged at a time: 64 MiB as float64."""
+_CHUNK = 1 << 18
+"""Number of logits that are averaged at a time: 2 MiB as float64, which stay in the cache of a CPU core."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,7 @@ class ViewScores:
         mean = np.empty((videos, classes), np.float32)
         step = max(1, _CHUNK // (len(views) * classes))
         for start in range(0, videos, step):
-            logits = self.logits[start : start + step][:, list(views)].astype(np.float64)
-            _activate(logits, self.task)
-            mean[start : start + step] = logits.mean(axis=1)
+            mean[start : start + step] = _activate(self.logits[start : start + step][:, list(views)], self.task).mean(1)
         return mean
 
     def write(self, folder: Path, split: str) -> None:
@@ -157,17 +156,35 @@ def write_split(
     protocol_table(manifest, broken, scores, protocol, meta).write(folder / f"{split}.parquet")
 
 
-def _activate(logits: np.ndarray, task: Task) -> None:
-    """Replace logits, float64 (..., C), by their sigmoid, or by their softmax over the classes; neither overflows."""
-    if task == SINGLE_LABEL:
-        logits -= logits.max(axis=-1, keepdims=True)
-        np.exp(logits, out=logits)
-        logits /= logits.sum(axis=-1, keepdims=True)
-        return
+def _activate(logits: np.ndarray, task: Task) -> np.ndarray:
+    """The sigmoid of logits (..., C), or their softmax over the classes, in float64; neither overflows."""
+    if task == MULTI_LABEL and logits.dtype == np.float16:
+        found: np.ndarray = _sigmoids_of_float16()[logits.view(np.uint16)]
+        return found
+    wide = logits.astype(np.float64)
+    if task == MULTI_LABEL:
+        return _sigmoid(wide)
+    wide -= wide.max(axis=-1, keepdims=True)
+    np.exp(wide, out=wide)
+    wide /= wide.sum(axis=-1, keepdims=True)
+    return wide
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    """The sigmoid of logits, float64, in their place."""
     np.negative(logits, out=logits)
     np.logaddexp(0, logits, out=logits)
     np.negative(logits, out=logits)
     np.exp(logits, out=logits)
+    return logits
+
+
+@cache
+def _sigmoids_of_float16() -> np.ndarray:
+    """The sigmoid of every float16, by its 16 bits: to look one up takes a tenth of the time that computing it does."""
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    with np.errstate(invalid="ignore"):  # some of them are no numbers
+        return _sigmoid(every.astype(np.float64))
 
 
 def _axes(path: Path, makes: str) -> tuple[list[int], dict[str, Any], Task]:

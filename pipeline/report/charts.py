@@ -116,7 +116,7 @@ def heat_map(title: str, names: Sequence[str], shares: np.ndarray) -> Markup:
             place = Markup('<rect class="heat" x="{:.1f}" y="{:.1f}" width="{}" height="{}" fill-opacity="{:.2f}">')
             drawn.append(place.format(left + j * cell, top + i * cell, cell - 1, cell - 1, shares[i, j] / most))
             drawn.append(Markup("<title>{}, with {}: {:.0f} %</title></rect>").format(name, other, 100 * shares[i, j]))
-    return _svg(title, max(left + cell * len(names) + 50, 440), top + cell * len(names) + 4, drawn)
+    return _map(title, left + cell * len(names), top + cell * len(names), drawn)
 
 
 def confusion_map(title: str, names: Sequence[str], counts: np.ndarray) -> Markup:
@@ -146,7 +146,7 @@ def confusion_map(title: str, names: Sequence[str], counts: np.ndarray) -> Marku
             if counts[i, j] and cell > 20:
                 number = Markup('<text class="count" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>')
                 drawn.append(number.format(left + j * cell + cell / 2, top + middle + 4, counts[i, j]))
-    return _svg(title, max(left + cell * len(names) + 50, 440), top + cell * len(names) + 4, drawn)
+    return _map(title, left + cell * len(names), top + cell * len(names), drawn)
 
 
 def interval(axis: Axis, mean: float, low: float, high: float) -> Markup:
@@ -182,9 +182,15 @@ def _frame(x: Axis, y: Axis) -> Markup:
     return Markup("").join(drawn)
 
 
-def _svg(title: str, width: float, height: float, drawn: Sequence[Markup]) -> Markup:
-    head = Markup('<svg class="chart" viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}">')
-    return head.format(width, height, title) + Markup("").join(drawn) + Markup("</svg>")
+def _map(title: str, right: float, bottom: float, drawn: Sequence[Markup]) -> Markup:
+    """A map whose cells end at `right` and `bottom`; never wider than drawn, or few classes would have huge letters."""
+    return _svg(title, max(right + 50, 440), bottom + 4, drawn, scaled_up=False)
+
+
+def _svg(title: str, width: float, height: float, drawn: Sequence[Markup], scaled_up: bool = True) -> Markup:
+    limit = "" if scaled_up else Markup(' style="max-width:{:.0f}px"').format(width)
+    head = Markup('<svg class="chart"{} viewBox="0 0 {:.0f} {:.0f}" role="img" aria-label="{}">')
+    return head.format(limit, width, height, title) + Markup("").join(drawn) + Markup("</svg>")
 
 
 def _short(name: str, most: int = 16) -> Markup:

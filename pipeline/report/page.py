@@ -15,6 +15,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from pipeline import metrics
 from pipeline.clips.views import PROTOCOLS
 from pipeline.core import files
 from pipeline.report import charts, per_class, sections
@@ -23,6 +24,8 @@ from pipeline.report.provenance import Provenance
 
 PAGE = "index.html"
 _TEMPLATES = Path(__file__).parent / "template"
+_TAIL = 10
+"""Fewest classes of which it is asked whether the rare ones suffer."""
 
 
 def write_page(paths: InputPaths, out: Path) -> None:
@@ -40,7 +43,7 @@ def write_page(paths: InputPaths, out: Path) -> None:
         "models": sections.models(inputs),
         **({"variants": sections.variants(inputs), "members": sections.members(inputs)} if several else {}),
         "training": sections.training(inputs),
-        "classes": sections.classes(precision),
+        **({"classes": sections.classes(precision)} if len(precision) >= _TAIL else {}),
         "calibration": sections.calibration(reliability),
         **(
             {"accuracy": sections.accuracy(inputs.fused, confusions)}
@@ -76,6 +79,7 @@ def render(inputs: Inputs, values: dict[str, Any]) -> str:
     environment.filters |= {"number": number, "signed": signed, "pretty_json": pretty_json}
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     environment.globals |= {"caps": sections.CAPS, "series_class": charts.series_class, "protocols": PROTOCOLS}
+    environment.globals["tells"] = metrics.tells
     style = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
     page = environment.get_template("index.html")
     return page.render(inputs=inputs, style=style, headline=sections.headline(inputs), sections=list(values), **values)

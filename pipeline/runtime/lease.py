@@ -22,18 +22,18 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def hold(file: Path, fabric: Fabric, *, wait: bool) -> Iterator[bool]:
+def hold(file: Path, fabric: Fabric, *, wait: bool, shared: bool = False) -> Iterator[bool]:
     """Keep other runs out by the lock of a file until the context ends; every process of a run calls this.
 
     The context's value says whether this run has the lease. With `wait` it is always true; without, it is false where
-    another run has the lease now.
+    another run has the lease now. Several runs have it at a time where all ask for it `shared`.
 
     Raises:
         UserError: some process does not see the lock, so that the processes do not share its folder.
     """
     with ExitStack() as held:
         told = False
-        while not _acquire(file, held, fabric):
+        while not _acquire(file, held, fabric, shared):
             if not wait:
                 yield False
                 return
@@ -63,13 +63,13 @@ def unshared(folder: Path) -> UserError:
     )
 
 
-def _acquire(file: Path, held: ExitStack, fabric: Fabric) -> bool:
+def _acquire(file: Path, held: ExitStack, fabric: Fabric, shared: bool) -> bool:
     """Try to lock in the first process, and keep the lock in `held`; all processes get the answer at once.
 
     No process waits for another longer than a moment: collectives have a time limit, and other runs have none.
     """
     with ExitStack() as attempt:
-        got = fabric.is_global_zero and attempt.enter_context(lock(file))
+        got = fabric.is_global_zero and attempt.enter_context(lock(file, shared=shared))
         (holders,) = distributed.add([float(got)], fabric)
         if holders:
             held.enter_context(attempt.pop_all())

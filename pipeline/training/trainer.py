@@ -274,14 +274,16 @@ class Trainer:
             self.resume.forget()
             log.info("the weights of epoch %d are kept", state.best_epoch + 1)
             if not self.stop:
-                for line in verdict.of_training(self.task, logits.numpy(), self.val_split.targets(), state.history):
+                targets, pretrained = self.val_split.targets(), self.config.train.pretrained is not None
+                for line in verdict.of_training(self.task, logits.numpy(), targets, state.history, pretrained):
                     log.info("%s", line)
         if self.timers:
             seconds, waited = sum(t.elapsed for t in self.timers), sum(t.waited for t in self.timers)
             clips = (state.step - self.first_step) * self.config.train.batch
+            epochs = f"{len(self.timers)} epoch{'s' * (len(self.timers) > 1)}{' in this run' * (self.first_step > 0)}"
             _say(
-                f"trained {len(self.timers)} epoch(s) in {duration(seconds)} (without validation): "
-                f"{rate(clips, seconds, 'clip')}, {waited / seconds:.0%} of it waiting for data"
+                f"trained {epochs}: {duration(seconds)} without validation, {rate(clips, seconds, 'clip')}, "
+                f"{waited / seconds:.0%} of the time waiting for data"
             )
         distributed.close(self.fabric)
 

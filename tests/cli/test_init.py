@@ -51,7 +51,8 @@ def test_class_folders_become_settings_and_figures(folder, videos, capsys):
     assert not call("init", videos)
 
     mine = (folder / "conf/dataset/mine.yaml").read_text()
-    assert all("#" in line for line in mine.splitlines()[7:] if "test_share" not in line)
+    bare = [line.split(":")[0].strip() for line in mine.splitlines()[7:] if "#" not in line]
+    assert bare == ["test_share", "", "extract"]
     manifest = read()
     assert manifest.classes == ("jump", "wave left")
     assert len(manifest) == 2 * PEOPLE * TAKES
@@ -158,3 +159,27 @@ def test_training_is_forecast_from_rates(monkeypatch):
     assert forecast.training_minutes(models, 100) == {"a": 5.0, "b": None}
     models["a"]["train"]["least_steps"] = 300  # of 25 an epoch
     assert forecast.training_minutes(models, 100)["a"] == 10.0
+
+
+def test_one_model_of_the_set_keeps_the_frames_of_all(folder, videos):
+    """The size of the frames is the corpus', so that `model=...` extracts nothing anew."""
+    call("init", videos)
+    written = yaml.safe_load((folder / "conf/dataset/mine.yaml").read_text())
+    assert written["extract"] == {"short_side": 128, "shards": 4}
+    call("params", "model=tsm_lite0")
+    assert yaml.safe_load((folder / "params.yaml").read_text())["extract"]["short_side"] == 128
+
+
+def test_a_path_that_is_not_there_is_answered_first_and_with_a_near_name(folder, videos):
+    call("init", videos)
+    with pytest.raises(UserError, match=rf"There is no folder .*. Did you mean '{videos.name}'\?"):
+        call("init", videos.parent / f"{videos.name}s")
+
+
+def test_a_folder_without_videos_is_told_what_was_looked_for(folder, tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/a.txt").write_text("no video")
+    with pytest.raises(
+        UserError, match=r"notes has no video and no list of videos \(looked for files that end in .mp4, "
+    ):
+        call("init", tmp_path / "notes")

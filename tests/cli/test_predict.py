@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import yaml
 from pipeline import class_stats
 from pipeline.cli import new_videos
 from pipeline.cli.main import main
-from pipeline.clips import frame_store
+from pipeline.clips import packing
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.views import ViewConfig
 from pipeline.core.broken_videos import read_broken
@@ -45,7 +46,7 @@ def project(tmp_path_factory, clips) -> Path:
     rows = [VideoRecord(v, split, v, "red;blue" if v == "h264.mp4" else "green", "1-x") for v, split in VIDEOS.items()]
     manifest = Manifest.from_records(rows, list(tiny.COLOURS))
     extract_corpus(manifest, clips, data / "frames", data / "broken.tsv", EXTRACT, machine)
-    frame_store.pack(data / "frames", data / "lmdb", scratch_folder(machine, "pack"))
+    packing.pack(data / "frames", data / "lmdb", scratch_folder(machine, "pack"))
     train = manifest.split("train")
     counted = class_stats.write(data / "stats", train, expected=2)
     corpus = manifest, FrameStore(data / "lmdb"), counted
@@ -182,6 +183,30 @@ def test_a_member_that_was_trained_again_is_not_fused_with_old_weights(copy, cli
     assert "other was trained again" in err
     assert "`dvc repro ensemble`" in err
     assert run(capsys, clips / "vp9.webm", "--model", "other", "--data", copy)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("asked", "missing", "message"),
+    [
+        ("other", "other", r"how model other sees a video\. .*`pipeline params model=other` this model"),
+        (
+            "ensemble",
+            "other",
+            r"how the ensemble's member other sees a video\. .*`pipeline params model=SET` .*net, other",
+        ),
+    ],
+)
+def test_a_model_that_params_yaml_is_not_of_is_named_with_the_command(
+    here, clips, capsys, tmp_path, monkeypatch, asked, missing, message
+):
+    params = yaml.safe_load((here / "params.yaml").read_text())
+    params["models"].pop(missing)
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(capsys, clips / "vp9.webm", "--model", asked, "--data", here / "data")
+    assert code == 1
+    assert "params.yaml is of another set of models (net)" in err
+    assert re.search(message, err)
 
 
 def test_members_of_other_classes_are_refused(copy, clips, capsys):

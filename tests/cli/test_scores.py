@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
+from pipeline.core.task import SINGLE_LABEL, noted
 from pipeline.predictions import import_scores
 from pipeline.predictions.table import PredictionTable
 from pipeline.predictions.view_scores import ViewScores, protocol_table
@@ -72,6 +73,21 @@ def test_a_class_shows_what_it_finds_misses_and_sees_in_vain(folder, capsys):
     assert lines[0] == "swim: 2 of 3 videos, AP 100.00"
     first = {title: cells(lines[lines.index(title) + 3])[0] for title in ("best", "missed", "false alarms")}
     assert first == {"best": "b.mp4", "missed": "c.mp4", "false alarms": "a.mp4"}
+
+
+def test_where_a_video_has_one_label_a_right_answer_is_not_missed(tmp_path, capsys):
+    labels = ("run", "run", "run", "swim", "swim")
+    scores = np.array([[0.1, 0.5, 0.4], [0.2, 0.3, 0.5], [0.0, 0.9, 0.1], [0.0, 0.7, 0.3], [0.1, 0.4, 0.5]], np.float32)
+    PredictionTable(tuple("abcde"), np.zeros(5, bool), labels, CLASSES, scores, noted(SINGLE_LABEL)).write(
+        tmp_path / "val.parquet"
+    )
+    assert "top1" in (head := said(capsys, "show", tmp_path / "val.parquet")[3])
+    assert "top5" not in head, "five of three classes are all"
+    lines = said(capsys, "show", tmp_path / "val.parquet", "--class", "run")
+    starts = [lines.index(title) for title in ("best", "missed", "false alarms")]
+    parts = [lines[start + 3 : end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
+    videos = [[cells(line)[0] for line in part if line] for part in parts]
+    assert videos == [["c", "a", "b"], ["b"], ["d"]]
 
 
 def test_files_without_labels_are_shown_without_figures(folder, capsys):

@@ -171,6 +171,21 @@ def test_locks_that_dvc_was_killed_at_writing_name_the_file_to_delete(folder, te
     assert ("`rm .dvc/tmp/rwlock`" in finding.remedy) == (state == "FAIL")
 
 
+LOCK = "schema: '2.0'\nstages:\n  check:\n    cmd: python\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [(None, "ok"), (LOCK, "ok"), (LOCK[:-14], "FAIL"), (LOCK[:8], "FAIL"), (LOCK + "  x: '", "FAIL"), ("", "FAIL")],
+)
+def test_a_lock_file_that_dvc_was_killed_at_writing_is_named(folder, text, state):
+    if text is not None:
+        (folder / "dvc.lock").write_text(text)
+    finding = workspace.dvc_lock()
+    assert finding.state == state
+    assert ("`rm dvc.lock && dvc repro`" in finding.remedy) == (state == "FAIL")
+
+
 def test_what_lies_in_the_scratch_folder_is_told_with_its_size(folder):
     assert workspace.scratch().found == "work: nothing"
     for name, count in {

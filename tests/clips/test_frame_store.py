@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import shutil
 import struct
+import sys
 import tarfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,9 +17,9 @@ import pytest
 import simplejpeg
 from torch.utils.data import DataLoader, Dataset
 
-from pipeline.clips import frame_store
+from pipeline.clips import frame_store, packing
 from pipeline.clips.frame_store import FrameStore
-from pipeline.core import frame_index, scratch, tsv
+from pipeline.core import checksums, files, frame_index, scratch, tsv
 from pipeline.core.errors import UserError
 from tests.support.damage import replace_shard
 
@@ -41,11 +42,11 @@ def noise(frames: int, seed: int) -> list[bytes]:
     return [simplejpeg.encode_jpeg(rng.integers(256, size=(32, 32, 3), dtype=np.uint8)) for _ in range(frames)]
 
 
-def pack(frames: Path, name: str = "lmdb") -> Path:
+def pack(frames: Path, name: str = "lmdb", workers: int = 1) -> Path:
     """Pack with an empty scratch folder of its own."""
     scratch = frames.parent / f"scratch of {name}"
     scratch.mkdir(exist_ok=True)
-    frame_store.pack(frames, frames.parent / name, scratch)
+    packing.pack(frames, frames.parent / name, scratch, workers)
     return frames.parent / name
 
 
@@ -169,6 +170,88 @@ def test_a_map_that_is_too_small_is_doubled(shards: Shards, monkeypatch: pytest.
     read = FrameStore(one)
     for name, jpegs in videos.items():
         assert [bytes(frame) for frame in read.read(name, range(len(jpegs)))] == jpegs
+
+
+def grown_by_refusals(path: Path, pairs: list[tuple[str, bytes]]) -> list[int]:
+    """Write a file whose map is doubled whenever LMDB refuses a batch; the size of the map after each batch."""
+    sizes = []
+    with lmdb.open(str(path), subdir=False, map_size=frame_store.FIRST_MAP, lock=False, sync=False) as environment:
+        for start in range(0, len(pairs), frame_store.BATCH):
+            while True:
+                try:
+                    with environment.begin(write=True) as transaction:
+                        for name, value in pairs[start : start + frame_store.BATCH]:
+                            transaction.put(name.encode(), value)
+                    break
+                except lmdb.MapFullError:
+                    environment.set_mapsize(environment.info()["map_size"] * 2)
+            sizes.append(environment.info()["map_size"])
+    return sizes
+
+
+@pytest.mark.parametrize("first", [1 << 14, 1 << 16, 1 << 20])
+@pytest.mark.parametrize("count", [1, 20, 64])  # a batch: later ones have what a refused one has left in unused bytes
+def test_a_map_that_is_doubled_beforehand_has_the_bytes_of_one_that_was_refused(tmp_path, monkeypatch, first, count):
+    monkeypatch.setattr(frame_store, "FIRST_MAP", first)
+    rng = np.random.default_rng(count)
+    pairs = [(f"{number:03d}.mp4", rng.bytes(int(rng.integers(3_000, 60_000)))) for number in range(count)]
+    grown_by_refusals(tmp_path / "refused", pairs)
+
+    frame_store.write_shard(tmp_path / "foreseen", pairs)
+
+    assert (tmp_path / "foreseen").read_bytes() == (tmp_path / "refused").read_bytes()
+
+
+def test_no_batch_is_written_twice(tmp_path, monkeypatch):
+    pairs = [(f"{number:03d}.mp4", bytes(300_000)) for number in range(150)]
+    assert grown_by_refusals(tmp_path / "refused", pairs) == [1 << 25, 1 << 26, 1 << 26]  # from 4 MiB: 4 refusals
+    waited = []
+    monkeypatch.setattr(frame_store, "_double", lambda environment, double=frame_store._double: (
+        waited.append(sys.exception()), double(environment)))  # fmt: skip
+
+    frame_store.write_shard(tmp_path / "foreseen", pairs)
+
+    assert waited == [None] * 4
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+def test_any_number_of_workers_gives_the_same_bytes(shards: Shards, workers: int):
+    """Tars without a video are all the same, and so one piece."""
+    frames = shards(a=many(70), b={"x.mp4": noise(2, 0)}, c={}, d={}, e={"y.mp4": noise(9, 1)})
+    one, several = pack(frames, "one"), pack(frames, "several", workers)
+
+    assert len(list(one.glob("*.lmdb"))) == 5
+    assert {path.name for path in one.iterdir()} == {path.name for path in several.iterdir()}
+    for path in one.iterdir():
+        assert path.read_bytes() == (several / path.name).read_bytes()
+
+
+def test_a_damaged_tar_stops_all_workers_and_what_is_finished_is_kept(shards: Shards):
+    frames = shards(a={"1.mp4": noise(2, 1)}, b={"2.mp4": noise(2, 2)}, c={"3.mp4": noise(2, 3)})
+    checksums.seal(frames)
+    good = (frames / "b.tar").read_bytes()
+    (frames / "b.tar").write_bytes(good[:-1] + b"x")
+
+    with pytest.raises(UserError, match=r"b\.tar is damaged.*pipeline doctor --deep"):
+        pack(frames, workers=2)
+
+    assert not (frames.parent / "lmdb").exists()
+    assert not list((frames.parent / "scratch of lmdb").glob(".*"))
+    (frames / "b.tar").write_bytes(good)
+    assert len(FrameStore(pack(frames, workers=2)).videos) == 3
+
+
+def test_a_tar_is_read_for_its_hash_once(shards: Shards, monkeypatch: pytest.MonkeyPatch):
+    frames = shards(a={"1.mp4": noise(2, 1)}, b={"2.mp4": noise(2, 2)})
+    (frames / "b.tar").rename(frames.parent / "b.tar")
+    checksums.seal(frames)  # lists a alone
+    (frames.parent / "b.tar").rename(frames / "b.tar")
+    hashed, count = files.file_hash, []
+    monkeypatch.setattr(files, "file_hash", lambda path: count.append(path.name) or hashed(path))
+
+    pack(frames)
+
+    assert sorted(name for name in count if name.endswith(".tar")) == ["a.tar", "b.tar"]
 
 
 def test_a_video_larger_than_the_whole_map_fits(shards: Shards, monkeypatch: pytest.MonkeyPatch):

@@ -5,11 +5,14 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from pipeline.core import scratch
+from pipeline.core.share import Share
 
 
 def test_a_lock_is_had_by_one_at_a_time(tmp_path):
@@ -17,6 +20,19 @@ def test_a_lock_is_had_by_one_at_a_time(tmp_path):
         assert (first, second) == (True, False)
     with scratch.lock(tmp_path / "net-0" / "lock") as later:
         assert later
+
+
+def test_a_shared_lock_is_had_by_several_and_keeps_out_who_wants_it_alone(tmp_path):
+    file = tmp_path / "lock"
+    with scratch.lock(file, shared=True) as one:
+        with scratch.lock(file, shared=True) as two, scratch.lock(file) as alone:
+            assert (one, two, alone) == (True, True, False)
+        assert file.exists(), "the second has not deleted what the first has yet"
+        with scratch.lock(file) as alone:
+            assert not alone
+    assert not file.exists()
+    with scratch.lock(file) as alone, scratch.lock(file, shared=True) as one:
+        assert (alone, one) == (True, False)
 
 
 def test_a_lock_ends_with_its_context_and_with_its_process_whatever_children_live_on(tmp_path):
@@ -126,3 +142,44 @@ def test_a_project_keeps_what_others_need_as_long_as_they_are_there(pieces, tmp_
     scratch.prune(pieces, two, ["b" * 32])
     assert left(pieces) == "b"
     assert len(list(pieces.glob(f"*{scratch.CLAIM}"))) == 1
+
+
+@pytest.mark.parametrize("damage", ["{", '{"out": 7, "keys": []}', '{"oUt": "/"}', "[]", "\0"])
+def test_a_damaged_claim_asks_for_nothing(pieces, tmp_path, caplog, damage):
+    claim = pieces / f"{'9' * 32}{scratch.CLAIM}"
+    claim.write_text(damage)
+    scratch.prune(pieces, tmp_path / "frames", ["a" * 32])
+    assert not claim.exists()
+    assert f"{claim} is damaged" in caplog.text
+
+
+@dataclass(frozen=True)
+class Piece:
+    key: str
+
+
+def test_shares_make_each_piece_once_and_delete_nothing(pieces, tmp_path):
+    wanted = [Piece(letter * 32) for letter in "dabce"]
+    made = []
+
+    def share(number: int) -> bool:
+        def make(some: Sequence[Piece]) -> None:
+            made.extend(piece.key[0] for piece in some)
+
+        return scratch.make_share(
+            Share(number, 2),
+            pieces,
+            tmp_path / "frames",
+            wanted,
+            make,
+            lambda piece: piece.key[0] in "abc" + "".join(made),
+        )
+
+    assert not share(2)
+    assert made == ["a", "c"]
+    assert share(1)
+    assert made == ["a", "c", "d", "b", "e"]
+    assert len(list(pieces.glob("*.tar"))) == 3
+    assert (pieces / f".{'a' * 32}.tar.partial").exists(), "another share may be at it"
+    scratch.prune(pieces, tmp_path / "other" / "frames", [])
+    assert left(pieces) == "abc", "the shares have told what they need"

@@ -1,14 +1,16 @@
 """Which files of a folder are videos, and what is said of those that cannot be read."""
 
 import os
+import re
 import resource
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.core import fingerprints
-from pipeline.core.video_files import fault, inside
+from pipeline.core.video_files import SUFFIXES, fault, inside, say_left_out
 from tests.support import hostile
 
 pytestmark = pytest.mark.timeout(60)  # nothing here may wait for a pipe
@@ -27,6 +29,26 @@ def found(root: Path) -> list[str]:
 def test_videos_are_found_by_their_names_below_the_folder(tmp_path: Path):
     touch(tmp_path, "b.MP4", "a/x.webm", "a/b c/ü.mkv", "a/notes.txt", ".hidden.mp4", ".git/y.mp4", "mp4")
     assert found(tmp_path) == ["a/b c/ü.mkv", "a/x.webm", "b.MP4"]
+
+
+def test_other_files_are_counted_by_their_endings_and_told(tmp_path: Path, caplog):
+    touch(tmp_path, "a.mp4", "b.db", "x/c.db", "x/d.DAT", "e", ".hidden")
+    others: Counter[str] = Counter()
+    assert inside(tmp_path, others) == [tmp_path / "a.mp4"]
+    assert others == {".db": 2, ".DAT": 1, "": 1}
+    say_left_out(tmp_path, others)
+    say_left_out(tmp_path, Counter())
+    assert caplog.messages == [
+        f"{tmp_path}: left out, as by their endings they are no videos: 2 .db, 1 without one, 1 .DAT"
+    ]
+
+
+def test_the_manual_lists_every_ending():
+    manual = (Path(__file__).parents[2] / "docs/your-data.md").read_text()
+    listed = manual[manual.index("files are videos that end in") :].partition(", in capital")[0]
+    assert {f".{word}" for word in re.findall(r"[a-z0-9]+", listed.removeprefix("files are videos that end in"))} - {
+        ".or"
+    } == set(SUFFIXES)
 
 
 def test_what_bears_the_name_of_a_video_is_listed_whatever_it_is(tmp_path: Path):

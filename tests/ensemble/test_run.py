@@ -12,7 +12,7 @@ from pipeline.clips import views
 from pipeline.clips.views import Scale, ViewConfig
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
-from pipeline.ensemble import cross_validate, split_predictions
+from pipeline.ensemble import cross_validate
 from pipeline.ensemble import run as ensemble_run
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.predictions.table import PredictionTable
@@ -306,12 +306,6 @@ def test_views_that_are_no_numbers_are_refused_with_their_place(corpus):
     with pytest.raises(UserError, match="'b' scores 'val3', class 'green', with nan"):
         run(corpus)
     assert not (corpus[0] / "ensemble").exists()
-
-
-def test_blocks_of_videos_do_not_show(corpus, monkeypatch):
-    first = run(corpus).flat()
-    monkeypatch.setattr(split_predictions, "_BLOCK", 2)
-    assert run(corpus).flat() == first
 
 
 def test_a_member_without_predictions_is_named(corpus):

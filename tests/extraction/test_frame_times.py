@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.corpus import ffmpeg
+from tests.support.corpus import FFMPEG, ffmpeg
 from tests.support.raw_video import SIDE, encode, extracted
 
 BITS, BLOCK = 6, SIDE // 8
@@ -58,6 +58,12 @@ def assert_shows(frames: list[np.ndarray], expected: list[int]) -> None:
     assert set(numbers[len(expected) :]) <= {expected[-1]}
 
 
+def errors(video: Path) -> str:
+    """What FFmpeg complains of as it decodes."""
+    call = [FFMPEG, "-v", "error", "-i", str(video), "-f", "null", "-"]
+    return subprocess.run(call, stderr=subprocess.PIPE, text=True, check=True).stderr
+
+
 STEADY = [round(n * 1000 / 24) for n in range(40)]
 VARIABLE = [0, *np.cumsum(np.random.default_rng(3).integers(4, 120, 39)).tolist()]
 
@@ -66,6 +72,13 @@ VARIABLE = [0, *np.cumsum(np.random.default_rng(3).integers(4, 120, 39)).tolist(
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.nut"])
 def test_steady_and_variable_rates_with_bidirectional_pictures(tmp_path: Path, name: str, times: list[int]):
     assert_shows(extracted(record(tmp_path / name, times)), on_screen(times))
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov", "a.mkv", "a.flv"])
+def test_a_still_between_bursts_as_in_a_recorded_screen_is_no_lack_of_frames(tmp_path: Path, name: str):
+    bursts = [start + 40 * n for start in (0, 3_000) for n in range(12)]
+
+    assert_shows(extracted(record(tmp_path / name, bursts, "-c:v libx264 -bf 3 -b_strategy 0")), on_screen(bursts))
 
 
 @pytest.mark.parametrize("codec", ["-c:v libx265 -x265-params log-level=none:bframes=4:b-pyramid=1", "-c:v libvpx-vp9"])
@@ -102,6 +115,16 @@ def test_an_edit_list_cuts_the_pictures_before_its_start(tmp_path: Path):
 
     expected = [picture + 18 for picture in on_screen(STEADY[18:])]  # 18 / 24 s; the key picture is number 0
     assert_shows(extracted(tmp_path / "cut.mp4"), expected)
+
+
+def test_what_an_edit_list_cuts_is_not_missed_where_ffmpeg_reports_an_error(tmp_path: Path):
+    """As of a film that was trimmed without encoding it anew; pictures lean on those of the group before."""
+    open_groups = "-c:v libx264 -bf 3 -b_strategy 0 -g 24 -x264-params open-gop=1:scenecut=0"
+    whole = record(tmp_path / "whole.mp4", [40 * n for n in range(60)], open_groups)
+    ffmpeg(["-ss", "1.6", "-i", str(whole), "-c", "copy", str(tmp_path / "cut.mp4")])
+    assert "mmco: unref short failure" in errors(tmp_path / "cut.mp4")
+
+    assert_shows(extracted(tmp_path / "cut.mp4"), [picture + 40 for picture in on_screen([40 * n for n in range(20)])])
 
 
 def test_a_start_after_the_sound_is_the_pictures_own(tmp_path: Path):

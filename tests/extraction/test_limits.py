@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.core.video_files import fault
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg import extract_frames
 from pipeline.extraction.outcome import Extracted, NoFrames
+from tests.support import hostile
 from tests.support.corpus import FFMPEG
 
 
@@ -76,3 +78,12 @@ def test_a_link_to_itself_is_unreadable(tmp_path: Path):
     with pytest.raises(NoFrames, match="a link that leads in a circle") as error:
         extract(tmp_path / "a.mp4", tmp_path)
     assert (error.value.reason, error.value.again) == ("unreadable", True)
+
+
+@pytest.mark.parametrize("name", hostile.FILES)
+def test_what_is_no_file_is_said_in_the_same_words_by_all_stages(tmp_path: Path, name: str):
+    hostile.make(tmp_path / "corpus")
+
+    with pytest.raises(NoFrames) as error:
+        extract(tmp_path / "corpus" / name, tmp_path)
+    assert (error.value.reason, str(error.value)) == hostile.FILES[name] == fault(tmp_path / "corpus" / name)

@@ -127,6 +127,14 @@ def test_an_ffmpeg_that_crashes_is_said_to_have_crashed(
     assert (error.value.reason, error.value.again) == ("crashed", True)
 
 
+def test_an_ffmpeg_that_gives_up_in_the_middle_gives_no_frames(clips: Path, tmp_path: Path, script: Script):
+    binary = script(f'{DECODING} {FFMPEG} -t 0.8 "$@"; exit 1;; esac')
+
+    with pytest.raises(NoFrames, match=r"FFmpeg gave up after 24 frames \(exit code 1\)") as error:
+        extract(clips / "h264.mp4", tmp_path, binary)
+    assert (error.value.reason, error.value.again) == ("crashed", True)
+
+
 def test_an_ffmpeg_that_takes_too_long_is_given_up(clips: Path, tmp_path: Path, script: Script):
     binary = script(f"{DECODING} while :; do :; done;; esac")
 

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
@@ -142,6 +142,16 @@ def test_the_mean_is_the_same_to_the_bit_however_few_videos_are_taken_at_a_time(
     expected = np.exp(-np.logaddexp(0, -logits[:, chosen].astype(np.float64))).mean(axis=1).astype(np.float32)
     monkeypatch.setattr(view_scores_file, "_CHUNK", chunk)
     np.testing.assert_array_equal(ViewScores(logits, GRID).mean_of(chosen), expected)
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_sigmoid_of_any_float16_is_that_of_the_number_to_the_bit():
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    logits = every[np.isfinite(every)].reshape(-1, 2, 64)  # (V, K, C)
+    found = ViewScores(logits, GRID).mean_of([1])
+    expected = ViewScores(logits.astype(np.float64), GRID).mean_of([1])  # whose sigmoids are computed one by one
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_allclose(found, expit(logits[:, 1].astype(np.float64)), rtol=1e-6, atol=1e-45)
 
 
 def test_a_large_array_of_views_is_averaged_in_little_memory(tmp_path):

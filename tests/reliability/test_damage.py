@@ -11,7 +11,7 @@ import torch
 
 from pipeline.class_stats import ClassStatistics
 from pipeline.cli import new_videos
-from pipeline.clips import frame_store
+from pipeline.clips import packing
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import broken_videos, checksums, files, frame_index, groups
 from pipeline.core.errors import UserError
@@ -38,7 +38,7 @@ def every_frame(root: Path) -> list[bytes]:
 
 def packed(frames: Path) -> int:
     (frames.parent / "work").mkdir(exist_ok=True)
-    return frame_store.pack(frames, frames.parent / "packed", frames.parent / "work")
+    return packing.pack(frames, frames.parent / "packed", frames.parent / "work")
 
 
 READERS: dict[str, Reader] = {

@@ -65,6 +65,13 @@ def test_names_are_escaped_wherever_they_stand():
         assert EVIL in "".join(ET.fromstring(str(drawn)).itertext())  # noqa: S314 - our own
 
 
+@pytest.mark.parametrize("draw", [charts.heat_map, charts.confusion_map])
+def test_a_map_of_few_classes_is_not_scaled_up(draw):
+    (root,) = re.findall(r"<svg[^>]*>", draw("t", ["a", "b"], np.eye(2, dtype=int)))
+    width = re.search(r'viewBox="0 0 (\d+) ', root)[1]
+    assert f'style="max-width:{width}px"' in root
+
+
 def test_a_heat_map_names_every_cell():
     cells = shapes(charts.heat_map("t", ["a", "b"], np.array([[0, 0.5], [0.25, 0]])), "rect")
     assert [cell[0].text for cell in cells] == [

@@ -56,7 +56,7 @@ def test_headline_metrics_are_those_of_the_ensemble(done):
 
 def test_what_is_listed_is_whole_beside_the_page(done):
     sources, out, _ = done
-    assert len(pd.read_csv(out / "classes.csv")) == 3
+    assert len(pd.read_csv(out / "classes.csv")) == 10
     assert {file.stem for file in (out / "reliability").iterdir()} == {"ensemble", "tsn", "tin"}
     scores = PredictionTable.read(sources.ensemble / "test.parquet")
     assert pd.read_csv(out / "reliability/ensemble.csv")["forecasts"].sum() == scores.probabilities.size
@@ -67,7 +67,7 @@ def test_broken_videos_are_told_in_ffmpegs_words(done):
 
 
 def test_without_test_labels_val_is_judged_and_the_page_says_so(tmp_path):
-    sources = finished.run(tmp_path, labelled=False, weights="fitted", videos=30)
+    sources = finished.run(tmp_path, list("abcdefghij"), labelled=False, weights="fitted", videos=30)
     read = check(page(sources, tmp_path / "report"))
     assert "since nobody labelled test" in read.text
     used = pd.read_csv(sources.ensemble / "variants.csv").query("used").iloc[0]
@@ -93,6 +93,15 @@ def test_one_model_of_one_class_more_than_its_labels(tmp_path):
     sources = finished.run(tmp_path, classes=("a", "b"), members=("only",), videos=2)
     read = check(page(sources, tmp_path / "report"))
     assert "1 model, 2 classes" in read.text
+
+
+@pytest.mark.parametrize(("count", "asked"), [(9, False), (10, True)])
+def test_of_few_classes_there_is_no_tail(tmp_path, count, asked):
+    sources = finished.run(tmp_path, list("abcdefghij"[:count]), resamples=2)
+    read = check(page(sources, tmp_path / "report"))
+    assert ("classes" in read.tables) == asked
+    assert ("#classes" in read.links) == asked
+    assert len(pd.read_csv(tmp_path / "report" / "classes.csv")) == count
 
 
 def test_a_member_that_was_not_trained_here_has_no_recipe_and_no_curve(tmp_path):

@@ -3,7 +3,8 @@
     python tests/support/infer_tiny.py FOLDER OUT '{"devices": 2}' net other
 
 FOLDER holds the packed corpus and the models; the predictions of the first model are written to OUT, the scratch folder
-lies beside it. {rank} in FOLDER, and in the setting `scratch`, is the number of the process: what nodes do not share.
+lies beside it. {rank} in FOLDER, and in the setting `scratch`, is the number of the process: what nodes do not share. A
+"share" beside "devices" is that of `--shard`.
 """
 
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from pipeline.core.share import Share
 from pipeline.inference.run import run_inference
 from tests.support import inference, tiny
 
@@ -22,8 +24,11 @@ def main(folder: Path, out: Path, machine: dict, names: list[str]) -> None:
     logging.basicConfig(level=logging.INFO)
     corpus = tiny.corpus(folder / "lmdb", **inference.VIDEOS)
     tests = dict.fromkeys(names, inference.VIEWS)
+    share = Share.parse(machine.pop("share", "1/1"))
     machine = tiny.machine(machine.pop("scratch", out.parent / "work"), **machine)
-    run_inference(names[0], tests, *corpus, folder / "models" / names[0], out / names[0], machine)
+    run_inference(
+        names[0], tests, *corpus, folder / "models" / names[0], out / names[0], machine, share if share.of > 1 else None
+    )
 
 
 if __name__ == "__main__":

@@ -48,12 +48,13 @@ def write_model(folder: Path, seed: int) -> None:
     Checkpoint(network.state_dict(), recipe, tuple(tiny.COLOURS), spec).write(folder)
 
 
-def infer(models: Models, to: Path, name: str = "net", tests=None, corpus=None, **machine) -> Path:
+def infer(models: Models, to: Path, name: str = "net", tests=None, corpus=None, share=None, **machine) -> Path:
     """Run the stage's function with a scratch folder beside `to`; the folder of predictions."""
     folder, (manifest, store, statistics) = models
     machine = tiny.machine(to.parent / "work", **machine)
     tests = tests or {name: BOTH[name]}
-    inference_run.run_inference(name, tests, corpus or manifest, store, statistics, folder / name, to / name, machine)
+    data = corpus or manifest, store, statistics
+    inference_run.run_inference(name, tests, *data, folder / name, to / name, machine, share)
     return to / name
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import stages  # noqa: F401 - first: it sets how PyTorch's threads wait
-from pipeline.clips import frame_store
+from pipeline.clips import packing
 from pipeline.clips.dataset import TrainDataset
 from pipeline.clips.loader import EpochSampler, loader
 from pipeline.core import files, fingerprints, params
@@ -57,7 +57,7 @@ class Soak:
         frames = self.folder / "frames"
         extract_corpus(self.manifest, self.clips, frames, self.folder / "broken.tsv", config, self.machine)
         (self.folder / "work" / "pack").mkdir()
-        frame_store.pack(frames, self.folder / "packed", self.folder / "work" / "pack")
+        packing.pack(frames, self.folder / "packed", self.folder / "work" / "pack")
 
     def _load(self) -> None:
         manifest, store, _ = self.models[1]

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -66,13 +66,17 @@ class Running:
         folder: the project.
         limits: resource limits by name, such as NOFILE=64.
         first: what the process calls before the stage.
+        options: arguments after those of dvc.yaml.
     """
 
-    def __init__(self, stage: str, folder: Path, first: Callable[[], None] | None = None, **limits: int) -> None:
+    def __init__(
+        self, stage: str, folder: Path, first: Callable[[], None] | None = None, options: Sequence[str] = (),
+        **limits: int,
+    ) -> None:  # fmt: skip
         (folder / "log").mkdir(exist_ok=True)
         self.log = folder / "log" / f"{stage}-{time.monotonic_ns()}"
         self.log.touch()
-        self.process = _server.Process(target=_run, args=(stage, folder, self.log, first, limits))
+        self.process = _server.Process(target=_run, args=(stage, folder, self.log, first, options, limits))
         self.process.start()
 
     @property
@@ -155,7 +159,10 @@ def _described(stage: str) -> dict[str, Any]:
     return found.get("do", found)
 
 
-def _run(stage: str, folder: Path, log: Path, first: Callable[[], None] | None, limits: Mapping[str, int]) -> None:
+def _run(
+    stage: str, folder: Path, log: Path, first: Callable[[], None] | None, options: Sequence[str],
+    limits: Mapping[str, int],
+) -> None:  # fmt: skip
     os.setpgid(0, 0)
     multiprocessing.set_start_method("fork", force=True)  # its own is that of this process
     os.chdir(folder)
@@ -167,7 +174,7 @@ def _run(stage: str, folder: Path, log: Path, first: Callable[[], None] | None, 
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
     if first:
         first()
-    sys.argv = [stage, *arguments(stage)]
+    sys.argv = [stage, *arguments(stage), *options]
     module = __import__(f"stages.{stage}", fromlist=["main"])
     from stages.command import run as run_stage
 

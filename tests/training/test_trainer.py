@@ -109,13 +109,14 @@ def test_a_small_corpus_is_trained_for_the_least_number_of_steps(tmp_path):
 
 def test_the_end_of_a_training_says_what_it_is_worth(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
-        _, progress = fit(tmp_path, "out", tiny.model(epochs=3, lr=1e-7))
+        _, progress = fit(tmp_path, "out", tiny.model(epochs=5, lr=1e-7))
     figure = progress.history[progress.best_epoch]["val_mAP"]
     said = [line for line in caplog.messages if line.startswith("The model ")]
     assert len(said) == 1
-    assert f"on val (sample mAP {figure:.1f}; chance " in said[0]
+    assert f"on the centre clips of val (sample mAP {figure:.1f}; chance " in said[0]
     assert "The best epoch was picked on these same val videos." in caplog.messages
     assert any(line.startswith("The loss has been flat since epoch 2") for line in caplog.messages)
+    assert any(line.startswith("trained 5 epochs: ") for line in caplog.messages)
 
 
 @pytest.mark.parametrize(("asked", "recorded"), [("auto", True), ((("red", "blue"),), [["red", "blue"]])])
@@ -180,6 +181,14 @@ def test_a_run_that_stops_at_any_step_ends_with_the_same_bytes(tmp_path, monkeyp
     assert resumed_at[0] == at, "it went on at the step that was not taken"
     assert weights(resumed) == weights(whole)
     assert (resumed / "curves" / "metrics.json").read_bytes() == (whole / "curves" / "metrics.json").read_bytes()
+
+
+def test_the_end_of_a_resumed_training_counts_the_epochs_of_this_run(tmp_path, monkeypatch, caplog):
+    config = tiny.model(epochs=2)
+    killed_at(3, tmp_path, "resumed", monkeypatch, config, save_seconds=0)
+    with caplog.at_level(logging.INFO):
+        fit(tmp_path, "resumed", config, save_seconds=0)
+    assert any(line.startswith("trained 1 epoch in this run: ") for line in caplog.messages)
 
 
 def test_a_run_that_stops_while_it_validates_validates_again(tmp_path, monkeypatch):

@@ -1,0 +1,91 @@
+"""What a million videos ask of everything that handles rows: seconds, CPU seconds and memory of each stage.
+
+    python benchmarks/million_rows.py                   # the report's corpus: 1,025,862 videos of 313 classes
+    python benchmarks/million_rows.py --rows 20000      # a small one
+
+The corpus is made up: sparse files of some kilobytes, one tiny frame of each video that is not broken, and logits of 31
+views (5 clips x 3 crops x 2 scales, and the centre) of 14 members for the held-out videos. No video is decoded and no
+network runs, so what is left is the cost of the rows. Stages run as DVC runs them, `python -m stages.<stage>`, and what
+is only a part of a stage as a function of a file in benchmarks/rows, each in a process of its own. Nothing large is
+imported here, as the peak of a process begins with that of the one that starts it.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+ROWS = Path(__file__).parent / "rows"
+CORPUS, GROUPS, METRICS = "data/manifest.tsv data/classes.txt", "data/groups.tsv", "data/metrics.json"
+PAGE = "data/frames/index.tsv data/broken.tsv data/lmdb data/stats data/models data/predictions data/ensemble"
+STEPS = {
+    "made up: videos and labels": "made_up.py make_videos",
+    "index, all files new": f"-m stages.index {CORPUS} {GROUPS}",
+    "index, no file new": f"-m stages.index {CORPUS} {GROUPS}",
+    "check_corpus": f"-m stages.check_corpus {CORPUS} {GROUPS} data/corpus_checked.txt",
+    "extract: plan of the shards": "made_up.py plan_shards",
+    "made up: frames": "made_up.py make_frames",
+    "stats": f"-m stages.stats {CORPUS} data/broken.tsv data/stats",
+    "train: order of an epoch": "loading.py draw_epoch",
+    "train: loader": "loading.py load_clips",
+    "infer: files of one member": "made_up.py write_member",
+    "made up: the other members": "made_up.py make_members",
+    "ensemble": f"-m stages.ensemble {CORPUS} data/stats data/predictions data/ensemble {METRICS}",
+    "report": f"-m stages.report {CORPUS} {PAGE} {METRICS} data/report",
+}
+"""What is measured, in order: a stage with its arguments, or a function of a file in benchmarks/rows."""
+
+
+def measure(folder: Path, arguments: list[str]) -> str:
+    """Run Python with these arguments in a folder: its seconds, CPU seconds and peak memory, as cells of a table."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    start = time.perf_counter()
+    with (folder / "log.txt").open("wb") as log:
+        process = subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment, stdout=log, stderr=log)
+        _, status, used = os.wait4(process.pid, 0)  # its own children included; the peak is that of the largest process
+    seconds = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    text = (folder / "log.txt").read_text(encoding="utf-8")
+    if process.returncode:
+        sys.exit(f"{' '.join(arguments)} failed:\n{text}")
+    said = next((line.removeprefix("> ") for line in text.splitlines() if line.startswith("> ")), "")
+    return f"{seconds:9.1f} | {used.ru_utime + used.ru_stime:9.1f} | {used.ru_maxrss / 2**20:8.2f} | {said}"
+
+
+def write_settings(folder: Path, members: int) -> None:
+    """Write the params.yaml of a project in this folder: ours, with this corpus, 512 shards and so many members."""
+    settings = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    settings["dataset"] |= {"format": "folder", "root": "videos", "annotations": "labels.csv", "generated": []}
+    settings["extract"]["shards"] = 512
+    settings["ensemble"] |= {"members": [f"m{number:02d}" for number in range(members)], "subsets": {"half": ["m0?"]}}
+    settings["machine"]["scratch"] = "scratch"
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_025_862, help="videos of the corpus")
+    parser.add_argument("--members", type=int, default=14, help="members of the ensemble")
+    parser.add_argument("--scratch", type=Path, help="folder on a disk with room for 10 GB; else the system's")
+    options = parser.parse_args()
+    sizes = options.rows, min(10_000, options.rows // 10), options.members
+    print(f"{options.rows:,} videos, of which {sizes[1]:,} val and as many test; {options.members} members\n")
+    print("| step | seconds | CPU seconds | peak GiB | |\n|---|--:|--:|--:|---|", flush=True)
+    with tempfile.TemporaryDirectory(dir=options.scratch) as name:
+        write_settings(Path(name), options.members)
+        (Path(name) / "data").mkdir()
+        for title, step in STEPS.items():
+            first, *others = step.split()
+            arguments = [first, *others] if first == "-m" else [str(ROWS / first), *others, *map(str, sizes)]
+            print(f"| {title:28} | {measure(Path(name), arguments)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""Packing: tar shards of frames -> LMDB files, a shard at a time in each of some processes.
+
+A shard whose tar was packed before is linked: it is kept in the scratch folder under the hash of its tar and of itself.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.clips import frame_store, lmdb_pages, tar_shards
+from pipeline.clips.frame_store import SHARDS
+from pipeline.core import checksums, files, frame_index, processes, scratch, tsv
+from pipeline.core.progress_bar import progress_bar
+from pipeline.core.share import Share
+
+FORMAT = 3
+"""Version of the layout; raise it when the layout changes, so that no shard of the old one is used again."""
+CONTENT = 1
+"""Version of what is packed, whatever the layout: as long as it stays, what was trained on a shard is of the same."""
+
+
+@dataclass(frozen=True)
+class TarShard:
+    """A tar of frames, which becomes one LMDB file."""
+
+    tar: Path
+    """The file."""
+    members: pd.DataFrame
+    """The rows of the index for its videos."""
+    sha256: str
+    """Its hash, which the list beside it says; where that does not name it, the hash that was found."""
+
+    @property
+    def key(self) -> str:
+        """Fingerprint of all that the LMDB file is made from, under which it is kept."""
+        return files.fingerprint(FORMAT, self.sha256)
+
+
+def pack(frames: Path, out: Path, store: Path, workers: int = 1, share: Share | None = None) -> int | None:
+    """Pack the tar shards in `frames` (with their index) into LMDB shards in `out`, and return the number of videos.
+
+    Finished shards are kept in `store` under the hash of their tar and of themselves, and linked into `out`. With a
+    share, only its shards are packed; other calls pack the others in the same `store`. The call after which all are
+    there writes `out`, and any other returns None.
+
+    Args:
+        workers: number of processes, each of which packs a shard at a time; it changes no byte.
+
+    Raises:
+        UserError: a tar is damaged or does not hold what the index says.
+    """
+    index = frame_index.read(frames / frame_index.FILE)
+    shards = plan(frames, index)
+    packed: dict[str, Path] = {}
+
+    def make_all(wanted: Sequence[TarShard]) -> None:
+        different = {shard.key: shard for shard in wanted}  # tars without a video are all the same
+        with progress_bar(total=sum(len(shard.members) for shard in wanted), desc="pack", unit="video") as bar:
+            for shard, path in processes.each(partial(make, store), different.values(), workers):
+                packed[shard.key] = path
+                bar.update(len(shard.members))
+
+    if share and not scratch.make_share(share, store, out, shards, make_all, partial(_is_there, store)):
+        return None
+    with scratch.alone(store):
+        scratch.prune(store, out, [shard.key for shard in shards])
+        make_all(shards)
+        _publish(shards, index, packed, out)
+    return len(index)
+
+
+def plan(frames: Path, index: pd.DataFrame) -> list[TarShard]:
+    """The shards of a folder of tars, sorted by name; `index` is the folder's.
+
+    Raises:
+        UserError: a tar is missing, or the list of their hashes is damaged.
+    """
+    tars = sorted(frames.glob("*.tar"))
+    members = {str(name): rows for name, rows in index.groupby("shard")}
+    for name in sorted(members.keys() - {tar.stem for tar in tars}):
+        raise tar_shards.damaged(frames / f"{name}.tar", f"it is missing, and {frame_index.FILE} lists it")
+    sums = checksums.read(frames / checksums.NAME) if (frames / checksums.NAME).is_file() else {}
+    return [
+        TarShard(tar, members.get(tar.stem, index.iloc[:0]), sums.get(tar.name) or files.file_hash(tar)) for tar in tars
+    ]
+
+
+def make(store: Path, shard: TarShard) -> Path:
+    """The LMDB file of a shard in `store`, which is packed unless it is there, undamaged.
+
+    Raises:
+        UserError: the tar is damaged or does not hold what the index says.
+    """
+    checksums.check(shard.tar)
+    with scratch.piece(store, shard.key):  # another share may be at it, or for a moment yet a process of a killed run
+        if path := _packed(store, shard.key):
+            return path
+        mine = store / f"{shard.key}-{os.getpid()}"
+        with files.aside(mine) as aside:
+            frame_store.write_shard(aside, _values(shard))
+        return mine.rename(store / f"{shard.key}-{files.file_hash(mine)}.lmdb")
+
+
+def _publish(shards: Sequence[TarShard], index: pd.DataFrame, packed: Mapping[str, Path], out: Path) -> None:
+    """Link the LMDB files into `out`, and write what lies beside them; `packed` has the file of each key."""
+    sums = {}
+    with files.aside(out) as aside:
+        aside.mkdir()
+        for shard in shards:
+            name, path = f"{shard.tar.stem}.lmdb", packed[shard.key]
+            files.link(path, aside / name)
+            sums[name] = path.stem.rpartition("-")[2]
+        frame_index.write_packed(aside / frame_index.FILE, index)
+        content = {shard.tar.stem: files.fingerprint(CONTENT, shard.sha256) for shard in shards}
+        tsv.write(aside / SHARDS, pd.DataFrame({"shard": list(content), "key": list(content.values())}))
+        lmdb_pages.write(aside)
+        checksums.seal(aside, sums)
+
+
+def _is_there(store: Path, shard: TarShard) -> bool:
+    """Whether the LMDB file of a shard is there, as far as that is seen without reading it."""
+    return any(store.glob(f"{shard.key}-*.lmdb"))
+
+
+def _packed(store: Path, key: str) -> Path | None:
+    """The finished shard of a key; None where it is missing. One whose bytes have changed is deleted."""
+    for path in store.glob(f"{key}*"):
+        if path.name == f"{key}-{files.file_hash(path)}.lmdb":
+            return path
+        path.unlink()
+    return None
+
+
+def _values(shard: TarShard) -> Iterator[tuple[str, bytes]]:
+    """Pairs (id, value) of the videos of a shard, in the order of its tar."""
+    members = shard.members.set_index("video")
+    for video, jpegs in tar_shards.videos(shard.tar, dict(zip(members.index, members["frames"], strict=True))):
+        yield video, frame_store.encode(jpegs, int(members.at[video, "width"]), int(members.at[video, "height"]))
