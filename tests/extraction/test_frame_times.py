@@ -126,7 +126,7 @@ def test_a_recorded_screen_cut_in_the_middle_of_a_group_has_no_holes(tmp_path: P
 
 def test_an_hevc_stream_cut_in_the_middle_of_a_group_is_whole_from_its_first_key_picture(tmp_path: Path):
     open_groups = "log-level=none:open-gop=1:keyint=16:min-keyint=16:bframes=4:scenecut=0"
-    times = [40 * n for n in range(40)]
+    times = [round(n * 1000 / 30) for n in range(40)]
     codec = f"-c:v libx265 -x265-params {open_groups}"
     data = record(tmp_path / "whole.ts", times, codec).read_bytes()
     (tmp_path / "cut.ts").write_bytes(data[len(data) // 5 // 188 * 188 :])
