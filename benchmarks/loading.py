@@ -30,7 +30,7 @@ import simplejpeg
 import torch
 from PIL import Image
 
-from pipeline.clips import frame_store, sampling, transforms
+from pipeline.clips import packing, sampling, transforms
 from pipeline.clips.dataset import TrainDataset, collate, generator
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.sampling import SamplerConfig
@@ -41,6 +41,7 @@ from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.core.markdown import text_table
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.extract import extract_corpus
+from pipeline.runtime.allocator import keep_freed_memory
 
 IMAGE = (SamplerConfig("segments", 8), AugmentConfig("scale_jitter", 224, ratios=(1, 0.875, 0.75, 0.66)))
 VIDEO = (SamplerConfig("dense", 32, 2), AugmentConfig("random_side", 112, sides=(128, 160)))
@@ -96,7 +97,7 @@ def pack(folder: Path, videos: Path, manifest: Manifest, side: int) -> FrameStor
     config = ExtractConfig(30, side, 2, 120, 1)
     extract_corpus(manifest, videos, folder / "frames", folder / "broken.tsv", config, machine)
     (folder / "pack").mkdir()
-    frame_store.pack(folder / "frames", folder / "lmdb", folder / "pack")
+    packing.pack(folder / "frames", folder / "lmdb", folder / "pack")
     return FrameStore(folder / "lmdb")
 
 
@@ -223,6 +224,7 @@ def main() -> None:
     parser.add_argument("--smoke", action="store_true", help="one short clip, one round")
     videos, seconds, rounds = (1, 1, 1) if parser.parse_args().smoke else (4, 3, 9)
     torch.set_num_threads(1)
+    keep_freed_memory()  # as training does
     with tempfile.TemporaryDirectory() as folder:
         corpus = draw(Path(folder), videos, seconds)
         whole, tiny = {"": corpus.folder}, {"": corpus.folder, ", 160 pixels": corpus.folder / "tiny"}

@@ -110,7 +110,8 @@ def _fill(values: np.ndarray, network: Probe, spec: InputSpec, clips: DataLoader
     with torch.inference_mode(), progress_bar(total=len(values), desc=f"features {name}", unit="video") as bar:
         for views in clips:
             (pixels,) = views.values()  # one view, so one size
-            found = network.features(normalize(pixels[:, 0].to(device), spec)).cpu().numpy()
+            moved = pixels[:, 0].to(device, non_blocking=True)
+            found = network.features(normalize(moved, spec)).cpu().numpy()
             values[done : done + len(found)] = found
             done += len(found)
             bar.update(len(found))

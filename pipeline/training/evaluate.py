@@ -71,5 +71,5 @@ def best(history: Sequence[Mapping[str, float]], task: Task) -> int:
 
 
 def _logits(network: nn.Module, spec: InputSpec, clips: Tensor, fabric: Fabric) -> Tensor:
-    logits: Tensor = network(normalize(clips.to(fabric.device), spec))
+    logits: Tensor = network(normalize(clips.to(fabric.device, non_blocking=True), spec))
     return logits.float().cpu()

@@ -118,8 +118,7 @@ class Trainer:
         self.epochs = stop or config.train.epochs
         check_sizes(name, config, self.train_split, self.val_split, stop)
         self.fabric = distributed.launch(machine)
-        if self.fabric.device.type == "cpu":
-            keep_freed_memory()
+        keep_freed_memory()  # and so do the processes of the loaders
         self.recipe = {
             **recipe_of(config, manifest, store, statistics),
             **noted(task),
