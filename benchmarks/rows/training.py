@@ -1,6 +1,6 @@
 """Parts of training that million_rows.py measures: the order of an epoch, and the workers of a loader.
 
-python benchmarks/rows/loading.py PART ROWS HELD_OUT MEMBERS        # in the folder of the project
+python benchmarks/rows/training.py PART ROWS HELD_OUT MEMBERS        # in the folder of the project
 """
 
 import sys
