@@ -3,11 +3,12 @@
     python -m stages.report data/manifest.tsv data/classes.txt data/frames/index.tsv data/broken.tsv data/lmdb \\
         data/stats data/models data/predictions data/ensemble data/metrics.json data/report
 
-No section of params.yaml: the files know which models they are of.
+Setting `dataset.root` of params.yaml, whose last part names the corpus; the files know which models they are of.
 """
 
 from pathlib import Path
 
+from pipeline.core import params
 from pipeline.report.inputs import InputPaths
 from pipeline.report.page import PAGE, write_page
 from stages.command import run
@@ -28,7 +29,7 @@ def main(
 ) -> None:
     """Write the page."""
     paths = InputPaths(manifest, classes, index, broken, lmdb, stats, models, predictions, ensemble, metrics)
-    write_page(paths, out)
+    write_page(paths, out, Path(params.text("dataset.root")).absolute().name)
     print(f"{out / PAGE}: {(out / PAGE).stat().st_size / 1e6:.1f} MB, open it in any browser")
 
 

@@ -3,11 +3,13 @@
 A decoder says which pictures it had to make up in part, but not which later ones are made of them: these are whatever
 follows, up to the next picture that leans on no other. A picture shown before one that was decoded earlier
 (bidirectional) is taken to be leant on by none. Nor does FFmpeg say which pictures are gone with a part of the file, or
-are skipped without a word for want of another; where it reports errors, they are the holes in time.
+are skipped without a word for want of another; where it reports errors, they are the holes in time that hold packets or
+lie beside a marred picture, and all holes where the container is damaged: recorded screens have gaps of their own.
 """
 
 import itertools
 import statistics
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
 from pipeline.extraction.ffmpeg_log import BIDIRECTIONAL, INTRA, FFmpegLog, Picture
@@ -19,7 +21,7 @@ Step = tuple[Picture | None, bool]
 def count(log: FFmpegLog) -> tuple[int, int, int]:
     """Number of pictures that there should be, of those that were decoded, and of those that are damaged or gone."""
     failed = log.pictures.count(None)
-    gone = max(0, _holes(log.pictures) - failed) if log.errors else 0
+    gone = max(0, _holes(log) - failed) if log.errors else 0
     spoiled, damaged = False, 0
     for picture, leant_on in _order_of_decoding(log.packets, log.pictures):
         if picture is None:
@@ -34,14 +36,21 @@ def count(log: FFmpegLog) -> tuple[int, int, int]:
     return len(log.pictures) + gone, len(log.pictures) - failed, damaged
 
 
-def _holes(pictures: Sequence[Picture | None]) -> int:
-    """Number of pictures that would fit into the gaps between those there are, each as long as most are."""
-    times = sorted(picture.pts for picture in pictures if picture and picture.pts is not None)
-    gaps = [later - earlier for earlier, later in itertools.pairwise(times) if later > earlier]
+def _holes(log: FFmpegLog) -> int:
+    """Number of lost pictures that would fit into the gaps between those there are, each as long as most are."""
+    shown = sorted((picture.pts, picture.marred) for picture in log.pictures if picture and picture.pts is not None)
+    gaps = [(one, two, before or after) for (one, before), (two, after) in itertools.pairwise(shown) if two > one]
     if not gaps:
         return 0
-    usual = statistics.median_low(gaps)
-    return sum(round(gap / usual) - 1 for gap in gaps)
+    usual = statistics.median_low(two - one for one, two, _ in gaps)
+    packets = sorted(pts for pts, _ in log.packets if pts is not None)
+    container = log.container_errors + log.corrupt_packets > 0
+    holes = 0
+    for one, two, marred in gaps:
+        fitting = round((two - one) / usual) - 1
+        known = container or marred
+        holes += fitting if known else min(fitting, bisect_left(packets, two) - bisect_right(packets, one))
+    return holes
 
 
 def _order_of_decoding(packets: Sequence[tuple[int | None, int]], pictures: Sequence[Picture | None]) -> Iterator[Step]:

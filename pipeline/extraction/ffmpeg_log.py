@@ -22,8 +22,10 @@ _IDLE = re.compile(rb"\[[^\]]*\] (?:\[[^\]]*\] )?\[info\] (?:demuxer -> |demuxer
 _MAPPED = "[info] Stream mapping:"
 _PACKET = re.compile(r"demuxer\+ffmpeg -> \S+ type:video pkt_pts:(\S+) .* duration:(\d+) ")
 _PICTURE = re.compile(r"decoder -> pts:(\S+) .* duration:(\d+) .* frame_type:(\d+) time_base:(\d+)/(\d+)")
-_MARRED = ("corrupt decoded frame", "Could not find ref with POC", "slice CRC mismatch", "LZW decode failed")
-"""Said before a picture of which the decoder had to make up a part; the last three come without the first."""
+_MARRED = ("corrupt decoded frame", "slice CRC mismatch", "LZW decode failed")
+"""Said before a picture of which the decoder had to make up a part; the last two come without the first."""
+_LEANS_ON_NOTHING = "Could not find ref with POC"
+"""Said of a picture that leans on a lost one: the next, or one that is skipped where none has come yet (a cut GOP)."""
 _OURS = re.compile(
     r"deprecated pixel format|Codec AVOption|Changing video frame properties|buffers queued in out_|filter context - w:"
 )
@@ -60,7 +62,9 @@ class FFmpegLog:
         self.time_base = 1.0
         """Seconds of a unit of time."""
         self.errors = 0
-        """Number of errors that FFmpeg reported."""
+        """Number of errors of the container and of decoding the stream; those of probing are about any stream."""
+        self.container_errors = 0
+        """Number of those that the container has."""
         self.corrupt_packets = 0
         """Number of packets of which the container says that they are damaged."""
         self.seconds = 0.0
@@ -81,7 +85,10 @@ class FFmpegLog:
         else:
             self._count(line)
         if words := _PREFIX.match(line):
-            self.errors += words[1] != "warning" or "bad header" in line
+            if words[1] != "warning" or "bad header" in line:
+                container = line.startswith("[in#")
+                self.container_errors += container
+                self.errors += container or self._mapped
             if len(self._words) < _KEEP_LINES:
                 self._words[_POINTER.sub("", words[2])] = None
 
@@ -94,6 +101,8 @@ class FFmpegLog:
             self._picture(Picture(_time(found[1]), int(found[2]), int(found[3]), self._marred))
         elif any(text in line for text in _MARRED):
             self._marred = True
+        elif _LEANS_ON_NOTHING in line:
+            self._marred = self._marred or any(self.pictures)
         elif "Error submitting packet to decoder" in line or "Decoding error" in line:
             self.pictures.append(None)
         elif "corrupt input packet in stream" in line:

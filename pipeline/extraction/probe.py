@@ -103,9 +103,11 @@ class Prober:
         """
         log = FFmpegLog()
         ended = self._look("info", log.hear)
-        if ended.over or ended.code < 0:
-            end = f"took too much {ended.over}" if ended.over else f"was ended by signal {-ended.code}"
-            raise NoFrames("crashed", f"FFmpeg {end} as it looked at the file", again=True)
+        if ended.over:
+            reason = "timeout" if ended.over == "cpu_seconds" else "too_large"
+            raise NoFrames(reason, f"FFmpeg took too much {ended.over} as it looked at the file", again=True)
+        if ended.code < 0:
+            raise NoFrames("crashed", f"FFmpeg was ended by signal {-ended.code} as it looked at the file", again=True)
         found = next((m for m in map(_INPUT.match, log.information) if m), None)
         streams, held = _streams(log.information)
         if not found or not streams:

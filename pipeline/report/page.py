@@ -28,8 +28,8 @@ _TAIL = 10
 """Fewest classes of which it is asked whether the rare ones suffer."""
 
 
-def write_page(paths: InputPaths, out: Path) -> None:
-    """Write the page and its lists into the folder `out`.
+def write_page(paths: InputPaths, out: Path, corpus: str) -> None:
+    """Write the page and its lists into the folder `out`; `corpus` is what the page calls the corpus.
 
     Raises:
         UserError: an out of an earlier stage is missing, damaged or not of this corpus.
@@ -57,14 +57,14 @@ def write_page(paths: InputPaths, out: Path) -> None:
     }
     with files.aside(out) as partial:
         partial.mkdir()
-        files.write_text(partial / PAGE, render(inputs, values))
+        files.write_text(partial / PAGE, render(inputs, values, corpus))
         _csv(partial / "classes.csv", precision)
         for name in (*inputs.members, "ensemble"):
             _csv(partial / "reliability" / f"{name}.csv", sections.bins(reliability.get(name)))
         _csv(partial / "confusions.csv", confusions)
 
 
-def render(inputs: Inputs, values: dict[str, Any]) -> str:
+def render(inputs: Inputs, values: dict[str, Any], corpus: str) -> str:
     """The page as HTML: a section each of `values`, in their order, by the template of its name.
 
     Every name is escaped, and an unknown variable of a template is an error.
@@ -82,7 +82,8 @@ def render(inputs: Inputs, values: dict[str, Any]) -> str:
     environment.globals["tells"] = metrics.tells
     style = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
     page = environment.get_template("index.html")
-    return page.render(inputs=inputs, style=style, headline=sections.headline(inputs), sections=list(values), **values)
+    own = {"corpus": corpus, "style": style, "headline": sections.headline(inputs), "sections": list(values)}
+    return page.render(inputs=inputs, **own, **values)
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -35,7 +35,7 @@ def log(decoding: Sequence[int], shown: str, failed: bool = False) -> FFmpegLog:
             times = f"pts:{time} pts_time:0 pkt_dts:0 pkt_dts_time:0 duration:1 duration_time:1 keyframe:0"
             made.hear(decoder + f" [info] decoder -> {times} frame_type:{KINDS[letter]} time_base:1/10".encode())
     if failed:
-        made.hear(b"[ogg @ 0x7] [error] CRC mismatch!")
+        made.hear(b"[in#0/ogg @ 0x7] [error] CRC mismatch!")
     return made
 
 
@@ -69,6 +69,42 @@ def test_holes_in_time_are_lost_pictures_where_there_were_errors():
 
     assert damage.count(variable_rate) == (5, 5, 0)
     assert damage.count(log((), "IP...PP.P", failed=True)) == (9, 5, 4)
+
+
+@pytest.mark.parametrize(
+    ("packets", "shown", "pictures"),
+    [
+        ((0, 1, 5, 6, 8), "IP...PP.P", 5),
+        ((0, 1, 2, 3, 5, 6, 8), "IP...PP.P", 7),  # two packets without pictures lie in the first gap
+        ((0, 1, 5, 6, 8), "IP!...PP.P", 8),  # pictures are gone with those that marred the second
+    ],
+)
+def test_where_the_decoder_had_errors_gaps_are_holes_that_hold_packets_or_lie_beside_a_marred_picture(
+    packets: Sequence[int], shown: str, pictures: int
+):
+    variable_rate = log(packets, shown)
+    variable_rate.hear(b"[h264 @ 0x7] [error] non-existing PPS 0 referenced")
+
+    assert damage.count(variable_rate)[0] == pictures
+
+
+def test_what_probing_prints_of_any_stream_makes_no_holes():
+    probed = FFmpegLog()
+    probed.hear(b"[aac @ 0x7] [error] channel element 3.13 is not allocated")
+
+    assert (probed.errors, probed.words) == (0, "channel element 3.13 is not allocated")
+
+
+def test_a_missing_reference_before_the_first_picture_is_that_of_a_skipped_one():
+    missing = b"[hevc @ 0x7] [error] Could not find ref with POC 5"
+    picture = (
+        b"[dec:hevc @ 0x6] [info] decoder -> pts:%d pts_time:0 duration:1 duration_time:0 frame_type:%d time_base:1/10"
+    )
+    heard = FFmpegLog()
+    for line in (b"[info] Stream mapping:", missing, picture % (3, 1), picture % (4, 2), missing, picture % (5, 2)):
+        heard.hear(line)
+
+    assert [shown.marred for shown in heard.pictures if shown] == [False, False, True]
 
 
 def test_without_timestamps_a_failure_spoils_what_follows():

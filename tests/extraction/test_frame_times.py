@@ -58,10 +58,27 @@ def assert_shows(frames: list[np.ndarray], expected: list[int]) -> None:
     assert set(numbers[len(expected) :]) <= {expected[-1]}
 
 
+def assert_shows_the_end(frames: list[np.ndarray], milliseconds: Sequence[int]) -> None:
+    """Assert that `frames` show all pictures from one in the first half on."""
+    first = number(frames[0])
+    assert 0 < first < len(milliseconds) // 2
+    assert_shows(frames, [first + picture for picture in on_screen(milliseconds[first:])])
+
+
 def errors(video: Path) -> str:
     """What FFmpeg complains of as it decodes."""
     call = [FFMPEG, "-v", "error", "-i", str(video), "-f", "null", "-"]
     return subprocess.run(call, stderr=subprocess.PIPE, text=True, check=True).stderr
+
+
+def sound_packets(video: Path) -> list[bytes]:
+    """The packets of the sound, as the file holds them."""
+    call = [FFMPEG, "-v", "error", "-i", str(video), "-map", "0:a", "-c", "copy", "-f"]
+    table = subprocess.run([*call, "framecrc", "-"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    sizes = [int(line.split(",")[4]) for line in table.splitlines() if not line.startswith("#")]
+    data = subprocess.run([*call, "data", "-"], stdout=subprocess.PIPE, check=True).stdout
+    ends = np.cumsum(sizes).tolist()
+    return [data[end - size : end] for end, size in zip(ends, sizes, strict=True)]
 
 
 STEADY = [round(n * 1000 / 24) for n in range(40)]
@@ -79,6 +96,43 @@ def test_a_still_between_bursts_as_in_a_recorded_screen_is_no_lack_of_frames(tmp
     bursts = [start + 40 * n for start in (0, 3_000) for n in range(12)]
 
     assert_shows(extracted(record(tmp_path / name, bursts, "-c:v libx264 -bf 3 -b_strategy 0")), on_screen(bursts))
+
+
+BURSTS = [start + 40 * n for start in (0, 3_000, 6_000) for n in range(12)]
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
+def test_damaged_sound_makes_no_holes_in_a_recorded_screen(tmp_path: Path, name: str):
+    silent = record(tmp_path / "silent.mkv", BURSTS)
+    noise = ["-f", "lavfi", "-i", "anoisesrc=d=7:a=0.5:seed=1", "-c:a", "aac", "-b:a", "128k"]
+    ffmpeg(["-i", str(silent), *noise, "-map", "0:v", "-map", "1:a", "-c:v", "copy", str(tmp_path / name)])
+    data = bytearray((tmp_path / name).read_bytes())
+    for packet in sound_packets(tmp_path / name)[:12]:
+        place = data.index(packet)
+        data[place + 2 : place + len(packet)] = np.random.default_rng(1).bytes(len(packet) - 2)
+    (tmp_path / name).write_bytes(data)
+    assert "[aac" in errors(tmp_path / name)
+
+    assert_shows(extracted(tmp_path / name), on_screen(BURSTS))
+
+
+def test_a_recorded_screen_cut_in_the_middle_of_a_group_has_no_holes(tmp_path: Path):
+    data = record(tmp_path / "whole.ts", BURSTS, "-c:v libx264 -bf 2 -g 12").read_bytes()
+    (tmp_path / "cut.ts").write_bytes(data[len(data) // 10 // 188 * 188 :])
+    assert "non-existing PPS" in errors(tmp_path / "cut.ts")
+
+    assert_shows_the_end(extracted(tmp_path / "cut.ts"), BURSTS)
+
+
+def test_an_hevc_stream_cut_in_the_middle_of_a_group_is_whole_from_its_first_key_picture(tmp_path: Path):
+    open_groups = "log-level=none:open-gop=1:keyint=16:min-keyint=16:bframes=4:scenecut=0"
+    times = [round(n * 1000 / 30) for n in range(40)]
+    codec = f"-c:v libx265 -x265-params {open_groups}"
+    data = record(tmp_path / "whole.ts", times, codec).read_bytes()
+    (tmp_path / "cut.ts").write_bytes(data[len(data) // 5 // 188 * 188 :])
+    assert "Could not find ref with POC" in errors(tmp_path / "cut.ts")
+
+    assert_shows_the_end(extracted(tmp_path / "cut.ts"), times)
 
 
 @pytest.mark.parametrize("codec", ["-c:v libx265 -x265-params log-level=none:bframes=4:b-pyramid=1", "-c:v libvpx-vp9"])

@@ -168,3 +168,22 @@ def test_an_ffmpeg_that_takes_too_much_is_ended(clips: Path, tmp_path: Path, scr
     with pytest.raises(NoFrames, match=f"more than 150 MB of .*extract.{setting}") as error:
         extract(clips / "short.mp4", tmp_path, script(f"{DECODING} {greed};; esac"), **{setting: 150})
     assert error.value.reason == "too_large"
+
+
+@pytest.mark.parametrize(
+    ("greed", "limit", "reason"),
+    [
+        ("while :; do :; done", {"timeout_seconds": 0.2}, "timeout"),
+        (
+            "exec python3 -c 'x = bytearray(300_000_000); import time; time.sleep(60)'",
+            {"most_memory": 150},
+            "too_large",
+        ),
+    ],
+)
+def test_a_limit_exceeded_while_probing_is_that_limits_reason(
+    clips: Path, tmp_path: Path, script: Script, greed: str, limit: dict[str, float], reason: str
+):
+    with pytest.raises(NoFrames, match="took too much .* as it looked at the file") as error:
+        extract(clips / "short.mp4", tmp_path, script(greed), **limit)
+    assert (error.value.reason, error.value.again) == (reason, True)

@@ -74,7 +74,7 @@ def test_without_test_labels_val_is_judged_and_the_page_says_so(tmp_path):
     terms = read.tables[""][0]
     assert f"{used['val']:.2f}" != f"{used['val_fitted']:.2f}"
     assert terms[0][:2] == ["Sample mAP, cross-fitted", f"{used['val']:.2f}"]
-    assert f"Report: {used['val']:.2f} mAP on val" in read.text
+    assert f"clips: {used['val']:.2f} mAP on val" in read.text
     assert terms[1][0] == "Gain over tin , cross-fitted"
     assert all(term[-1].endswith(", fitted to these videos") for term in terms[2:])
     assert read.text.count("fitted to these same videos") == 4, "classes, calibration, confusion, gallery"
@@ -93,6 +93,13 @@ def test_one_model_of_one_class_more_than_its_labels(tmp_path):
     sources = finished.run(tmp_path, classes=("a", "b"), members=("only",), videos=2)
     read = check(page(sources, tmp_path / "report"))
     assert "1 model, 2 classes" in read.text
+
+
+def test_the_title_names_the_corpus(tmp_path):
+    sources = finished.run(tmp_path, resamples=2)
+    text = page(sources, tmp_path / "report", corpus="<my clips>")
+    assert "<title>&lt;my clips&gt;: " in text
+    assert "Report of the run on &lt;my clips&gt;" in text
 
 
 @pytest.mark.parametrize(("count", "asked"), [(9, False), (10, True)])
@@ -162,7 +169,7 @@ def test_a_missing_out_is_named_and_an_older_page_stays(tmp_path, gone):
     (tmp_path / "report" / "old").touch()
     shutil.rmtree(tmp_path / gone) if gone == "stats" else (tmp_path / gone).unlink()
     with pytest.raises(UserError, match=f"{gone}.* does not exist. `dvc repro"):
-        write_page(sources, tmp_path / "report")
+        write_page(sources, tmp_path / "report", "clips")
     assert [file.name for file in (tmp_path / "report").iterdir()] == ["old"]
 
 
@@ -171,4 +178,4 @@ def test_predictions_of_another_corpus_are_refused(tmp_path):
     shutil.copy(other.ensemble / "test.parquet", one.ensemble / "test.parquet")
     checksums.seal(one.ensemble)
     with pytest.raises(UserError, match=r"test\.parquet holds other videos or classes"):
-        write_page(one, tmp_path / "report")
+        write_page(one, tmp_path / "report", "clips")

@@ -42,7 +42,7 @@ def test_the_headline_is_top_1_as_scikit_learn_has_it(single):
     terms = read.tables[""][0]
     assert terms[0][:2] == ["Top-1 accuracy", f"{100 * right:.2f}"]
     assert [term[0] for term in terms[2:]] == ["Mean class accuracy", "Sample mAP"], "top 5 of 5 are all"
-    assert f"Report: {100 * right:.2f} top-1 accuracy on test" in text
+    assert f"clips: {100 * right:.2f} top-1 accuracy on test" in text
 
 
 def test_the_matrix_counts_every_video_that_gave_frames(single):

@@ -74,8 +74,8 @@ class Reader(HTMLParser):
             self.cell.append(data)
 
 
-def page(sources: InputPaths, out: Path) -> str:
-    write_page(sources, out)
+def page(sources: InputPaths, out: Path, corpus: str = "clips") -> str:
+    write_page(sources, out, corpus)
     return (out / PAGE).read_text(encoding="utf-8")
 
 
