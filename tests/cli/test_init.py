@@ -183,3 +183,25 @@ def test_a_folder_without_videos_is_told_what_was_looked_for(folder, tmp_path):
         UserError, match=r"notes has no video and no list of videos \(looked for files that end in .mp4, "
     ):
         call("init", tmp_path / "notes")
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_folder_of_one_class_is_answered_with_the_one_above(folder, videos, deep):
+    if deep:
+        (videos / "jump/day 1").mkdir()
+        for clip in (videos / "jump").glob("*.mp4"):
+            clip.rename(clip.parent / "day 1" / clip.name)
+    before = state(folder)
+    said = "there is one class only, 'day 1'. Did you mean" if deep else "Where 'jump' is a class, give"
+    with pytest.raises(UserError, match=f"{said} the folder above, {videos}"):
+        call("init", videos / "jump")
+    assert state(folder) == before
+
+
+def test_files_with_other_endings_are_told_once(folder, videos, caplog):
+    for name in ("a.MPG4", "Thumbs.db", "x.DAT", "y.DAT"):
+        shutil.copy(videos / "jump/subject0_0.mp4", videos / "jump" / name)
+    call("init", videos)
+    told = [text for text in caplog.messages if "left out" in text]
+    assert told == [f"{videos}: left out, as by their endings they are no videos: 2 .DAT, 1 .db"]
+    assert "jump/a.MPG4" in read().videos
