@@ -83,7 +83,10 @@ def test_a_table_is_read_with_its_own_names(folder, clips, tmp_path, capsys):
     shutil.copytree(clips, tmp_path / "clips")
     names = [*corpus.CLIPS, corpus.ROTATED]
     lines = [f"{name},{'a;b' if n % 2 else 'a'},{('train', 'val', 'test')[n % 3]},p{n}" for n, name in enumerate(names)]
-    (tmp_path / "clips.csv").write_text("\n".join(["File,Tags,Split,subject", *lines, "gone.mp4,a,train,p0"]))
+    (tmp_path / "clips.csv").write_text(
+        "\n".join(["File,Tags,Split,subject", *lines, "gone.mp4,a,train,p0", "0.mp4,a,train,p0"])
+    )
+    (tmp_path / "clips/0.mp4").touch()
     with pytest.raises(UserError, match="pipeline params"):
         call("check")
     call("init", tmp_path / "clips", "--annotations", "../clips.csv")
@@ -92,6 +95,8 @@ def test_a_table_is_read_with_its_own_names(folder, clips, tmp_path, capsys):
     assert manifest.groups["h264.mp4"] == "p0"
     out = capsys.readouterr().out
     assert "multi_label" in out
+    assert "warning    1 file of 0 bytes: 0.mp4." in out
+    assert "warning    With 4 val videos good models are told from bad ones by chance." in out
     assert "warning    ensemble.folds: 4 val videos cannot be cut into 5 folds" in out
     assert "warning    models.tsn_lite0.train.batch: 8 is more than the 5 train videos" in out
 
