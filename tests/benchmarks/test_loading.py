@@ -1,4 +1,4 @@
-"""The benchmark of loading works at its smallest size, with or without the other readers."""
+"""The benchmarks of loading and testing work at their smallest size, with or without the other readers."""
 
 import importlib.util
 import os
@@ -8,18 +8,23 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "loading.py"
+pytestmark = pytest.mark.slow
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.mark.slow
-def test_loading_prints_every_reader_beside_ours_and_the_limit():
-    command = [sys.executable, SCRIPT, "--smoke"]
+def tables(script: str) -> list[str]:
+    """What it prints at its smallest size."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, FOLDER / script, "--smoke"]
     done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8", env=environment)
+    return done.stdout.strip().split("\n\n")
 
-    tables = done.stdout.strip().split("\n\n")
-    assert len(tables) == 3
-    for table in tables:
+
+def test_loading_prints_every_reader_beside_ours_and_the_limit():
+    found = tables("loading.py")
+    assert len(found) == 3
+    for table in found:
         title, _, _, *rows = table.splitlines()
         assert " -> " in title
         times = {cells[1].strip(): float(cells[2]) for row in rows if (cells := row.split("|"))[1:]}
@@ -29,3 +34,13 @@ def test_loading_prints_every_reader_beside_ours_and_the_limit():
             told = f"{name} is not installed: pip install -e '.[bench]'" in rows
             assert told == (importlib.util.find_spec(name) is None)
             assert told != (name in times)
+
+
+def test_in_testing_every_frame_is_decoded_once_and_the_parts_are_the_whole():
+    [table] = tables("testing.py")
+    [row] = [line.split("|")[1:-1] for line in table.splitlines()[2:]]
+    name, views, decodes, seconds, *shares = (cell.strip() for cell in row)
+
+    assert (name, views, decodes) == ("tsm_lite0", "4", "1.00")
+    assert float(seconds) > 0
+    assert sum(float(share.rstrip("%")) for share in shares) == pytest.approx(100, abs=0.3)
