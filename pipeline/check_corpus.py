@@ -9,6 +9,7 @@ from pipeline.core import groups, task
 from pipeline.core.errors import UserError
 from pipeline.core.fingerprints import FAULTS
 from pipeline.core.manifest import SPLITS, Manifest
+from pipeline.core.plural import number_of
 from pipeline.folds.partition import Corpus, partition
 from pipeline.losses import auto
 
@@ -37,7 +38,7 @@ def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
     sound = manifest.without(manifest.table["video"][files.isin(FAULTS) | files.str.startswith("0-")])
     for split in SPLITS:
         if not len(sound.split(split)):
-            yield f"dataset: all {len(manifest.split(split))} files of the split {split!r} are missing or empty."
+            yield f"dataset: every file of the split {split!r} ({len(manifest.split(split))}) is missing or empty."
     if len(manifest.classes) == 1:
         yield (
             f"dataset: {manifest.classes[0]!r} is the only class, so that there is nothing to tell apart. Give videos "
@@ -47,8 +48,8 @@ def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
     for name, model in settings["models"].items():
         if (batch := model["train"].get("batch", 1)) > len(there):
             yield (
-                f"models.{name}.train.batch: {batch} is more than the {len(there)} train videos. Lower it in "
-                f"conf/model/{name}.yaml or `pipeline params models.{name}.train.batch={max(1, len(there) // 4)}`."
+                f"models.{name}.train.batch: {batch} is more than the {number_of(len(there), 'train video')}. Lower it "
+                f"in conf/model/{name}.yaml or `pipeline params models.{name}.train.batch={max(1, len(there) // 4)}`."
             )
         if "folds" in model["train"] and len(set(groups.of_each(there.videos, there.groups) or there.videos)) < 2:
             yield (
@@ -59,8 +60,8 @@ def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
     val, folds = len(manifest.split("val")), settings["ensemble"]["folds"]
     if val < folds:
         yield (
-            f"ensemble.folds: {val} val videos cannot be cut into {folds} folds. Raise dataset.val_share, give more "
-            "rows the split val, or lower ensemble.folds (2 at least)."
+            f"ensemble.folds: {number_of(val, 'val video')} cannot be cut into {folds} folds. Raise "
+            "dataset.val_share, give more rows the split val, or lower ensemble.folds (2 at least)."
         )
     _, column = there.label_pairs()
     lost = np.flatnonzero(np.bincount(column, minlength=len(there.classes)) == 0)

@@ -12,6 +12,7 @@ from pipeline.clips import flips
 from pipeline.core import checksums, fingerprints, groups, params, registry
 from pipeline.core.machine import load_machine, scratch_folder
 from pipeline.core.manifest import SPLITS, DatasetConfig
+from pipeline.core.plural import number_of
 from stages.command import run
 
 
@@ -26,7 +27,9 @@ def main(manifest: Path, classes: Path, of_groups: Path) -> None:
     groups.write(of_groups, corpus.groups)
     checksums.write(manifest.with_suffix(f".{checksums.NAME}"), [manifest, classes, of_groups])
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
-    print(f"{manifest}: {len(corpus):,} videos ({sizes}), {len(corpus.classes)} classes")
+    print(
+        f"{manifest}: {number_of(len(corpus), 'video')} ({sizes}), {number_of(len(corpus.classes), 'class', 'classes')}"
+    )
 
 
 if __name__ == "__main__":

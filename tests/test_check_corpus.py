@@ -40,7 +40,7 @@ def test_all_that_is_too_few_is_said_at_once_and_missing_files_do_not_count():
 def test_a_split_of_empty_files_is_said():
     manifest = corpus(train=8, val=3, rare="1-a")
     manifest.table.loc[manifest.table["split"] == "test", "fingerprint"] = "0-abc"
-    assert list(problems(manifest, SETTINGS)) == ["dataset: all 1 files of the split 'test' are missing or empty."]
+    assert list(problems(manifest, SETTINGS)) == ["dataset: every file of the split 'test' (1) is missing or empty."]
 
 
 def test_one_class_is_nothing_to_tell_apart():

@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline.core import video_files
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS
+from pipeline.core.plural import number_of
 from pipeline.datasets import _rows, class_folders, folder, lists
 
 log = logging.getLogger(__name__)
@@ -77,15 +78,16 @@ def guess(root: Path, annotations: Path | None) -> Layout:
     if not videos and not near:
         endings = ", ".join(video_files.SUFFIXES)
         raise UserError(f"{root} has no video and no list of videos (looked for files that end in {endings}).")
+    above = f" Where {root.resolve().name!r} is a class, give the folder above, {class_folders.above(root)}."
     others = "".join(
         f" {found.annotations} is such a CSV, but its paths are those of no files in {root}."
         for found in near
         if found.format == "folder"
     )
     raise UserError(
-        f"{root} has {videos:,} videos, and nothing that says what they show: neither a CSV "
+        f"{root} has {number_of(videos, 'video')}, and nothing that says what they show: neither a CSV "
         "with the columns path,label, nor a list `clip.mp4 label`, nor one folder a class. docs/your-data.md has each; "
-        f"--annotations FILE names one that lies elsewhere.{others}"
+        f"--annotations FILE names one that lies elsewhere.{above}{others}"
     )
 
 

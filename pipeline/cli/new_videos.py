@@ -2,6 +2,7 @@
 
 import glob
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from pipeline.clips import dataset
 from pipeline.clips.views import PROTOCOLS, ViewConfig
-from pipeline.core import checksums, params
+from pipeline.core import checksums, params, video_files
 from pipeline.core.broken_videos import BrokenVideo
 from pipeline.core.errors import UserError
 from pipeline.core.files import temporary_folder
@@ -19,7 +20,6 @@ from pipeline.core.machine import Machine, parallel, scratch_folder
 from pipeline.core.markdown import text_table
 from pipeline.core.task import noted
 from pipeline.core.tsv import one_line
-from pipeline.core.video_files import SUFFIXES
 from pipeline.ensemble import averaging
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg import extract_frames
@@ -140,7 +140,9 @@ def found(named: Sequence[str]) -> list[Path]:
             raise UserError("An empty argument names no video; . is the folder that you are in.")
         path = Path(name)
         if path.is_dir():
-            inside = sorted(f for f in path.rglob("*") if f.is_file() and f.suffix.lower() in SUFFIXES)
+            others: Counter[str] = Counter()
+            inside = video_files.inside(path, others)
+            video_files.say_left_out(path, others)
         elif glob.has_magic(name) and not path.exists():
             inside = sorted(Path(f) for f in glob.glob(name, recursive=True) if Path(f).is_file())  # noqa: PTH207 - an absolute pattern, too
         elif path.exists():
@@ -148,7 +150,9 @@ def found(named: Sequence[str]) -> list[Path]:
         else:
             raise UserError(f"{name}: there is no such file or folder.{_nearest(path)}")
         if not inside:
-            raise UserError(f"{name}: no video there, which a folder's are by their endings: {', '.join(SUFFIXES)}.")
+            raise UserError(
+                f"{name}: no video there, which a folder's are by their endings: {', '.join(video_files.SUFFIXES)}."
+            )
         files += inside
     return list(dict.fromkeys(files))
 

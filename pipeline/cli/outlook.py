@@ -15,6 +15,7 @@ from pipeline.core import task
 from pipeline.core.fingerprints import FAULTS
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import SPLITS, Manifest
+from pipeline.core.plural import number_of
 from pipeline.datasets._rows import some
 
 FEW = 5
@@ -44,13 +45,14 @@ def warnings(corpus: Manifest, settings: Mapping[str, Any], measured: Forecast) 
     yield from problems(corpus, settings)
     for split in ("val", "test"):
         if (videos := len(corpus.split(split))) < FEW:
-            yield f"{videos} {split} videos tell good models from bad ones by chance. Raise dataset.{split}_share."
+            counted = number_of(videos, f"{split} video")
+            yield f"With {counted} good models are told from bad ones by chance. Raise dataset.{split}_share."
     counts = dict(zip(corpus.classes, _videos_of_each(corpus.split("train")), strict=True))
     if few := [f"{name!r} ({count})" for name, count in counts.items() if count < FEW]:
         yield f"{len(few)} of {len(counts)} classes have fewer than {FEW} train videos: {some(few)}."
     empty = corpus.table["path"][corpus.table["fingerprint"].str.startswith("0-")].tolist()
     if empty:
-        yield f"{len(empty)} files are empty: {some(empty)}."
+        yield f"{number_of(len(empty), 'file')} of 0 bytes: {some(empty)}."
     if unreadable := [text for text in measured.unreadable if not text.endswith("(empty)")]:
         yield f"{len(unreadable)} of {measured.samples} videos that were tried gave no frame: {some(unreadable)}."
 
@@ -62,7 +64,8 @@ def _mirrored(flip: Any, classes: Sequence[str]) -> str:
         f", {'since' if flip == 'auto' else 'though'} names of classes are about sides: {some(sided)}" if sided else ""
     )
     if isinstance(flip, list):
-        return f"half of the training clips; {len(flip)} pairs of labels swap with the sides (dataset.flip)"
+        pairs = number_of(len(flip), "pair")
+        return f"half of the training clips; {pairs} of labels swapped with the sides (dataset.flip)"
     mirrored = flip is True or (flip == "auto" and not sided)
     return (
         f"{'half of the training clips' if mirrored else 'no training clip'}{about} (dataset.flip: {str(flip).lower()})"
@@ -74,8 +77,8 @@ def _of_classes(corpus: Manifest) -> str:
     least, most = int(np.argmin(counts)), int(np.argmax(counts))
     names = corpus.classes
     if counts[least] == counts[most]:
-        return f"{len(names):,}, of {counts[most]:,} videos each"
-    ends = f"from {names[least]!r} ({counts[least]:,} videos) to {names[most]!r} ({counts[most]:,})"
+        return f"{len(names):,}, of {number_of(counts[most], 'video')} each"
+    ends = f"from {names[least]!r} ({number_of(counts[least], 'video')}) to {names[most]!r} ({counts[most]:,})"
     return f"{len(names):,}, {ends}"
 
 
@@ -93,8 +96,8 @@ def _costs(corpus: Manifest, settings: Mapping[str, Any], measured: Forecast, ma
     )
     disk = int(there * measured.bytes * forecast.COPIES)
     yield f"disk       about {size(disk)} for frames of {side} pixels, {fps} a second (shards and LMDB)"
-    cores = machine.processes
-    yield f"extract    about {_minutes(there * measured.extraction / cores / 60)} on {cores} cores, as measured"
+    cores = number_of(machine.processes, "core")
+    yield f"extract    about {_minutes(there * measured.extraction / machine.processes / 60)} on {cores}, as measured"
     times = forecast.training_minutes(settings["models"], len(corpus.split("train")))
     for name, minutes in times.items():
         told = "no rate is known" if minutes is None else f"about {_minutes(minutes)} on 2 cores, a guess"

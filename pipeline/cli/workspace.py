@@ -10,6 +10,7 @@ from pathlib import Path
 from pipeline.cli.arguments import CONF, DATA
 from pipeline.cli.content import DVC, LOCK, cache_folder
 from pipeline.cli.finding import Finding, fail, ok, size, warn
+from pipeline.core.plural import number_of
 
 PARAMS = Path("params.yaml")
 FULL, TIGHT = 2**30, 20 * 2**30
@@ -65,7 +66,7 @@ def dvc_locks() -> Finding:
     except ValueError:
         text = f"{file} is damaged: DVC was killed while it wrote the file, and no `dvc repro` starts any more"
         return fail(text, f"Where no DVC is running in this project: `rm {file}`.")
-    return ok(f"{len(running)} paths are in use by DVC")
+    return ok(f"in use by DVC: {number_of(len(running), 'path')}")
 
 
 def dvc_lock() -> Finding:

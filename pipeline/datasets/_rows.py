@@ -24,6 +24,7 @@ from pipeline.core.manifest import (
     check_class,
     safe_path,
 )
+from pipeline.core.plural import number_of
 from pipeline.core.stratify import stratified
 
 log = logging.getLogger(__name__)
@@ -251,9 +252,11 @@ def _refuse_empty(config: DatasetConfig, rows: Sequence[Row], splits: Sequence[s
     if lacking:
         number = len({label for row in rows for label in row.labels})
         bound = len({row.group or row.where for row in rows})
-        of_groups = f" in {bound} groups" if any(row.group for row in rows) else ""
+        of_groups = f" in {number_of(bound, 'group')}" if any(row.group for row in rows) else ""
+        has = f"{rows[0].where} has {' and '.join(map(repr, rows[0].labels))}"
+        separated = f"Labels are separated by {LABEL_SEPARATOR!r} ({has}). " if config.format == "folder" else ""
         raise UserError(
-            f"{config.annotations}: {len(rows)} videos{of_groups} of {number} classes cannot be split so that "
-            f"{lacking[0]} has one. Labels are separated by {LABEL_SEPARATOR!r} ({rows[0].where} has "
-            f"{rows[0].labels}); or name the splits in the annotations."
+            f"{config.annotations}: {number_of(len(rows), 'video')}{of_groups} of "
+            f"{number_of(number, 'class', 'classes')} cannot be split so that {lacking[0]} has one. {separated}"
+            "Bring more videos, or name the splits in the annotations."
         )

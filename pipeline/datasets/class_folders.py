@@ -26,7 +26,8 @@ def read(config: DatasetConfig) -> Manifest:
     """The manifest of the corpus, sorted by path.
 
     Raises:
-        UserError: the folder is missing, has no video in a folder of a class, or is not what `annotations` names.
+        UserError: the folder is missing, has no video in a folder of a class, has a single class, or is not what
+            `annotations` names.
     """
     root = _rows.root_of(config)
     if Path(config.annotations).resolve() != root.resolve():
@@ -40,6 +41,10 @@ def read(config: DatasetConfig) -> Manifest:
             f"{root} has no video in a folder of its class. It must hold <class>/clip.mp4, or train, val and test with "
             "such folders in each."
         )
+    classes = {row.labels for row in rows}
+    if len(classes) == 1 and not has_splits(root):
+        name = rows[0].labels[0]
+        raise UserError(f"{root}: there is one class only, {name!r}. Did you mean the folder above, {above(root)}?")
     return _rows.manifest(config, rows)
 
 
@@ -58,6 +63,11 @@ def rows_of(root: Path) -> Iterator[Row]:
     video_files.say_left_out(root, others)
     if outside:
         log.warning("%s: left out, as in no folder of a class (%d): %s", root, len(outside), _rows.some(outside))
+
+
+def above(root: Path) -> Path:
+    """The folder that holds a folder, named as that is where it can be."""
+    return root.parent if root.name not in ("", "..") else root.resolve().parent
 
 
 def possible_id(path: Path) -> str:

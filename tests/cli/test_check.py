@@ -45,6 +45,6 @@ def test_where_the_videos_are_listed_they_are_checked_too(tmp_path, monkeypatch,
     manifest = Manifest.from_records([VideoRecord(name, name, name, "run", "1-a") for name in names], ["run"])
     manifest.write(tmp_path / "data/manifest.tsv", tmp_path / "data/classes.txt")
     groups.write(tmp_path / "data/groups.tsv", {})
-    with pytest.raises(UserError, match="ensemble.folds: 1 val videos cannot be cut into 5 folds"):
+    with pytest.raises(UserError, match="ensemble.folds: 1 val video cannot be cut into 5 folds"):
         run(monkeypatch, tmp_path, (ROOT / "params.yaml").read_text())
     assert capsys.readouterr().out == ""

@@ -83,3 +83,9 @@ def test_a_line_begins_with_the_state():
 )
 def test_a_size_in_words(count, words):
     assert size(count) == words
+
+
+def test_outside_a_clone_there_is_one_line_and_no_check(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"^{tmp_path} is no clone of the project: it has no dvc.yaml.*$"):
+        call("doctor")

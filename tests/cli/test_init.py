@@ -83,7 +83,10 @@ def test_a_table_is_read_with_its_own_names(folder, clips, tmp_path, capsys):
     shutil.copytree(clips, tmp_path / "clips")
     names = [*corpus.CLIPS, corpus.ROTATED]
     lines = [f"{name},{'a;b' if n % 2 else 'a'},{('train', 'val', 'test')[n % 3]},p{n}" for n, name in enumerate(names)]
-    (tmp_path / "clips.csv").write_text("\n".join(["File,Tags,Split,subject", *lines, "gone.mp4,a,train,p0"]))
+    (tmp_path / "clips.csv").write_text(
+        "\n".join(["File,Tags,Split,subject", *lines, "gone.mp4,a,train,p0", "0.mp4,a,train,p0"])
+    )
+    (tmp_path / "clips/0.mp4").touch()
     with pytest.raises(UserError, match="pipeline params"):
         call("check")
     call("init", tmp_path / "clips", "--annotations", "../clips.csv")
@@ -92,6 +95,8 @@ def test_a_table_is_read_with_its_own_names(folder, clips, tmp_path, capsys):
     assert manifest.groups["h264.mp4"] == "p0"
     out = capsys.readouterr().out
     assert "multi_label" in out
+    assert "warning    1 file of 0 bytes: 0.mp4." in out
+    assert "warning    With 4 val videos good models are told from bad ones by chance." in out
     assert "warning    ensemble.folds: 4 val videos cannot be cut into 5 folds" in out
     assert "warning    models.tsn_lite0.train.batch: 8 is more than the 5 train videos" in out
 
@@ -183,3 +188,25 @@ def test_a_folder_without_videos_is_told_what_was_looked_for(folder, tmp_path):
         UserError, match=r"notes has no video and no list of videos \(looked for files that end in .mp4, "
     ):
         call("init", tmp_path / "notes")
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_folder_of_one_class_is_answered_with_the_one_above(folder, videos, deep):
+    if deep:
+        (videos / "jump/day 1").mkdir()
+        for clip in (videos / "jump").glob("*.mp4"):
+            clip.rename(clip.parent / "day 1" / clip.name)
+    before = state(folder)
+    said = "there is one class only, 'day 1'. Did you mean" if deep else "Where 'jump' is a class, give"
+    with pytest.raises(UserError, match=f"{said} the folder above, {videos}"):
+        call("init", videos / "jump")
+    assert state(folder) == before
+
+
+def test_files_with_other_endings_are_told_once(folder, videos, caplog):
+    for name in ("a.MPG4", "Thumbs.db", "x.DAT", "y.DAT"):
+        shutil.copy(videos / "jump/subject0_0.mp4", videos / "jump" / name)
+    call("init", videos)
+    told = [text for text in caplog.messages if "left out" in text]
+    assert told == [f"{videos}: left out, as by their endings they are no videos: 2 .DAT, 1 .db"]
+    assert "jump/a.MPG4" in read().videos

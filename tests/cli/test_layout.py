@@ -78,7 +78,10 @@ def test_class_folders_are_found_with_and_without_splits(tmp_path: Path):
 
 def test_what_is_not_annotated_is_refused_with_what_would_do(tmp_path: Path):
     touch(tmp_path / "clips", "a.mp4", "b.mp4")
-    with pytest.raises(UserError, match="has 2 videos, and nothing that says what they show"):
+    with pytest.raises(
+        UserError,
+        match=r"has 2 videos, and nothing that says what they show.* Where 'clips' is a class, give the folder above",
+    ):
         guess(tmp_path / "clips", None)
     (tmp_path / "moved.csv").write_text("path,label\nold/a.mp4,run\n")
     with pytest.raises(UserError, match="moved.csv is such a CSV, but its paths are those of no files in"):

@@ -12,13 +12,14 @@ from pipeline.core.errors import UserError
 from pipeline.core.task import SINGLE_LABEL
 
 
-def test_folders_and_patterns_give_the_videos_in_them(tmp_path, monkeypatch):
-    for name in ("b.MP4", "a.webm", "deep/c.mkv", "notes.txt"):
+def test_folders_and_patterns_give_the_videos_in_them(tmp_path, monkeypatch, caplog):
+    for name in ("b.MP4", "a.webm", "deep/c.mkv", "notes.txt", "deep/.trash/d.mkv"):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "in" / name).touch()
     monkeypatch.chdir(tmp_path)
     names = [Path("in") / name for name in ("a.webm", "b.MP4", "deep/c.mkv")]
     assert new_videos.found(["in"]) == names
+    assert caplog.messages == ["in: left out, as by their endings they are no videos: 1 .txt"]
     assert new_videos.found(["in/**/*.mkv", "in"]) == [names[2], *names[:2]], "each once, in the order of naming"
     assert new_videos.found(["in/notes.txt"]) == [Path("in/notes.txt")], "a file that is named itself is tried"
     for nothing in ("in/*.avi", "empty"):

@@ -54,14 +54,14 @@ def test_a_class_may_be_called_train(tmp_path: Path):
 
 
 def test_what_is_no_video_is_a_row_whose_id_any_file_may_hold(tmp_path: Path):
-    touch(tmp_path, *(f"run/{n}.mp4" for n in range(10)))
+    touch(tmp_path, *(f"run/{n}.mp4" for n in range(10)), "jump/0.mp4")
     hostile.make(tmp_path / "run")
     long = "ö" * 126 + "/"
     touch(tmp_path, f"run/{long * 2}{'ö' * 120}.mp4")
     manifest = read(tmp_path)
     ids = {*(f"{n}.mp4" for n in range(10)), *hostile.FILES, *hostile.NAMES.values()}
-    (other,) = {video.removeprefix("run/") for video in manifest.videos} - ids
-    assert len(manifest) == len(ids) + 1
+    (other,) = {video.removeprefix("run/") for video in manifest.videos} - ids - {"jump/0.mp4"}
+    assert len(manifest) == len(ids) + 2
     assert len(f"run/{other}".encode()) <= LONGEST_ID
     manifest.write(tmp_path / "manifest.tsv", tmp_path / "classes.txt")
     assert Manifest.read(tmp_path / "manifest.tsv", tmp_path / "classes.txt").videos == manifest.videos
@@ -75,6 +75,17 @@ def test_what_is_no_such_folder_is_refused(tmp_path: Path):
         read(tmp_path, tmp_path / "a.mp4")
     with pytest.raises(UserError, match="is no folder"):
         read(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("videos", [1, 30])
+def test_the_folder_of_one_class_is_refused_with_the_one_above(tmp_path: Path, videos: int, monkeypatch):
+    touch(tmp_path / "clips/run", *(f"day 1/{n}.mp4" for n in range(videos)))
+    above = tmp_path / "clips"
+    with pytest.raises(UserError, match=rf"there is one class only, 'day 1'. Did you mean the folder above, {above}\?"):
+        read(above / "run")
+    monkeypatch.chdir(above / "run")
+    with pytest.raises(UserError, match=rf"Did you mean the folder above, {above}\?"):
+        read(Path())
 
 
 def test_a_folder_whose_name_is_no_class_is_refused_by_name(tmp_path: Path):

@@ -79,7 +79,7 @@ def corpus(folder: Path, rows: list[str], content: Path | None) -> tuple[str, ..
 
 def test_one_video_is_too_few_to_split(tmp_path, clips):
     folder = make(tmp_path / "project", clips, *corpus(tmp_path / "own", ["a.mp4,run"], clips / "short.mp4"))
-    assert "labels.csv: 1 videos of 1 classes cannot be split so that val has one" in refused("index", folder)
+    assert "labels.csv: 1 video of 1 class cannot be split so that val has one" in refused("index", folder)
 
 
 @pytest.mark.parametrize("broken", [False, True])
