@@ -72,11 +72,11 @@ def measure(root: Path, videos: Sequence[str], config: ExtractConfig, machine: M
 def training_minutes(models: Mapping[str, Any], train_videos: int) -> dict[str, float | None]:
     """Minutes of training of each model of params.yaml; None where its rate is not known."""
     rates = TRAINED_CLIPS_A_SECOND
-    clips = {name: train_videos * _epochs(model["train"], train_videos) for name, model in models.items()}
+    clips = {name: train_videos * epochs(model["train"], train_videos) for name, model in models.items()}
     return {name: count / rates[name] / 60 if name in rates else None for name, count in clips.items()}
 
 
-def _epochs(train: Mapping[str, Any], videos: int) -> int:
+def epochs(train: Mapping[str, Any], videos: int) -> int:
     """Passes over the train videos; a probe sees them once."""
     if "epochs" not in train:
         return 1

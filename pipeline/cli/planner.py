@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline.cli import model_table
+from pipeline.cli import forecast, model_table
 from pipeline.cli.finding import size
 from pipeline.cli.rates import Corpus, Rates
 from pipeline.clips import views
@@ -19,7 +19,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.markdown import text_table
-from pipeline.training.config import ModelConfig, ProbeConfig, epochs_of, kind
+from pipeline.training.config import kind
 
 BACKWARD = 3
 """Operations of a training step as a multiple of those of its forward pass: two products more for each of it."""
@@ -103,7 +103,7 @@ def costs(settings: Mapping[str, Any], corpus: Corpus) -> list[ModelCost]:
         found.append(
             ModelCost(
                 name=name,
-                clips=corpus.train * _epochs(config, corpus.train),
+                clips=corpus.train * forecast.epochs(section["train"], corpus.train),
                 gmacs=gmacs,
                 view_gmacs=sum(by_crop[crop] for crop in crops),
                 views=len(crops),
@@ -112,13 +112,6 @@ def costs(settings: Mapping[str, Any], corpus: Corpus) -> list[ModelCost]:
             )
         )
     return found
-
-
-def _epochs(config: ModelConfig | ProbeConfig, videos: int) -> int:
-    """Passes over the train videos; a probe sees them once."""
-    if isinstance(config, ProbeConfig):
-        return 1
-    return epochs_of(config.train.epochs, config.train.least_steps, config.train.batch, videos)
 
 
 def lines(settings: Mapping[str, Any], corpus: Corpus, rates: Rates, hardware: Hardware) -> Iterator[str]:

@@ -24,12 +24,15 @@ from pipeline.clips import packing
 from pipeline.clips.dataset import TrainDataset, read_frames
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import files, params
+from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, scratch_folder
 from pipeline.core.manifest import SPLITS, Manifest, VideoRecord
+from pipeline.core.tsv import one_line
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.extract import extract_corpus
 from pipeline.layers.normalize import normalize
 from pipeline.runtime import distributed
+from pipeline.runtime.allocator import keep_freed_memory
 from pipeline.training.config import ModelConfig, ProbeConfig, kind
 
 SAMPLES = 12
@@ -132,7 +135,9 @@ def measured(every: Mapping[str, Any], corpus: Corpus, again: bool, compute: boo
         compute: whether to time the networks; else they have no rate.
     """
     machine = params.build(Machine, every["machine"], "machine")
-    shape = [str(corpus.at_hand[0]), len(corpus.at_hand[1])] if corpus.at_hand else [*asdict(corpus).values()]
+    shape: list[Any] = [corpus.seconds, corpus.width, corpus.height]
+    if corpus.at_hand:
+        shape = [str(corpus.at_hand[0]), len(corpus.at_hand[1])]
     inputs = [every[name] for name in ("extract", "models", "machine")]
     key = files.fingerprint(inputs, shape, compute, torch.__version__)
     kept = scratch_folder(machine, "plan") / f"{key}.json"
@@ -142,6 +147,7 @@ def measured(every: Mapping[str, Any], corpus: Corpus, again: bool, compute: boo
 
 
 def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute: bool) -> Rates:
+    keep_freed_memory()  # as the stages that pack and train do
     extract = replace(params.build(ExtractConfig, every["extract"], "extract"), shards=1)
     with files.temporary_folder(scratch_folder(machine, "plan")) as folder:
         if corpus.at_hand:
@@ -191,13 +197,20 @@ def _some(manifest: Manifest) -> Manifest:
 
 
 def _made(folder: Path, corpus: Corpus, machine: Machine) -> Manifest:
-    """Clips of the asked size, made by FFmpeg in `folder`."""
+    """Clips of the asked size, made by FFmpeg in `folder`.
+
+    Raises:
+        UserError: this FFmpeg cannot make them.
+    """
     seconds = min(corpus.seconds, MADE_SECONDS)
     for number, split in enumerate(SPLITS):
         picture = f"testsrc2=size={corpus.width}x{corpus.height}:rate=30:duration={seconds}"
         call = ["-f", "lavfi", "-i", picture, "-vf", f"noise=alls=12:allf=t:all_seed={number},format=yuv420p"]
         command = [machine.ffmpeg_path(), "-loglevel", "error", *call, "-c:v", "libx264", str(folder / f"{split}.mp4")]
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False)
+        if done.returncode:
+            said = one_line(done.stderr.strip() or f"status {done.returncode}")
+            raise UserError(f"{machine.ffmpeg_path()} makes no clip of {corpus.width}x{corpus.height} pixels: {said}")
     records = [VideoRecord(split, split, f"{split}.mp4", "made", "1-made") for split in SPLITS]
     return Manifest.from_records(records, ("made",))
 

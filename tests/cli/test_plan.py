@@ -2,6 +2,7 @@
 
 import json
 from argparse import Namespace
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -9,7 +10,10 @@ import yaml
 from pipeline.cli import planner, rates
 from pipeline.cli.planner import Hardware, ModelCost, row, time
 from pipeline.cli.rates import Corpus, Rates
+from pipeline.core import params
 from pipeline.core.errors import UserError
+from pipeline.core.machine import Machine
+from pipeline.core.manifest import Manifest, VideoRecord
 from tests.support.command import call
 
 CORPUS = Corpus(train=900, held_out=100, classes=10, seconds=2.0, width=64, height=48, at_hand=None)
@@ -102,3 +106,16 @@ def test_settings_are_those_of_params_unless_there_are_overrides(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(yaml.safe_dump({"models": {}}))
     assert rates.settings([]) == {"models": {}}
+
+
+def test_some_videos_of_every_split():
+    splits = ["val"] * 2 + ["test"] + ["train"] * 27
+    records = [VideoRecord(f"{n:02}", split, f"{n:02}.mp4", "run", "1-a") for n, split in enumerate(splits)]
+    chosen = rates._some(Manifest.from_records(records, ("run",)))
+    assert chosen.videos == ["00", "01", "02", "03", "11", "20", "29"]  # both of val, the one of test, four of train
+
+
+def test_an_ffmpeg_that_makes_no_clip_is_told_by_its_words(tmp_path):
+    machine = params.load("machine", Machine)
+    with pytest.raises(UserError, match=r"makes no clip of 100000x100000 pixels: .*[Ii]nvalid"):
+        rates._made(tmp_path, replace(CORPUS, width=100_000, height=100_000), machine)
