@@ -41,8 +41,8 @@ test: install ## all tests but the long forms of `make nightly`, two at a time: 
 	python -m pytest -m "not slow and not nightly" --numprocesses 2
 	python -m pytest -m "slow and not nightly" --numprocesses 2 --dist loadfile
 
-nightly: install ## the long forms: a hundred kills, an hour of work; under two hours on two cores
-	python -m pytest -m nightly
+nightly: install ## the long forms, two at a time: a hundred kills, an hour of work; under two hours on two cores
+	python -m pytest -m nightly --numprocesses 2 --dist loadfile
 
 check: install ## format, lint and types
 	ruff format --check . && ruff check . && mypy
