@@ -66,13 +66,14 @@ def extract_corpus(
     binary = machine.ffmpeg_path()
     store = scratch_folder(machine, "extract")
     shards = plan(manifest, config, ffmpeg_version(binary))
+    maker = _Maker(store, root, config, binary, machine.processes)
 
     def make(wanted: Sequence[Shard], fit: Callable[[Path, Shard], bool] = _finished) -> None:
         missing = [shard for shard in wanted if not fit(store, shard)]
         log.info("%d of %d shards are to be made (%d videos)", len(missing), len(wanted), _videos(missing))
         with progress_bar(total=_videos(missing), desc="extract", unit="video", smoothing=0.1) as bar:
             for shard in missing:
-                _make(shard, store, root, config, binary, machine.processes, bar.update)
+                maker.make(shard, bar.update)
 
     if share and not scratch.make_share(share, store, out, shards, make, partial(_is_there, store)):
         return False
@@ -143,51 +144,45 @@ def _made(store: Path, shard: Shard) -> dict[str, Any]:
     return record
 
 
-def _make(
-    shard: Shard,
-    store: Path,
-    root: Path,
-    config: ExtractConfig,
-    binary: str,
-    workers: int,
-    advance: Callable[[int], Any],
-) -> None:
-    """Write one shard: `<key>.tar` with the frames, then `<key>.json` with the outcome of each video."""
-    with scratch.piece(store, shard.key) as waited:
-        if waited and _finished(store, shard):
-            advance(len(shard.rows))
-            return
-        _write(shard, store, root, config, binary, workers, advance)
+@dataclass(frozen=True)
+class _Maker:
+    """What a shard is made with."""
 
+    store: Path
+    root: Path
+    config: ExtractConfig
+    binary: str
+    workers: int
 
-def _write(
-    shard: Shard,
-    store: Path,
-    root: Path,
-    config: ExtractConfig,
-    binary: str,
-    workers: int,
-    advance: Callable[[int], Any],
-) -> None:
-    outcomes = []
-    tar_path = store / f"{shard.key}.tar"
-    with files.temporary_folder(store) as temporary, files.aside(tar_path) as aside:
+    def make(self, shard: Shard, advance: Callable[[int], Any]) -> None:
+        """Write one shard: `<key>.tar` with the frames, then `<key>.json` with the outcome of each video."""
+        with scratch.piece(self.store, shard.key) as waited:
+            if waited and _finished(self.store, shard):
+                advance(len(shard.rows))
+                return
+            self._write(shard, advance)
 
-        def run(numbered: tuple[int, dict[str, str]]) -> tuple[dict[str, str], Path, Any]:
-            number, row = numbered
-            folder = temporary / str(number)
-            folder.mkdir()
-            try:
-                return row, folder, extract_frames(root / row["path"], folder, config, binary)
-            except NoFrames as broken:
-                return row, folder, broken
+    def _write(self, shard: Shard, advance: Callable[[int], Any]) -> None:
+        outcomes = []
+        tar_path = self.store / f"{shard.key}.tar"
+        with files.temporary_folder(self.store) as temporary, files.aside(tar_path) as aside:
 
-        with tarfile.open(aside, "w", format=tarfile.PAX_FORMAT) as tar:
-            for row, folder, outcome in parallel(run, enumerate(shard.rows), workers):
-                outcomes.append(_record(tar, row["video"], folder, outcome))
-                files.remove(folder)
-                advance(1)
-    files.write_json(store / f"{shard.key}.json", {"sha256": files.file_hash(tar_path), "videos": outcomes})
+            def run(numbered: tuple[int, dict[str, str]]) -> tuple[dict[str, str], Path, Any]:
+                number, row = numbered
+                folder = temporary / str(number)
+                folder.mkdir()
+                try:
+                    return row, folder, extract_frames(self.root / row["path"], folder, self.config, self.binary)
+                except NoFrames as broken:
+                    return row, folder, broken
+
+            with tarfile.open(aside, "w", format=tarfile.PAX_FORMAT) as tar:
+                for row, folder, outcome in parallel(run, enumerate(shard.rows), self.workers):
+                    outcomes.append(_record(tar, row["video"], folder, outcome))
+                    files.remove(folder)
+                    advance(1)
+        record = {"sha256": files.file_hash(tar_path), "videos": outcomes}
+        files.write_json(self.store / f"{shard.key}.json", record)
 
 
 def _record(tar: tarfile.TarFile, video: str, folder: Path, outcome: Any) -> dict[str, Any]:
