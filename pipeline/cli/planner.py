@@ -125,7 +125,9 @@ def lines(settings: Mapping[str, Any], corpus: Corpus, rates: Rates, hardware: H
         f"{frame_bytes / 1000:.1f} kB each"
     )
     yield ""
-    yield from text_table(["disk", "size"], list(_disk(models, corpus, frames * frame_bytes)))
+    yield from text_table(
+        ["disk", "size"], list(_disk(models, corpus, frames * frame_bytes, rates.smaller_share, settings))
+    )
     yield ""
     yield "Frames are linked from scratch and into DVC's cache; a file system that cannot link holds each three times."
     yield ""
@@ -162,15 +164,20 @@ def row(model: ModelCost, corpus: Corpus, rates: Rates, hardware: Hardware) -> l
     ]  # fmt: skip
 
 
-def _disk(models: list[ModelCost], corpus: Corpus, stored: float) -> Iterator[list[str]]:
+def _disk(
+    models: list[ModelCost], corpus: Corpus, stored: float, smaller_share: float, settings: Mapping[str, Any]
+) -> Iterator[list[str]]:
     """Rows of the table of disk."""
+    smaller = [f"{side}" for side in settings["pack"]["short_sides"][1:]]
     scores = sum(model.views * 2 + 3 * 4 for model in models) * corpus.held_out * corpus.classes
     weights = sum(model.checkpoint for model in models)
     yield ["frames: tar shards", size(int(stored))]
     yield ["frames: LMDB", size(int(stored))]
+    if smaller:
+        yield [f"frames: LMDB, short side {' and '.join(smaller)}", size(int(smaller_share * stored))]
     yield [f"weights of {len(models)} models", size(weights)]
     yield ["predictions: logits of each view, tables", size(scores)]
-    yield ["all", size(int(2 * stored) + weights + scores)]
+    yield ["all", size(int((2 + smaller_share) * stored) + weights + scores)]
 
 
 def time(seconds: float) -> str:

@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Answer each video as soon as its scores are known; the exit status."""
     from pipeline.cli import new_videos
+    from pipeline.clips.short_sides import PackConfig
     from pipeline.core import params
     from pipeline.core.broken_videos import BrokenVideo
     from pipeline.core.machine import load_machine
@@ -43,9 +44,10 @@ def run(args: argparse.Namespace) -> int:
 
     files = new_videos.found(args.videos)
     machine, config = load_machine(), params.load("extract", ExtractConfig)
+    smaller = params.load("pack", PackConfig).smaller
     scorer = new_videos.Scorer(args.model, args.data, machine)
     status = 0
-    for file, answer in new_videos.answers(files, scorer, config, machine):
+    for file, answer in new_videos.answers(files, scorer, config, machine, smaller):
         if isinstance(answer, BrokenVideo):
             status = SOME_BROKEN
             print(f"broken: {answer.path}: {answer.reason}: {answer.words}", file=sys.stderr)

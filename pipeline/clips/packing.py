@@ -1,19 +1,21 @@
-"""Packing: tar shards of frames -> LMDB files, a shard at a time in each of some processes.
+"""Packing: tar shards of frames -> LMDB files, one for each size of each, a file at a time in each of some processes.
 
 A shard whose tar was packed before is linked: it is kept in the scratch folder under the hash of its tar and of itself.
 """
 
+import importlib.metadata
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from pipeline.clips import frame_store, lmdb_pages, tar_shards
+from pipeline.clips import frame_store, jpeg, lmdb_pages, tar_shards
 from pipeline.clips.frame_store import SHARDS
-from pipeline.core import checksums, files, frame_index, processes, scratch, tsv
+from pipeline.clips.short_sides import Smaller
+from pipeline.core import checksums, faults, files, frame_index, processes, scratch, tsv
 from pipeline.core.progress_bar import progress_bar
 from pipeline.core.share import Share
 
@@ -25,7 +27,7 @@ CONTENT = 1
 
 @dataclass(frozen=True)
 class TarShard:
-    """A tar of frames, which becomes one LMDB file."""
+    """A tar of frames, which becomes one LMDB file for each size."""
 
     tar: Path
     """The file."""
@@ -33,14 +35,29 @@ class TarShard:
     """The rows of the index for its videos."""
     sha256: str
     """Its hash, which the list beside it says; where that does not name it, the hash that was found."""
+    smaller: Smaller | None = None
+    """The size of its frames in this LMDB file; None for that of the tar."""
+
+    @property
+    def name(self) -> str:
+        """The LMDB file's, without its suffix."""
+        return frame_store.shard_name(self.tar.stem, self.smaller and self.smaller.side)
 
     @property
     def key(self) -> str:
         """Fingerprint of all that the LMDB file is made from, under which it is kept."""
-        return files.fingerprint(FORMAT, self.sha256)
+        encoder = [importlib.metadata.version("simplejpeg")] if self.smaller else []
+        return files.fingerprint(FORMAT, self.sha256, *(self.smaller or ()), *encoder)
+
+    @property
+    def content(self) -> str:
+        """Hash of what the frames are, whatever the layout."""
+        return files.fingerprint(CONTENT, self.sha256, *(self.smaller or ()))
 
 
-def pack(frames: Path, out: Path, store: Path, workers: int = 1, share: Share | None = None) -> int | None:
+def pack(
+    frames: Path, out: Path, store: Path, workers: int = 1, share: Share | None = None, smaller: Sequence[Smaller] = ()
+) -> int | None:
     """Pack the tar shards in `frames` (with their index) into LMDB shards in `out`, and return the number of videos.
 
     Finished shards are kept in `store` under the hash of their tar and of themselves, and linked into `out`. With a
@@ -49,12 +66,13 @@ def pack(frames: Path, out: Path, store: Path, workers: int = 1, share: Share | 
 
     Args:
         workers: number of processes, each of which packs a shard at a time; it changes no byte.
+        smaller: sizes that are packed besides that of the tars.
 
     Raises:
         UserError: a tar is damaged or does not hold what the index says.
     """
     index = frame_index.read(frames / frame_index.FILE)
-    shards = plan(frames, index)
+    shards = plan(frames, index, smaller)
     packed: dict[str, Path] = {}
 
     def make_all(wanted: Sequence[TarShard]) -> None:
@@ -73,8 +91,13 @@ def pack(frames: Path, out: Path, store: Path, workers: int = 1, share: Share | 
     return len(index)
 
 
-def plan(frames: Path, index: pd.DataFrame) -> list[TarShard]:
-    """The shards of a folder of tars, sorted by name; `index` is the folder's.
+def plan(frames: Path, index: pd.DataFrame, smaller: Sequence[Smaller] = ()) -> list[TarShard]:
+    """The shards of a folder of tars, sorted by name, each at the size of its tar and then at smaller ones.
+
+    Args:
+        frames: the folder.
+        index: the folder's.
+        smaller: the smaller sizes.
 
     Raises:
         UserError: a tar is missing, or the list of their hashes is damaged.
@@ -84,9 +107,10 @@ def plan(frames: Path, index: pd.DataFrame) -> list[TarShard]:
     for name in sorted(members.keys() - {tar.stem for tar in tars}):
         raise tar_shards.damaged(frames / f"{name}.tar", f"it is missing, and {frame_index.FILE} lists it")
     sums = checksums.read(frames / checksums.NAME) if (frames / checksums.NAME).is_file() else {}
-    return [
+    whole = [
         TarShard(tar, members.get(tar.stem, index.iloc[:0]), sums.get(tar.name) or files.file_hash(tar)) for tar in tars
     ]
+    return [replace(shard, smaller=size) for shard in whole for size in (None, *smaller)]
 
 
 def make(store: Path, shard: TarShard) -> Path:
@@ -111,11 +135,11 @@ def _publish(shards: Sequence[TarShard], index: pd.DataFrame, packed: Mapping[st
     with files.aside(out) as aside:
         aside.mkdir()
         for shard in shards:
-            name, path = f"{shard.tar.stem}.lmdb", packed[shard.key]
+            name, path = f"{shard.name}.lmdb", packed[shard.key]
             files.link(path, aside / name)
             sums[name] = path.stem.rpartition("-")[2]
         frame_index.write_packed(aside / frame_index.FILE, index)
-        content = {shard.tar.stem: files.fingerprint(CONTENT, shard.sha256) for shard in shards}
+        content = {shard.name: shard.content for shard in shards}
         tsv.write(aside / SHARDS, pd.DataFrame({"shard": list(content), "key": list(content.values())}))
         lmdb_pages.write(aside)
         checksums.seal(aside, sums)
@@ -139,4 +163,21 @@ def _values(shard: TarShard) -> Iterator[tuple[str, bytes]]:
     """Pairs (id, value) of the videos of a shard, in the order of its tar."""
     members = shard.members.set_index("video")
     for video, jpegs in tar_shards.videos(shard.tar, dict(zip(members.index, members["frames"], strict=True))):
-        yield video, frame_store.encode(jpegs, int(members.at[video, "width"]), int(members.at[video, "height"]))
+        width, height = int(members.at[video, "width"]), int(members.at[video, "height"])
+        if shard.smaller:
+            smaller = _shrunk(shard, video, jpegs)
+            height, width = jpeg.size(smaller[0])
+            yield video, frame_store.encode(smaller, width, height)
+        else:
+            yield video, frame_store.encode(jpegs, width, height)
+
+
+def _shrunk(shard: TarShard, video: str, jpegs: Sequence[bytes]) -> list[bytes]:
+    """The JPEGs of a video at the smaller size of a shard."""
+    assert shard.smaller
+    try:
+        return [jpeg.shrink(data, *shard.smaller) for data in jpegs]
+    except ValueError as error:
+        if faults.told(error) is not None:  # the decoder's word for too little memory
+            raise
+        raise tar_shards.damaged(shard.tar, f"video {video!r}: {error}") from error
