@@ -69,8 +69,18 @@ def render(inputs: Inputs, values: dict[str, Any], corpus: str) -> str:
 
     Every name is escaped, and an unknown variable of a template is an error.
     """
+    environment = templates()
+    environment.globals |= {"caps": sections.CAPS, "series_class": charts.series_class, "protocols": PROTOCOLS}
+    environment.globals["tells"] = metrics.tells
+    page = environment.get_template("index.html")
+    own = {"corpus": corpus, "style": style(), "headline": sections.headline(inputs), "sections": list(values)}
+    return page.render(inputs=inputs, **own, **values)
+
+
+def templates(*folders: Path) -> jinja2.Environment:
+    """The templates of the page, after those of `folders`; names are escaped, and an unknown variable is an error."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader([*folders, _TEMPLATES]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -78,12 +88,12 @@ def render(inputs: Inputs, values: dict[str, Any], corpus: str) -> str:
     )
     environment.filters |= {"number": number, "signed": signed, "pretty_json": pretty_json}
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
-    environment.globals |= {"caps": sections.CAPS, "series_class": charts.series_class, "protocols": PROTOCOLS}
-    environment.globals["tells"] = metrics.tells
-    style = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
-    page = environment.get_template("index.html")
-    own = {"corpus": corpus, "style": style, "headline": sections.headline(inputs), "sections": list(values)}
-    return page.render(inputs=inputs, **own, **values)
+    return environment
+
+
+def style() -> Markup:
+    """The style sheet of all pages."""
+    return Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
 
 
 def number(value: float | None, digits: int = 2) -> str:
