@@ -104,8 +104,10 @@ def compared(one: PredictionTable, other: PredictionTable, top: int) -> str:
         shares = [metrics.per_video(table.task, table.probabilities, table.targets()) for table in (one, other)]
         gain = paired.of_means(*shares)
         lines += [
-            f"{metrics.TITLE[one.task]} {100 * shares[0].mean():.2f} against {100 * shares[1].mean():.2f}: "
-            f"{gain.value:+z.2f}, 95 %: {gain.low:+z.2f} to {gain.high:+z.2f}"
+            (
+                f"{metrics.TITLE[one.task]} {100 * shares[0].mean():.2f} against {100 * shares[1].mean():.2f}: "
+                f"{gain.value:+z.2f}, 95 %: {gain.low:+z.2f} to {gain.high:+z.2f}"
+            )
         ]
     heads, tops = [f"AP {name}" for name in names], [f"top of {name}" for name in names]
     rows = [
