@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pipeline.predictions.table import RESERVED_NAMES
 from tests.support import corpus, project
 from tests.support.project import changed
 
@@ -70,7 +71,7 @@ def test_predictions_hold_every_video_in_manifest_order(done):
 
 def test_metrics_are_flat_and_complete(done):
     shown = json.loads((done / "data/metrics.json").read_text())
-    assert set(shown) == {"chance", "corpus", "prior", "ensemble", "tsn_demo", "tsm_demo", "verdict", "videos"}
+    assert set(shown) == {*RESERVED_NAMES, "tsn_demo", "tsm_demo"}
     assert set(shown["tsn_demo"]) == {f"{s}_{p}" for s in ("val", "test") for p in ("clip", "dense", "multiscale")}
     assert shown["videos"]["test_n_broken"] == 1
 

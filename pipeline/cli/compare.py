@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pipeline.comparison.compare import Comparison
 
 METRICS = "data/metrics.json"
-NO_FIGURES = ("corpus", "verdict", "videos")
+NO_FIGURES = ("corpus", "interval", "verdict", "videos")
 """Sections of metrics.json that hold no figures."""
 
 
