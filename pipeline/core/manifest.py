@@ -119,6 +119,8 @@ class Manifest:
     classes: tuple[str, ...]
     groups: Mapping[str, str] = field(default_factory=dict)
     """The group (person, recording) of each video that has one, by its id: videos that no split may tear apart."""
+    drawn: tuple[str, ...] = ()
+    """The splits that a seed dealt videos to, as the annotations do not give them; empty where the manifest is read."""
 
     @classmethod
     def from_records(

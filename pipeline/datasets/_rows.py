@@ -1,8 +1,6 @@
 """Rows of annotations -> the manifest of a corpus: what all formats share.
 
-Without splits a seeded split is made in which every label is spread over train, val and test in proportion, and no
-group is torn apart. It stands in data/manifest.tsv, from where it can be copied into the annotations to keep it when
-videos are added.
+What becomes of rows without splits is told in _splits.py.
 """
 
 import logging
@@ -10,10 +8,10 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.core import groups
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import (
     LABEL_SEPARATOR,
@@ -24,8 +22,7 @@ from pipeline.core.manifest import (
     check_class,
     safe_path,
 )
-from pipeline.core.plural import number_of
-from pipeline.core.stratify import stratified
+from pipeline.datasets import _splits
 
 log = logging.getLogger(__name__)
 LIKE_SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
@@ -120,15 +117,18 @@ def manifest(config: DatasetConfig, rows: Sequence[Row]) -> Manifest:
     _refuse_duplicates(rows)
     rows = _grouped_by_pattern(config, rows)
     classes = _classes(config, rows)
-    splits = _splits(config, rows)
+    of_video = {row.video: row.group for row in rows if row.group}
+    given = [row.split for row in rows]
+    drawn = _splits.to_draw(config, given)
+    splits = _splits.draw(config, [row.video for row in rows], [row.labels for row in rows], given, of_video, drawn)
     records = [
         VideoRecord(row.video, split, row.video, LABEL_SEPARATOR.join(row.labels))
         for row, split in zip(rows, splits, strict=True)
     ]
     for text in (*alike(classes), *torn(rows, splits)):
         log.warning("%s: %s", config.annotations, text)
-    of_video = {row.video: row.group for row in rows if row.group}
-    return Manifest.from_records(records, classes, where=config.annotations, groups=of_video)
+    made = Manifest.from_records(records, classes, where=config.annotations, groups=of_video)
+    return replace(made, drawn=drawn)
 
 
 def alike(names: Iterable[str]) -> list[str]:
@@ -221,42 +221,3 @@ def _classes(config: DatasetConfig, rows: Sequence[Row]) -> list[str]:
                     f"{row.where}: the label {label!r} is not in {config.classes}{but}. Mend the one or the other."
                 )
     return classes
-
-
-def _splits(config: DatasetConfig, rows: Sequence[Row]) -> list[str]:
-    """The split of each row: its own, or where there are none a seeded one; val is taken from train where it lacks."""
-    splits = [row.split for row in rows]
-    val, test = config.val_share, config.test_share
-    if not any(splits):
-        log.info("%s has no splits: split by dataset.split_seed %d", config.annotations, config.split_seed)
-        made = _drawn(rows, SPLITS, (1 - val - test, val, test), config.split_seed)
-        _refuse_empty(config, rows, made)
-        return made
-    if "val" not in splits and {"train", "test"} <= set(splits):
-        log.info("%s has no val: taken from train by dataset.split_seed %d", config.annotations, config.split_seed)
-        train = [number for number, split in enumerate(splits) if split == "train"]
-        drawn = _drawn([rows[number] for number in train], SPLITS[:2], (1 - val, val), config.split_seed)
-        for number, split in zip(train, drawn, strict=True):
-            splits[number] = split
-    return splits
-
-
-def _drawn(rows: Sequence[Row], names: Sequence[str], shares: Sequence[float], seed: int) -> list[str]:
-    of_video = {row.video: row.group for row in rows if row.group}
-    of_each = groups.of_each([row.video for row in rows], of_video)
-    return [names[part] for part in stratified([row.labels for row in rows], shares, seed, of_each)]
-
-
-def _refuse_empty(config: DatasetConfig, rows: Sequence[Row], splits: Sequence[str]) -> None:
-    lacking = [split for split in SPLITS if split not in splits]
-    if lacking:
-        number = len({label for row in rows for label in row.labels})
-        bound = len({row.group or row.where for row in rows})
-        of_groups = f" in {number_of(bound, 'group')}" if any(row.group for row in rows) else ""
-        has = f"{rows[0].where} has {' and '.join(map(repr, rows[0].labels))}"
-        separated = f"Labels are separated by {LABEL_SEPARATOR!r} ({has}). " if config.format == "folder" else ""
-        raise UserError(
-            f"{config.annotations}: {number_of(len(rows), 'video')}{of_groups} of "
-            f"{number_of(number, 'class', 'classes')} cannot be split so that {lacking[0]} has one. {separated}"
-            "Bring more videos, or name the splits in the annotations."
-        )
