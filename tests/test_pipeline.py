@@ -145,6 +145,25 @@ def test_another_file_of_pretrained_weights_trains_that_model_anew(done):
     assert changed(done) == set()
 
 
+def test_tars_that_are_not_kept_rerun_pack_alone_and_leave_a_shard_one_file(done):
+    before = {file.name: file.read_bytes() for file in (done / "data/lmdb").iterdir()}
+    set_params(done, "extract.keep=false")
+    assert project.ran(project.dvc(done, "repro")) == ["check", "index", "extract", "pack"]
+    assert changed(done) == set()
+    assert project.ran(project.dvc(done, "repro")) == ["index"]
+    assert {file.name: file.read_bytes() for file in (done / "data/lmdb").iterdir()} == before
+    assert not shards(done)
+    for shard in (done / "data/lmdb").glob("*.lmdb"):
+        places = [*(done / "work").rglob("*.lmdb"), *(done / "data/frames").iterdir(), done / "data/lmdb" / shard.name]
+        assert sum(place.samefile(shard) for place in places) == 3, (
+            "scratch, frames and lmdb; DVC's cache is the fourth"
+        )
+        assert shard.stat().st_nlink == 4
+    set_params(done)
+    project.dvc(done, "repro")
+    assert changed(done) == set()
+
+
 def test_a_test_time_setting_reruns_inference_and_the_ensemble_only(done):
     set_params(done, "models.tsn_demo.test.clips=1")
     rerun = ["check", "index", "check_corpus", "weights", "infer@tsn_demo", "ensemble", "report"]
