@@ -207,7 +207,7 @@ def test_the_repositories_of_tsm_and_tin_wrap_every_name():
     wrapped = Weights(empty, "state_dict", wrappers=("module.",), sha256="")
     assert (tsms.recognises(wrapped), x_temporals.recognises(wrapped)) == (True, False)
     for container, parallel in (("model", True), ("model", False), ("state_dict", False)):
-        other = Weights(empty, container, parallel=parallel, sha256="")
+        other = Weights(empty, container, wrappers=("module.",) * parallel, sha256="")
         assert (tsms.recognises(other), x_temporals.recognises(other)) == (False, True)
 
 
