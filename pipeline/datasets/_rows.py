@@ -4,6 +4,7 @@ What becomes of rows without splits is told in _splits.py.
 """
 
 import logging
+import math
 import re
 import unicodedata
 from collections import defaultdict
@@ -22,6 +23,8 @@ from pipeline.core.manifest import (
     check_class,
     safe_path,
 )
+from pipeline.core.plural import number_of
+from pipeline.core.segments import Segment
 from pipeline.datasets import _splits
 
 log = logging.getLogger(__name__)
@@ -37,20 +40,37 @@ class Row(NamedTuple):
     where: str
     """File and line, for messages."""
     video: str
-    """Path inside the root of the corpus, which is the id too."""
+    """Path inside the root of the corpus."""
     labels: tuple[str, ...]
     """Names of its classes; may be empty in the test split alone."""
     split: str = ""
     """Empty where the annotations have no splits."""
     group: str = ""
-    """Empty where the video is a group by itself."""
+    """Empty where the video is a group by itself; a segment then is of the group of its file."""
+    segment: Segment | None = None
+    """The span of the file that is the video; None: all of it."""
+
+    @property
+    def id(self) -> str:
+        """The id of the video: its path, and the times of a segment."""
+        return self.video if self.segment is None else f"{self.video}{self.segment.suffix}"
 
     @classmethod
-    def of(cls, where: str, path: str, labels: Iterable[str], split: str = "", group: str = "") -> "Row":
+    def of(
+        cls,
+        where: str,
+        path: str,
+        labels: Iterable[str],
+        split: str = "",
+        group: str = "",
+        start: float | None = None,
+        end: float | None = None,
+    ) -> "Row":
         """A row whose path is put into its normal form, and whose labels lose outer blanks and repetitions.
 
         Raises:
-            UserError: the path leaves the root, a label cannot be the name of a class, or there is none.
+            UserError: the path leaves the root, a label cannot be the name of a class, or there is none; start and end,
+                in seconds, are no span of a file.
         """
         video = safe_path(path, where)
         names = tuple(dict.fromkeys(filter(None, map(str.strip, labels))))
@@ -58,7 +78,7 @@ class Row(NamedTuple):
             raise UserError(f"{where}: {video!r} has no label; only videos of the split 'test' may.")
         for name in names:
             check_class(name, where)
-        return cls(where, video, names, split, " ".join(group.split()))
+        return cls(where, video, names, split, " ".join(group.split()), Segment.between(start, end, where))
 
 
 def root_of(config: DatasetConfig) -> Path:
@@ -115,20 +135,27 @@ def manifest(config: DatasetConfig, rows: Sequence[Row]) -> Manifest:
         UserError: a video occurs twice, a label is not in the class list, or no split can be made.
     """
     _refuse_duplicates(rows)
-    rows = _grouped_by_pattern(config, rows)
+    rows = _grouped_by_file(_grouped_by_pattern(config, rows))
     classes = _classes(config, rows)
-    of_video = {row.video: row.group for row in rows if row.group}
+    of_video = {row.id: row.group for row in rows if row.group}
     given = [row.split for row in rows]
     drawn = _splits.to_draw(config, given)
-    splits = _splits.draw(config, [row.video for row in rows], [row.labels for row in rows], given, of_video, drawn)
+    splits = _splits.draw(config, [row.id for row in rows], [row.labels for row in rows], given, of_video, drawn)
     records = [
-        VideoRecord(row.video, split, row.video, LABEL_SEPARATOR.join(row.labels))
+        VideoRecord(row.id, split, row.video, LABEL_SEPARATOR.join(row.labels), "", *_times(row))
         for row, split in zip(rows, splits, strict=True)
     ]
     for text in (*alike(classes), *torn(rows, splits)):
         log.warning("%s: %s", config.annotations, text)
     made = Manifest.from_records(records, classes, where=config.annotations, groups=of_video)
     return replace(made, drawn=drawn)
+
+
+def _times(row: Row) -> tuple[float | None, float | None]:
+    """Start and end of a row's segment; None for the end of the file, and for both of a whole one."""
+    if row.segment is None:
+        return None, None
+    return row.segment.start, None if math.isinf(row.segment.end) else row.segment.end
 
 
 def alike(names: Iterable[str]) -> list[str]:
@@ -184,9 +211,9 @@ def some(things: Sequence[object]) -> str:
 def _refuse_duplicates(rows: Sequence[Row]) -> None:
     first: dict[str, str] = {}
     for row in rows:
-        if row.video in first:
-            raise UserError(f"{row.where}: {row.video!r} occurs twice, first in {first[row.video]}. Drop one of them.")
-        first[row.video] = row.where
+        if row.id in first:
+            raise UserError(f"{row.where}: {row.id!r} occurs twice, first in {first[row.id]}. Drop one of them.")
+        first[row.id] = row.where
 
 
 def _grouped_by_pattern(config: DatasetConfig, rows: Sequence[Row]) -> Sequence[Row]:
@@ -205,6 +232,16 @@ def _grouped_by_pattern(config: DatasetConfig, rows: Sequence[Row]) -> Sequence[
         )
     texts = ["" if match is None else match[match.lastindex or 0] for match in found]
     return [row._replace(group=" ".join(text.split())) for row, text in zip(rows, texts, strict=True)]
+
+
+def _grouped_by_file(rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows with the path of the file as the group of its segments, where they have none of their own."""
+    cut = {row.video for row in rows if row.segment}
+    if cut:
+        segments = sum(row.segment is not None for row in rows)
+        of = number_of(segments, "segment"), number_of(len(cut), "file")
+        log.info("%s of %s, which no split that is made tears apart", *of)
+    return [row._replace(group=row.video) if row.video in cut and not row.group else row for row in rows]
 
 
 def _classes(config: DatasetConfig, rows: Sequence[Row]) -> list[str]:
