@@ -41,15 +41,16 @@ class DatasetConfig:
     root: str
     """Folder of the videos; absolute, or relative to the root of the project."""
     annotations: str
-    """File with the labels of the videos; with `format: class_folders` the root again, and with `lists` a file, or a
-    folder with one for each split."""
+    """File with the labels of the videos; with `format: class_folders` the root again, with `lists` a file, or a folder
+    with one for each split, and for a corpus as it is published the folder of its lists."""
     generated: tuple[str, ...]
     """["demo"] to render the built-in corpus first; empty for a corpus of your own."""
     after: str
     """Path that DVC must have made before stage `index` runs: `data/demo` for the built-in corpus. For any other, a
     folder that is always there, as DVC takes no empty dependency."""
     classes: str | None
-    """File with one class name on each line; null takes all labels that occur, sorted."""
+    """File with one class name on each line; null takes that which a published corpus has beside its lists, and
+    otherwise all labels that occur, sorted."""
     val_share: float
     """Share of the videos that become val, above 0 and below 1; used where the annotations have no split, and in each
     fold for the videos that it does not hold out."""
@@ -59,6 +60,11 @@ class DatasetConfig:
     """Seed of the random split, used where the annotations have none; and of the folds."""
     folds: int = 0
     """Parts of a cross-validation of all labelled videos, 2 to 10, besides the split of the corpus; 0: none."""
+    test_split: Literal["test", "val"] = "test"
+    """Which split of the annotations is the test; val where a corpus' test has no public labels, and val is then taken
+    from train."""
+    split_number: int = 1
+    """Which of the three published splits is read, with `format: ucf101` and `hmdb51`: 1, 2 or 3."""
     columns: dict[str, str] = field(default_factory=dict)
     """Names of the CSV's columns where they are others than path, labels, split, group, start and end, as {group:
     subject}."""
@@ -82,6 +88,7 @@ class DatasetConfig:
             (possible, "val_share and test_share must be positive and leave something for train"),
             (self.split_seed >= 0, "split_seed must not be negative"),
             (self.folds == 0 or 2 <= self.folds <= 10, "folds must be 0, for none, or 2 to 10"),
+            (1 <= self.split_number <= 3, "split_number must be 1, 2 or 3"),
             (set(self.columns) <= set(COLUMNS), f"columns can name {', '.join(COLUMNS)}, not {list(self.columns)}"),
             (_is_pattern(self.group_pattern), f"group_pattern {self.group_pattern!r} is no regular expression"),
             (self.generated in ((), ("demo",)), "generated is [demo] for the built-in corpus, and [] for any other"),

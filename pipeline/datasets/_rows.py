@@ -10,7 +10,6 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.core.errors import UserError
@@ -26,6 +25,7 @@ from pipeline.core.manifest import (
 from pipeline.core.plural import number_of
 from pipeline.core.segments import Segment
 from pipeline.datasets import _splits
+from pipeline.datasets._annotations import ClassFile, class_file
 
 log = logging.getLogger(__name__)
 LIKE_SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
@@ -42,7 +42,7 @@ class Row(NamedTuple):
     video: str
     """Path inside the root of the corpus."""
     labels: tuple[str, ...]
-    """Names of its classes; may be empty in the test split alone."""
+    """Names of its classes; where it is empty, `dataset.unlabelled` says what that means."""
     split: str = ""
     """Empty where the annotations have no splits."""
     group: str = ""
@@ -69,74 +69,49 @@ class Row(NamedTuple):
         """A row whose path is put into its normal form, and whose labels lose outer blanks and repetitions.
 
         Raises:
-            UserError: the path leaves the root, a label cannot be the name of a class, or there is none; start and end,
-                in seconds, are no span of a file.
+            UserError: the path leaves the root, or a label cannot be the name of a class; start and end, in seconds,
+                are no span of a file.
         """
         video = safe_path(path, where)
         names = tuple(dict.fromkeys(filter(None, map(str.strip, labels))))
-        if not names and split != "test":
-            raise UserError(f"{where}: {video!r} has no label; only videos of the split 'test' may.")
         for name in names:
             check_class(name, where)
         return cls(where, video, names, split, " ".join(group.split()), Segment.between(start, end, where))
 
 
-def root_of(config: DatasetConfig) -> Path:
-    """The root of the corpus.
+def named(rows: Sequence[Row], known: ClassFile, hint: str = "") -> list[Row]:
+    """The rows with names of classes for their labels, which are numbers that count `known` from 0.
+
+    `hint` is what an index past the end may come from.
 
     Raises:
-        UserError: it is no folder.
+        UserError: there is no class of a number.
     """
-    root = Path(config.root)
-    if not root.is_dir():
-        raise UserError(
-            f"The corpus' root {root} is no folder: it moved, or its disk is not mounted. Set dataset.root in "
-            "conf/dataset/, then `make params`. Where frames were pulled and no videos are at hand, `dvc repro "
-            "--downstream extract` goes on."
-        )
-    return root
+    used = {int(label) for row in rows for label in row.labels}
+    if used and max(used) == len(known.names) and 0 not in used:
+        hint = "They seem to count from 1: subtract 1. "
+    for row in rows:
+        if wrong := [label for label in row.labels if int(label) >= len(known.names)]:
+            raise UserError(
+                f"{row.where}: there is no class {wrong[0]}, as {known.path} has {len(known.names)}, counted from 0. "
+                f"{hint}Mend the one or the other."
+            )
+    return [row._replace(labels=tuple(dict.fromkeys(known.names[int(n)] for n in row.labels))) for row in rows]
 
 
-def text_of(path: Path, setting: str) -> str:
-    """The text of a file in UTF-8, with or without a byte order mark; `setting` is the one that names the file.
-
-    Raises:
-        UserError: the file is missing, or no UTF-8.
-    """
-    if not path.is_file():
-        raise UserError(f"{path} does not exist. Set {setting} in conf/dataset/, then `make params`.")
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {line}: no text in UTF-8 ({error.reason}). Save the file as UTF-8.") from error
-
-
-def class_list(config: DatasetConfig) -> list[str] | None:
-    """The names in the file `dataset.classes`, in their order; None where that is null.
-
-    Raises:
-        UserError: the file is missing, or a line cannot be the name of a class.
-    """
-    if config.classes is None:
-        return None
-    path = Path(config.classes)
-    names = text_of(path, "dataset.classes (or null)").splitlines()
-    for number, name in enumerate(names, start=1):
-        check_class(name, f"{path}, line {number}")
-    return names
-
-
-def manifest(config: DatasetConfig, rows: Sequence[Row]) -> Manifest:
+def manifest(config: DatasetConfig, rows: Sequence[Row], known: ClassFile | None = None) -> Manifest:
     """The manifest of at least one row, in their order, with splits, groups and classes.
 
+    `known` are the classes where they stand elsewhere than in the file `dataset.classes`.
+
     Raises:
-        UserError: a video occurs twice, a label is not in the class list, or no split can be made.
+        UserError: a video occurs twice or has no label, a label is not in the class list, or no split can be made.
     """
+    rows = _tested(config, rows)
+    _refuse_unlabelled(rows)
     _refuse_duplicates(rows)
     rows = _grouped_by_file(_grouped_by_pattern(config, rows))
-    classes = _classes(config, rows)
+    classes = _classes(rows, known or class_file(config))
     of_video = {row.id: row.group for row in rows if row.group}
     given = [row.split for row in rows]
     drawn = _splits.to_draw(config, given)
@@ -208,6 +183,24 @@ def some(things: Sequence[object]) -> str:
     return ", ".join(map(str, things[:NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
+def _tested(config: DatasetConfig, rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows where `dataset.test_split` says that val is the test: without those of test."""
+    if config.test_split == "test":
+        return rows
+    if not any(row.split == "val" for row in rows):
+        raise UserError(
+            f"dataset.test_split is val, and {config.annotations} has no video of it. Set test in conf/dataset/."
+        )
+    log.info("%s: the split val is the test (dataset.test_split)", config.annotations)
+    return [row._replace(split="test") if row.split == "val" else row for row in rows if row.split != "test"]
+
+
+def _refuse_unlabelled(rows: Sequence[Row]) -> None:
+    for row in rows:
+        if not row.labels and row.split != "test":
+            raise UserError(f"{row.where}: {row.video!r} has no label; only videos of the split 'test' may.")
+
+
 def _refuse_duplicates(rows: Sequence[Row]) -> None:
     first: dict[str, str] = {}
     for row in rows:
@@ -244,17 +237,16 @@ def _grouped_by_file(rows: Sequence[Row]) -> Sequence[Row]:
     return [row._replace(group=row.video) if row.video in cut and not row.group else row for row in rows]
 
 
-def _classes(config: DatasetConfig, rows: Sequence[Row]) -> list[str]:
-    classes = class_list(config)
-    if classes is None:
+def _classes(rows: Sequence[Row], known: ClassFile | None) -> Sequence[str]:
+    if known is None:
         return sorted({label for row in rows for label in row.labels})
-    known = set(classes)
+    names = set(known.names)
     for row in rows:
         for label in row.labels:
-            if label not in known:
-                near = [name for name in classes if _look(name) == _look(label)]
+            if label not in names:
+                near = [name for name in known.names if _look(name) == _look(label)]
                 but = f", which has {near[0]!a} instead of {label!a}" if near else ""
                 raise UserError(
-                    f"{row.where}: the label {label!r} is not in {config.classes}{but}. Mend the one or the other."
+                    f"{row.where}: the label {label!r} is not in {known.path}{but}. Mend the one or the other."
                 )
-    return classes
+    return known.names
