@@ -41,15 +41,16 @@ class DatasetConfig:
     root: str
     """Folder of the videos; absolute, or relative to the root of the project."""
     annotations: str
-    """File with the labels of the videos; with `format: class_folders` the root again, and with `lists` a file, or a
-    folder with one for each split."""
+    """File with the labels of the videos; with `format: class_folders` the root again, with `lists` a file, or a folder
+    with one for each split, and for a corpus as it is published the folder of its lists."""
     generated: tuple[str, ...]
     """["demo"] to render the built-in corpus first; empty for a corpus of your own."""
     after: str
     """Path that DVC must have made before stage `index` runs: `data/demo` for the built-in corpus. For any other, a
     folder that is always there, as DVC takes no empty dependency."""
     classes: str | None
-    """File with one class name on each line; null takes all labels that occur, sorted."""
+    """File with one class name on each line; null takes that which a published corpus has beside its lists, and
+    otherwise all labels that occur, sorted."""
     val_share: float
     """Share of the videos that become val, above 0 and below 1; used where the annotations have no split, and in each
     fold for the videos that it does not hold out."""
@@ -59,6 +60,11 @@ class DatasetConfig:
     """Seed of the random split, used where the annotations have none; and of the folds."""
     folds: int = 0
     """Parts of a cross-validation of all labelled videos, 2 to 10, besides the split of the corpus; 0: none."""
+    test_split: Literal["test", "val"] = "test"
+    """Which split of the annotations is the test; val where a corpus' test has no public labels, and val is then taken
+    from train."""
+    split_number: int = 1
+    """Which of the three published splits is read, with `format: ucf101` and `hmdb51`: 1, 2 or 3."""
     columns: dict[str, str] = field(default_factory=dict)
     """Names of the CSV's columns where they are others than path, labels, split, group, start and end, as {group:
     subject}."""
@@ -68,6 +74,9 @@ class DatasetConfig:
     task: Literal["auto", "single_label", "multi_label"] = "auto"
     """Whether each video has one label (cross-entropy, softmax, top-1 accuracy) or several (BCE, sigmoid, sample mAP);
     auto: single_label where every labelled video has exactly one."""
+    doubles: Literal["keep", "drop", "refuse"] = "keep"
+    """What becomes of files with the same bytes, which data/doubles.tsv lists: keep all; drop all but one of each set
+    (never a video of a test that the annotations name); or refuse the corpus. A split that is made tears none apart."""
     flip: Flip = "auto"
     """Whether half of the training clips of every network are mirrored (a probe sees each clip once, as it is): true,
     false; auto, which is true unless names of classes are about sides ("turn left"); or pairs of classes that a mirror
@@ -79,10 +88,8 @@ class DatasetConfig:
             (possible, "val_share and test_share must be positive and leave something for train"),
             (self.split_seed >= 0, "split_seed must not be negative"),
             (self.folds == 0 or 2 <= self.folds <= 10, "folds must be 0, for none, or 2 to 10"),
-            (
-                set(self.columns) <= set(COLUMNS),
-                f"columns can name {', '.join(COLUMNS)}, not {', '.join(self.columns)}",
-            ),
+            (1 <= self.split_number <= 3, "split_number must be 1, 2 or 3"),
+            (set(self.columns) <= set(COLUMNS), f"columns can name {', '.join(COLUMNS)}, not {list(self.columns)}"),
             (_is_pattern(self.group_pattern), f"group_pattern {self.group_pattern!r} is no regular expression"),
             (self.generated in ((), ("demo",)), "generated is [demo] for the built-in corpus, and [] for any other"),
         )
@@ -125,6 +132,8 @@ class Manifest:
     classes: tuple[str, ...]
     groups: Mapping[str, str] = field(default_factory=dict)
     """The group (person, recording) of each video that has one, by its id: videos that no split may tear apart."""
+    drawn: tuple[str, ...] = ()
+    """The splits that a seed dealt videos to, as the annotations do not give them; empty where the manifest is read."""
 
     @classmethod
     def from_records(
@@ -141,9 +150,7 @@ class Manifest:
                 without a positive in train, an empty split.
         """
         table = pd.DataFrame(list(records), columns=list(VideoRecord._fields), dtype=str)
-        manifest = cls(segments.texts(table), tuple(classes), groups or {})
-        _validate(manifest, where)
-        return manifest
+        return cls(segments.texts(table), tuple(classes), groups or {}).checked(where)
 
     @classmethod
     def read(cls, manifest: Path, classes: Path, of_groups: Path | None = None) -> "Manifest":
@@ -157,9 +164,12 @@ class Manifest:
         checksums.check(classes)
         table = tsv.read(manifest, segments.columns(manifest, VideoRecord._fields), stage="index")
         names = tuple(classes.read_text(encoding="utf-8").splitlines())
-        read = cls(table, names, groups.read(of_groups) if of_groups else {})
-        _validate(read, where=str(manifest))
-        return read
+        return cls(table, names, groups.read(of_groups) if of_groups else {}).checked(str(manifest))
+
+    def checked(self, where: str) -> "Manifest":
+        """The same manifest, if it passes the checks of `from_records`; `where` names its origin in messages."""
+        _validate(self, where)
+        return self
 
     def write(self, manifest: Path, classes: Path) -> None:
         """Write both files, each all or nothing."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline.core import segments
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import COLUMNS, LABEL_SEPARATOR, SPLITS, DatasetConfig, Manifest
-from pipeline.datasets import _rows
+from pipeline.datasets import _annotations, _rows
 from pipeline.datasets._rows import Row
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def read(config: DatasetConfig) -> Manifest:
     Raises:
         UserError: the folder or CSV is missing or malformed; names the file and line.
     """
-    _rows.root_of(config)
+    _annotations.root_of(config)
     annotations = Path(config.annotations)
     rows = list(_read_rows(annotations, config.columns))
     if not rows:
@@ -50,7 +50,7 @@ def tidy(name: str) -> str:
 
 
 def _read_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
-    text = _rows.text_of(path, "dataset.annotations")
+    text = _annotations.text_of(path, "dataset.annotations")
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter(text.partition("\n")[0]))
     read = 0  # lines up to the last good row
     try:

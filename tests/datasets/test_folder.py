@@ -52,7 +52,7 @@ def test_labels_that_commas_separate_are_not_blamed_on_a_split_column(tmp_path: 
     told = refusal(tmp_path, 'path,labels\na.mp4,"run,jump"\nb.mp4,"run,fly"\n')
     assert "2 videos of 2 classes cannot be split so that val has one" in told
     assert "separated by ';' (" in told
-    assert "labels.csv, line 2 has 'run,jump')" in told
+    assert "('a.mp4' has 'run,jump')" in told
 
 
 def test_cells_are_tidied(tmp_path: Path):
