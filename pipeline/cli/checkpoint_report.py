@@ -11,7 +11,8 @@ from pipeline.core import registry
 from pipeline.core.errors import UserError
 from pipeline.layers.backbone import build_backbone
 from pipeline.pretrained import infer_config
-from pipeline.pretrained.load import Candidate, Report, plan
+from pipeline.pretrained.load import Candidate, plan
+from pipeline.pretrained.report import Report
 from pipeline.training.config import ModelConfig, ProbeConfig
 
 

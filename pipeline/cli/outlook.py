@@ -94,8 +94,9 @@ def _costs(corpus: Manifest, settings: Mapping[str, Any], measured: Forecast, ma
         f"video      about {there * measured.seconds / 3600:.2g} hours ({measured.seconds:.1f} s a clip, by "
         f"{measured.samples - len(measured.unreadable)} of them)"
     )
-    disk = int(there * measured.bytes * forecast.COPIES)
-    yield f"disk       about {size(disk)} for frames of {side} pixels, {fps} a second (shards and LMDB)"
+    held = ("tars", "LMDB") if settings["extract"]["keep"] else ("LMDB",)  # each linked and not copied by DVC
+    disk = int(there * measured.bytes * len(held))
+    yield f"disk       about {size(disk)} for frames of {side} pixels, {fps} a second ({' and '.join(held)})"
     cores = number_of(machine.processes, "core")
     yield f"extract    about {_minutes(there * measured.extraction / machine.processes / 60)} on {cores}, as measured"
     times = forecast.training_minutes(settings["models"], len(corpus.split("train")))

@@ -15,8 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
-import imageio_ffmpeg
-
 from pipeline.core import params
 from pipeline.core.errors import UserError
 
@@ -89,16 +87,22 @@ class Machine:
             UserError: there is none, or it does not run.
         """
         try:
-            path = self.ffmpeg or imageio_ffmpeg.get_ffmpeg_exe()
+            path = self.ffmpeg or _pinned()
             if os.sep in path:  # a bare name is looked up; a path must hold in every folder that FFmpeg is started in
                 path = str(Path(path).absolute())
             ffmpeg_version(path)
-        except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+        except (ImportError, OSError, RuntimeError, subprocess.CalledProcessError) as error:
             raise UserError(
                 f"FFmpeg does not run ({error}). `make install` brings the pinned one; "
                 "machine.ffmpeg in conf/config.yaml may name another (then `pipeline params`)."
             ) from error
         return path
+
+
+def _pinned() -> str:
+    import imageio_ffmpeg  # noqa: PLC0415 - a machine that only trains and tests needs no FFmpeg
+
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def _at_least_one(number: int | None) -> bool:

@@ -1,4 +1,4 @@
-"""The manifest: a row for each video (id, split, path, labels and fingerprint), and the list of classes.
+"""The manifest: a row for each video (id, split, path, labels, fingerprint, span), and the list of classes.
 
 It is a tab-separated file that any tool can read. A million rows load in seconds, since every check here is vectorised.
 It is validated when it is made and again when it is read.
@@ -13,12 +13,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.core import checksums, files, groups, params, tsv
+from pipeline.core import checksums, files, groups, params, segments, tsv
 from pipeline.core.errors import UserError
 
 SPLITS = ("train", "val", "test")
 LABEL_SEPARATOR = ";"
-COLUMNS = ("path", "labels", "split", "group")
+COLUMNS = ("path", "labels", "split", "group", "start", "end")
 """What the columns of a CSV of annotations hold."""
 LONGEST_ID = 500
 """Largest length of an id, in bytes of UTF-8; LMDB keys have 511 bytes at most."""
@@ -66,7 +66,8 @@ class DatasetConfig:
     split_number: int = 1
     """Which of the three published splits is read, with `format: ucf101` and `hmdb51`: 1, 2 or 3."""
     columns: dict[str, str] = field(default_factory=dict)
-    """Names of the CSV's columns where they are others than path, labels, split and group, as {group: subject}."""
+    """Names of the CSV's columns where they are others than path, labels, split, group, start and end, as {group:
+    subject}."""
     group_pattern: str | None = None
     """Regular expression that finds in the path of a video its group (person, recording), which no split that is made
     tears apart: what its last pair of brackets holds, or else all of it. null where paths say nothing of groups."""
@@ -115,6 +116,10 @@ class VideoRecord(NamedTuple):
     """Names of its classes joined by ";"; may be empty in the test split alone."""
     fingerprint: str = ""
     """Text that changes when the video file changes (fingerprints.py); empty until stage `index` looks at the file."""
+    start: float | None = None
+    """Seconds at which a segment of the file begins (segments.py); None: its begin."""
+    end: float | None = None
+    """Seconds at which it ends; None: the end of the file."""
 
 
 @dataclass(frozen=True)
@@ -122,10 +127,13 @@ class Manifest:
     """All videos of a corpus, in a fixed order, and its class names."""
 
     table: pd.DataFrame
-    """A row for each video; the columns are the fields of VideoRecord, all strings."""
+    """A row for each video; the columns are the fields of VideoRecord, all strings; start and end only where a row has
+    one."""
     classes: tuple[str, ...]
     groups: Mapping[str, str] = field(default_factory=dict)
     """The group (person, recording) of each video that has one, by its id: videos that no split may tear apart."""
+    drawn: tuple[str, ...] = ()
+    """The splits that a seed dealt videos to, as the annotations do not give them; empty where the manifest is read."""
 
     @classmethod
     def from_records(
@@ -142,7 +150,7 @@ class Manifest:
                 without a positive in train, an empty split.
         """
         table = pd.DataFrame(list(records), columns=list(VideoRecord._fields), dtype=str)
-        manifest = cls(table, tuple(classes), groups or {})
+        manifest = cls(segments.texts(table), tuple(classes), groups or {})
         _validate(manifest, where)
         return manifest
 
@@ -156,7 +164,7 @@ class Manifest:
         if not classes.is_file():
             raise UserError(f"{classes} does not exist. `dvc repro index` makes it.")
         checksums.check(classes)
-        table = tsv.read(manifest, VideoRecord._fields, stage="index")
+        table = tsv.read(manifest, segments.columns(manifest, VideoRecord._fields), stage="index")
         names = tuple(classes.read_text(encoding="utf-8").splitlines())
         read = cls(table, names, groups.read(of_groups) if of_groups else {})
         _validate(read, where=str(manifest))
@@ -246,6 +254,7 @@ def _validate(manifest: Manifest, where: str) -> None:
     _refuse(table, unknown, where, f"{{video}}: the split {{split!r}} is none of {', '.join(SPLITS)}")
     outside = table["path"].str.match(r"^/|^[A-Za-z]:|(?:.*/)?\.\.(?:/|$)")
     _refuse(table, outside, where, "{video}: the path {path!r} leaves the corpus' root")
+    _refuse(table, segments.wrong(table), where, "{video}: {start!r} to {end!r} s is no span of a file")
     _validate_labels(manifest, where)
     for split in SPLITS:
         if not (table["split"] == split).any():

@@ -30,7 +30,7 @@ SPLITS = ("val", "test")
 """The splits that are predicted."""
 FINAL = PROTOCOLS[-1]
 """The protocol of the tables."""
-RESERVED_NAMES = ("chance", "corpus", "ensemble", "prior", "verdict", "videos")
+RESERVED_NAMES = ("chance", "corpus", "ensemble", "interval", "prior", "verdict", "videos")
 """Names that no model may have, since metrics.json has other metrics under them."""
 OK, BROKEN = "ok", "broken"
 _META = b"prediction"

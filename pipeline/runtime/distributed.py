@@ -107,6 +107,13 @@ def add(values: Sequence[float], fabric: Fabric) -> list[float]:
     return fabric.all_reduce(total, reduce_op="sum").tolist()  # type: ignore[union-attr]  # a tensor in, a tensor out
 
 
+def summed(values: Tensor, fabric: Fabric) -> Tensor:
+    """The sum of a tensor over all processes, in its place; a GPU is not waited for."""
+    if fabric.world_size > 1:
+        torch.distributed.all_reduce(values)
+    return values
+
+
 def synchronised(network: nn.Module, fabric: Fabric) -> nn.Module:
     """The network with batch norms over all devices; the network itself where there is one device."""
     return synchronise(network) if fabric.world_size > 1 else network
