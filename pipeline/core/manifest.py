@@ -80,6 +80,9 @@ class DatasetConfig:
     task: Literal["auto", "single_label", "multi_label"] = "auto"
     """Whether each video has one label (cross-entropy, softmax, top-1 accuracy) or several (BCE, sigmoid, sample mAP);
     auto: single_label where every labelled video has exactly one."""
+    doubles: Literal["keep", "drop", "refuse"] = "keep"
+    """What becomes of files with the same bytes, which data/doubles.tsv lists: keep all; drop all but one of each set
+    (never a video of a test that the annotations name); or refuse the corpus. A split that is made tears none apart."""
     flip: Flip = "auto"
     """Whether half of the training clips of every network are mirrored (a probe sees each clip once, as it is): true,
     false; auto, which is true unless names of classes are about sides ("turn left"); or pairs of classes that a mirror
@@ -92,10 +95,7 @@ class DatasetConfig:
             (self.split_seed >= 0, "split_seed must not be negative"),
             (self.folds == 0 or 2 <= self.folds <= 10, "folds must be 0, for none, or 2 to 10"),
             (1 <= self.split_number <= 3, "split_number must be 1, 2 or 3"),
-            (
-                set(self.columns) <= set(COLUMNS),
-                f"columns can name {', '.join(COLUMNS)}, not {', '.join(self.columns)}",
-            ),
+            (set(self.columns) <= set(COLUMNS), f"columns can name {', '.join(COLUMNS)}, not {list(self.columns)}"),
             (_is_pattern(self.group_pattern), f"group_pattern {self.group_pattern!r} is no regular expression"),
             (self.generated in ((), ("demo",)), "generated is [demo] for the built-in corpus, and [] for any other"),
         )
@@ -156,9 +156,7 @@ class Manifest:
                 without a positive in train, an empty split.
         """
         table = pd.DataFrame(list(records), columns=list(VideoRecord._fields), dtype=str)
-        manifest = cls(segments.texts(table), tuple(classes), groups or {})
-        _validate(manifest, where)
-        return manifest
+        return cls(segments.texts(table), tuple(classes), groups or {}).checked(where)
 
     @classmethod
     def read(cls, manifest: Path, classes: Path, of_groups: Path | None = None) -> "Manifest":
@@ -172,9 +170,12 @@ class Manifest:
         checksums.check(classes)
         table = tsv.read(manifest, segments.columns(manifest, VideoRecord._fields), stage="index")
         names = tuple(classes.read_text(encoding="utf-8").splitlines())
-        read = cls(table, names, groups.read(of_groups) if of_groups else {})
-        _validate(read, where=str(manifest))
-        return read
+        return cls(table, names, groups.read(of_groups) if of_groups else {}).checked(str(manifest))
+
+    def checked(self, where: str) -> "Manifest":
+        """The same manifest, if it passes the checks of `from_records`; `where` names its origin in messages."""
+        _validate(self, where)
+        return self
 
     def write(self, manifest: Path, classes: Path) -> None:
         """Write both files, each all or nothing."""

@@ -94,8 +94,8 @@ def named(rows: Sequence[Row], known: ClassFile, hint: str = "") -> list[Row]:
     for row in rows:
         if wrong := [label for label in row.labels if int(label) >= len(known.names)]:
             raise UserError(
-                f"{row.where}: there is no class {int(wrong[0])}, as {known.path} has {len(known.names)}, counted from 0. "
-                f"{hint}Mend the one or the other."
+                f"{row.where}: there is no class {int(wrong[0])}, as {known.path} has {len(known.names)}, counted from "
+                f"0. {hint}Mend the one or the other."
             )
     return [row._replace(labels=tuple(dict.fromkeys(known.names[int(n)] for n in row.labels))) for row in rows]
 

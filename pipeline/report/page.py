@@ -20,7 +20,7 @@ from markupsafe import Markup
 from pipeline import metrics
 from pipeline.clips.views import PROTOCOLS
 from pipeline.core import files
-from pipeline.report import charts, class_detail, per_class, sections
+from pipeline.report import charts, class_detail, doubles, per_class, sections
 from pipeline.report.inputs import InputPaths, Inputs
 from pipeline.report.provenance import Provenance
 
@@ -55,6 +55,7 @@ def write_page(paths: InputPaths, out: Path, corpus: str) -> None:
         "gallery": sections.gallery(inputs),
         "data": sections.data(inputs),
         "broken": sections.broken(paths.broken),
+        **({"doubles": found} if (found := doubles.section(inputs)) else {}),
         "provenance": Provenance.read(paths.models, inputs.checkpoints, (paths.manifest, paths.classes)),
     }
     with files.aside(out) as partial:
