@@ -32,8 +32,6 @@ TRAINED_CLIPS_A_SECOND: dict[str, float] = {
     "tsm_lite0": 14.0,
 }
 """Model -> clips a second that two CPU cores train, at its own size and batch. A model that is not here has no time."""
-COPIES = 2
-"""Copies of a frame that stay on disk: the shards of `extract` and the LMDB of `pack`, linked and not copied by DVC."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pipeline.core import video_files
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS
 from pipeline.core.plural import number_of
-from pipeline.datasets import _rows, class_folders, folder, lists
+from pipeline.datasets import _annotations, _rows, class_folders, folder, lists
 
 log = logging.getLogger(__name__)
 SYNONYMS = {
@@ -153,7 +153,7 @@ def _layout_of(path: Path) -> Layout | None:
 
 def _table(path: Path) -> dict[str, list[str]]:
     """Name of a column in small letters -> its cells; of a file that is no table, whatever comes of it."""
-    text = _rows.text_of(path, "--annotations")
+    text = _annotations.text_of(path, "--annotations")
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=folder.delimiter(text.partition("\n")[0]))
     try:
         header, *rows = list(lines) or [[]]

@@ -31,7 +31,10 @@ def disk() -> Finding:
             found, "Make room. `dvc gc --workspace` empties the cache of all that data/ does not use, experiments too."
         )
     if min(free.values()) < TIGHT:
-        return warn(found, "Enough for the built-in corpus. Frames are stored as JPEGs, as tar and as LMDB.")
+        return warn(
+            found,
+            "Enough for the built-in corpus. Frames are held as tar and as LMDB; extract.keep: false drops the tars.",
+        )
     return ok(found)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from pipeline.core import video_files
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import LONGEST_ID, SPLITS, UNSAFE, DatasetConfig, Manifest
-from pipeline.datasets import _rows
+from pipeline.datasets import _annotations, _rows
 from pipeline.datasets._rows import Row
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def read(config: DatasetConfig) -> Manifest:
         UserError: the folder is missing, has no video in a folder of a class, has a single class, or is not what
             `annotations` names.
     """
-    root = _rows.root_of(config)
+    root = _annotations.root_of(config)
     if Path(config.annotations).resolve() != root.resolve():
         raise UserError(
             f"dataset.annotations is {config.annotations}, but with `format: class_folders` the folders of the root "

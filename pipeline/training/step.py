@@ -14,7 +14,8 @@ from pipeline.class_stats import ClassStatistics
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.layers.normalize import normalize
-from pipeline.pretrained.load import Report, load_pretrained
+from pipeline.pretrained.load import load_pretrained
+from pipeline.pretrained.report import Report
 from pipeline.runtime import distributed
 from pipeline.runtime.transfer import Download, Upload
 from pipeline.training import mixup, optim
@@ -72,7 +73,9 @@ class TrainStep:
         network, self.input = config.build(classes)
         self.start: Report | None = None
         if train.pretrained is not None:
-            self.start = load_pretrained(network, train.pretrained)
+            self.start = load_pretrained(
+                network, train.pretrained, classes=statistics.classes, chosen=train.pretrained_set
+            )
             self.input = self.start.input or self.input
         self.upload = Upload(fabric.device)
         self.loss = train.loss.build(statistics, train.mix).to(fabric.device)

@@ -34,7 +34,7 @@ def videos(tmp_path, clips) -> Path:
     for name in ("wave left", "jump"):
         (root / name).mkdir(parents=True)
         for number in range(PEOPLE * TAKES):
-            shutil.copy(clips / "h264.mp4", root / name / f"subject{number % PEOPLE}_{number}.mp4")
+            corpus.take(clips / "h264.mp4", root / name / f"subject{number % PEOPLE}_{number}.mp4")
     return root
 
 
@@ -68,8 +68,20 @@ def test_class_folders_become_settings_and_figures(folder, videos, capsys):
     assert said["next"] == "dvc repro"
 
 
+def test_copies_are_counted_and_kept_together(folder, videos, capsys):
+    for number in range(3):
+        (videos / "jump" / f"subject0_again{number}.mp4").hardlink_to(videos / "jump/subject1_1.mp4")
+    shutil.copy(videos / "jump/subject2_2.mp4", videos / "wave left/subject3_twice.mp4")
+    assert not call("init", videos)
+    said = capsys.readouterr().out
+    assert "groups     3, which the split does not tear apart\n" in said  # 0 with 1, and 2 with 3
+    assert "copies     6 videos have the same bytes as another one, which the split does not tear apart" in said
+
+
 def test_a_warning_of_the_reader_is_said_once(folder, videos, caplog):
-    shutil.copytree(videos / "jump", videos / "Jump")
+    (videos / "Jump").mkdir()
+    for clip in (videos / "jump").iterdir():
+        corpus.take(clip, videos / "Jump" / clip.name)
     call("init", videos)
     assert [text.partition(": ")[2] for text in caplog.messages] == [
         (

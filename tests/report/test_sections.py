@@ -101,9 +101,11 @@ def test_the_table_of_models_is_metrics_json(unequal):
     names = [f"{split}_{protocol}" for split in ("val", "test") for protocol in ("clip", "dense", "multiscale")]
     assert len({shown["strong"][name] for name in names}) == 6
     models, ensembles = read.tables["models"]
-    assert models[4:] == [
+    assert [[cell.split(" ")[0] for cell in row] for row in models[4:]] == [
         [member, *(two(shown[member][name]) for name in names)] for member in ("weak", "strong", "middling")
     ]
+    low, high = (shown["interval"][f"weak_val_clip_{end}"] for end in ("low", "high"))
+    assert models[4][1].split(" ", 1)[1] == f"{low:.1f} to {high:.1f}"
     for row, what, name in ((2, "chance", "random answers"), (3, "prior", "class prior")):
         of = {s: [shown[what][f"{s}{end}"] for end in ("", "_low", "_high")] for s in ("val", "test")}
         cells = {s: f"{mean:.2f} {low:.1f} to {high:.1f}" for s, (mean, low, high) in of.items()}
