@@ -117,7 +117,7 @@ def costs(settings: Mapping[str, Any], corpus: Corpus) -> list[ModelCost]:
 def lines(settings: Mapping[str, Any], corpus: Corpus, rates: Rates, hardware: Hardware) -> Iterator[str]:
     """The plan for a person: the corpus, disk, hours, and where the rates come from."""
     models = costs(settings, corpus)
-    fps = settings["extract"]["fps"]
+    fps, keep = settings["extract"]["fps"], settings["extract"]["keep"]
     frames = corpus.videos * rates.seconds * fps
     frame_bytes = hardware.frame_bytes or rates.frame_bytes
     yield (
@@ -125,11 +125,13 @@ def lines(settings: Mapping[str, Any], corpus: Corpus, rates: Rates, hardware: H
         f"{frame_bytes / 1000:.1f} kB each"
     )
     yield ""
-    yield from text_table(
-        ["disk", "size"], list(_disk(models, corpus, frames * frame_bytes, rates.smaller_share, settings))
-    )
+    disk = _disk(settings, models, corpus, frames * frame_bytes, rates.smaller_share)
+    yield from text_table(["disk", "size"], list(disk))
     yield ""
-    yield "Frames are linked from scratch and into DVC's cache; a file system that cannot link holds each three times."
+    times = "three" if keep else "four"  # without tars, the LMDB files are of two outs
+    yield (
+        f"Frames are linked from scratch and into DVC's cache; a file system that cannot link holds each {times} times."
+    )
     yield ""
     cores = hardware.cores
     yield from text_table(
@@ -165,19 +167,20 @@ def row(model: ModelCost, corpus: Corpus, rates: Rates, hardware: Hardware) -> l
 
 
 def _disk(
-    models: list[ModelCost], corpus: Corpus, stored: float, smaller_share: float, settings: Mapping[str, Any]
+    settings: Mapping[str, Any], models: list[ModelCost], corpus: Corpus, stored: float, smaller_share: float
 ) -> Iterator[list[str]]:
     """Rows of the table of disk."""
-    smaller = [f"{side}" for side in settings["pack"]["short_sides"][1:]]
+    keep, smaller = settings["extract"]["keep"], settings["pack"]["short_sides"][1:]
     scores = sum(model.views * 2 + 3 * 4 for model in models) * corpus.held_out * corpus.classes
     weights = sum(model.checkpoint for model in models)
-    yield ["frames: tar shards", size(int(stored))]
+    if keep:
+        yield ["frames: tar shards", size(int(stored))]
     yield ["frames: LMDB", size(int(stored))]
     if smaller:
-        yield [f"frames: LMDB, short side {' and '.join(smaller)}", size(int(smaller_share * stored))]
+        yield [f"frames: LMDB, short side {' and '.join(map(str, smaller))}", size(int(smaller_share * stored))]
     yield [f"weights of {len(models)} models", size(weights)]
     yield ["predictions: logits of each view, tables", size(scores)]
-    yield ["all", size(int((2 + smaller_share) * stored) + weights + scores)]
+    yield ["all", size(int(((2 if keep else 1) + smaller_share) * stored) + weights + scores)]
 
 
 def time(seconds: float) -> str:

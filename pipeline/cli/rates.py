@@ -151,7 +151,7 @@ def measured(every: Mapping[str, Any], corpus: Corpus, again: bool, compute: boo
 
 def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute: bool) -> Rates:
     keep_freed_memory()  # as the stages that pack and train do
-    extract = replace(params.build(ExtractConfig, every["extract"], "extract"), shards=1)
+    extract = replace(params.build(ExtractConfig, every["extract"], "extract"), shards=1, keep=True)
     with files.temporary_folder(scratch_folder(machine, "plan")) as folder:
         if corpus.at_hand:
             root, manifest = corpus.at_hand[0], _some(corpus.at_hand[1])
@@ -162,24 +162,22 @@ def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute
         apart = replace(machine, scratch=str(folder / "scratch"))
         start = _cpu(children=True)
         extract_corpus(manifest, root, folder / "frames", folder / "broken.tsv", extract, apart)
-        extraction = _cpu(children=True) - start
-        start = _cpu(children=True)
+        between = _cpu(children=True)
         smaller = params.build(PackConfig, every["pack"], "pack").smaller
         packing.pack(folder / "frames", folder / "lmdb", folder / "scratch/pack", smaller=smaller)
-        packed = _cpu(children=True) - start
+        end = _cpu(children=True)
         store = FrameStore(folder / "lmdb")
         there = manifest.without(set(manifest.videos) - set(store.videos))
         frames = sum(store.frames(video) for video in there.videos)
-        held = sum(tar.stat().st_size for tar in (folder / "frames").glob("*.tar"))
-        of_smaller = sum(file.stat().st_size for file in (folder / "lmdb").glob("*.*.lmdb"))
+        held, small = (sum(file.stat().st_size for file in folder.glob(n)) for n in ("*/*.tar", "*/*.*.lmdb"))
         decoded = _decoded(store, there)
         loaded = {name: _loaded(name, section, store, there, decoded) for name, section in every["models"].items()}
     return Rates(
         seconds=corpus.seconds or frames / len(there) / extract.fps,
         frame_bytes=held / frames,
-        smaller_share=of_smaller / held,
-        extracted=frames / extraction,
-        packed=held / packed,
+        smaller_share=small / held,
+        extracted=frames / (between - start),
+        packed=held / (end - between),
         decoded=decoded,
         loaded=loaded,
         source=source,

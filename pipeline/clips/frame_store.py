@@ -17,7 +17,7 @@ import json
 import re
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,6 +117,11 @@ class FrameStore:
         self._index = index or _Index.read(root)
         self._readers: dict[str, lmdb.Transaction] = {}
         self._smaller = {} if side else {each: FrameStore(root, each, self._index) for each in self._index.sides}
+
+    @classmethod
+    def of_file(cls, path: Path, frames: Mapping[str, int]) -> "FrameStore":
+        """The videos of one LMDB file, whose bytes have been checked; `frames` has the number of frames of each."""
+        return cls(path.parent, index=_Index(dict.fromkeys(frames, path.stem), dict(frames), {}, ()))
 
     def __getstate__(self) -> dict[str, object]:
         """The state without open files: a spawned worker opens its own."""

@@ -8,14 +8,14 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from pipeline.core import tsv, video_files
+from pipeline.core import spelling, tsv, video_files
 from pipeline.core.errors import UserError
 from pipeline.core.machine import parallel
 from pipeline.core.manifest import Manifest
@@ -34,10 +34,12 @@ AT_ONCE = 1000
 """Number of files that a thread asks the system about in one go."""
 NAMED = 5
 """Number of files that a warning names."""
+BLOCK = 1 << 16
+"""Number of bytes at each end of a file that are hashed."""
 
 
-def of_file(path: Path, block: int = 1 << 16) -> str:
-    """Size of a file and a hash of its first and last `block` bytes: quick at any size, and re-encoding changes it.
+def of_file(path: Path) -> str:
+    """Size of a file and a hash of its first and last `BLOCK` bytes: quick at any size, and re-encoding changes it.
 
     One of `FAULTS` where the file cannot be read.
     """
@@ -47,38 +49,59 @@ def of_file(path: Path, block: int = 1 << 16) -> str:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            digest = hashlib.blake2b(file.read(block), digest_size=12)
-            if size > block:
-                file.seek(max(block, size - block))
-                digest.update(file.read(block))
+            digest = hashlib.blake2b(file.read(BLOCK), digest_size=12)
+            if size > BLOCK:
+                file.seek(max(BLOCK, size - BLOCK))
+                digest.update(file.read(BLOCK))
     except OSError as error:  # it went away just now, or its disk does not give it
-        return (video_files.fault(path) or video_files.refused(path, error))[0]
+        return refusal(path, error)
     return f"{size}-{digest.hexdigest()}"
+
+
+def refusal(path: Path, error: OSError) -> str:
+    """Which of `FAULTS` a file has that gave an error when it was read."""
+    return (video_files.fault(path) or video_files.refused(path, error))[0]
 
 
 def look(corpus: Manifest, root: Path, scratch: Path, workers: int) -> Manifest:
     """The manifest with the fingerprint of every file under `root`; says which cannot be read.
 
+    A file whose name has another Unicode form than in the annotations is found, see spelling.py.
+
     Args:
         scratch: folder for what is remembered of the files until the next time.
         workers: number of files that are looked at side by side.
     """
+    corpus = spelling.on_disk(corpus, root)
     paths: list[str] = corpus.table["path"].tolist()
+    found = recall(of_file, root, paths, scratch / MEMORY, workers)
+    _tell(root, np.array(paths, dtype=object), found)
+    return replace(corpus, table=corpus.table.assign(fingerprint=found))
+
+
+def recall(of: Callable[[Path], str], root: Path, paths: Sequence[str], memory: Path, workers: int) -> np.ndarray:
+    """What `of` says of each file under `root`, str (V,); a file is read again only where it has changed.
+
+    Args:
+        of: a path -> what is read of the file.
+        memory: file that holds what was said until the next time.
+    """
+    if not paths:
+        return np.empty(0, dtype=object)
     began = time.time()
     sizes, changed = _statuses(root, paths, workers)
-    memory = _remembered(scratch / MEMORY)
-    place = pd.Index(memory["path"]).get_indexer(paths)
-    same = (place >= 0) & (memory["size"].to_numpy()[place] == sizes) & (memory["changed"].to_numpy()[place] == changed)
-    found = np.where(same, memory["fingerprint"].to_numpy(dtype=object)[place], "")
+    last = _remembered(memory)
+    place = pd.Index(last["path"]).get_indexer(paths)
+    same = (place >= 0) & (last["size"].to_numpy()[place] == sizes) & (last["changed"].to_numpy()[place] == changed)
+    found = np.where(same, last["fingerprint"].to_numpy(dtype=object)[place], "")
     unread = np.flatnonzero(~same)
-    read = parallel(lambda number: of_file(root / paths[number]), unread, workers)
-    with progress_bar(read, total=len(unread), desc="fingerprints", unit="file") as bar:
+    read = parallel(of, (root / paths[number] for number in unread.tolist()), workers)
+    with progress_bar(read, total=len(unread), desc=memory.stem, unit="file") as bar:
         found[unread] = list(bar)
-    _tell(root, np.array(paths, dtype=object), found)
     if len(unread):
         now = pd.DataFrame(dict(zip(COLUMNS, (paths, sizes, changed, found), strict=True)))
-        tsv.write(scratch / MEMORY, now[(sizes >= 0) & (changed < (began - SETTLED) * 1e9)])
-    return replace(corpus, table=corpus.table.assign(fingerprint=found))
+        tsv.write(memory, now[(sizes >= 0) & (changed < (began - SETTLED) * 1e9)])
+    return found
 
 
 def _statuses(root: Path, paths: Sequence[str], workers: int) -> tuple[np.ndarray, np.ndarray]:

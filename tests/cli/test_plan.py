@@ -22,7 +22,7 @@ RATES = Rates(
     flops={"a": 6e9}, test_flops={"a": 4e9}, measured_on={"a": "a"}, source="two clips", device="the CPU",
 )  # fmt: skip
 MODEL = ModelCost(name="a", clips=9000, gmacs=0.5, view_gmacs=4.0, views=8, decoded=100, checkpoint=4_000)
-SETTINGS = {"extract": {"fps": 30}, "pack": {"short_sides": [320]}}
+SETTINGS = {"extract": {"fps": 30, "keep": True}, "pack": {"short_sides": [320]}}
 HERE = Hardware(cores=2, devices=1, tflops=None, frame_bytes=None)
 
 
@@ -43,14 +43,21 @@ def test_a_time_is_said_as_a_person_says_it(seconds, said):
     assert time(seconds) == said
 
 
-def test_disk_and_stages_by_hand(monkeypatch):
+@pytest.mark.parametrize(
+    ("keep", "times", "all_of_it", "copies"), [(True, 2, "1.1 GiB", "three"), (False, 1, "572.2 MiB", "four")]
+)
+def test_disk_and_stages_by_hand(monkeypatch, keep, times, all_of_it, copies):
     """1,000 videos of 60 frames of 10 kB are 600 MB, twice; 60,000 frames take two cores 300 s, 600 MB as long."""
     monkeypatch.setattr(planner, "costs", lambda *_: [MODEL])
-    text = "\n".join(planner.lines(SETTINGS, CORPUS, RATES, HERE))
+    settings = SETTINGS | {"extract": {"fps": 30, "keep": keep}}
+    text = "\n".join(planner.lines(settings, CORPUS, RATES, HERE))
     assert "900 train and 100 other videos of 2.0 s: 60,000 frames, 10.0 kB each" in text
-    assert text.count("572.2 MiB") == 2
+    frames = [line for line in text.splitlines() if line.startswith("| frames: ")]
+    assert [line.split("|")[2].strip() for line in frames] == ["572.2 MiB"] * times
+    assert f"a file system that cannot link holds each {copies} times." in text
     stages = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "|" in line}
     assert stages["extract"] == stages["pack"] == "5 min"
+    assert stages["all"] == all_of_it
     assert stages["reading or writing all frames once, at 1 GB/s"] == "1 s"
     assert (
         "predictions: logits of each view, tables |  27.3 KiB" in text

@@ -17,7 +17,7 @@ from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.short_sides import PackConfig, Smaller
 from pipeline.clips.transforms import AugmentConfig
 from pipeline.clips.views import Scale, ViewConfig
-from pipeline.core import checksums
+from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.core.share import Share
@@ -215,6 +215,20 @@ def test_workers_and_shares_give_the_same_bytes(frames: Path):
         pack(frames, "shares", SIZES, share=Share(number, 4))
         assert not (frames.parent / "shares").exists()
     assert contents(pack(frames, "shares", SIZES, share=Share(3, 4))) == whole
+
+
+def test_of_tars_that_were_dropped_the_smaller_sizes_are_made_of_what_replaced_them(frames: Path):
+    """With extract.keep: false."""
+    whole = pack(frames, "whole", SIZES)
+    sums = {tar.name: files.file_hash(tar) for tar in frames.glob("*.tar")}
+    for tar in list(frames.glob("*.tar")):
+        tar.with_suffix(".lmdb").write_bytes((whole / f"{tar.stem}.lmdb").read_bytes())
+        tar.unlink()
+    checksums.write(frames / packing.TARS, map(Path, sums), sums)
+    checksums.seal(frames)
+
+    assert contents(pack(frames, "dropped", SIZES, workers=2)) == contents(whole)
+    assert not list((frames.parent / "scratch of dropped").glob("*.lock"))
 
 
 def test_the_extracted_size_has_the_bytes_that_it_has_alone(frames: Path):
