@@ -25,6 +25,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
 from pipeline.core.manifest import SPLITS, Manifest
 from pipeline.core.progress_bar import progress_bar
+from pipeline.core.segments import Segment
 from pipeline.core.share import Share
 from pipeline.extraction import on_node
 from pipeline.extraction.config import ExtractConfig
@@ -93,7 +94,7 @@ def plan(manifest: Manifest, config: ExtractConfig, ffmpeg: str) -> list[Shard]:
         rows[shard_number(row["video"], config.shards)].append({str(k): v for k, v in row.items()})
     shards = []
     for number, members in enumerate(rows):
-        content = [[row["video"], row["path"], row["fingerprint"]] for row in members]
+        content = [[row["video"], row["path"], row["fingerprint"], *(Segment.of(row) or ())] for row in members]
         key = files.fingerprint(FORMAT, ffmpeg, settings, content)
         shards.append(Shard(f"shard-{number:05d}", tuple(members), key, config.keep))
     return shards
@@ -138,7 +139,8 @@ class _Maker:
                 folder = temporary / str(number)
                 folder.mkdir()
                 try:
-                    return row, folder, extract_frames(self.root / row["path"], folder, self.config, self.binary)
+                    path, segment = self.root / row["path"], Segment.of(row)
+                    return row, folder, extract_frames(path, folder, self.config, self.binary, segment)
                 except NoFrames as broken:
                     return row, folder, broken
 
@@ -214,8 +216,10 @@ def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, br
 
 
 def _report(manifest: Manifest, good: list[dict[str, Any]], bad: dict[str, tuple[str, str]]) -> None:
+    lines = {video: line for line, video in enumerate(manifest.videos, start=2)}
     for video, (reason, words) in sorted(bad.items()):
-        log.warning("broken: %s: %s: %s", video, reason, words)
+        where = f" (manifest.tsv, line {lines[video]}: mend its start and end in the annotations)"
+        log.warning("broken: %s: %s: %s%s", video, reason, words, where if reason == "outside" else "")
     for row in good:
         if row["damaged"] or row["frames"] < row["promised"] - SHORTFALL:
             log.warning("damaged or short: %s: %s", row["video"], row["note"])
