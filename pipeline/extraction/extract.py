@@ -60,18 +60,12 @@ def extract_corpus(
     store = scratch_folder(machine, "extract")
     shards = plan(manifest, config, ffmpeg_version(binary))
     maker = _Maker(store, root, config, binary, machine.processes)
-    by_ray = partial(_make_on_node, maker, machine, ffmpeg_version(binary))
 
     def make(wanted: Sequence[Shard], fit: Callable[[Path, Shard], bool] = finished) -> None:
         missing = [shard for shard in wanted if not fit(store, shard)]
         log.info("%d of %d shards are to be made (%d videos)", len(missing), len(wanted), _videos(missing))
         with progress_bar(total=_videos(missing), desc="extract", unit="video", smoothing=0.1) as bar:
-            if on_ray:
-                for shard, _ in ray_engine.each(by_ray, missing, store, max(1, machine.workers)):
-                    bar.update(len(shard.rows))
-            else:
-                for shard in missing:
-                    maker.make(shard, bar.update)
+            _make_all(maker, missing, bar.update, machine if on_ray else None)
 
     say_what_was_dropped(store, shards)
     if share and not scratch.make_share(share, store, out, shards, make, partial(is_there, store)):
@@ -164,6 +158,17 @@ class _Maker:
             index = pd.DataFrame(good, columns=list(frame_index.PACKED_COLUMNS))
             packing.write(lmdb, packing.TarShard(tar, index, record["sha256"]))
         return {"sha256": files.file_hash(lmdb), "tar": record["sha256"], "videos": record["videos"]}
+
+
+def _make_all(maker: _Maker, shards: Sequence[Shard], advance: Callable[[int], Any], nodes: Machine | None) -> None:
+    """Write shards one after the other here, or on the nodes of a Ray cluster, whose machine is `nodes`."""
+    if not nodes:
+        for shard in shards:
+            maker.make(shard, advance)
+        return
+    work = partial(_make_on_node, maker, nodes, ffmpeg_version(maker.binary))
+    for shard, _ in ray_engine.each(work, shards, maker.store, max(1, nodes.workers)):
+        advance(len(shard.rows))
 
 
 def _make_on_node(maker: _Maker, machine: Machine, ffmpeg: str, shard: Shard) -> None:
