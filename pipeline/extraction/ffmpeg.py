@@ -20,7 +20,7 @@ from pipeline.extraction.ffmpeg_log import FFmpegLog
 from pipeline.extraction.judge import judge
 from pipeline.extraction.opened import opened
 from pipeline.extraction.outcome import Extracted, NoFrames
-from pipeline.extraction.probe import QUIET, Facts, Prober, Stream, source
+from pipeline.extraction.probe import QUIET, Facts, Prober, Stream, read_facts, source
 
 FORMAT = 4
 """Version of pixels, verdicts and layout; raise it when the same settings give others, so that no old shard is used."""
@@ -28,6 +28,9 @@ MOST_ASPECT = 16
 """Largest ratio of the sides of a picture as it is shown; beyond, the file is wrong about the shape of its pixels."""
 WAITS = (1.0, 10.0)
 """Seconds before another try, where the machine and not the video is at fault."""
+
+PLAIN = Stream(number=-1, codec="", description="any, yuv420p, 64x64", width=64, height=64, aspect=1, default=True)
+"""The only video stream of a file, upright, of pictures that go through the same filters as most."""
 
 _MEGABYTE = 1_000_000
 _FULL = {256 - error: error for error in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES)}
@@ -69,6 +72,10 @@ def _extract(file: BinaryIO, folder: Path, config: ExtractConfig, binary: str) -
     prober = Prober(
         binary, file, folder, Limits(config.timeout_seconds, memory, written=config.most_megabytes * _MEGABYTE)
     )
+    try:
+        return _decode(file, folder, PLAIN, None, config, binary, prober)
+    except _NotPlain:
+        _empty(folder)
     facts = prober.facts()
     for stream in facts.streams:
         _check_size(stream, config)
@@ -81,41 +88,80 @@ def _extract(file: BinaryIO, folder: Path, config: ExtractConfig, binary: str) -
     raise AssertionError
 
 
-def _decode(
-    file: BinaryIO, folder: Path, stream: Stream, facts: Facts, config: ExtractConfig, binary: str, prober: Prober
-) -> Extracted:
-    log, most = FFmpegLog(), config.most_frames
-    lasts = min(facts.seconds, most / config.fps)
-    seconds = config.timeout_seconds + config.timeout_factor * lasts
-    limits = Limits(seconds, config.most_memory * _MEGABYTE, round(1.1 * config.most_megabytes * _MEGABYTE))
+class _NotPlain(Exception):
+    """The file is not what was taken for granted, or FFmpeg did not come to say what it is."""
 
+
+def _decode(
+    file: BinaryIO, folder: Path, stream: Stream, facts: Facts | None, config: ExtractConfig, binary: str,
+    prober: Prober,
+) -> Extracted:  # fmt: skip
+    """Decode a stream. Without `facts`, what FFmpeg says before the first picture must fit `PLAIN`.
+
+    Most files are plain, and a run of FFmpeg that only looks at one would cost a twentieth of a short video's decoding.
+    """
+    log, most = FFmpegLog(), config.most_frames
+    memory, written = config.most_memory * _MEGABYTE, round(1.1 * config.most_megabytes * _MEGABYTE)
+    limits = Limits(_seconds(facts, config), memory, written)
     too_long = NoFrames("too_large", f"more than {most} frames (extract.most_frames)")
 
     def hear(said: bytes) -> None:
+        nonlocal facts
         log.hear(said)
+        if facts is None and log.mapped:
+            facts = _plain(log, config)
+            limits.cpu_seconds = _seconds(facts, config)
         if log.seconds * config.fps > most and config.too_long == "refuse":  # seen before a gap is filled with frames
             raise too_long
 
     ended = run(command(file, stream, config, binary), file, folder, limits, hear)
+    if facts is None:
+        raise _NotPlain
     _check_machine(ended, log, folder)
     if ended.over:
         raise _over(ended.over, limits, config)
     if ended.code < 0:  # frames that came before are not all, and as many as chance would have it
         raise _crashed(f"FFmpeg was ended by signal {-ended.code}", log)
-    jpegs = sorted(folder.glob("*.jpg"))
-    if sum(jpeg.stat().st_size for jpeg in jpegs) > config.most_megabytes * _MEGABYTE:
+    with os.scandir(folder) as listed:
+        jpegs = {entry.name: entry.stat().st_size for entry in listed if entry.name.endswith(".jpg")}
+    if sum(jpegs.values()) > config.most_megabytes * _MEGABYTE:
         raise _over("written", limits, config)
     if len(jpegs) > most and config.too_long == "refuse":
         raise too_long
-    for late in jpegs[most:]:
-        late.unlink()
-    outcome = judge(log, min(len(jpegs), most), stream, facts, config, prober.examine)
+    for late in sorted(jpegs)[most:]:
+        (folder / late).unlink()
+    number = facts.streams[0].number if stream is PLAIN else stream.number
+    outcome = judge(log, min(len(jpegs), most), number, facts, config, prober.examine)
     if ended.code:
         raise _crashed(f"FFmpeg gave up after {len(jpegs)} frames (exit code {ended.code})", log)
     if len(jpegs) <= most:
         return outcome
     cut = f"cut after {most} frames (extract.most_frames)"
     return Extracted(most, most, outcome.decoded, outcome.damaged, f"{cut} | {outcome.words}".removesuffix(" | "))
+
+
+def _seconds(facts: Facts | None, config: ExtractConfig) -> float:
+    """Seconds of CPU time that FFmpeg may take for a file; without `facts`, until it has said what is in it."""
+    lasts = min(facts.seconds, config.most_frames / config.fps) if facts else 0
+    return config.timeout_seconds + config.timeout_factor * lasts
+
+
+def _plain(log: FFmpegLog, config: ExtractConfig) -> Facts:
+    """What FFmpeg has said of a file.
+
+    Raises:
+        _NotPlain: its stream is not `PLAIN`.
+        NoFrames: its pictures are too large, or of no shape.
+    """
+    facts = read_facts(log)
+    if not facts or len(facts.streams) != 1 or sum(word.startswith("Video: ") for word in facts.held) != 1:
+        raise _NotPlain
+    (stream,) = facts.streams
+    chains = {filters.chain(each.description, config.fps, config.short_side) for each in (stream, PLAIN)}
+    if stream.turned or len(chains) > 1:
+        raise _NotPlain
+    _check_size(stream, config)
+    return facts
 
 
 def command(file: BinaryIO, stream: Stream, config: ExtractConfig, binary: str) -> list[str]:
@@ -140,7 +186,8 @@ def command(file: BinaryIO, stream: Stream, config: ExtractConfig, binary: str) 
     ]
     return [
         *(binary, *QUIET, "-loglevel", "level+info", "-debug_ts", "-filter_threads", "1", *reading),
-        *("-map", f"0:{stream.number}", "-fps_mode", "vfr"),  # drops a frame that filters made anew give once more
+        *("-map", "0:v:0" if stream is PLAIN else f"0:{stream.number}"),
+        *("-fps_mode", "vfr"),  # drops a frame that filters made anew give once more
         *("-vf", filters.chain(stream.description, config.fps, config.short_side)),
         *("-map_metadata", "-1", "-map_chapters", "-1"),
         *("-frames:v", str(config.most_frames + 1), *writing, "-start_number", "0", "%06d.jpg"),

@@ -6,7 +6,7 @@ from pipeline.extraction import damage
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg_log import FFmpegLog
 from pipeline.extraction.outcome import Extracted, NoFrames
-from pipeline.extraction.probe import Depths, Facts, Stream
+from pipeline.extraction.probe import Depths, Facts
 
 SHORTFALL = 2
 """Number of frames that may be missing from what a stream promises without a note, since times are rounded."""
@@ -16,13 +16,14 @@ _HONEST_LENGTHS = ("matroska", "avi", "ogg")
 
 
 def judge(
-    log: FFmpegLog, frames: int, stream: Stream, facts: Facts, config: ExtractConfig, examine: Callable[[], Depths]
+    log: FFmpegLog, frames: int, number: int, facts: Facts, config: ExtractConfig, examine: Callable[[], Depths]
 ) -> Extracted:
     """The outcome for a stream that was decoded to its end.
 
     Args:
         log: what FFmpeg said as it decoded.
         frames: number of frames that it wrote.
+        number: of the stream.
         examine: a longer look at the file, which is only for those with damage.
 
     Raises:
@@ -36,8 +37,8 @@ def judge(
     if damaged or ends_early or not frames:
         depths = examine()
         encrypted = encrypted or depths.encrypted
-        if stream.number in depths.seconds:
-            lengths[1] = depths.seconds[stream.number]
+        if number in depths.seconds:
+            lengths[1] = depths.seconds[number]
     promised = min(round(max(lengths) * config.fps), config.most_frames)
     missing = max(0, promised - frames) / max(1, promised)
     share = damaged / max(1, pictures)
