@@ -26,6 +26,7 @@ from pipeline.core.manifest import SPLITS, Manifest, VideoRecord
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.extract import extract_corpus
 from pipeline.extraction.ffmpeg import PLAIN, command, extract_frames
+from pipeline.extraction.span import Span
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 CONFIG = ExtractConfig(fps=30, short_side=320, jpeg_qscale=2, timeout_seconds=120, shards=1)
@@ -45,7 +46,7 @@ def bare(out: Path, clips: list[Path], says: bool) -> None:
     for clip in clips:
         (folder := out / clip.stem).mkdir()
         with clip.open("rb") as file:
-            call = command(file, PLAIN, CONFIG, FFMPEG)
+            call = command(file, PLAIN, CONFIG, FFMPEG, Span(CONFIG.fps))
             if not says:
                 call.remove("-debug_ts")
                 call[call.index("-loglevel") + 1] = "error"

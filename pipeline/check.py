@@ -18,7 +18,7 @@ import torch
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips import flips
 from pipeline.clips.views import ViewConfig
-from pipeline.core import params, registry
+from pipeline.core import params, ray_engine, registry
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import DatasetConfig
@@ -119,6 +119,9 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     if machine := built.get("machine"):
         with _reported(found, "machine.ffmpeg: "):
             machine.ffmpeg_path()
+        if machine.engine == "ray":
+            with _reported(found, "machine.engine: "):
+                ray_engine.library()
     return found
 
 

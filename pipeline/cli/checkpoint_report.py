@@ -23,7 +23,7 @@ def summary(candidate: Candidate) -> str:
     lines = [
         f"{candidate.where}: {candidate.source}",
         f"  from        {doc.partition(chr(10))[0]}",
-        f"  container   {held.container}{', every name with module.' if held.parallel else ''}",
+        f"  container   {held.origin}",
         f"  entries     {len(held.tensors)}, of {sum(tensor.numel() for tensor in held.tensors.values()):,} values",
         f"  classes     {infer_config.classes(candidate.translation.tensors) or 'no classifier'}",
         f"  seems       {candidate.describe()}",

@@ -64,7 +64,7 @@ def video(table: PredictionTable, name: str, top: int) -> str:
     found = ""
     if labels:
         found = f", AP {_percent(metrics.average_precision(scores[None], table.targets()[row][None])[0])}"
-    head = f"{name}: {state}, labels {table.labels[row] or 'none'}{found}"
+    head = f"{name}: {state}, labels {table.labels[row].strip(LABEL_SEPARATOR) or 'none'}{found}"
     return "\n".join([head, *text_table(["class", "rank", "score", "label"], rows)])
 
 
@@ -177,11 +177,12 @@ def _position(names: Sequence[str], name: str, what: str) -> int:
 
 
 def _precisions(table: PredictionTable) -> tuple[np.ndarray, np.ndarray]:
-    """Average precision of each video and of each class; NaN where there are no labels."""
+    """Average precision of each video and of each class; NaN where it has no label."""
     if not table.labelled:
         return np.full(len(table.videos), np.nan), np.full(len(table.classes), np.nan)
     scores, targets = table.probabilities, table.targets()
-    return metrics.average_precision(scores, targets), metrics.class_average_precision(scores, targets)
+    by_video = np.where(targets.any(axis=1), metrics.average_precision(scores, targets), np.nan)
+    return by_video, metrics.class_average_precision(scores, targets)
 
 
 def _percent(value: float) -> str:

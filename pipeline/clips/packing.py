@@ -6,6 +6,7 @@ of the tars that they were packed from, so that the out is the same to the byte.
 """
 
 import os
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,8 @@ import pandas as pd
 
 from pipeline.clips import frame_store, lmdb_pages, tar_shards
 from pipeline.clips.frame_store import SHARDS
-from pipeline.core import checksums, files, frame_index, processes, scratch, tsv
+from pipeline.core import checksums, files, frame_index, processes, ray_engine, scratch, tsv
+from pipeline.core.errors import UserError
 from pipeline.core.progress_bar import progress_bar
 from pipeline.core.share import Share
 
@@ -46,7 +48,9 @@ class TarShard:
         return files.fingerprint(FORMAT, self.sha256)
 
 
-def pack(frames: Path, out: Path, store: Path, workers: int = 1, share: Share | None = None) -> int | None:
+def pack(
+    frames: Path, out: Path, store: Path, workers: int = 1, share: Share | None = None, *, on_ray: bool = False
+) -> int | None:
     """Pack the tar shards in `frames` (with their index) into LMDB shards in `out`, and return the number of videos.
 
     Finished shards are kept in `store` under the hash of their tar and of themselves, and linked into `out`. With a
@@ -55,6 +59,7 @@ def pack(frames: Path, out: Path, store: Path, workers: int = 1, share: Share | 
 
     Args:
         workers: number of processes, each of which packs a shard at a time; it changes no byte.
+        on_ray: whether the nodes of a Ray cluster pack, a shard for each CPU at a time.
 
     Raises:
         UserError: a tar is damaged or does not hold what the index says.
@@ -64,9 +69,12 @@ def pack(frames: Path, out: Path, store: Path, workers: int = 1, share: Share | 
     packed: dict[str, tuple[Path, str]] = {}
 
     def make_all(wanted: Sequence[TarShard]) -> None:
-        different = {shard.key: shard for shard in wanted}  # tars without a video are all the same
+        different = {shard.key: shard for shard in wanted}.values()  # tars without a video are all the same
+        work = partial(make, store)
         with progress_bar(total=sum(len(shard.members) for shard in wanted), desc="pack", unit="video") as bar:
-            for shard, file in processes.each(partial(make, store), different.values(), workers):
+            for shard, file in (
+                ray_engine.each(work, different, store) if on_ray else processes.each(work, different, workers)
+            ):
                 packed[shard.key] = file
                 bar.update(len(shard.members))
 
@@ -107,7 +115,12 @@ def make(store: Path, shard: TarShard) -> tuple[Path, str]:
     """
     if shard.dropped:
         return _in_place(shard)
-    checksums.check(shard.tar)
+    checksums.check(shard.tar, found := files.file_hash(shard.tar))
+    if found != shard.sha256:
+        raise UserError(
+            f"{shard.tar} has changed since packing began, or is another file on the node {platform.node()}. Give all "
+            "nodes the same; then `dvc repro pack`."
+        )
     with scratch.piece(store, shard.key):  # another share may be at it, or for a moment yet a process of a killed run
         path = _packed(store, shard.key)
         if not path:

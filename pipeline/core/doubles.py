@@ -1,5 +1,7 @@
 """Doubles: videos whose files have the same bytes, under whatever names; links to one file count as well.
 
+Segments are doubles where they have the same times as well.
+
 data/doubles.tsv lists them, a row a video, those of a set together. Files of equal fingerprint may be the same, and
 only those are read as a whole, so a corpus without doubles costs nothing. Missing and empty files are nobody's double.
 """
@@ -9,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.core import files, fingerprints, tsv
+from pipeline.core import files, fingerprints, segments, tsv
 from pipeline.core.fingerprints import FAULTS
 from pipeline.core.manifest import LABEL_SEPARATOR, Manifest
+from pipeline.core.segments import COLUMNS as SPAN
 
 COLUMNS = ("set", "video", "split", "labels", "labels_differ", "dropped")
 """Columns of data/doubles.tsv. `set` is a number from 1, `split` is empty where a video was dropped before a split was
@@ -37,8 +40,24 @@ def find(corpus: Manifest, root: Path, scratch: Path, workers: int) -> np.ndarra
     contents = contents[contents.duplicated(keep=False) & ~contents.isin(FAULTS)]
     sets = np.full(len(paths), -1)
     within = np.flatnonzero(paths.isin(contents.index))
-    sets[within] = pd.factorize(paths.iloc[within].map(contents))[0]
+    shown = paths.iloc[within].map(contents)
+    for name in set(segments.COLUMNS) & set(corpus.table):
+        shown = shown + " " + corpus.table[name].iloc[within]
+    several = shown.duplicated(keep=False)
+    sets[within[several]] = pd.factorize(shown[several])[0]
     return sets
+
+
+def of_segments(corpus: Manifest, sets: np.ndarray) -> np.ndarray:
+    """The sets of `find` as far as they show the same: of files with segments, those of the same span alone."""
+    if SPAN[0] not in corpus.table:
+        return sets
+    spans = corpus.table[[*SPAN, "path"]].assign(set=sets)[sets >= 0]
+    same = spans.groupby(["set", *SPAN], sort=False)
+    found = np.full(len(sets), -1)
+    found[sets >= 0] = np.where(same["path"].transform("nunique") > 1, same.ngroup(), -1)
+    found[found >= 0] = pd.factorize(found[found >= 0])[0]
+    return found
 
 
 def table(corpus: Manifest, sets: np.ndarray, kept: np.ndarray) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from typing import Literal, TypeVar
 
 from pipeline.core import params
 from pipeline.core.errors import UserError
+from pipeline.core.share import Share
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -54,6 +55,9 @@ class Machine:
     """Seconds between two resume states of training, which are also written at the end of every epoch."""
     views_per_pass: int | None = None
     """Largest number of views in a forward pass of testing; null takes as many as have 17 million pixels together."""
+    engine: Literal["local", "ray"] = "local"
+    """What does the shards of extraction, packing and testing: this node, or all nodes of the Ray cluster that runs. A
+    task of Ray takes `workers` CPUs; with 0, one (which extracts or packs) or as many as `threads` (which tests)."""
 
     def __post_init__(self) -> None:
         params.require(
@@ -79,6 +83,19 @@ class Machine:
         if self.workers:
             return self.workers
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def uses_ray(self, share: Share | None) -> bool:
+        """Whether the nodes of a Ray cluster do the work.
+
+        Raises:
+            UserError: a share of the work is asked for besides.
+        """
+        if share and self.engine == "ray":
+            raise UserError(
+                f"--shard {share} is for calls that no engine starts, and machine.engine: ray hands out shares itself. "
+                "Leave out --shard, or set machine.engine: local in conf/config.yaml (then `pipeline params`)."
+            )
+        return self.engine == "ray"
 
     def ffmpeg_path(self) -> str:
         """Path or name of the FFmpeg to call, which has been run once.

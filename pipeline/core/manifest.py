@@ -18,6 +18,8 @@ from pipeline.core.errors import UserError
 
 SPLITS = ("train", "val", "test")
 LABEL_SEPARATOR = ";"
+NO_CLASS = LABEL_SEPARATOR
+"""The labels of a video of which it is known that it shows none of the classes; an empty text is that nobody said."""
 COLUMNS = ("path", "labels", "split", "group", "start", "end")
 """What the columns of a CSV of annotations hold."""
 LONGEST_ID = 500
@@ -60,6 +62,10 @@ class DatasetConfig:
     """Seed of the random split, used where the annotations have none; and of the folds."""
     folds: int = 0
     """Parts of a cross-validation of all labelled videos, 2 to 10, besides the split of the corpus; 0: none."""
+    unlabelled: Literal["refuse", "negative"] = "refuse"
+    """What a video without a label is outside of test: a mistake; or, with `negative`, one that shows none of the
+    classes, from which a network learns just that. A test in which no video has a label is not scored, and otherwise
+    its videos without one are negative too."""
     test_split: Literal["test", "val"] = "test"
     """Which split of the annotations is the test; val where a corpus' test has no public labels, and val is then taken
     from train."""
@@ -113,7 +119,7 @@ class VideoRecord(NamedTuple):
     path: str
     """Path of the video file inside the root of the corpus, with forward slashes."""
     labels: str
-    """Names of its classes joined by ";"; may be empty in the test split alone."""
+    """Names of its classes joined by ";", or `NO_CLASS`; may be empty in the test split alone."""
     fingerprint: str = ""
     """Text that changes when the video file changes (fingerprints.py); empty until stage `index` looks at the file."""
     start: float | None = None
@@ -205,7 +211,7 @@ class Manifest:
     def label_pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers and class numbers of all labels, int (L,) each; -1 where no class has the name of the label."""
         labels = self.table["labels"]
-        exploded = labels[labels != ""].str.split(LABEL_SEPARATOR).explode()
+        exploded = labels[~labels.isin(["", NO_CLASS])].str.split(LABEL_SEPARATOR).explode()
         columns = pd.Index(self.classes).get_indexer(pd.Index(exploded.to_numpy(dtype=object)))
         return exploded.index.to_numpy(), columns
 

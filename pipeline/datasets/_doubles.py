@@ -31,14 +31,15 @@ def settle(config: DatasetConfig, corpus: Manifest, sets: np.ndarray) -> tuple[M
 
     Args:
         corpus: all videos, as the annotations have them.
-        sets: the set of copies of each video, int (V,), -1 for none.
+        sets: the set of each video by the content of its file, int (V,), -1 for none.
 
     Raises:
         UserError: what is left cannot be split, or a class has no train video any more.
     """
     if (sets < 0).all():
         return corpus, doubles.table(corpus, sets, np.full(len(corpus), True))
-    kept = _first(corpus, sets) if config.doubles == "drop" else np.full(len(corpus), True)
+    copies = doubles.of_segments(corpus, sets)
+    kept = _first(corpus, copies) if config.doubles == "drop" else np.full(len(corpus), True)
     settled = _drawn(config, replace(corpus, table=corpus.table[kept].reset_index(drop=True)), sets[kept])
     bound = _together(settled, sets[kept], apart=not config.folds)  # folds are dealt whatever the splits are
     joined = groups.joined(settled.groups, bound)
@@ -46,7 +47,7 @@ def settle(config: DatasetConfig, corpus: Manifest, sets: np.ndarray) -> tuple[M
     splits = corpus.table["split"].where(~corpus.table["split"].isin(corpus.drawn), "").to_numpy(dtype=object)
     splits[kept] = settled.table["split"]
     listed = replace(corpus, table=corpus.table.assign(split=splits))
-    return settled.checked(config.annotations), doubles.table(listed, sets, kept)
+    return settled.checked(config.annotations), doubles.table(listed, copies, kept)
 
 
 def tell(config: DatasetConfig, found: pd.DataFrame, corpus: Manifest) -> None:
@@ -66,7 +67,7 @@ def tell(config: DatasetConfig, found: pd.DataFrame, corpus: Manifest) -> None:
         )
     gone = int((found["dropped"] == YES).sum())
     done = f"; {gone:,} of them are dropped" if config.doubles == "drop" else ""
-    log.info("%s%s: %s", text, done, _some(sets, "split"))
+    log.info("%s%s; data/doubles.tsv lists them", text, done)
     left = found[found["dropped"] == NO]
     torn = left[left.groupby("set")["split"].transform("nunique") > 1]
     if len(torn):

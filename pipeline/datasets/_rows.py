@@ -15,6 +15,7 @@ from typing import NamedTuple
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import (
     LABEL_SEPARATOR,
+    NO_CLASS,
     SPLITS,
     DatasetConfig,
     Manifest,
@@ -69,7 +70,7 @@ class Row(NamedTuple):
         """A row whose path is put into its normal form, and whose labels lose outer blanks and repetitions.
 
         Raises:
-            UserError: the path leaves the root, or a label cannot be the name of a class; start and end, in seconds,
+            UserError: the path leaves the root, a label cannot be the name of a class, or start and end, in seconds,
                 are no span of a file.
         """
         video = safe_path(path, where)
@@ -93,8 +94,8 @@ def named(rows: Sequence[Row], known: ClassFile, hint: str = "") -> list[Row]:
     for row in rows:
         if wrong := [label for label in row.labels if int(label) >= len(known.names)]:
             raise UserError(
-                f"{row.where}: there is no class {wrong[0]}, as {known.path} has {len(known.names)}, counted from 0. "
-                f"{hint}Mend the one or the other."
+                f"{row.where}: there is no class {int(wrong[0])}, as {known.path} has {len(known.names)}, counted from "
+                f"0. {hint}Mend the one or the other."
             )
     return [row._replace(labels=tuple(dict.fromkeys(known.names[int(n)] for n in row.labels))) for row in rows]
 
@@ -108,7 +109,7 @@ def manifest(config: DatasetConfig, rows: Sequence[Row], known: ClassFile | None
         UserError: a video occurs twice or has no label, a label is not in the class list, or no split can be made.
     """
     rows = _tested(config, rows)
-    _refuse_unlabelled(rows)
+    _refuse_unlabelled(config, rows)
     _refuse_duplicates(rows)
     rows = _grouped_by_file(_grouped_by_pattern(config, rows))
     classes = _classes(rows, known or class_file(config))
@@ -117,8 +118,8 @@ def manifest(config: DatasetConfig, rows: Sequence[Row], known: ClassFile | None
     drawn = _splits.to_draw(config, given)
     splits = _splits.draw(config, [row.id for row in rows], [row.labels for row in rows], given, of_video, drawn)
     records = [
-        VideoRecord(row.id, split, row.video, LABEL_SEPARATOR.join(row.labels), "", *_times(row))
-        for row, split in zip(rows, splits, strict=True)
+        VideoRecord(row.id, split, row.video, labels, "", *_times(row))
+        for row, split, labels in zip(rows, splits, _texts(config, rows, splits), strict=True)
     ]
     for text in (*alike(classes), *torn(rows, splits)):
         log.warning("%s: %s", config.annotations, text)
@@ -195,10 +196,26 @@ def _tested(config: DatasetConfig, rows: Sequence[Row]) -> Sequence[Row]:
     return [row._replace(split="test") if row.split == "val" else row for row in rows if row.split != "test"]
 
 
-def _refuse_unlabelled(rows: Sequence[Row]) -> None:
+def _refuse_unlabelled(config: DatasetConfig, rows: Sequence[Row]) -> None:
     for row in rows:
-        if not row.labels and row.split != "test":
-            raise UserError(f"{row.where}: {row.video!r} has no label; only videos of the split 'test' may.")
+        if config.unlabelled == "refuse" and not row.labels and row.split != "test":
+            raise UserError(
+                f"{row.where}: {row.video!r} has no label; only videos of the split 'test' may. Where that means that "
+                "it shows none of the classes, set dataset.unlabelled: negative."
+            )
+
+
+def _texts(config: DatasetConfig, rows: Sequence[Row], splits: Sequence[str]) -> list[str]:
+    """The labels of each video as the manifest has them; says how many show none of the classes."""
+    scored = any(row.labels for row, split in zip(rows, splits, strict=True) if split == "test")
+    none = NO_CLASS if config.unlabelled == "negative" else ""
+    texts = [
+        LABEL_SEPARATOR.join(row.labels) or (none if scored or split != "test" else "")
+        for row, split in zip(rows, splits, strict=True)
+    ]
+    if count := texts.count(NO_CLASS):
+        log.info("%s: %s without a class (dataset.unlabelled)", config.annotations, number_of(count, "video"))
+    return texts
 
 
 def _refuse_duplicates(rows: Sequence[Row]) -> None:

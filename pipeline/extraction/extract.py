@@ -18,13 +18,15 @@ import pandas as pd
 import simplejpeg
 
 from pipeline.clips import packing
-from pipeline.core import checksums, files, frame_index, scratch
+from pipeline.core import checksums, files, frame_index, ray_engine, scratch
 from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
 from pipeline.core.manifest import SPLITS, Manifest
 from pipeline.core.progress_bar import progress_bar
+from pipeline.core.segments import Segment
 from pipeline.core.share import Share
+from pipeline.extraction import on_node
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg import FORMAT, extract_frames
 from pipeline.extraction.judge import SHORTFALL
@@ -54,17 +56,22 @@ def extract_corpus(
     """
     if not root.is_dir():
         raise UserError(f"The corpus' root {root} is no folder. Set dataset.root in conf/dataset/, `make params`.")
-    binary = machine.ffmpeg_path()
+    binary, on_ray = machine.ffmpeg_path(), machine.uses_ray(share)
     store = scratch_folder(machine, "extract")
     shards = plan(manifest, config, ffmpeg_version(binary))
     maker = _Maker(store, root, config, binary, machine.processes)
+    by_ray = partial(_make_on_node, maker, machine, ffmpeg_version(binary))
 
     def make(wanted: Sequence[Shard], fit: Callable[[Path, Shard], bool] = finished) -> None:
         missing = [shard for shard in wanted if not fit(store, shard)]
         log.info("%d of %d shards are to be made (%d videos)", len(missing), len(wanted), _videos(missing))
         with progress_bar(total=_videos(missing), desc="extract", unit="video", smoothing=0.1) as bar:
-            for shard in missing:
-                maker.make(shard, bar.update)
+            if on_ray:
+                for shard, _ in ray_engine.each(by_ray, missing, store, max(1, machine.workers)):
+                    bar.update(len(shard.rows))
+            else:
+                for shard in missing:
+                    maker.make(shard, bar.update)
 
     say_what_was_dropped(store, shards)
     if share and not scratch.make_share(share, store, out, shards, make, partial(is_there, store)):
@@ -87,7 +94,7 @@ def plan(manifest: Manifest, config: ExtractConfig, ffmpeg: str) -> list[Shard]:
         rows[shard_number(row["video"], config.shards)].append({str(k): v for k, v in row.items()})
     shards = []
     for number, members in enumerate(rows):
-        content = [[row["video"], row["path"], row["fingerprint"]] for row in members]
+        content = [[row["video"], row["path"], row["fingerprint"], *(Segment.of(row) or ())] for row in members]
         key = files.fingerprint(FORMAT, ffmpeg, settings, content)
         shards.append(Shard(f"shard-{number:05d}", tuple(members), key, config.keep))
     return shards
@@ -132,7 +139,8 @@ class _Maker:
                 folder = temporary / str(number)
                 folder.mkdir()
                 try:
-                    return row, folder, extract_frames(self.root / row["path"], folder, self.config, self.binary)
+                    path, segment = self.root / row["path"], Segment.of(row)
+                    return row, folder, extract_frames(path, folder, self.config, self.binary, segment)
                 except NoFrames as broken:
                     return row, folder, broken
 
@@ -156,6 +164,13 @@ class _Maker:
             index = pd.DataFrame(good, columns=list(frame_index.PACKED_COLUMNS))
             packing.write(lmdb, packing.TarShard(tar, index, record["sha256"]))
         return {"sha256": files.file_hash(lmdb), "tar": record["sha256"], "videos": record["videos"]}
+
+
+def _make_on_node(maker: _Maker, machine: Machine, ffmpeg: str, shard: Shard) -> None:
+    """Write one shard in a task of Ray: as many videos at a time as the task has CPUs."""
+    binary = on_node.same_ffmpeg(machine, ffmpeg)
+    on_node.sees(maker.root, shard.rows)
+    dataclasses.replace(maker, binary=binary, workers=max(1, machine.workers)).make(shard, lambda _: None)
 
 
 def _record(tar: TarWriter, video: str, folder: Path, outcome: Any) -> dict[str, Any]:
@@ -199,8 +214,10 @@ def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, br
 
 
 def _report(manifest: Manifest, good: list[dict[str, Any]], bad: dict[str, tuple[str, str]]) -> None:
+    lines = {video: line for line, video in enumerate(manifest.videos, start=2)}
     for video, (reason, words) in sorted(bad.items()):
-        log.warning("broken: %s: %s: %s", video, reason, words)
+        where = f" (manifest.tsv, line {lines[video]}: mend its start and end in the annotations)"
+        log.warning("broken: %s: %s: %s%s", video, reason, words, where if reason == "outside" else "")
     for row in good:
         if row["damaged"] or row["frames"] < row["promised"] - SHORTFALL:
             log.warning("damaged or short: %s: %s", row["video"], row["note"])

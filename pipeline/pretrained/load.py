@@ -46,13 +46,13 @@ class Candidate:
     translation: Translation
 
     @classmethod
-    def read(cls, path: str | Path, source: str = AUTO) -> "Candidate":
-        """Read the weights of `path` (see `weight_file.read`), under this project's names.
+    def read(cls, path: str | Path, source: str = AUTO, chosen: str | None = None) -> "Candidate":
+        """Read the weights of `path`, of the set `chosen` (see `weight_file.read`), under this project's names.
 
         Raises:
             UserError: the file cannot be read, or none or several of the importers recognise it.
         """
-        held = weight_file.read(path)
+        held = weight_file.read(path, chosen)
         name = _recognise(held, str(path)) if source == AUTO else source
         return cls(str(path), name, held, registry.find("pretrained/importers", name).translate(held))
 
@@ -64,7 +64,13 @@ class Candidate:
         return infer_config.describe(seen)
 
 
-def load_pretrained(model: nn.Module, path: str | Path, source: str = AUTO, classes: Sequence[str] = ()) -> Report:
+def load_pretrained(
+    model: nn.Module,
+    path: str | Path,
+    source: str = AUTO,
+    classes: Sequence[str] = (),
+    chosen: str | None = None,
+) -> Report:
     """Load the weights of `path` into `model`.
 
     Args:
@@ -72,11 +78,12 @@ def load_pretrained(model: nn.Module, path: str | Path, source: str = AUTO, clas
         path: a file, or `timm:NAME` or `torchvision:NAME`, see `weight_file.read`.
         source: an importer of pipeline/pretrained/importers; "auto" takes the one that recognises the file.
         classes: names of the model's classes, by which the classifier's rows go where the file has names, too.
+        chosen: which set of a file that holds several, see `tensor_sets.choose`.
 
     Raises:
         UserError: the file cannot be read, none or several of the importers recognise it, or it does not fit the model.
     """
-    match, report = plan(model, Candidate.read(path, source), classes)
+    match, report = plan(model, Candidate.read(path, source, chosen), classes)
     model.load_state_dict(match.state, strict=False)  # `plan` has checked more than strict would
     return report
 
@@ -103,7 +110,7 @@ def plan(model: nn.Module, candidate: Candidate, classes: Sequence[str] = ()) ->
     report = Report(
         where=candidate.where,
         source=candidate.source,
-        container=candidate.weights.container,
+        container=candidate.weights.origin,
         entries=len(match.state),
         file_classes=in_file,
         model_classes=infer_config.classes(target),

@@ -16,7 +16,7 @@ class Report:
     source: str
     """Name of the importer."""
     container: str
-    """Key of the file under which the tensors were."""
+    """Key of the file under which the tensors were, and wrappers whose prefixes were taken off, in words."""
     entries: int
     """Number of entries of the model that were loaded."""
     file_classes: int | None

@@ -73,7 +73,9 @@ class TrainStep:
         network, self.input = config.build(classes)
         self.start: Report | None = None
         if train.pretrained is not None:
-            self.start = load_pretrained(network, train.pretrained, classes=statistics.classes)
+            self.start = load_pretrained(
+                network, train.pretrained, classes=statistics.classes, chosen=train.pretrained_set
+            )
             self.input = self.start.input or self.input
         self.upload = Upload(fabric.device)
         self.loss = train.loss.build(statistics, train.mix).to(fabric.device)

@@ -204,3 +204,22 @@ def test_a_split_that_no_longer_has_enough_groups_is_refused():
         UserError, match="20 videos in 2 groups of 2 classes cannot be split so that val has one.* bytes"
     ):
         _doubles.settle(settings, before, np.arange(20) % 2)
+
+
+def test_spans_of_copies_stay_together_and_the_same_span_alone_is_dropped():
+    """Two names of a file have the spans 0 to 5 and 5 to 9, and the first name has a span of its own besides."""
+    spans = [("a.mp4", 0.0, 5.0), ("a.mp4", 5.0, 9.0), ("a.mp4", 9.0, None), ("b.mp4", 5.0, 9.0), ("b.mp4", 0.0, 5.0)]
+    rows = [Row.of("", path, ["run"], start=start, end=end) for path, start, end in spans]
+    rows += [Row.of("", f"{n}.mp4", ["run"]) for n in range(15)]
+    for doubles in ("keep", "drop"):
+        settings = config(doubles=doubles)
+        before, sets = _rows.manifest(settings, rows), np.array([0] * 5 + [-1] * 15)
+        after, found = _doubles.settle(settings, before, sets)
+        gone = [] if doubles == "keep" else ["b.mp4#5-9", "b.mp4#0-5"]
+        assert after.videos == [video for video in before.videos if video not in gone]
+        assert sorted(found[found["dropped"] == YES]["video"]) == sorted(gone)
+        assert found[["set", "video"]].values.tolist() == [
+            [1, "a.mp4#0-5"], [1, "b.mp4#0-5"], [2, "a.mp4#5-9"], [2, "b.mp4#5-9"],
+        ]  # fmt: skip
+        files = after.table["video"].str.startswith(("a", "b"))
+        assert len(set(after.table["split"][files])) == 1
