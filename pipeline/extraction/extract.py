@@ -8,7 +8,6 @@ makes one shard anew, and a run that was killed goes on after the last finished 
 import dataclasses
 import hashlib
 import logging
-import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +32,7 @@ from pipeline.extraction.ffmpeg import FORMAT, extract_frames
 from pipeline.extraction.judge import SHORTFALL
 from pipeline.extraction.outcome import NoFrames
 from pipeline.extraction.shard import Shard, finished, is_there, made, say_what_was_dropped, whole
+from pipeline.extraction.tar_writer import TarWriter
 
 log = logging.getLogger(__name__)
 
@@ -138,12 +138,12 @@ class _Maker:
                 except NoFrames as broken:
                     return row, folder, broken
 
-            with tarfile.open(tar_path, "w", format=tarfile.PAX_FORMAT) as tar:
+            with TarWriter(tar_path) as tar:
                 for row, folder, outcome in parallel(run, enumerate(shard.rows), self.workers):
                     outcomes.append(_record(tar, row["video"], folder, outcome))
                     files.remove(folder)
                     advance(1)
-        return {"sha256": files.file_hash(tar_path), "videos": outcomes}
+        return {"sha256": tar.sha256, "videos": outcomes}
 
     def _pack(self, shard: Shard, lmdb: Path, advance: Callable[[int], Any]) -> dict[str, Any]:
         """Write the LMDB file from a tar that is dropped then, or that a run that kept its tars has left."""
@@ -178,17 +178,15 @@ def _make_on_node(maker: _Maker, machine: Machine, ffmpeg: str, shard: Shard) ->
     dataclasses.replace(maker, binary=binary, workers=max(1, machine.workers)).make(shard, lambda _: None)
 
 
-def _record(tar: tarfile.TarFile, video: str, folder: Path, outcome: Any) -> dict[str, Any]:
+def _record(tar: TarWriter, video: str, folder: Path, outcome: Any) -> dict[str, Any]:
     """Add the frames of a video to the tar, and return its outcome as plain values."""
     if isinstance(outcome, NoFrames):
         return {"video": video, "reason": outcome.reason, "words": str(outcome), "again": outcome.again}
-    jpegs = sorted(folder.glob("*.jpg"))
-    width, height = jpeg_size(jpegs[0].read_bytes())
-    for jpeg in jpegs:
-        entry = tarfile.TarInfo(f"{video}/{jpeg.name}")  # no owner, no time: same frames, same bytes
-        entry.size = jpeg.stat().st_size
-        with jpeg.open("rb") as file:
-            tar.addfile(entry, file)
+    for number in range(outcome.frames):
+        name = f"{number:06d}.jpg"
+        with open(f"{folder}/{name}", "rb", buffering=0) as file:  # noqa: PTH123 - a Path a frame takes as long as FFmpeg's file
+            tar.add(f"{video}/{name}", jpeg := file.read())
+    width, height = jpeg_size(jpeg)
     counts = {name: getattr(outcome, name) for name in ("frames", "promised", "decoded", "damaged")}
     return {"video": video, **counts, "width": width, "height": height, "note": outcome.words}
 
