@@ -179,8 +179,9 @@ def _composed(changed: dict[Path, str]) -> str:
             raise UserError(f"conf/ does not compose: {error}") from error
 
 
-def _present(corpus: "Manifest") -> list[str]:
+def _present(corpus: "Manifest") -> list[dict[str, str]]:
+    """The rows of the manifest whose files are there."""
     from pipeline.core.fingerprints import FAULTS
 
-    paths: list[str] = corpus.table["path"][~corpus.table["fingerprint"].isin(FAULTS)].tolist()
-    return paths
+    table = corpus.table[~corpus.table["fingerprint"].isin(FAULTS)]
+    return [{str(name): cell for name, cell in row.items()} for row in table.to_dict("records")]

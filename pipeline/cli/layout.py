@@ -22,6 +22,8 @@ SYNONYMS = {
     "path": "path file filename file_name filepath file_path video video_path clip clip_path video_name name",
     "labels": "labels label class classes class_name action actions activity category categories gesture tags tag",
     "split": "split subset partition set",
+    "start": "start start_time time_start start_seconds begin",
+    "end": "end end_time time_end end_seconds stop",
     "group": "group subject person actor performer participant speaker signer user patient recording session scene",
 }
 """What a column holds -> names that people give it, in small letters; the first that is there is taken."""

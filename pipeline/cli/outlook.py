@@ -28,6 +28,10 @@ def lines(
     """Lines for a person; `copies` is the number of videos that have one, and `settings` all of params.yaml."""
     dataset = settings["dataset"]
     yield f"clips      {len(corpus):,} in {dataset['root']}; labels: {layout.why}"
+    if "start" in corpus.table:
+        cut = corpus.table[(corpus.table["start"] != "") | (corpus.table["end"] != "")]
+        of = number_of(cut["path"].nunique(), "file")
+        yield f"segments   {len(cut):,} of these, of {of} (start and end in seconds)"
     drawn = "" if layout.splits else f", drawn by dataset.split_seed {dataset['split_seed']}, stratified by label"
     yield f"split      {', '.join(f'{len(corpus.split(name)):,} {name}' for name in SPLITS)}{drawn}"
     yield f"classes    {_of_classes(corpus)}"

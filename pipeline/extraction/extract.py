@@ -216,8 +216,10 @@ def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, br
 
 
 def _report(manifest: Manifest, good: list[dict[str, Any]], bad: dict[str, tuple[str, str]]) -> None:
+    lines = {video: line for line, video in enumerate(manifest.videos, start=2)}
     for video, (reason, words) in sorted(bad.items()):
-        log.warning("broken: %s: %s: %s", video, reason, words)
+        where = f" (manifest.tsv, line {lines[video]}: mend its start and end in the annotations)"
+        log.warning("broken: %s: %s: %s%s", video, reason, words, where if reason == "outside" else "")
     for row in good:
         if row["damaged"] or row["frames"] < row["promised"] - SHORTFALL:
             log.warning("damaged or short: %s: %s", row["video"], row["note"])

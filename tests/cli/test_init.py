@@ -113,6 +113,23 @@ def test_a_table_is_read_with_its_own_names(folder, clips, tmp_path, capsys):
     assert "warning    models.tsn_lite0.train.batch: 8 is more than the 5 train videos" in out
 
 
+def test_segments_are_counted_and_measured_as_such(folder, clips, tmp_path, capsys):
+    root = tmp_path / "long"
+    root.mkdir()
+    lines = []
+    for n in range(12):
+        corpus.take(clips / "h264.mp4", root / f"{n}.mp4")
+        lines += [f"{n}.mp4,{'ab'[part]},{part * 0.5},{part * 0.5 + 0.5}" for part in range(2)]
+    (root / "labels.csv").write_text("\n".join(["path,label,start,end", *lines]))
+    assert not call("init", root)
+
+    said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert said["segments"] == "24 of these, of 12 files (start and end in seconds)"
+    assert said["groups"].startswith("12, which the split does not tear apart")
+    assert said["video"].startswith("about 0.0033 hours (0.5 s a clip, by 10 of them)")
+    assert read().videos[:2] == ["0.mp4#0-0.5", "0.mp4#0.5-1"]
+
+
 @pytest.mark.parametrize("break_it", ["labels", "config", "settings", "files"])
 def test_where_something_is_wrong_nothing_is_written(folder, videos, break_it):
     annotations = videos / "labels.csv"

@@ -7,10 +7,15 @@ from typing import Any
 
 import pytest
 
+from pipeline.core import files, frame_index, tsv
+from pipeline.core.broken_videos import read_broken
+from pipeline.core.manifest import SPLITS, Manifest, VideoRecord
 from pipeline.core.segments import Segment
+from pipeline.extraction import extract
 from pipeline.extraction import ffmpeg as extraction
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.outcome import Extracted, NoFrames
+from tests.support import tiny
 from tests.support.corpus import FFMPEG
 
 CONFIG = ExtractConfig(fps=30, short_side=32, jpeg_qscale=5, timeout_seconds=60, shards=1)
@@ -219,3 +224,43 @@ def test_pictures_that_change_their_size_midway_are_scaled_as_in_the_whole(tmp_p
     _, part = frames(tmp_path / "joined.mkv", tmp_path / "part", Segment(6.0, 7.0))
     assert part == whole[180 - first_number(tmp_path / "joined.mkv") :][:30]
     assert seeks == [False, True, False]
+
+
+def corpus(*times: tuple[float | None, float | None]) -> Manifest:
+    """Videos of one file, all of it in val."""
+    spans = {f"closed.mp4#{number}": pair for number, pair in enumerate(times)}
+    rows = [
+        VideoRecord(video, "train" if n % 2 else "test", "closed.mp4", "x", "1-a", *pair)
+        for n, (video, pair) in enumerate(spans.items())
+    ]
+    return Manifest.from_records([*rows, VideoRecord("closed.mp4", "val", "closed.mp4", "x", "1-a")], ["x"])
+
+
+def test_many_videos_of_one_file_are_extracted_each_as_its_segment(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    manifest, broken = corpus((0.0, 1.0), (2.0, 4.0), (7.5, None), (30.0, 31.0)), tmp_path / "broken.tsv"
+    machine = tiny.machine(tmp_path / "work", workers=2)
+    extract.extract_corpus(manifest, folder, tmp_path / "frames", broken, CONFIG, machine)
+
+    index = tsv.read(tmp_path / "frames" / frame_index.FILE, frame_index.COLUMNS, "extract", numbers=["frames"])
+    found = dict(zip(index["video"], index["frames"], strict=True))
+    assert found == {"closed.mp4": 240, "closed.mp4#0": 30, "closed.mp4#1": 60, "closed.mp4#2": 15}
+    assert [(row.video, row.path, row.reason) for row in read_broken(broken)] == [
+        ("closed.mp4#3", "closed.mp4", "outside")
+    ]
+    assert (
+        "broken: closed.mp4#3: outside: no frame from 30 s on, as the video ends at 8.00 s (manifest.tsv, line 5: "
+        "mend its start and end in the annotations)"
+    ) in caplog.text
+
+
+def test_the_key_of_a_shard_has_the_times_of_segments_and_else_is_as_it_was():
+    whole = Manifest.from_records([VideoRecord(f"{s}.mp4", s, f"{s}.mp4", "x", "1-a") for s in SPLITS], ["x"])
+    left_out = {*extract.LIMITS, *extract.KEPT}
+    settings = {name: value for name, value in dataclasses.asdict(CONFIG).items() if name not in left_out}
+    rows = [[f"{s}.mp4", f"{s}.mp4", "1-a"] for s in sorted(SPLITS)]
+    assert extract.plan(whole, CONFIG, "7")[0].key == files.fingerprint(extraction.FORMAT, "7", settings, rows)
+
+    keys = [extract.plan(corpus((0.0, end), (1.0, 2.0)), CONFIG, "7")[0].key for end in (1.0, 1.5, None)]
+    assert len(set(keys)) == 3
