@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.core import tsv, video_files
+from pipeline.core import spelling, tsv, video_files
 from pipeline.core.errors import UserError
 from pipeline.core.machine import parallel
 from pipeline.core.manifest import Manifest
@@ -66,10 +66,13 @@ def refusal(path: Path, error: OSError) -> str:
 def look(corpus: Manifest, root: Path, scratch: Path, workers: int) -> Manifest:
     """The manifest with the fingerprint of every file under `root`; says which cannot be read.
 
+    A file whose name has another Unicode form than in the annotations is found, see spelling.py.
+
     Args:
         scratch: folder for what is remembered of the files until the next time.
         workers: number of files that are looked at side by side.
     """
+    corpus = spelling.on_disk(corpus, root)
     numbers, names = pd.factorize(corpus.table["path"])  # segments share a file
     paths = names.to_numpy(dtype=object)
     found = recall(of_file, root, paths.tolist(), scratch / MEMORY, workers)

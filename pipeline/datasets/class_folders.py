@@ -27,7 +27,7 @@ def read(config: DatasetConfig) -> Manifest:
 
     Raises:
         UserError: the folder is missing, has no video in a folder of a class, has a single class, or is not what
-            `annotations` names.
+            `annotations` names; or the folder of a class is empty.
     """
     root = _annotations.root_of(config)
     if Path(config.annotations).resolve() != root.resolve():
@@ -35,6 +35,7 @@ def read(config: DatasetConfig) -> Manifest:
             f"dataset.annotations is {config.annotations}, but with `format: class_folders` the folders of the root "
             "are the annotations. Write `annotations: ${.root}` in conf/dataset/, then `pipeline params`."
         )
+    _refuse_empty_folder(root)
     rows = list(rows_of(root))
     if not rows:
         raise UserError(
@@ -63,6 +64,14 @@ def rows_of(root: Path) -> Iterator[Row]:
     video_files.say_left_out(root, others)
     if outside:
         log.warning("%s: left out, as in no folder of a class (%d): %s", root, len(outside), _rows.some(outside))
+
+
+def _refuse_empty_folder(root: Path) -> None:
+    places = [root / split for split in SPLITS] if has_splits(root) else [root]
+    folders = [path for place in places if place.is_dir() for path in sorted(place.iterdir()) if path.is_dir()]
+    for folder in folders:
+        if not folder.name.startswith(".") and not any(folder.iterdir()):
+            raise UserError(f"{folder} is empty, and may be the folder of a class. Put its videos there, or remove it.")
 
 
 def above(root: Path) -> Path:

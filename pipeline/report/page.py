@@ -20,7 +20,7 @@ from markupsafe import Markup
 from pipeline import metrics
 from pipeline.clips.views import PROTOCOLS
 from pipeline.core import files
-from pipeline.report import charts, class_detail, doubles, per_class, sections
+from pipeline.report import charts, class_detail, curves, doubles, per_class, sections
 from pipeline.report.inputs import InputPaths, Inputs
 from pipeline.report.provenance import Provenance
 
@@ -44,7 +44,7 @@ def write_page(paths: InputPaths, out: Path, corpus: str) -> None:
     values = {
         "models": sections.models(inputs),
         **({"variants": sections.variants(inputs), "members": sections.members(inputs)} if several else {}),
-        "training": sections.training(inputs),
+        "training": curves.section(inputs),
         **({"classes": sections.classes(precision)} if len(precision) >= _TAIL else {}),
         "calibration": sections.calibration(reliability),
         **(
@@ -65,6 +65,7 @@ def write_page(paths: InputPaths, out: Path, corpus: str) -> None:
         for name in (*inputs.members, "ensemble"):
             _csv(partial / "reliability" / f"{name}.csv", sections.bins(reliability.get(name)))
         _csv(partial / "confusions.csv", confusions)
+        _csv(partial / "curves.csv", curves.table(inputs))
 
 
 def render(inputs: Inputs, values: dict[str, Any], corpus: str) -> str:

@@ -38,6 +38,14 @@ def test_the_folder_is_the_label_and_the_path_the_id(tmp_path: Path, caplog):
     assert any("left out, as in no folder of a class (1): loose.avi" in text for text in caplog.messages)
 
 
+@pytest.mark.parametrize("above", ["", "train/"])
+def test_a_folder_of_a_class_that_is_empty_is_refused(tmp_path: Path, above: str):
+    touch(tmp_path, *(f"{above}{name}/{n}.mp4" for name in ("jump", "run") for n in range(9)))
+    (tmp_path / above / "swim").mkdir()
+    with pytest.raises(UserError, match=f"{above}swim is empty, and may be the folder of a class"):
+        read(tmp_path)
+
+
 def test_folders_of_splits_are_the_splits(tmp_path: Path):
     touch(tmp_path, *(f"{split}/run/{split}.mp4" for split in ("train", "val", "test")))
     manifest = read(tmp_path)
