@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.core import ray_engine
+from pipeline.core.errors import UserError
+from tests.core.test_processes import dies, fails_at_two
 from tests.support import corpus, inference, ray_nodes, stage_process, tiny
 from tests.support.stage_process import Running, contents, outs, run
 
@@ -101,3 +104,21 @@ def until(seen: Callable[[], object], process: subprocess.Popen) -> None:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_errors_of_tasks_and_of_nodes_are_told_in_their_own_words(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    with pytest.raises(UserError, match="^no 2$"):
+        list(ray_engine.each(partial(fails_at_two, tmp_path), [1, 2], tmp_path))
+    with pytest.raises(UserError, match="A task needs 2 CPUs and 0 GPUs, and no node of the Ray cluster has them"):
+        list(ray_engine.each(partial(fails_at_two, tmp_path), [1], tmp_path, cpus=2))
+    with pytest.raises(UserError, match="begun 6 times, and died as often.*raise machine.workers"):
+        list(ray_engine.each(dies, [1], tmp_path))
+    assert not list(tmp_path.glob(".ray-*"))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "local"])
+def test_that_no_cluster_runs_is_said_with_the_command_that_starts_one(tmp_path, monkeypatch, address):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(UserError, match="no Ray cluster answers.*ray start --head"):
+        list(ray_engine.each(dies, [1], tmp_path))
