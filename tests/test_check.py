@@ -2,6 +2,7 @@
 
 import copy
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,12 @@ def test_a_wrong_setting_is_said_by_its_dotted_path(tmp_path, setting, value, pa
     lines = [line for line in problems(changed(**{setting: value}), tmp_path) if line.startswith(f"{path}: ")]
     assert len(lines) == 1
     assert said in lines[0]
+
+
+def test_an_engine_that_is_not_installed_is_said_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    (line,) = problems(changed(**{"machine.engine": "ray"}), tmp_path)
+    assert line.startswith("machine.engine: The engine ray needs a package")
 
 
 def starting_from_imagenet(arch: str, options: dict[str, Any]) -> list[str]:

@@ -87,11 +87,12 @@ def pack(
 
     def make_all(wanted: Sequence[TarShard]) -> None:
         different = {shard.key: shard for shard in wanted}.values()  # tars without a video are all the same
-        work = partial(make, store)
+        if on_ray:
+            made = ray_engine.each(partial(_make_on_node, store), different, store)
+        else:
+            made = processes.each(partial(make, store), different, workers)
         with progress_bar(total=sum(len(shard.members) for shard in wanted), desc="pack", unit="video") as bar:
-            for shard, file in (
-                ray_engine.each(work, different, store) if on_ray else processes.each(work, different, workers)
-            ):
+            for shard, file in made:
                 packed[shard.key] = file
                 bar.update(len(shard.members))
 
@@ -115,10 +116,7 @@ def plan(frames: Path, index: pd.DataFrame, smaller: Sequence[Smaller] = ()) -> 
     Raises:
         UserError: a tar is missing, or the list of their hashes is damaged.
     """
-    dropped = (frames / TARS).is_file()
-    listed = frames / (TARS if dropped else checksums.NAME)
-    checksums.check(listed)
-    sums = checksums.read(listed) if listed.is_file() else {}
+    dropped, sums = (frames / TARS).is_file(), _sums(frames)
     tars = [frames / name for name in sorted(sums)] if dropped else sorted(frames.glob("*.tar"))
     members = {str(name): rows for name, rows in index.groupby("shard")}
     for name in sorted(members.keys() - {tar.stem for tar in tars}):
@@ -128,6 +126,13 @@ def plan(frames: Path, index: pd.DataFrame, smaller: Sequence[Smaller] = ()) -> 
         for tar in tars
     ]
     return [replace(shard, smaller=size) for shard in whole for size in (None, *smaller)]
+
+
+def _sums(frames: Path) -> dict[str, str]:
+    """Name of a tar, which may have been dropped -> its SHA-256; empty where no list is there."""
+    listed = frames / (TARS if (frames / TARS).is_file() else checksums.NAME)
+    checksums.check(listed)
+    return checksums.read(listed) if listed.is_file() else {}
 
 
 def make(store: Path, shard: TarShard) -> tuple[Path, str]:
@@ -141,7 +146,7 @@ def make(store: Path, shard: TarShard) -> tuple[Path, str]:
         if not shard.smaller:
             return in_place
     else:
-        _check(shard)
+        checksums.check(shard.tar)
     with scratch.piece(store, shard.key):  # another share may be at it, or for a moment yet a process of a killed run
         path = _packed(store, shard.key)
         if not path:
@@ -152,6 +157,16 @@ def make(store: Path, shard: TarShard) -> tuple[Path, str]:
         return path, path.stem.rpartition("-")[2]
 
 
+def _make_on_node(store: Path, shard: TarShard) -> tuple[Path, str]:
+    """`make` in a task of Ray, whose node must see the tars of the node that hands out."""
+    if (_sums(shard.tar.parent).get(shard.tar.name) or files.file_hash(shard.tar)) != shard.sha256:
+        raise UserError(
+            f"{shard.tar} is another file on the node {platform.node()} than on the node that hands out the work, or "
+            "has just changed. Give all nodes the same; then `dvc repro pack`."
+        )
+    return make(store, shard)
+
+
 def write(path: Path, shard: TarShard) -> None:
     """Pack the tar of a shard into the LMDB file `path`.
 
@@ -159,16 +174,6 @@ def write(path: Path, shard: TarShard) -> None:
         UserError: the tar is damaged or does not hold what the index says.
     """
     frame_store.write_shard(path, _values(shard))
-
-
-def _check(shard: TarShard) -> None:
-    """Refuse a tar that is not the one whose hash the shard has."""
-    checksums.check(shard.tar, found := files.file_hash(shard.tar))
-    if found != shard.sha256:
-        raise UserError(
-            f"{shard.tar} has changed since packing began, or is another file on the node {platform.node()}. Give all "
-            "nodes the same; then `dvc repro pack`."
-        )
 
 
 def _in_place(shard: TarShard) -> tuple[Path, str]:

@@ -1,7 +1,5 @@
 """Doubles: videos whose files have the same bytes, under whatever names; links to one file count as well.
 
-Segments are doubles where they have the same times as well.
-
 data/doubles.tsv lists them, a row a video, those of a set together. Files of equal fingerprint may be the same, and
 only those are read as a whole, so a corpus without doubles costs nothing. Missing and empty files are nobody's double.
 """
@@ -11,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.core import files, fingerprints, segments, tsv
+from pipeline.core import files, fingerprints, tsv
 from pipeline.core.fingerprints import FAULTS
 from pipeline.core.manifest import LABEL_SEPARATOR, Manifest
 from pipeline.core.segments import COLUMNS as SPAN
@@ -40,11 +38,7 @@ def find(corpus: Manifest, root: Path, scratch: Path, workers: int) -> np.ndarra
     contents = contents[contents.duplicated(keep=False) & ~contents.isin(FAULTS)]
     sets = np.full(len(paths), -1)
     within = np.flatnonzero(paths.isin(contents.index))
-    shown = paths.iloc[within].map(contents)
-    for name in set(segments.COLUMNS) & set(corpus.table):
-        shown = shown + " " + corpus.table[name].iloc[within]
-    several = shown.duplicated(keep=False)
-    sets[within[several]] = pd.factorize(shown[several])[0]
+    sets[within] = pd.factorize(paths.iloc[within].map(contents))[0]
     return sets
 
 

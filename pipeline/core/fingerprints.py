@@ -73,10 +73,11 @@ def look(corpus: Manifest, root: Path, scratch: Path, workers: int) -> Manifest:
         workers: number of files that are looked at side by side.
     """
     corpus = spelling.on_disk(corpus, root)
-    paths: list[str] = corpus.table["path"].tolist()
-    found = recall(of_file, root, paths, scratch / MEMORY, workers)
-    _tell(root, np.array(paths, dtype=object), found)
-    return replace(corpus, table=corpus.table.assign(fingerprint=found))
+    numbers, names = pd.factorize(corpus.table["path"])  # segments share a file
+    paths = names.to_numpy(dtype=object)
+    found = recall(of_file, root, paths.tolist(), scratch / MEMORY, workers)
+    _tell(root, paths, found)
+    return replace(corpus, table=corpus.table.assign(fingerprint=found[numbers]))
 
 
 def recall(of: Callable[[Path], str], root: Path, paths: Sequence[str], memory: Path, workers: int) -> np.ndarray:
