@@ -13,6 +13,7 @@ from pipeline.core import checksums, fingerprints, groups, params, registry
 from pipeline.core.machine import load_machine, scratch_folder
 from pipeline.core.manifest import SPLITS, DatasetConfig
 from pipeline.core.plural import number_of
+from pipeline.core.remote_folder import corpus_root
 from stages.command import run
 
 
@@ -21,7 +22,7 @@ def main(manifest: Path, classes: Path, of_groups: Path) -> None:
     config = params.load("dataset", DatasetConfig)
     corpus = registry.find("datasets", config.format).read(config)
     machine = load_machine()
-    corpus = fingerprints.look(corpus, Path(config.root), scratch_folder(machine, "index"), machine.processes)
+    corpus = fingerprints.look(corpus, corpus_root(config.root), scratch_folder(machine, "index"), machine.processes)
     flips.resolve(config.flip, corpus.classes)  # what is wrong or doubtful is said now, not when training starts
     corpus.write(manifest, classes)
     groups.write(of_groups, corpus.groups)

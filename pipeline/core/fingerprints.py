@@ -1,25 +1,28 @@
 """Fingerprints of video files: how a replaced video is noticed, whatever the size of the corpus.
 
 Stage `index` looks at every file each time that it runs. A file is read again only where its size, or the time of its
-last change as the file system keeps it (ctime, which no program can set), is another than when it was read last.
+last change as the file system keeps it (ctime, which no program can set), is another than when it was read last. Of a
+remote file, all that the listing says of it (its ETag) takes the place of that time. Its fingerprint is that of a copy
+on disk.
 """
 
 import hashlib
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
-from pipeline.core import tsv, video_files
+from pipeline.core import remote_folder, tsv, video_files
 from pipeline.core.errors import UserError
 from pipeline.core.machine import parallel
 from pipeline.core.manifest import Manifest
 from pipeline.core.progress_bar import progress_bar
+from pipeline.core.remote_folder import RemoteFolder
 from pipeline.core.video_files import MISSING, UNREADABLE
 
 log = logging.getLogger(__name__)
@@ -34,10 +37,12 @@ AT_ONCE = 1000
 """Number of files that a thread asks the system about in one go."""
 NAMED = 5
 """Number of files that a warning names."""
+BLOCK = 1 << 16
+"""Number of bytes at each end of a file that are hashed."""
 
 
-def of_file(path: Path, block: int = 1 << 16) -> str:
-    """Size of a file and a hash of its first and last `block` bytes: quick at any size, and re-encoding changes it.
+def of_file(path: Path) -> str:
+    """Size of a file and a hash of its first and last `BLOCK` bytes: quick at any size, and re-encoding changes it.
 
     One of `FAULTS` where the file cannot be read.
     """
@@ -47,16 +52,43 @@ def of_file(path: Path, block: int = 1 << 16) -> str:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            digest = hashlib.blake2b(file.read(block), digest_size=12)
-            if size > block:
-                file.seek(max(block, size - block))
-                digest.update(file.read(block))
+
+            def read(start: int, stop: int) -> bytes:
+                file.seek(start)
+                return file.read(stop - start)
+
+            return _of(size, read)
     except OSError as error:  # it went away just now, or its disk does not give it
         return (video_files.fault(path) or video_files.refused(path, error))[0]
+
+
+def of_remote(root: RemoteFolder, path: str) -> str:
+    """The same of a remote file, as its folder was listed; `MISSING` where it is not there.
+
+    Raises:
+        UserError: it cannot be read, which says nothing of the file.
+    """
+    if path not in root.files:
+        return MISSING
+    try:
+        return _of(root.files[path].size, lambda start, stop: root.read(path, start, stop))
+    except FileNotFoundError:  # it went away just now
+        return MISSING
+
+
+def size_of(fingerprint: str) -> int:
+    """The size in bytes of a file that is there, which its fingerprint begins with."""
+    return int(fingerprint.partition("-")[0])
+
+
+def _of(size: int, read: Callable[[int, int], bytes]) -> str:
+    digest = hashlib.blake2b(read(0, min(BLOCK, size)) if size else b"", digest_size=12)
+    if size > BLOCK:
+        digest.update(read(max(BLOCK, size - BLOCK), size))
     return f"{size}-{digest.hexdigest()}"
 
 
-def look(corpus: Manifest, root: Path, scratch: Path, workers: int) -> Manifest:
+def look(corpus: Manifest, root: Path | RemoteFolder, scratch: Path, workers: int) -> Manifest:
     """The manifest with the fingerprint of every file under `root`; says which cannot be read.
 
     Args:
@@ -65,13 +97,14 @@ def look(corpus: Manifest, root: Path, scratch: Path, workers: int) -> Manifest:
     """
     paths: list[str] = corpus.table["path"].tolist()
     began = time.time()
-    sizes, changed = _statuses(root, paths, workers)
+    sizes, changed = _listed(root, paths) if isinstance(root, RemoteFolder) else _statuses(root, paths, workers)
     memory = _remembered(scratch / MEMORY)
     place = pd.Index(memory["path"]).get_indexer(paths)
     same = (place >= 0) & (memory["size"].to_numpy()[place] == sizes) & (memory["changed"].to_numpy()[place] == changed)
     found = np.where(same, memory["fingerprint"].to_numpy(dtype=object)[place], "")
     unread = np.flatnonzero(~same)
-    read = parallel(lambda number: of_file(root / paths[number]), unread, workers)
+    at_once = max(workers, remote_folder.AT_ONCE) if isinstance(root, RemoteFolder) else workers
+    read = parallel(lambda number: _fingerprint(root, paths[number]), unread, at_once)
     with progress_bar(read, total=len(unread), desc="fingerprints", unit="file") as bar:
         found[unread] = list(bar)
     _tell(root, np.array(paths, dtype=object), found)
@@ -90,6 +123,17 @@ def _statuses(root: Path, paths: Sequence[str], workers: int) -> tuple[np.ndarra
     parts = parallel(some, range(0, len(paths), AT_ONCE), workers)
     sizes, changed = np.array([status for part in parts for status in part], dtype=np.int64).T
     return sizes, changed
+
+
+def _fingerprint(root: Path | RemoteFolder, path: str) -> str:
+    return of_remote(root, path) if isinstance(root, RemoteFolder) else of_file(root / path)
+
+
+def _listed(root: RemoteFolder, paths: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Size and version of each remote file, as `_statuses` has size and time."""
+    found = [root.files.get(path, (-1, -1)) for path in paths]
+    sizes, versions = np.array(found, dtype=np.int64).T
+    return sizes, versions
 
 
 def _status(path: str) -> tuple[int, int]:
@@ -113,17 +157,19 @@ def _remembered(memory: Path) -> pd.DataFrame:
     return pd.concat([nothing, known.drop_duplicates("path")], ignore_index=True)
 
 
-def _tell(root: Path, paths: np.ndarray, found: np.ndarray) -> None:
+def _tell(root: Path | RemoteFolder, paths: np.ndarray, found: np.ndarray) -> None:
     """Say which files cannot be read; they become broken videos."""
     bad = paths[np.isin(found, FAULTS)]
     if len(bad):
-        named = "; ".join(f"{path} ({_words(root / path)})" for path in bad[:NAMED])
+        named = "; ".join(f"{path} ({_words(root, path)})" for path in bad[:NAMED])
         more = f"; and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
         asked = ". Is dataset.root right?" if 2 * len(bad) > len(paths) else ""
         text = "%d of %d files are missing in %s, or cannot be read, and count as broken: %s%s%s"
         log.warning(text, len(bad), len(paths), root, named, more, asked)
 
 
-def _words(path: Path) -> str:
-    fault = video_files.fault(path)
+def _words(root: Path | RemoteFolder, path: str) -> str:
+    if isinstance(root, RemoteFolder):
+        return video_files.absent(PurePosixPath(path).name)
+    fault = video_files.fault(root / path)
     return fault[1] if fault else "no longer so"

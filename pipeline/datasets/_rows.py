@@ -25,6 +25,7 @@ from pipeline.core.manifest import (
     safe_path,
 )
 from pipeline.core.plural import number_of
+from pipeline.core.remote_folder import RemoteFolder, corpus_root
 from pipeline.core.stratify import stratified
 
 log = logging.getLogger(__name__)
@@ -64,13 +65,13 @@ class Row(NamedTuple):
         return cls(where, video, names, split, " ".join(group.split()))
 
 
-def root_of(config: DatasetConfig) -> Path:
+def root_of(config: DatasetConfig) -> Path | RemoteFolder:
     """The root of the corpus.
 
     Raises:
-        UserError: it is no folder.
+        UserError: it is no folder, or cannot be reached.
     """
-    root = Path(config.root)
+    root = corpus_root(config.root)
     if not root.is_dir():
         raise UserError(
             f"The corpus' root {root} is no folder: it moved, or its disk is not mounted. Set dataset.root in "

@@ -26,11 +26,13 @@ from pipeline.core.fingerprints import FAULTS
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
 from pipeline.core.manifest import SPLITS, Manifest
 from pipeline.core.progress_bar import progress_bar
+from pipeline.core.remote_folder import RemoteFolder
 from pipeline.core.share import Share
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg import FORMAT, extract_frames
 from pipeline.extraction.judge import SHORTFALL
 from pipeline.extraction.outcome import NoFrames
+from pipeline.extraction.videos import Videos, videos_of
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +52,7 @@ class Shard:
 
 
 def extract_corpus(
-    manifest: Manifest, root: Path, out: Path, broken: Path, config: ExtractConfig, machine: Machine,
+    manifest: Manifest, root: Path | RemoteFolder, out: Path, broken: Path, config: ExtractConfig, machine: Machine,
     share: Share | None = None,
 ) -> bool:  # fmt: skip
     """Extract every video of `manifest` under `root` into shards in `out`, and write the list `broken`.
@@ -59,14 +61,14 @@ def extract_corpus(
     all are there writes `out` and `broken`. The value says whether they are written.
 
     Raises:
-        UserError: FFmpeg is missing, the corpus' root is missing, or a split has no video that gave frames.
+        UserError: FFmpeg is missing, the corpus' root is missing, a video cannot be fetched, or a split has no video
+            that gave frames.
     """
-    if not root.is_dir():
-        raise UserError(f"The corpus' root {root} is no folder. Set dataset.root in conf/dataset/, `make params`.")
     binary = machine.ffmpeg_path()
     store = scratch_folder(machine, "extract")
     shards = plan(manifest, config, ffmpeg_version(binary))
-    maker = _Maker(store, root, config, binary, machine.processes)
+    videos = videos_of(root, (row for shard in shards for row in shard.rows), machine)
+    maker = _Maker(store, videos, config, binary)
 
     def make(wanted: Sequence[Shard], fit: Callable[[Path, Shard], bool] = _finished) -> None:
         missing = [shard for shard in wanted if not fit(store, shard)]
@@ -149,10 +151,9 @@ class _Maker:
     """What a shard is made with."""
 
     store: Path
-    root: Path
+    videos: Videos
     config: ExtractConfig
     binary: str
-    workers: int
 
     def make(self, shard: Shard, advance: Callable[[int], Any]) -> None:
         """Write one shard: `<key>.tar` with the frames, then `<key>.json` with the outcome of each video."""
@@ -172,12 +173,13 @@ class _Maker:
                 folder = temporary / str(number)
                 folder.mkdir()
                 try:
-                    return row, folder, extract_frames(self.root / row["path"], folder, self.config, self.binary)
+                    with self.videos.at_hand(row, temporary / f"{number}.video") as video:
+                        return row, folder, extract_frames(video, folder, self.config, self.binary)
                 except NoFrames as broken:
                     return row, folder, broken
 
             with tarfile.open(aside, "w", format=tarfile.PAX_FORMAT) as tar:
-                for row, folder, outcome in parallel(run, enumerate(shard.rows), self.workers):
+                for row, folder, outcome in parallel(run, enumerate(shard.rows), self.videos.threads):
                     outcomes.append(_record(tar, row["video"], folder, outcome))
                     files.remove(folder)
                     advance(1)
