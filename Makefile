@@ -55,7 +55,7 @@ $(VENV)/.docs: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
-compare: install ## the figures of all experiments, side by side
+compare: install ## the figures of all experiments, side by side (`pipeline compare RUN RUN` says more)
 	pipeline compare
 
 zoo: install ## parameters, GMACs and clips of every model

@@ -1,120 +1,120 @@
-"""Training on a GPU: clips a second by precision, memory layout and compilation, and whether bf16 agrees with float32.
+"""What a GPU does with this pipeline, in nine minutes.
 
-    python benchmarks/gpu.py              # needs a GPU; the last table also needs `make demo` before it
+    python benchmarks/gpu.py --out FOLDER             # needs a GPU
+    python benchmarks/gpu.py --smoke --device cpu     # whether all of it runs, in seconds
+    python benchmarks/gpu.py --compose                # after a change of conf/, where Hydra is: gpu_parts/models.yaml
 
-Each figure is the median of 20 steps (forward, loss, backward, SGD) on clips that lie on the GPU already, after 5 to
-warm up, so it says what the GPU can do and not what the disks deliver. The batch is the largest power of two up to 64
-that fits in memory.
+Training steps by precision, memory layout and compilation, as clips a second, share of the stated peak (MFU) and
+memory; whether bf16 learns what float32 learns; the layers of TSM and TIN against a copy of their tensor; the views of
+testing; JPEGs. Every figure is printed as it comes and kept in FOLDER/gpu.json, so a run that is cut short leaves what
+it had.
+
+It needs PyTorch, torchvision, timm, lightning-fabric, lmdb, simplejpeg, NumPy, pandas, pyarrow, safetensors, PyYAML and
+tqdm, and neither DVC nor Hydra nor FFmpeg.
 """
 
+import argparse
 import dataclasses
-import statistics
+import platform
 import sys
-import tempfile
-import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the project need not be installed
 
 import timm
 import torch
 import torchvision
-from torch import nn
+import yaml
+from gpu_parts import agreement, ceilings, decoding, layers, steps, testing
+from gpu_parts.report import Report
+from gpu_parts.steps import Way
 
-from pipeline.class_stats import ClassStatistics
-from pipeline.cli import model_table
-from pipeline.cli.arguments import CLASSES, CONF
-from pipeline.clips.frame_store import FrameStore
-from pipeline.core import params
-from pipeline.core.machine import load_machine
-from pipeline.core.manifest import Manifest
-from pipeline.core.markdown import text_table
-from pipeline.runtime import distributed
+from pipeline.cli.arguments import CONF
 from pipeline.training.config import ModelConfig
-from pipeline.training.trainer import fit
 
 MODELS = ("tsm_r50", "tin_r101", "slowfast_8x8_r101")
-WAYS = [(p, layout, compiled) for p in ("32", "bf16") for layout in (False, True) for compiled in (False, True)]
+SETTINGS = Path(__file__).parent / "gpu_parts" / "models.yaml"
+HEAD = (
+    "# The models of benchmarks/gpu.py, composed from conf/: `python benchmarks/gpu.py --compose` writes this file.\n"
+)
+EAGER = [Way(kind, last) for kind in ceilings.KINDS for last in (False, True)]
 
 
-def clips_per_second(config: ModelConfig, precision: str, channels_last: bool, compiled: bool) -> tuple[float, int]:
-    batch = 64
-    while batch:
-        try:
-            return batch / step_seconds(config, batch, precision, channels_last, compiled), batch
-        except torch.OutOfMemoryError:
-            torch.cuda.empty_cache()
-            batch //= 2
-    return float("nan"), 0
+def composed() -> str:
+    """The text of `SETTINGS`; needs Hydra."""
+    from pipeline.cli import compose  # noqa: PLC0415
+
+    text = compose.text(CONF, [f"model=[{','.join([*MODELS, 'tsm_demo'])}]", "dataset=folder"])
+    return HEAD + yaml.safe_dump(yaml.safe_load(text)["models"], sort_keys=False)
 
 
-def step_seconds(config: ModelConfig, batch: int, precision: str, channels_last: bool, compiled: bool) -> float:
-    model, _ = config.build(CLASSES)
-    model = model.cuda().train()
-    clip = torch.randn(batch, 3, config.clip.sampler.frames, *[config.train.augment.crop] * 2, device="cuda")
-    if channels_last:
-        distributed.to_channels_last(model)
-        clip = clip.contiguous(memory_format=torch.channels_last_3d)
-    sgd = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9, fused=True)
-    forward = torch.compile(model) if compiled else model
-    targets, times = torch.zeros(batch, CLASSES, device="cuda"), []
-    for _ in range(25):
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        with torch.autocast("cuda", torch.bfloat16, enabled=precision == "bf16"):
-            loss = nn.functional.binary_cross_entropy_with_logits(forward(clip), targets)
-        loss.backward()
-        sgd.step()
-        sgd.zero_grad(set_to_none=True)
-        torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times[5:])
+def settings() -> dict[str, ModelConfig]:
+    """The models by name."""
+    sections = yaml.safe_load(SETTINGS.read_text(encoding="utf-8"))
+    return {name: ModelConfig.read(section, f"models.{name}") for name, section in sections.items()}
 
 
-def speed() -> list[str]:
-    configs = model_table.configs(CONF, MODELS)
-    rows = []
+def all_of_it(report: Report, device: torch.device) -> None:
+    """What a GPU is asked, the most wanted first."""
+    models = settings()
+    ceilings.measure(report, device, smoke=False)
+    ceilings.convolution(report, device)
+    peaks = ceilings.peaks(device)
+
+    def speed(name: str, way: Way, seconds: float) -> None:
+        if report.has_time(f"steps of {name}, {way}", seconds):
+            found = steps.measure(models[name], 64, way, device, peaks[way.kind], budget=4)
+            report.add("training", model=name, **dataclasses.asdict(way), **found)
+
     for name in MODELS:
-        for precision, layout, compiled in WAYS:
-            rate, batch = clips_per_second(configs[name], precision, layout, compiled)
-            shown = [name, precision, "yes" if layout else "no", "yes" if compiled else "no", f"{batch}", f"{rate:.0f}"]
-            rows.append(shown)
-            print("  ".join(shown), file=sys.stderr)
-    return text_table(["model", "precision", "channels_last", "compile", "batch", "clips/s"], rows)
+        for way in EAGER:
+            speed(name, way, 15)
+    layers.measure(report, device, clips=64, pixels=28)
+    testing.measure(report, device, models["tsm_r50"], side=256, views=(16, 64, 256), budget=1)
+    decoding.measure(report, device, frames=128)
+    agreement.measure(report, device, models["tsm_demo"], (700, 180), seeds=2, workers=0)
+    for name in MODELS:
+        for last in (True, False):
+            speed(name, Way("bf16", last, compile=True), 100)
 
 
-def convolution() -> str:
-    """A 3D convolution in bf16 against float32 and float64, as the largest error by the largest value."""
-    torch.manual_seed(0)
-    x, weight = torch.randn(4, 64, 8, 28, 28, device="cuda"), torch.randn(64, 64, 3, 3, 3, device="cuda") / 42
-    exact = nn.functional.conv3d(x.double(), weight.double(), padding=1)
-    said = []
-    for kind in (torch.float32, torch.bfloat16):
-        found = nn.functional.conv3d(x.to(kind), weight.to(kind), padding=1).double()
-        said.append(f"{kind} is off by {float((found - exact).abs().max() / exact.abs().max()):.1e}")
-    return f"A 3D convolution in {' and '.join(said)} of the largest value."
+def smoke(report: Report, device: torch.device) -> None:
+    """The same functions at the least size."""
+    model = settings()["tsm_demo"]
+    once = dataclasses.replace(model, train=dataclasses.replace(model.train, epochs=1, batch=4))
+    ceilings.measure(report, device, smoke=True)
+    ceilings.convolution(report, device)
+    for way in (Way("32"), Way("bf16", channels_last=True)):
+        found = steps.measure(model, 2, way, device, peak=1e12, budget=0)
+        report.add("training", model="tsm_demo", **dataclasses.asdict(way), **found)
+    layers.measure(report, device, clips=1, pixels=7)
+    testing.measure(report, device, model, side=40, views=(2,), budget=0)
+    decoding.measure(report, device, frames=2)
+    agreement.measure(report, device, once, (8, 4), seeds=1, workers=1)
 
 
-def agreement() -> list[str]:
-    """Validation sample mAP of tsm_demo trained in both precisions."""
-    config = ModelConfig.read(params.read("models.tsm_demo"), "models.tsm_demo")
-    manifest, store = Manifest.read(Path("data/manifest.tsv"), Path("data/classes.txt")), FrameStore(Path("data/lmdb"))
-    rows = []
-    for precision in ("32", "bf16"):
-        with tempfile.TemporaryDirectory() as folder:
-            machine = dataclasses.replace(load_machine(), precision=precision, scratch=f"{folder}/work", devices=1)
-            done = fit(
-                config, manifest, store, ClassStatistics.read(Path("data/stats")), Path(folder) / "tsm_demo", machine
-            )
-        rows.append([precision, f"{done.history[done.best_epoch]['val_mAP']:.2f}"])
-    return text_table(["precision", "val sample mAP of tsm_demo"], rows)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, help="folder of gpu.json")
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--smoke", action="store_true", help="the least size")
+    parser.add_argument("--minutes", type=float, default=9.0, help="after which nothing is begun")
+    parser.add_argument("--compose", action="store_true", help=f"write {SETTINGS.name} from conf/")
+    args = parser.parse_args()
+    if args.compose:
+        SETTINGS.write_text(composed(), encoding="utf-8")
+        return
+    if args.device == "cuda" and not torch.cuda.is_available():
+        print("benchmarks/gpu.py needs a GPU, and here is none. (--smoke --device cpu shows whether it runs.)")
+        return
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+    device, report = torch.device(args.device), Report(args.out, args.minutes)
+    name = torch.cuda.get_device_name() if args.device == "cuda" else platform.processor() or platform.machine()
+    versions = {"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__}
+    report.add("machine", device=name, cores=torch.get_num_threads(), timm=timm.__version__, **versions)
+    (smoke if args.smoke else all_of_it)(report, device)
 
 
 if __name__ == "__main__":
-    if not torch.cuda.is_available():
-        print("benchmarks/gpu.py needs a GPU, and here is none.")
-        sys.exit()
-    torch.backends.cudnn.allow_tf32 = True
-    torch.set_float32_matmul_precision("high")
-    versions = f"PyTorch {torch.__version__}, torchvision {torchvision.__version__}, timm {timm.__version__}"
-    print(f"{torch.cuda.get_device_name()}, {versions}, TF32 on", convolution(), "", *speed(), "", sep="\n")
-    if Path("data/lmdb").is_dir() and Path("data/stats").is_dir():
-        print(*agreement(), sep="\n")
+    main()

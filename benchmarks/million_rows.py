@@ -23,11 +23,15 @@ import yaml
 ROOT = Path(__file__).parents[1]
 ROWS = Path(__file__).parent / "rows"
 CORPUS, GROUPS, METRICS = "data/manifest.tsv data/classes.txt", "data/groups.tsv", "data/metrics.json"
-PAGE = "data/frames/index.tsv data/broken.tsv data/lmdb data/stats data/models data/predictions data/ensemble"
+DOUBLES = "data/doubles.tsv"
+PAGE = (
+    f"data/frames/index.tsv data/broken.tsv {DOUBLES} data/lmdb data/stats data/models data/predictions data/ensemble"
+)
 STEPS = {
     "made up: videos and labels": "made_up.py make_videos",
-    "index, all files new": f"-m stages.index {CORPUS} {GROUPS}",
-    "index, no file new": f"-m stages.index {CORPUS} {GROUPS}",
+    "index, all files new": f"-m stages.index {CORPUS} {GROUPS} {DOUBLES}",
+    "index, no file new": f"-m stages.index {CORPUS} {GROUPS} {DOUBLES}",
+    "index: doubles alone": "made_up.py find_doubles",
     "check_corpus": f"-m stages.check_corpus {CORPUS} {GROUPS} data/corpus_checked.txt",
     "extract: plan of the shards": "made_up.py plan_shards",
     "made up: frames": "made_up.py make_frames",

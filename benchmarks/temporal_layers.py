@@ -1,17 +1,18 @@
 """What looking along time costs a 2D network, and the layers for it against their plain formulas.
 
-    python benchmarks/temporal_layers.py [clips pixels]
+    python benchmarks/temporal_layers.py [clips pixels]        # --smoke: one round of one clip of 32 pixels
 
 First part: forward and backward of whole networks (ResNet-50, 8 frames, 2 clips of 112 pixels unless told
 otherwise), as ratios to TSN. Every round measures all of them, beginning with another one each time, and the
 ratio is the median over rounds, so that a change in the machine's speed meets all alike. `copy` is TSN whose residual
 branches copy their input, about the least that a layer in that place costs. Second part: one layer on the
-frames of 2 clips (256 channels, 28 pixels), as published: frames copied into slices of zeros, group by group. Memory is
-what autograd keeps from forward to backward, in multiples of the input. All on the CPU with 2 threads.
+frames of 2 clips (256 channels, 28 pixels), in copies of its tensor, and as published: frames copied into slices of
+zeros, group by group. Memory is what autograd keeps from forward to backward, in multiples of the input. CPU time, 2
+threads.
 """
 
+import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
@@ -28,16 +29,16 @@ ROUNDS = 15
 
 
 def step_seconds(network: Callable[[Tensor], Tensor], x: Tensor) -> float:
-    start = time.perf_counter()
+    start = time.process_time()
     network(x).sum().backward()
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
-def compare(networks: dict[str, Callable[[Tensor], Tensor]], x: Tensor) -> dict[str, list[float]]:
-    """Seconds of each network's steps, round by round."""
+def compare(networks: dict[str, Callable[[Tensor], Tensor]], x: Tensor, rounds: int) -> dict[str, list[float]]:
+    """CPU seconds of each network's steps, round by round."""
     times: dict[str, list[float]] = {name: [] for name in networks}
     names = list(networks)
-    for round_ in range(-2, ROUNDS):
+    for round_ in range(-2, rounds):
         first = round_ % len(names)
         for name in names[first:] + names[:first]:
             seconds = step_seconds(networks[name], x)
@@ -107,7 +108,12 @@ class Copy(nn.Module):
         return x.clone()
 
 
-def networks_table(clips: int, pixels: int) -> None:
+def ratio(times: dict[str, list[float]], name: str, to: str) -> float:
+    """The median over rounds of what a step of one takes of the other's."""
+    return statistics.median(a / b for a, b in zip(times[name], times[to], strict=True))
+
+
+def networks_table(clips: int, pixels: int, rounds: int) -> None:
     copy = tsn.build(313, frames=FRAMES)
     insert_temporal(copy.backbone, lambda _: Copy())
     models: dict[str, nn.Module] = {
@@ -116,30 +122,40 @@ def networks_table(clips: int, pixels: int) -> None:
         "tsm": tsm.build(313, frames=FRAMES),
         "tin": tin.build(313, frames=FRAMES),
     }
-    times = compare(models, torch.randn(clips, 3, FRAMES, pixels, pixels))
+    times = compare(models, torch.randn(clips, 3, FRAMES, pixels, pixels), rounds)
     print(f"{f'{clips} clips of {pixels} pixels':24}{'ms':>8}{'to tsn':>9}")
     for name, seconds in times.items():
-        ratio = statistics.median(a / b for a, b in zip(seconds, times["tsn"], strict=True))
-        print(f"{name:24}{1000 * statistics.median(seconds):8.0f}{ratio:9.3f}")
+        print(f"{name:24}{1000 * statistics.median(seconds):8.0f}{ratio(times, name, 'tsn'):9.3f}")
 
 
-def layers_table() -> None:
-    x = torch.randn(2 * FRAMES, 256, 28, 28, requires_grad=True)
+def layers_table(clips: int, rounds: int) -> None:
+    x = torch.randn(clips * FRAMES, 256, 28, 28, requires_grad=True)
     interlace = TemporalInterlace(256, FRAMES)
-    layers = {
+    layers: dict[str, Callable[[Tensor], Tensor]] = {
+        "copy": Copy(),
         "shift": TemporalShift(FRAMES),
         "shift, plain": plain_shift,
         "interlace": interlace,
         "interlace, plain": lambda x: plain_interlace(interlace, x),
     }
-    times = compare(layers, x)
-    print(f"{'one layer':24}{'ms':>8}{'memory':>9}")
+    times = compare(layers, x, rounds)
+    print(f"{'one layer':24}{'ms':>8}{'copies':>9}{'memory':>9}")
     for name, seconds in times.items():
-        print(f"{name:24}{1000 * statistics.median(seconds):8.2f}{kept(layers[name], x):9.2f}")
+        copies = ratio(times, name, "copy")
+        print(f"{name:24}{1000 * statistics.median(seconds):8.2f}{copies:9.1f}{kept(layers[name], x):9.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("size", nargs="*", type=int, default=[2, 112], help="clips and pixels of the networks")
+    parser.add_argument("--smoke", action="store_true", help="one round of one clip of 32 pixels")
+    args = parser.parse_args()
+    (clips, pixels), rounds = ((1, 32), 1) if args.smoke else (args.size, ROUNDS)
+    torch.set_num_threads(2)
+    torch.manual_seed(0)
+    networks_table(clips, pixels, rounds)
+    layers_table(1 if args.smoke else 2, rounds)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
-    torch.manual_seed(0)
-    networks_table(*map(int, sys.argv[1:] or ["2", "112"]))
-    layers_table()
+    main()

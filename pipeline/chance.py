@@ -46,7 +46,7 @@ class Chance:
 
 
 def random_answers(task: Task, targets: np.ndarray) -> Chance:
-    """Chance for random answers, from many-hot labels (V, C) with a positive in every row; the mean is exact."""
+    """Chance for random answers, from many-hot labels (V, C); the mean is exact."""
     exact = 100 * float(expected_per_video(task, np.zeros(targets.shape), targets).mean())
     drawn = Chance.of_draws(100 * _draws(task, targets))
     return replace(drawn, mean=exact)
@@ -60,7 +60,7 @@ def shuffled_answers(task: Task, scores: np.ndarray, targets: np.ndarray) -> Cha
         answer, label = scores.argmax(axis=1), targets.argmax(axis=1)
         return Chance.of_draws([100 * float((answer[order] == label).mean()) for order in orders])
     video, label = np.nonzero(targets > 0)
-    count, ranks = np.bincount(video), _ranks(scores)
+    count, ranks = np.bincount(video, minlength=len(targets)), _ranks(scores)
     dealt = (metrics.precision_at_ranks(ranks[order[video], label], count) for order in orders)
     return Chance.of_draws([100 * float(precision.mean()) for precision in dealt])
 
@@ -78,8 +78,7 @@ def _ranks(scores: np.ndarray) -> np.ndarray:
 def expected_per_video(task: Task, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """The share of each video in the headline metric, 0..1, in expectation over random orders of scores that tie.
 
-    Scores and many-hot labels, with a positive in every row, are (V, C); the result is float64 (V,). Without ties it
-    is `metrics.per_video`.
+    Scores and many-hot labels are (V, C); the result is float64 (V,). Without ties it is `metrics.per_video`.
     """
     if task == SINGLE_LABEL:
         top = scores == scores.max(axis=1, keepdims=True)
@@ -130,5 +129,6 @@ def _expected_precision(scores: np.ndarray, positive: np.ndarray) -> np.ndarray:
     before = np.take_along_axis(total, start, axis=1)
     inside, size = np.take_along_axis(total, end, axis=1) - before, end - start
     above = before + (inside - 1) * (place - start) / np.maximum(size - 1, 1)
-    precision: np.ndarray = (inside / size * (1 + above) / (place + 1)).sum(axis=1) / positive.sum(axis=1)
+    gained, wanted = (inside / size * (1 + above) / (place + 1)).sum(axis=1), positive.sum(axis=1)
+    precision: np.ndarray = np.where(wanted > 0, gained / np.maximum(wanted, 1), 1.0)
     return precision

@@ -18,7 +18,7 @@ import torch
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips import flips
 from pipeline.clips.views import ViewConfig
-from pipeline.core import params, registry
+from pipeline.core import params, ray_engine, registry
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import DatasetConfig
@@ -48,8 +48,8 @@ COMPOSED = ("models", "features", "size", "folds", "fold_lists")
 """Sections without a dataclass: the models, and what conf/ composes others from."""
 CLONE = " With pulled frames and no videos, `dvc checkout && dvc repro --downstream extract` goes on."
 """The way out for a clone that has all that was made, and not the corpus (docs/sharing.md)."""
-ANNOTATIONS = {"class_folders": (Path.is_dir, "folder"), "lists": (Path.exists, "file or folder")}
-"""What `dataset.annotations` is where it is no file."""
+ANNOTATIONS = {"folder": (Path.is_file, "file"), "class_folders": (Path.is_dir, "folder")}
+"""What `dataset.annotations` is where it is not a file with some formats and a folder with others."""
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 STATISTICS = ClassStatistics(("often", "rare"), np.array([2, 1]), videos=3)
 """Statistics of two classes, to build a loss of any task with before the corpus is counted."""
@@ -120,6 +120,9 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     if machine := built.get("machine"):
         with _reported(found, "machine.ffmpeg: "):
             machine.ffmpeg_path()
+        if machine.engine == "ray":
+            with _reported(found, "machine.engine: "):
+                ray_engine.library()
     return found
 
 
@@ -208,7 +211,7 @@ def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], data: Pat
         found.append(f"folds: are not those of dataset.folds: {dataset.folds}, which conf/config.yaml makes them from.")
     wanted = {
         "root": (Path.is_dir, "folder"),
-        "annotations": ANNOTATIONS.get(dataset.format, (Path.is_file, "file")),
+        "annotations": ANNOTATIONS.get(dataset.format, (Path.exists, "file or folder")),
         "classes": (Path.is_file, "file"),
     }
     for name, (exists, kind) in wanted.items():

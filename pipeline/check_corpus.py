@@ -15,6 +15,8 @@ from pipeline.losses import auto
 
 NAMED = 5
 """Number of classes that a message names."""
+PROBE_VIDEOS = 20_000
+"""Most train videos of a probe: each two are compared, in some seven matrices of this side (22 GB)."""
 
 
 def check(manifest: Manifest, settings: Mapping[str, Any]) -> None:
@@ -50,6 +52,11 @@ def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
             yield (
                 f"models.{name}.train.batch: {batch} is more than the {number_of(len(there), 'train video')}. Lower it "
                 f"in conf/model/{name}.yaml or `pipeline params models.{name}.train.batch={max(1, len(there) // 4)}`."
+            )
+        if "folds" in model["train"] and len(there) > PROBE_VIDEOS:
+            yield (
+                f"models.{name}: a probe compares every two train videos, which is out of reach for {len(there):,} of "
+                f"them ({PROBE_VIDEOS:,} at most). Leave it out of the set: `pipeline params model=...`."
             )
         if "folds" in model["train"] and len(set(groups.of_each(there.videos, there.groups) or there.videos)) < 2:
             yield (

@@ -1,6 +1,7 @@
 """Metrics of classification, multi-label and single-label: arrays of scores and labels in, numbers out.
 
 Sample mAP, the metric of the challenge, is the average precision of each VIDEO over the classes, averaged over videos.
+A video without a label counts 1 in it, as in scikit-learn, since no order of the classes is wrong.
 It is scikit-learn's label ranking average precision, `sklearn.metrics.label_ranking_average_precision_score`, times 100
 (`python benchmarks/metric.py`: equal but for rounding, and about 55 times quicker here). Class mAP is the average
 precision of each CLASS over the videos, averaged over classes. Average precision is the mean of the precision at each
@@ -29,27 +30,30 @@ _AT_ONCE = 1000
 def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Average precision of each row, 0..1: scores (R, N) and many-hot targets (R, N) -> float64 (R,).
 
+    A row without a positive has 1.
+
     Raises:
-        ValueError: shapes differ, a score is not finite, or a row has no positive.
+        ValueError: shapes differ, or a score is not finite.
     """
     _check_scores(scores, targets)
-    positive = (targets > 0).any(axis=1)
-    if not positive.all():
-        raise ValueError(f"row {int(np.argmin(positive))} has no positive, so its average precision is undefined")
-
     row, column = np.nonzero(targets > 0)
     found = ranks(np.sort(scores, axis=1), row, scores[row, column])
-    return precision_at_ranks(found, np.bincount(row))
+    return precision_at_ranks(found, np.bincount(row, minlength=len(targets)))
 
 
 def precision_at_ranks(ranks: np.ndarray, positives: np.ndarray) -> np.ndarray:
-    """Average precision of each row, 0..1, float64 (R,), from the ranks of its positives.
+    """Average precision of each row, 0..1, float64 (R,), from the ranks of its positives; 1 where it has none.
 
     Args:
         ranks: of each of P positives, how many scores in its row are at least as high, its own included: int (P,);
             first those of the first row, then those of the second.
-        positives: number of positives of each row, at least one: int (R,).
+        positives: number of positives of each row: int (R,).
     """
+    if not positives.all():
+        with_some = positives > 0
+        result = np.ones(len(positives))
+        result[with_some] = precision_at_ranks(ranks, positives[with_some]) if len(ranks) else 1
+        return result
     start = np.cumsum(positives) - positives
     first = np.repeat(np.arange(len(positives)) * (ranks.max(initial=0) + 1), positives)
     ordered = np.sort(first + ranks, kind="stable")  # rows stay where they are, and ascend within: hardly any to move
@@ -63,8 +67,7 @@ def precision_at_ranks(ranks: np.ndarray, positives: np.ndarray) -> np.ndarray:
 def sample_map(scores: np.ndarray, targets: np.ndarray) -> float:
     """Sample mAP in percent: the mean over videos of their average precision, the metric of the challenge.
 
-    Scores and many-hot targets are (V, C). It is 100 times scikit-learn's `label_ranking_average_precision_score`, but
-    a video without a label is an error here.
+    Scores and many-hot targets are (V, C). It is 100 times scikit-learn's `label_ranking_average_precision_score`.
 
     Raises:
         ValueError: as `average_precision`.
@@ -92,9 +95,11 @@ def class_map(scores: np.ndarray, targets: np.ndarray) -> float:
 def hit_at(k: int, scores: np.ndarray, targets: np.ndarray) -> float:
     """Percent of videos with a label among their k highest scores, from scores and many-hot targets (V, C).
 
-    Of classes that tie, the first counts as the higher.
+    Videos without a label are left out; where none has one, it is NaN. Of classes that tie, the first counts as the
+    higher.
     """
-    return 100 * float(_hits(k, scores, targets).mean())
+    hits = _hits(k, scores, targets)[(targets > 0).any(axis=1)]
+    return 100 * float(hits.mean()) if len(hits) else float("nan")
 
 
 def top_k(k: int, scores: np.ndarray, targets: np.ndarray) -> float:

@@ -30,6 +30,7 @@ ARGUMENTS = {
     "manifest": "manifest.tsv: a row a video",
     "classes": "classes.txt: a name a line",
     "of_groups": "groups.tsv: the group of each video that has one",
+    "of_doubles": "doubles.tsv: the videos whose files have the same bytes as another one",
     "frames": "folder of the frame shards and their index",
     "index": "the index of the frames: a row a video that gave some",
     "broken": "broken.tsv: the videos that gave no frame",

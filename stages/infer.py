@@ -26,10 +26,11 @@ def main(
     *, shard: Share | None = None,
 ) -> None:  # fmt: skip
     """Score the val and test split, or a share of their videos."""
-    models = params.read("models") if params.load("infer", InferConfig).together and not shard else [model]
+    machine, together = load_machine(), params.load("infer", InferConfig).together
+    models = params.read("models") if together and not machine.uses_ray(shard) and not shard else [model]
     tests = {name: params.load(f"models.{name}.test", ViewConfig) for name in {model, *models}}
     corpus, statistics, store = Manifest.read(manifest, classes), ClassStatistics.read(stats), FrameStore(lmdb)
-    grid = run_inference(model, tests, corpus, store, statistics, weights, out, load_machine(), shard)
+    grid = run_inference(model, tests, corpus, store, statistics, weights, out, machine, shard)
     if grid:
         protocols = ", ".join(f"{count} in {name}" for name, count in describe(grid).items())
         print(f"{out}: {len(grid)} views a video ({protocols})")

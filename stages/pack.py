@@ -18,7 +18,8 @@ def main(frames: Path, lmdb: Path, *, shard: Share | None = None) -> None:
     """Pack every frame shard, or a share of them."""
     machine = load_machine()
     keep_freed_memory()  # of each batch of videos, for the next one
-    videos = packing.pack(frames, lmdb, scratch_folder(machine, "pack"), machine.processes, shard)
+    store, on_ray = scratch_folder(machine, "pack"), machine.uses_ray(shard)
+    videos = packing.pack(frames, lmdb, store, machine.processes, shard, on_ray=on_ray)
     if videos is not None:
         size = sum(file.stat().st_size for file in lmdb.glob("*.lmdb"))
         print(f"{lmdb}: {videos:,} videos, {size / 2**20:,.1f} MiB")

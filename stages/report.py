@@ -1,7 +1,7 @@
 """Stage `report`: all that the other stages found -> one HTML page, and the lists that it shortens as CSV.
 
-    python -m stages.report data/manifest.tsv data/classes.txt data/frames/index.tsv data/broken.tsv data/lmdb \\
-        data/stats data/models data/predictions data/ensemble data/metrics.json data/report
+    python -m stages.report data/manifest.tsv data/classes.txt data/frames/index.tsv data/broken.tsv data/doubles.tsv \\
+        data/lmdb data/stats data/models data/predictions data/ensemble data/metrics.json data/report
 
 Setting `dataset.root` of params.yaml, whose last part names the corpus; the files know which models they are of.
 """
@@ -19,6 +19,7 @@ def main(
     classes: Path,
     index: Path,
     broken: Path,
+    of_doubles: Path,
     lmdb: Path,
     stats: Path,
     models: Path,
@@ -28,7 +29,9 @@ def main(
     out: Path,
 ) -> None:
     """Write the page."""
-    paths = InputPaths(manifest, classes, index, broken, lmdb, stats, models, predictions, ensemble, metrics)
+    paths = InputPaths(
+        manifest, classes, index, broken, of_doubles, lmdb, stats, models, predictions, ensemble, metrics
+    )
     write_page(paths, out, Path(params.text("dataset.root")).absolute().name)
     print(f"{out / PAGE}: {(out / PAGE).stat().st_size / 1e6:.1f} MB, open it in any browser")
 

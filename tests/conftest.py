@@ -8,19 +8,40 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import simplejpeg
+import torch
 
 import stages  # noqa: F401 - first: it sets how PyTorch's threads wait
 from pipeline.clips import packing
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import frame_index
-from tests.support import corpus
 
 Videos = Mapping[str, Sequence[bytes]]
+
+
+NO_GPU = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs a GPU where there is none."""
+    if torch.cuda.is_available():
+        return
+    left_out = [item for item in items if item.get_closest_marker("gpu")]
+    items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+    config.hook.pytest_deselected(items=left_out)
+    config.stash[NO_GPU] = len(left_out)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say that tests were left out for want of a GPU; of several processes, the one that talks collects none."""
+    if config.stash.get(NO_GPU, int(not torch.cuda.is_available())):
+        terminalreporter.write_line("NOT RUN: the tests marked gpu, since PyTorch sees no GPU here (CONTRIBUTING.md).")
 
 
 @pytest.fixture(scope="session")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the recorded clips, made once; read it, never write into it."""
+    from tests.support import corpus  # which needs FFmpeg
+
     folder = tmp_path_factory.mktemp("clips")
     corpus.record(folder)
     return folder

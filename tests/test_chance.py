@@ -43,6 +43,23 @@ def test_the_expectation_of_ties_is_the_mean_over_every_order(seed):
     assert chance.expected_per_video(MULTI_LABEL, scores, targets) == pytest.approx(expected)
 
 
+def test_a_video_without_a_label_counts_one_whoever_answers():
+    targets = many_hot(40, 2, 6)
+    targets[:10] = 0
+    alone = chance.random_answers(MULTI_LABEL, targets[10:])
+    found = chance.random_answers(MULTI_LABEL, targets)
+    assert found.mean == pytest.approx(25 + 0.75 * alone.mean)
+    assert 25 < found.low < found.mean < found.high
+    scores = np.random.default_rng(1).random((40, 6))
+    assert chance.expected_per_video(MULTI_LABEL, scores, targets) == pytest.approx(
+        metrics.average_precision(scores, targets)
+    )
+    rng = np.random.default_rng(0)  # the shuffles of the module, each by the metric
+    orders = [rng.permutation(40) for _ in range(chance._SHUFFLES)]
+    plain = np.mean([metrics.sample_map(scores[order], targets) for order in orders])
+    assert chance.shuffled_answers(MULTI_LABEL, scores, targets).mean == pytest.approx(plain)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_tie_for_the_first_place_is_shared(seed):
     scores = np.random.default_rng(seed).integers(2, size=(5, 4)).astype(float)

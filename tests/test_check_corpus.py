@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline import check_corpus
 from pipeline.check_corpus import check, problems
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
@@ -94,3 +95,14 @@ def test_a_probe_without_groups_to_cross_validate_is_said():
     assert list(problems(replace(manifest, groups=of_two), settings)) == []
     (line,) = problems(replace(manifest, groups=dict.fromkeys(manifest.videos, "one")), settings)
     assert line.startswith("models.probe: all 9 train videos are of one group")
+
+
+def test_a_probe_of_too_many_videos_is_said(monkeypatch):
+    train = {"decays": [1.0], "folds": 5, "loss": AUTO}
+    settings = {**SETTINGS, "models": {"probe": {"arch": "probe", "train": train}}}
+    manifest = corpus(train=8, val=3, rare="1-a")
+    monkeypatch.setattr(check_corpus, "PROBE_VIDEOS", 8)
+    (line,) = problems(manifest, settings)
+    assert line.startswith("models.probe: a probe compares every two train videos, which is out of reach for 9 of them")
+    monkeypatch.setattr(check_corpus, "PROBE_VIDEOS", 9)
+    assert list(problems(manifest, settings)) == []

@@ -32,6 +32,15 @@ def test_counts_and_prior_by_hand():
     assert counted.videos == 4
 
 
+def test_a_video_of_no_class_counts_among_the_videos(tmp_path: Path):
+    corpus = videos(TARGETS, CLASSES)
+    with_none = Manifest(pd.concat([corpus.table, corpus.table.assign(labels=";")], ignore_index=True), CLASSES)
+    written = class_stats.write(tmp_path / "stats", with_none, expected=8)
+    assert written.counts.tolist() == [4, 2, 1]
+    assert written.prior.tolist() == [0.5, 0.25, 0.125]
+    assert pd.read_csv(tmp_path / "stats" / "labels_per_video.csv")["videos"].tolist() == [4, 2, 1, 1]
+
+
 def test_weights_by_hand():
     weights = ClassStatistics(("a", "b"), np.array([8, 2]), videos=10).class_weights()  # 5 on average
 

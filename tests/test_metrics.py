@@ -147,13 +147,35 @@ def test_equals_the_published_code(case: str):
         (np.zeros((2, 2, 2)), np.ones((2, 2, 2)), "one shape"),
         (np.array([[0.0, 1.0], [np.nan, 1.0]]), np.ones((2, 2)), "row 1 has a score that is not finite"),
         (np.array([[0.0, np.inf], [0.0, 1.0]]), np.ones((2, 2)), "row 0 has a score that is not finite"),
-        (np.zeros((3, 2)), np.array([[1, 0], [0, 1], [0, 0]]), "row 2 has no positive"),
     ],
 )
 def test_what_has_no_average_precision_is_an_error(scores: np.ndarray, targets: np.ndarray, message: str):
     for metric in (metrics.average_precision, metrics.sample_map):
         with pytest.raises(ValueError, match=message):
             metric(scores, targets)
+
+
+@pytest.mark.parametrize("values", [None, 5])
+@pytest.mark.parametrize("some", [0, 1, 13, 40])
+def test_rows_without_a_positive_count_as_in_scikit_learn(values: int | None, some: int):
+    scores, targets = random_case(5, values=values)
+    targets[np.random.default_rng(some).permutation(40)[some:]] = 0
+
+    assert metrics.average_precision(scores, targets) == pytest.approx(by_scikit_learn(scores, targets), abs=1e-12)
+    expected = label_ranking_average_precision_score(targets, scores)
+    assert metrics.sample_map(scores, targets) == pytest.approx(100 * expected, abs=1e-9)
+    by_class = metrics.class_average_precision(scores, targets)
+    for column in np.flatnonzero(targets.any(axis=0)):
+        assert by_class[column] == pytest.approx(average_precision_score(targets[:, column], scores[:, column]))
+    assert np.isnan(by_class[~targets.any(axis=0)]).all()
+
+
+def test_no_label_can_be_hit_in_a_video_that_has_none():
+    scores, targets = random_case(6)
+    with_none = np.concatenate([targets, np.zeros_like(targets[:9])])
+    again = np.concatenate([scores, scores[:9]])
+    assert [metrics.hit_at(k, again, with_none) for k in (1, 5)] == [metrics.hit_at(k, scores, targets) for k in (1, 5)]
+    assert math.isnan(metrics.hit_at(1, scores, np.zeros_like(targets)))
 
 
 def test_class_precision_turns_the_table_around():

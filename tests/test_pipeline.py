@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pipeline.predictions.table import RESERVED_NAMES
 from tests.support import corpus, project
 from tests.support.project import changed
 
@@ -70,7 +71,7 @@ def test_predictions_hold_every_video_in_manifest_order(done):
 
 def test_metrics_are_flat_and_complete(done):
     shown = json.loads((done / "data/metrics.json").read_text())
-    assert set(shown) == {"chance", "corpus", "prior", "ensemble", "tsn_demo", "tsm_demo", "verdict", "videos"}
+    assert set(shown) == {*RESERVED_NAMES, "tsn_demo", "tsm_demo"}
     assert set(shown["tsn_demo"]) == {f"{s}_{p}" for s in ("val", "test") for p in ("clip", "dense", "multiscale")}
     assert shown["videos"]["test_n_broken"] == 1
 
@@ -139,6 +140,25 @@ def test_another_file_of_pretrained_weights_trains_that_model_anew(done):
     failed = project.run([sys.executable, "-m", "dvc", "repro"], done, check=False)
     assert "does not fit the model" in failed.stderr + failed.stdout
     file.unlink()
+    set_params(done)
+    project.dvc(done, "repro")
+    assert changed(done) == set()
+
+
+def test_tars_that_are_not_kept_rerun_pack_alone_and_leave_a_shard_one_file(done):
+    before = {file.name: file.read_bytes() for file in (done / "data/lmdb").iterdir()}
+    set_params(done, "extract.keep=false")
+    assert project.ran(project.dvc(done, "repro")) == ["check", "index", "extract", "pack"]
+    assert changed(done) == set()
+    assert project.ran(project.dvc(done, "repro")) == ["index"]
+    assert {file.name: file.read_bytes() for file in (done / "data/lmdb").iterdir()} == before
+    assert not shards(done)
+    for shard in (done / "data/lmdb").glob("*.lmdb"):
+        places = [*(done / "work").rglob("*.lmdb"), *(done / "data/frames").iterdir(), done / "data/lmdb" / shard.name]
+        assert sum(place.samefile(shard) for place in places) == 3, (
+            "scratch, frames and lmdb; DVC's cache is the fourth"
+        )
+        assert shard.stat().st_nlink == 4
     set_params(done)
     project.dvc(done, "repro")
     assert changed(done) == set()

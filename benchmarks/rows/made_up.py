@@ -6,6 +6,7 @@ A part is the name of a function of this file.
 """
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from pipeline.class_stats import ClassStatistics
 from pipeline.clips import frame_store, lmdb_pages, views
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.views import Scale, ViewConfig
-from pipeline.core import checksums, frame_index, params
+from pipeline.core import checksums, doubles, frame_index, params
 from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.manifest import Manifest
 from pipeline.extraction.config import ExtractConfig
@@ -27,6 +28,8 @@ from pipeline.predictions.view_scores import write_split
 CLASSES = 313
 ONE_BROKEN_OF = 1000
 """Every so many videos one gives no frame."""
+ONE_COPY_OF = 500
+"""Every so many videos one is a copy of the one before."""
 GRID = views.grid(Scale(256, 256), ViewConfig(5, (256, 320), 256)).describe()
 MANIFEST, NAMES, BROKEN = (Path("data", name) for name in ("manifest.tsv", "classes.txt", "broken.tsv"))
 FRAMES, LMDB, STATS, PREDICTIONS = (Path("data", name) for name in ("frames", "lmdb", "stats", "predictions"))
@@ -43,12 +46,22 @@ def make_videos(rows: int, held_out: int, _: int) -> None:
         path = Path("videos", f"{row // 1000:04d}", f"clip_{row:07d}.mp4")
         if row % 1000 == 0:
             path.parent.mkdir(parents=True)
+        content = row - (row % ONE_COPY_OF == ONE_COPY_OF - 1)
         with path.open("wb") as file:
-            file.truncate(5000 + row % 977)
+            file.write(f"{content}".encode())
+            file.truncate(5000 + content % 977)
         labels = ";".join(f"class {number:03d}" for number in {row % CLASSES, *more[row, : counts[row]].tolist()})
         split = "val" if places[row] < held_out else "test" if places[row] < 2 * held_out else "train"
         lines.append(f"{path.relative_to('videos')},{labels},{split}\n")
     Path("labels.csv").write_text("".join(lines), encoding="utf-8")
+
+
+def find_doubles(*_: int) -> None:
+    """Find the copies in a corpus whose fingerprints are known."""
+    corpus, began = Manifest.read(MANIFEST, NAMES), time.process_time()
+    sets = doubles.find(corpus, Path("videos"), Path("scratch", "index"), workers=2)
+    found = doubles.table(corpus, sets, sets > -2)
+    print(f"> {found['set'].nunique():,} sets in {time.process_time() - began:.1f} CPU s, besides reading the manifest")
 
 
 def make_frames(*_: int) -> None:

@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("file", metavar="FILE", help="a path, timm:NAME or torchvision:NAME")
     parser.add_argument("--source", default="auto", help="the importer, where auto cannot tell")
+    parser.add_argument("--set", metavar="KEY", help="which weights of a file that holds several (state_dict_ema, ...)")
     parser.add_argument("--model", metavar="NAME", help="a config of conf/model: show what would be loaded into it")
     parser.add_argument(
         "--classes", type=at_least_one, metavar="N", help="of that model (default: those of data/classes.txt, or 313)"
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
     known = model_table.single_models(CONF)
     if args.model and args.model not in known:
         raise UserError(f"{CONF / 'model'} has no model {args.model!r}. It has: {', '.join(known)}.")
-    candidate = Candidate.read(args.file, args.source)
+    candidate = Candidate.read(args.file, args.source, args.set)
     if args.model:
         config = model_table.configs(CONF, [args.model])[args.model]
         print(checkpoint_report.report(config, args.classes or _own_classes(), candidate))

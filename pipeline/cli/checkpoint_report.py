@@ -11,7 +11,8 @@ from pipeline.core import registry
 from pipeline.core.errors import UserError
 from pipeline.layers.backbone import build_backbone
 from pipeline.pretrained import infer_config
-from pipeline.pretrained.load import Candidate, Report, plan
+from pipeline.pretrained.load import Candidate, plan
+from pipeline.pretrained.report import Report
 from pipeline.training.config import ModelConfig, ProbeConfig
 
 
@@ -22,7 +23,7 @@ def summary(candidate: Candidate) -> str:
     lines = [
         f"{candidate.where}: {candidate.source}",
         f"  from        {doc.partition(chr(10))[0]}",
-        f"  container   {held.container}{', every name with module.' if held.parallel else ''}",
+        f"  container   {held.origin}",
         f"  entries     {len(held.tensors)}, of {sum(tensor.numel() for tensor in held.tensors.values()):,} values",
         f"  classes     {infer_config.classes(candidate.translation.tensors) or 'no classifier'}",
         f"  seems       {candidate.describe()}",

@@ -10,7 +10,7 @@ import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.cli.arguments import DATA
 from pipeline.cli.finding import Finding, fail, ok, size
@@ -55,6 +55,21 @@ def cache_folder() -> Path:
     return Path(Config(DVC)["cache"].get("dir") or DVC / "cache")
 
 
+def stages_run() -> dict[str, Any] | None:
+    """What DVC has noted of each stage that has run; None where its file is damaged."""
+    import yaml
+    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+    from voluptuous import Invalid
+
+    if not LOCK.is_file():
+        return {}
+    try:
+        stages: dict[str, Any] = COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(LOCK.read_text(encoding="utf-8")))["stages"]
+    except (Invalid, yaml.YAMLError, ValueError):
+        return None
+    return stages
+
+
 def _cached(cache: Path) -> Iterator[tuple[Path, Sum]]:
     """What DVC keeps, of this and of earlier settings; an object is called by its own hash."""
     for path in sorted((cache / "files" / "md5").glob("??/*")):
@@ -63,10 +78,7 @@ def _cached(cache: Path) -> Iterator[tuple[Path, Sum]]:
 
 def _locked(cache: Path) -> Iterator[tuple[Path, Sum]]:
     """The outs that are there; of a folder its files, where the cache still has the list of them."""
-    import yaml
-
-    lock = yaml.safe_load(LOCK.read_text(encoding="utf-8")) if LOCK.is_file() else {}
-    for stage in lock.get("stages", {}).values():
+    for stage in (stages_run() or {}).values():
         for out in stage.get("outs", ()):
             path, digest = Path(out["path"]), out["md5"]
             files = {path: digest}

@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline.core import files
 from pipeline.core.machine import Machine, scratch_folder
+from pipeline.core.segments import Segment
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg import extract_frames
 from pipeline.extraction.outcome import NoFrames
@@ -32,8 +33,6 @@ TRAINED_CLIPS_A_SECOND: dict[str, float] = {
     "tsm_lite0": 14.0,
 }
 """Model -> clips a second that two CPU cores train, at its own size and batch. A model that is not here has no time."""
-COPIES = 2
-"""Copies of a frame that stay on disk: the shards of `extract` and the LMDB of `pack`, linked and not copied by DVC."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +50,17 @@ class Forecast:
     """Samples that gave no frame, each with the reason."""
 
 
-def measure(root: Path, videos: Sequence[str], config: ExtractConfig, machine: Machine) -> Forecast:
-    """Extract some of the videos, spread evenly over their list, and throw the frames away."""
+def measure(root: Path, videos: Sequence[Mapping[str, str]], config: ExtractConfig, machine: Machine) -> Forecast:
+    """Extract some videos (rows of a manifest), spread evenly over their list, and throw the frames away."""
     chosen = [videos[n] for n in np.unique(np.linspace(0, len(videos) - 1, min(SAMPLES, len(videos))).astype(int))]
     binary, found, unreadable = machine.ffmpeg_path(), [], []
     for video in chosen:
         with files.temporary_folder(scratch_folder(machine, "init")) as folder:
             start = time.perf_counter()
             try:
-                extracted = extract_frames(root / video, folder, config, binary)
+                extracted = extract_frames(root / video["path"], folder, config, binary, Segment.of(video))
             except NoFrames as broken:
-                unreadable.append(f"{video} ({broken.reason})")
+                unreadable.append(f"{video['video']} ({broken.reason})")
                 continue
             held = sum(jpeg.stat().st_size for jpeg in folder.glob("*.jpg"))
             found.append((extracted.frames / config.fps, held, time.perf_counter() - start))

@@ -47,8 +47,9 @@ def run(args: argparse.Namespace) -> None:
 
     from pipeline.check import check
     from pipeline.cli import dataset_file, forecast, layout, outlook
-    from pipeline.core import files, params
-    from pipeline.core.machine import Machine
+    from pipeline.core import doubles, files, params
+    from pipeline.core.machine import Machine, scratch_folder
+    from pipeline.datasets import _doubles
     from pipeline.extraction.config import ExtractConfig
 
     if not (CONF / CONFIG).is_file():
@@ -75,10 +76,13 @@ def run(args: argparse.Namespace) -> None:
     check(chosen, args.data / "predictions")
     machine = params.build(Machine, chosen["machine"], "machine")
     extract = params.build(ExtractConfig, chosen["extract"], "extract")
+    place = args.folder, scratch_folder(machine, "index"), machine.processes
+    corpus, copies = _doubles.settle(config, corpus, doubles.find(corpus, *place))
+    _doubles.tell(config, copies, corpus)
     measured = forecast.measure(args.folder, _present(corpus), extract, machine)
     for path, content in {**changed, params.FILE: text}.items():
         files.write_text(path, content)
-    print("\n".join(outlook.lines(found, corpus, chosen, measured, machine)))
+    print("\n".join(outlook.lines(found, corpus, len(copies), chosen, measured, machine)))
     print(f"written    {CONF / MINE} (what is guessed wrongly is changed there, then `pipeline params`),")
     print(f"           {CONF / CONFIG}, {params.FILE}\nnext       dvc repro")
 
@@ -175,8 +179,9 @@ def _composed(changed: dict[Path, str]) -> str:
             raise UserError(f"conf/ does not compose: {error}") from error
 
 
-def _present(corpus: "Manifest") -> list[str]:
+def _present(corpus: "Manifest") -> list[dict[str, str]]:
+    """The rows of the manifest whose files are there."""
     from pipeline.core.fingerprints import FAULTS
 
-    paths: list[str] = corpus.table["path"][~corpus.table["fingerprint"].isin(FAULTS)].tolist()
-    return paths
+    table = corpus.table[~corpus.table["fingerprint"].isin(FAULTS)]
+    return [{str(name): cell for name, cell in row.items()} for row in table.to_dict("records")]

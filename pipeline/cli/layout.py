@@ -15,13 +15,15 @@ from pipeline.core import video_files
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS
 from pipeline.core.plural import number_of
-from pipeline.datasets import _rows, class_folders, folder, lists
+from pipeline.datasets import _annotations, _rows, class_folders, folder, lists
 
 log = logging.getLogger(__name__)
 SYNONYMS = {
     "path": "path file filename file_name filepath file_path video video_path clip clip_path video_name name",
     "labels": "labels label class classes class_name action actions activity category categories gesture tags tag",
     "split": "split subset partition set",
+    "start": "start start_time time_start start_seconds begin",
+    "end": "end end_time time_end end_seconds stop",
     "group": "group subject person actor performer participant speaker signer user patient recording session scene",
 }
 """What a column holds -> names that people give it, in small letters; the first that is there is taken."""
@@ -153,7 +155,7 @@ def _layout_of(path: Path) -> Layout | None:
 
 def _table(path: Path) -> dict[str, list[str]]:
     """Name of a column in small letters -> its cells; of a file that is no table, whatever comes of it."""
-    text = _rows.text_of(path, "--annotations")
+    text = _annotations.text_of(path, "--annotations")
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=folder.delimiter(text.partition("\n")[0]))
     try:
         header, *rows = list(lines) or [[]]

@@ -7,7 +7,6 @@ import torch
 import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
-from pipeline.cli import compose
 from pipeline.cli.arguments import CLASSES
 from pipeline.core import params
 from pipeline.core.errors import UserError
@@ -19,6 +18,8 @@ HEAD = ["config", "arch", "parameters", "GMACs", "frames", "crop", "raw frames"]
 
 def configs(conf: Path, names: Iterable[str] | None = None) -> dict[str, ModelConfig | ProbeConfig]:
     """The models of conf/model by name, at full size: all of them, or those in `names`."""
+    from pipeline.cli import compose  # Hydra; `cost` is wanted where there is none
+
     known = single_models(conf)
     if not known:
         raise UserError(f"There is no folder {conf / 'model'} here. Run this in the project's root.")

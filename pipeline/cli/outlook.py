@@ -11,7 +11,7 @@ from pipeline.cli.finding import size
 from pipeline.cli.forecast import Forecast
 from pipeline.cli.layout import Layout
 from pipeline.clips import flips
-from pipeline.core import task
+from pipeline.core import groups, task
 from pipeline.core.fingerprints import FAULTS
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import SPLITS, Manifest
@@ -23,17 +23,23 @@ FEW = 5
 
 
 def lines(
-    layout: Layout, corpus: Manifest, settings: Mapping[str, Any], measured: Forecast, machine: Machine
+    layout: Layout, corpus: Manifest, copies: int, settings: Mapping[str, Any], measured: Forecast, machine: Machine
 ) -> Iterator[str]:
-    """Lines for a person; `settings` is all of params.yaml."""
+    """Lines for a person; `copies` is the number of videos that have one, and `settings` all of params.yaml."""
     dataset = settings["dataset"]
     yield f"clips      {len(corpus):,} in {dataset['root']}; labels: {layout.why}"
+    if "start" in corpus.table:
+        cut = corpus.table[(corpus.table["start"] != "") | (corpus.table["end"] != "")]
+        of = number_of(cut["path"].nunique(), "file")
+        yield f"segments   {len(cut):,} of these, of {of} (start and end in seconds)"
     drawn = "" if layout.splits else f", drawn by dataset.split_seed {dataset['split_seed']}, stratified by label"
     yield f"split      {', '.join(f'{len(corpus.split(name)):,} {name}' for name in SPLITS)}{drawn}"
     yield f"classes    {_of_classes(corpus)}"
-    if corpus.groups:
-        held = "" if layout.splits else ", which the split does not tear apart"
-        yield f"groups     {len(set(corpus.groups.values())):,}{held}"
+    held = "" if layout.splits else ", which the split does not tear apart"
+    if named := {group for group in corpus.groups.values() if not group.startswith(groups.COPIES)}:
+        yield f"groups     {len(named):,}{held}"
+    if copies:
+        yield f"copies     {copies:,} videos have the same bytes as another one{held} (dataset.doubles: keep)"
     yield f"task       {task.resolve(task.AUTO, corpus)}, by the number of labels of each video"
     yield f"mirror     {_mirrored(dataset['flip'], corpus.classes)}"
     yield from _costs(corpus, settings, measured, machine)
@@ -94,8 +100,9 @@ def _costs(corpus: Manifest, settings: Mapping[str, Any], measured: Forecast, ma
         f"video      about {there * measured.seconds / 3600:.2g} hours ({measured.seconds:.1f} s a clip, by "
         f"{measured.samples - len(measured.unreadable)} of them)"
     )
-    disk = int(there * measured.bytes * forecast.COPIES)
-    yield f"disk       about {size(disk)} for frames of {side} pixels, {fps} a second (shards and LMDB)"
+    held = ("tars", "LMDB") if settings["extract"]["keep"] else ("LMDB",)  # each linked and not copied by DVC
+    disk = int(there * measured.bytes * len(held))
+    yield f"disk       about {size(disk)} for frames of {side} pixels, {fps} a second ({' and '.join(held)})"
     cores = number_of(machine.processes, "core")
     yield f"extract    about {_minutes(there * measured.extraction / machine.processes / 60)} on {cores}, as measured"
     times = forecast.training_minutes(settings["models"], len(corpus.split("train")))

@@ -118,7 +118,7 @@ def costs(settings: Mapping[str, Any], corpus: Corpus) -> list[ModelCost]:
 def lines(settings: Mapping[str, Any], corpus: Corpus, rates: Rates, hardware: Hardware) -> Iterator[str]:
     """The plan for a person: the corpus, disk, hours, and where the rates come from."""
     models = costs(settings, corpus)
-    fps = settings["extract"]["fps"]
+    fps, keep = settings["extract"]["fps"], settings["extract"]["keep"]
     frames = corpus.videos * rates.seconds * fps
     frame_bytes = hardware.frame_bytes or rates.frame_bytes
     yield (
@@ -126,9 +126,12 @@ def lines(settings: Mapping[str, Any], corpus: Corpus, rates: Rates, hardware: H
         f"{frame_bytes / 1000:.1f} kB each"
     )
     yield ""
-    yield from text_table(["disk", "size"], list(_disk(models, corpus, frames * frame_bytes)))
+    yield from text_table(["disk", "size"], list(_disk(models, corpus, frames * frame_bytes, keep)))
     yield ""
-    yield "Frames are linked from scratch and into DVC's cache; a file system that cannot link holds each three times."
+    times = "three" if keep else "four"  # without tars, the LMDB files are of two outs
+    yield (
+        f"Frames are linked from scratch and into DVC's cache; a file system that cannot link holds each {times} times."
+    )
     yield ""
     cores = hardware.cores
     yield from text_table(
@@ -163,15 +166,16 @@ def row(model: ModelCost, corpus: Corpus, rates: Rates, hardware: Hardware) -> l
     ]  # fmt: skip
 
 
-def _disk(models: list[ModelCost], corpus: Corpus, stored: float) -> Iterator[list[str]]:
-    """Rows of the table of disk."""
+def _disk(models: list[ModelCost], corpus: Corpus, stored: float, keep: bool) -> Iterator[list[str]]:
+    """Rows of the table of disk; `keep` says whether the tars of frames are kept."""
     scores = sum(model.views * 2 + 3 * 4 for model in models) * corpus.held_out * corpus.classes
     weights = sum(model.checkpoint for model in models)
-    yield ["frames: tar shards", size(int(stored))]
+    if keep:
+        yield ["frames: tar shards", size(int(stored))]
     yield ["frames: LMDB", size(int(stored))]
     yield [f"weights of {len(models)} models", size(weights)]
     yield ["predictions: logits of each view, tables", size(scores)]
-    yield ["all", size(int(2 * stored) + weights + scores)]
+    yield ["all", size(int((2 if keep else 1) * stored) + weights + scores)]
 
 
 def time(seconds: float) -> str:

@@ -149,7 +149,7 @@ def measured(every: Mapping[str, Any], corpus: Corpus, again: bool, compute: boo
 
 def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute: bool) -> Rates:
     keep_freed_memory()  # as the stages that pack and train do
-    extract = replace(params.build(ExtractConfig, every["extract"], "extract"), shards=1)
+    extract = replace(params.build(ExtractConfig, every["extract"], "extract"), shards=1, keep=True)
     with files.temporary_folder(scratch_folder(machine, "plan")) as folder:
         if corpus.at_hand:
             root, manifest = corpus.at_hand[0], _some(corpus.at_hand[1])

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline import chance, metrics, verdict
+from pipeline.comparison import paired
 from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import LABEL_SEPARATOR
@@ -63,7 +64,7 @@ def video(table: PredictionTable, name: str, top: int) -> str:
     found = ""
     if labels:
         found = f", AP {_percent(metrics.average_precision(scores[None], table.targets()[row][None])[0])}"
-    head = f"{name}: {state}, labels {table.labels[row] or 'none'}{found}"
+    head = f"{name}: {state}, labels {table.labels[row].strip(LABEL_SEPARATOR) or 'none'}{found}"
     return "\n".join([head, *text_table(["class", "rank", "score", "label"], rows)])
 
 
@@ -100,8 +101,14 @@ def compared(one: PredictionTable, other: PredictionTable, top: int) -> str:
     (video_a, class_a), (video_b, class_b) = _precisions(one), _precisions(other)
     lines = [f"{names[0]} against {names[1]}: mean difference {apart.mean():.4f}, correlation {correlation:.4f}"]
     if one.labelled:
-        figures = [metrics.headline(table.task, table.probabilities, table.targets()) for table in (one, other)]
-        lines[0] += f", {metrics.TITLE[one.task]} {figures[0]:.2f} against {figures[1]:.2f}"
+        shares = [metrics.per_video(table.task, table.probabilities, table.targets()) for table in (one, other)]
+        gain = paired.of_means(*shares)
+        lines += [
+            (
+                f"{metrics.TITLE[one.task]} {100 * shares[0].mean():.2f} against {100 * shares[1].mean():.2f}: "
+                f"{gain.value:+z.2f}, 95 %: {gain.low:+z.2f} to {gain.high:+z.2f}"
+            )
+        ]
     heads, tops = [f"AP {name}" for name in names], [f"top of {name}" for name in names]
     rows = [
         [one.videos[v], f"{apart[v].mean():.4f}", _percent(video_a[v]), _percent(video_b[v]), one.labels[v],
@@ -170,11 +177,12 @@ def _position(names: Sequence[str], name: str, what: str) -> int:
 
 
 def _precisions(table: PredictionTable) -> tuple[np.ndarray, np.ndarray]:
-    """Average precision of each video and of each class; NaN where there are no labels."""
+    """Average precision of each video and of each class; NaN where it has no label."""
     if not table.labelled:
         return np.full(len(table.videos), np.nan), np.full(len(table.classes), np.nan)
     scores, targets = table.probabilities, table.targets()
-    return metrics.average_precision(scores, targets), metrics.class_average_precision(scores, targets)
+    by_video = np.where(targets.any(axis=1), metrics.average_precision(scores, targets), np.nan)
+    return by_video, metrics.class_average_precision(scores, targets)
 
 
 def _percent(value: float) -> str:

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from pipeline.cli.arguments import CONF, DATA
-from pipeline.cli.content import DVC, LOCK, cache_folder
+from pipeline.cli.content import DVC, LOCK, cache_folder, stages_run
 from pipeline.cli.finding import Finding, fail, ok, size, warn
 from pipeline.core.plural import number_of
 
@@ -31,7 +31,10 @@ def disk() -> Finding:
             found, "Make room. `dvc gc --workspace` empties the cache of all that data/ does not use, experiments too."
         )
     if min(free.values()) < TIGHT:
-        return warn(found, "Enough for the built-in corpus. Frames are stored as JPEGs, as tar and as LMDB.")
+        return warn(
+            found,
+            "Enough for the built-in corpus. Frames are held as tar and as LMDB; extract.keep: false drops the tars.",
+        )
     return ok(found)
 
 
@@ -71,18 +74,13 @@ def dvc_locks() -> Finding:
 
 def dvc_lock() -> Finding:
     """DVC can read what its stages ran with, and what they wrote."""
-    import yaml
-    from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-    from voluptuous import Invalid
-
     if not LOCK.is_file():
         return ok(f"no {LOCK}: nothing has run yet")
-    try:
-        known = COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(LOCK.read_text(encoding="utf-8")))
-    except (Invalid, yaml.YAMLError, ValueError):
+    stages = stages_run()
+    if stages is None:
         text = f"{LOCK} is damaged: DVC was killed while it wrote the file, and no `dvc repro` starts any more"
         return fail(text, f"`rm {LOCK} && dvc repro`: what was finished comes from DVC's cache.")
-    return ok(f"{len(known['stages'])} stages have run")
+    return ok(f"{number_of(len(stages), 'stage')} {'has' if len(stages) == 1 else 'have'} run")
 
 
 def _existing(path: Path) -> Path:

@@ -121,7 +121,8 @@ class ClipCrop:
     def pixels(self, frames: Mapping[int, Tensor]) -> Tensor:
         """The view as uint8 (3, T, size, size), cut out of `DecodedVideo.frames`."""
         cropped = transforms.crop(frames[self.side], self.box)
-        return cropped[list(self.positions)].transpose(0, 1).contiguous()
+        chosen = torch.tensor(self.positions).to(cropped.device, non_blocking=True)  # a list would wait for a GPU
+        return cropped[chosen].transpose(0, 1).contiguous()
 
 
 @dataclass(frozen=True)

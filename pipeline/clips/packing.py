@@ -1,9 +1,12 @@
 """Packing: tar shards of frames -> LMDB files, a shard at a time in each of some processes.
 
 A shard whose tar was packed before is linked: it is kept in the scratch folder under the hash of its tar and of itself.
+Where tars are dropped (`extract.keep: false`), the folder of frames has the LMDB files in their place, and the hashes
+of the tars that they were packed from, so that the out is the same to the byte.
 """
 
 import os
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,12 +16,15 @@ import pandas as pd
 
 from pipeline.clips import frame_store, lmdb_pages, tar_shards
 from pipeline.clips.frame_store import SHARDS
-from pipeline.core import checksums, files, frame_index, processes, scratch, tsv
+from pipeline.core import checksums, files, frame_index, processes, ray_engine, scratch, tsv
+from pipeline.core.errors import UserError
 from pipeline.core.progress_bar import progress_bar
 from pipeline.core.share import Share
 
 FORMAT = 3
 """Version of the layout; raise it when the layout changes, so that no shard of the old one is used again."""
+TARS = f"tars.{checksums.NAME}"
+"""List of the hashes of tars that were dropped; LMDB files lie in their place."""
 CONTENT = 1
 """Version of what is packed, whatever the layout: as long as it stays, what was trained on a shard is of the same."""
 
@@ -28,11 +34,13 @@ class TarShard:
     """A tar of frames, which becomes one LMDB file."""
 
     tar: Path
-    """The file."""
+    """The file, which is gone where it was dropped."""
     members: pd.DataFrame
     """The rows of the index for its videos."""
     sha256: str
     """Its hash, which the list beside it says; where that does not name it, the hash that was found."""
+    dropped: bool = False
+    """Whether its LMDB file lies in its place."""
 
     @property
     def key(self) -> str:
@@ -40,7 +48,9 @@ class TarShard:
         return files.fingerprint(FORMAT, self.sha256)
 
 
-def pack(frames: Path, out: Path, store: Path, workers: int = 1, share: Share | None = None) -> int | None:
+def pack(
+    frames: Path, out: Path, store: Path, workers: int = 1, share: Share | None = None, *, on_ray: bool = False
+) -> int | None:
     """Pack the tar shards in `frames` (with their index) into LMDB shards in `out`, and return the number of videos.
 
     Finished shards are kept in `store` under the hash of their tar and of themselves, and linked into `out`. With a
@@ -49,19 +59,23 @@ def pack(frames: Path, out: Path, store: Path, workers: int = 1, share: Share | 
 
     Args:
         workers: number of processes, each of which packs a shard at a time; it changes no byte.
+        on_ray: whether the nodes of a Ray cluster pack, a shard for each CPU at a time.
 
     Raises:
         UserError: a tar is damaged or does not hold what the index says.
     """
     index = frame_index.read(frames / frame_index.FILE)
     shards = plan(frames, index)
-    packed: dict[str, Path] = {}
+    packed: dict[str, tuple[Path, str]] = {}
 
     def make_all(wanted: Sequence[TarShard]) -> None:
-        different = {shard.key: shard for shard in wanted}  # tars without a video are all the same
+        different = {shard.key: shard for shard in wanted}.values()  # tars without a video are all the same
+        work = partial(make, store)
         with progress_bar(total=sum(len(shard.members) for shard in wanted), desc="pack", unit="video") as bar:
-            for shard, path in processes.each(partial(make, store), different.values(), workers):
-                packed[shard.key] = path
+            for shard, file in (
+                ray_engine.each(work, different, store) if on_ray else processes.each(work, different, workers)
+            ):
+                packed[shard.key] = file
                 bar.update(len(shard.members))
 
     if share and not scratch.make_share(share, store, out, shards, make_all, partial(_is_there, store)):
@@ -79,41 +93,74 @@ def plan(frames: Path, index: pd.DataFrame) -> list[TarShard]:
     Raises:
         UserError: a tar is missing, or the list of their hashes is damaged.
     """
-    tars = sorted(frames.glob("*.tar"))
+    dropped = (frames / TARS).is_file()
+    listed = frames / (TARS if dropped else checksums.NAME)
+    checksums.check(listed)
+    sums = checksums.read(listed) if listed.is_file() else {}
+    tars = [frames / name for name in sorted(sums)] if dropped else sorted(frames.glob("*.tar"))
     members = {str(name): rows for name, rows in index.groupby("shard")}
     for name in sorted(members.keys() - {tar.stem for tar in tars}):
         raise tar_shards.damaged(frames / f"{name}.tar", f"it is missing, and {frame_index.FILE} lists it")
-    sums = checksums.read(frames / checksums.NAME) if (frames / checksums.NAME).is_file() else {}
     return [
-        TarShard(tar, members.get(tar.stem, index.iloc[:0]), sums.get(tar.name) or files.file_hash(tar)) for tar in tars
+        TarShard(tar, members.get(tar.stem, index.iloc[:0]), sums.get(tar.name) or files.file_hash(tar), dropped)
+        for tar in tars
     ]
 
 
-def make(store: Path, shard: TarShard) -> Path:
-    """The LMDB file of a shard in `store`, which is packed unless it is there, undamaged.
+def make(store: Path, shard: TarShard) -> tuple[Path, str]:
+    """The LMDB file of a shard, and its hash; it is packed into `store` unless it is there or in the tar's place.
+
+    Raises:
+        UserError: the tar, or the file in its place, is damaged or does not hold what the index says.
+    """
+    if shard.dropped:
+        return _in_place(shard)
+    checksums.check(shard.tar, found := files.file_hash(shard.tar))
+    if found != shard.sha256:
+        raise UserError(
+            f"{shard.tar} has changed since packing began, or is another file on the node {platform.node()}. Give all "
+            "nodes the same; then `dvc repro pack`."
+        )
+    with scratch.piece(store, shard.key):  # another share may be at it, or for a moment yet a process of a killed run
+        path = _packed(store, shard.key)
+        if not path:
+            mine = store / f"{shard.key}-{os.getpid()}"
+            with files.aside(mine) as aside:
+                write(aside, shard)
+            path = mine.rename(store / f"{shard.key}-{files.file_hash(mine)}.lmdb")
+        return path, path.stem.rpartition("-")[2]
+
+
+def write(path: Path, shard: TarShard) -> None:
+    """Pack the tar of a shard into the LMDB file `path`.
 
     Raises:
         UserError: the tar is damaged or does not hold what the index says.
     """
-    checksums.check(shard.tar)
-    with scratch.piece(store, shard.key):  # another share may be at it, or for a moment yet a process of a killed run
-        if path := _packed(store, shard.key):
-            return path
-        mine = store / f"{shard.key}-{os.getpid()}"
-        with files.aside(mine) as aside:
-            frame_store.write_shard(aside, _values(shard))
-        return mine.rename(store / f"{shard.key}-{files.file_hash(mine)}.lmdb")
+    frame_store.write_shard(path, _values(shard))
 
 
-def _publish(shards: Sequence[TarShard], index: pd.DataFrame, packed: Mapping[str, Path], out: Path) -> None:
-    """Link the LMDB files into `out`, and write what lies beside them; `packed` has the file of each key."""
+def _in_place(shard: TarShard) -> tuple[Path, str]:
+    """The LMDB file that lies in the place of a tar that was dropped, and its hash."""
+    path = shard.tar.with_suffix(".lmdb")
+    if not path.is_file():
+        raise tar_shards.damaged(path, f"it is missing, and {TARS} lists its tar")
+    found = files.file_hash(path)
+    checksums.check(path, found)
+    return path.resolve(), found  # DVC may have made it a symbolic link
+
+
+def _publish(
+    shards: Sequence[TarShard], index: pd.DataFrame, packed: Mapping[str, tuple[Path, str]], out: Path
+) -> None:
+    """Link the LMDB files into `out`, and write what lies beside them; `packed` has the file and hash of each key."""
     sums = {}
     with files.aside(out) as aside:
         aside.mkdir()
         for shard in shards:
-            name, path = f"{shard.tar.stem}.lmdb", packed[shard.key]
-            files.link(path, aside / name)
-            sums[name] = path.stem.rpartition("-")[2]
+            path, digest = packed[shard.key]
+            files.link(path, aside / f"{shard.tar.stem}.lmdb")
+            sums[f"{shard.tar.stem}.lmdb"] = digest
         frame_index.write_packed(aside / frame_index.FILE, index)
         content = {shard.tar.stem: files.fingerprint(CONTENT, shard.sha256) for shard in shards}
         tsv.write(aside / SHARDS, pd.DataFrame({"shard": list(content), "key": list(content.values())}))
@@ -123,7 +170,7 @@ def _publish(shards: Sequence[TarShard], index: pd.DataFrame, packed: Mapping[st
 
 def _is_there(store: Path, shard: TarShard) -> bool:
     """Whether the LMDB file of a shard is there, as far as that is seen without reading it."""
-    return any(store.glob(f"{shard.key}-*.lmdb"))
+    return shard.dropped or any(store.glob(f"{shard.key}-*.lmdb"))
 
 
 def _packed(store: Path, key: str) -> Path | None:

@@ -17,7 +17,7 @@ class BrokenVideo(NamedTuple):
     path: str
     reason: str
     """One of missing, unreadable, empty, not_a_video, refers_elsewhere, truncated, no_video_stream, still, encrypted,
-    decode_failed, damaged, partial, too_large, crashed and timeout."""
+    decode_failed, damaged, partial, outside, too_large, crashed and timeout."""
     words: str
     """What is wrong, and FFmpeg's messages, on one line."""
 

@@ -1,7 +1,7 @@
 """What a machine refuses (disk, memory, open files, a process): the errors of many libraries -> one message.
 
 A library says "No space left on device" as an OSError, a RuntimeError or an exception of its own, so what tells is the
-number of the error where there is one, and its words otherwise.
+number of the error where it is known, and its words otherwise: they may hold a file's name, which may say anything.
 """
 
 import errno
@@ -33,17 +33,17 @@ def _fault(words: str, numbers: set[int], remedy: str) -> Fault:
 
 FAULTS = (
     _fault(
-        r"shared memory|/torch_\d+|Bus error",
-        set(),
-        "The shared memory {shared}, in which loaders hand over their clips, is full ({what}). In Docker: `docker run "
-        "--shm-size=8g`; elsewhere: `mount -o remount,size=8g /dev/shm`. Or lower machine.workers " + _SETTING + ".",
-    ),
-    _fault(
         "Too many open files|received 0 items of ancdata",
         {errno.EMFILE, errno.ENFILE},
         "Too many files are open ({what}). `ulimit -n 4096` allows more in this shell; or lower machine.workers "
         + _SETTING
         + ".",
+    ),
+    _fault(
+        r"shared memory|/torch_\d+|Bus error",
+        set(),
+        "The shared memory {shared}, in which loaders hand over their clips, is full ({what}). In Docker: `docker run "
+        "--shm-size=8g`; elsewhere: `mount -o remount,size=8g /dev/shm`. Or lower machine.workers " + _SETTING + ".",
     ),
     _fault(
         "No space left on device|Disk quota exceeded|File too large|\\d+ requested and \\d+ written",
@@ -76,15 +76,15 @@ FAULTS = (
         "none; otherwise `dmesg` says more.",
     ),
 )
-"""The first that fits is told."""
+"""The first that fits is told. Too many open files come first: PyTorch says so of its files of shared memory."""
 
 
 def told(error: BaseException) -> str | None:
     """What is wrong with the machine and what mends it; None for an error that says nothing of the machine."""
-    words = f"{type(error).__name__}: {error}"
-    for fault in FAULTS:
-        if getattr(error, "errno", None) in fault.numbers or fault.words.search(words):
-            return f"{fault.remedy.format(what=_shortly(error), shared=_shared_memory())} {GOES_ON}"
+    words, number = f"{type(error).__name__}: {error}", getattr(error, "errno", None)
+    by_number = [fault for fault in FAULTS if number in fault.numbers]
+    for fault in by_number or [fault for fault in FAULTS if fault.words.search(words)]:
+        return f"{fault.remedy.format(what=_shortly(error), shared=_shared_memory())} {GOES_ON}"
     return None
 
 

@@ -12,17 +12,18 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pipeline.core import remote_folder, tsv, video_files
+from pipeline.core import remote_folder, spelling, tsv, video_files
 from pipeline.core.errors import UserError
 from pipeline.core.machine import parallel
 from pipeline.core.manifest import Manifest
 from pipeline.core.progress_bar import progress_bar
-from pipeline.core.remote_folder import RemoteFolder
+from pipeline.core.remote_folder import RemoteFile, RemoteFolder
 from pipeline.core.video_files import MISSING, UNREADABLE
 
 log = logging.getLogger(__name__)
@@ -41,11 +42,17 @@ BLOCK = 1 << 16
 """Number of bytes at each end of a file that are hashed."""
 
 
-def of_file(path: Path) -> str:
+def of_file(path: Path | RemoteFile) -> str:
     """Size of a file and a hash of its first and last `BLOCK` bytes: quick at any size, and re-encoding changes it.
 
     One of `FAULTS` where the file cannot be read.
+
+    Raises:
+        UserError: a remote file cannot be read, which says nothing of the file.
     """
+    if isinstance(path, RemoteFile):
+        listed = path.folder.files.get(path.path)
+        return MISSING if listed is None else of_remote(path, listed.size)
     fault = video_files.fault(path)
     if fault and fault[0] in FAULTS:
         return fault[0]
@@ -59,19 +66,17 @@ def of_file(path: Path) -> str:
 
             return _of(size, read)
     except OSError as error:  # it went away just now, or its disk does not give it
-        return (video_files.fault(path) or video_files.refused(path, error))[0]
+        return refusal(path, error)
 
 
-def of_remote(root: RemoteFolder, path: str) -> str:
-    """The same of a remote file, as its folder was listed; `MISSING` where it is not there.
+def of_remote(file: RemoteFile, size: int) -> str:
+    """The same of a remote file of so many bytes, without a listing.
 
     Raises:
-        UserError: it cannot be read, which says nothing of the file.
+        UserError: it cannot be read, or is shorter.
     """
-    if path not in root.files:
-        return MISSING
     try:
-        return _of(root.files[path].size, lambda start, stop: root.read(path, start, stop))
+        return _of(size, file.read)
     except FileNotFoundError:  # it went away just now
         return MISSING
 
@@ -88,30 +93,54 @@ def _of(size: int, read: Callable[[int, int], bytes]) -> str:
     return f"{size}-{digest.hexdigest()}"
 
 
+def refusal(path: Path, error: OSError) -> str:
+    """Which of `FAULTS` a file has that gave an error when it was read."""
+    return (video_files.fault(path) or video_files.refused(path, error))[0]
+
+
 def look(corpus: Manifest, root: Path | RemoteFolder, scratch: Path, workers: int) -> Manifest:
     """The manifest with the fingerprint of every file under `root`; says which cannot be read.
+
+    A file on disk whose name has another Unicode form than in the annotations is found, see spelling.py.
 
     Args:
         scratch: folder for what is remembered of the files until the next time.
         workers: number of files that are looked at side by side.
     """
+    corpus = corpus if isinstance(root, RemoteFolder) else spelling.on_disk(corpus, root)
     paths: list[str] = corpus.table["path"].tolist()
-    began = time.time()
-    sizes, changed = _listed(root, paths) if isinstance(root, RemoteFolder) else _statuses(root, paths, workers)
-    memory = _remembered(scratch / MEMORY)
-    place = pd.Index(memory["path"]).get_indexer(paths)
-    same = (place >= 0) & (memory["size"].to_numpy()[place] == sizes) & (memory["changed"].to_numpy()[place] == changed)
-    found = np.where(same, memory["fingerprint"].to_numpy(dtype=object)[place], "")
-    unread = np.flatnonzero(~same)
-    at_once = max(workers, remote_folder.AT_ONCE) if isinstance(root, RemoteFolder) else workers
-    read = parallel(lambda number: _fingerprint(root, paths[number]), unread, at_once)
-    with progress_bar(read, total=len(unread), desc="fingerprints", unit="file") as bar:
-        found[unread] = list(bar)
+    found = recall(of_file, root, paths, scratch / MEMORY, workers)
     _tell(root, np.array(paths, dtype=object), found)
+    return replace(corpus, table=corpus.table.assign(fingerprint=found))
+
+
+def recall(
+    of: Callable[[Any], str], root: Path | RemoteFolder, paths: Sequence[str], memory: Path, workers: int
+) -> np.ndarray:
+    """What `of` says of each file under `root`, str (V,); a file is read again only where it has changed.
+
+    Args:
+        of: a path, or a remote file -> what is read of it.
+        memory: file that holds what was said until the next time.
+    """
+    if not paths:
+        return np.empty(0, dtype=object)
+    began = time.time()
+    if isinstance(root, RemoteFolder):
+        workers = max(workers, remote_folder.AT_ONCE)
+    sizes, changed = _listed(root, paths) if isinstance(root, RemoteFolder) else _statuses(root, paths, workers)
+    last = _remembered(memory)
+    place = pd.Index(last["path"]).get_indexer(paths)
+    same = (place >= 0) & (last["size"].to_numpy()[place] == sizes) & (last["changed"].to_numpy()[place] == changed)
+    found = np.where(same, last["fingerprint"].to_numpy(dtype=object)[place], "")
+    unread = np.flatnonzero(~same)
+    read = parallel(of, (root / paths[number] for number in unread.tolist()), workers)
+    with progress_bar(read, total=len(unread), desc=memory.stem, unit="file") as bar:
+        found[unread] = list(bar)
     if len(unread):
         now = pd.DataFrame(dict(zip(COLUMNS, (paths, sizes, changed, found), strict=True)))
-        tsv.write(scratch / MEMORY, now[(sizes >= 0) & (changed < (began - SETTLED) * 1e9)])
-    return replace(corpus, table=corpus.table.assign(fingerprint=found))
+        tsv.write(memory, now[(sizes >= 0) & (changed < (began - SETTLED) * 1e9)])
+    return found
 
 
 def _statuses(root: Path, paths: Sequence[str], workers: int) -> tuple[np.ndarray, np.ndarray]:
@@ -123,10 +152,6 @@ def _statuses(root: Path, paths: Sequence[str], workers: int) -> tuple[np.ndarra
     parts = parallel(some, range(0, len(paths), AT_ONCE), workers)
     sizes, changed = np.array([status for part in parts for status in part], dtype=np.int64).T
     return sizes, changed
-
-
-def _fingerprint(root: Path | RemoteFolder, path: str) -> str:
-    return of_remote(root, path) if isinstance(root, RemoteFolder) else of_file(root / path)
 
 
 def _listed(root: RemoteFolder, paths: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -161,15 +186,15 @@ def _tell(root: Path | RemoteFolder, paths: np.ndarray, found: np.ndarray) -> No
     """Say which files cannot be read; they become broken videos."""
     bad = paths[np.isin(found, FAULTS)]
     if len(bad):
-        named = "; ".join(f"{path} ({_words(root, path)})" for path in bad[:NAMED])
+        named = "; ".join(f"{path} ({_words(root / path)})" for path in bad[:NAMED])
         more = f"; and {len(bad) - NAMED:,} more" if len(bad) > NAMED else ""
         asked = ". Is dataset.root right?" if 2 * len(bad) > len(paths) else ""
         text = "%d of %d files are missing in %s, or cannot be read, and count as broken: %s%s%s"
         log.warning(text, len(bad), len(paths), root, named, more, asked)
 
 
-def _words(root: Path | RemoteFolder, path: str) -> str:
-    if isinstance(root, RemoteFolder):
-        return video_files.absent(PurePosixPath(path).name)
-    fault = video_files.fault(root / path)
+def _words(path: Path | RemoteFile) -> str:
+    if isinstance(path, RemoteFile):
+        return video_files.absent(path.name)
+    fault = video_files.fault(path)
     return fault[1] if fault else "no longer so"

@@ -15,10 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
-import imageio_ffmpeg
-
 from pipeline.core import params
 from pipeline.core.errors import UserError
+from pipeline.core.share import Share
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -58,7 +57,10 @@ class Machine:
     """Largest number of views in a forward pass of testing; null takes as many as have 17 million pixels together."""
     scratch_gb: float = 20.0
     """Gigabytes of videos that `extract` has in the scratch folder at any moment, where they are fetched
-    (`dataset.root` is a URL); each call has its own. Other things in that folder do not count."""
+    (`dataset.root` is a URL); each call and each task of Ray has its own. Other things in that folder do not count."""
+    engine: Literal["local", "ray"] = "local"
+    """What does the shards of extraction, packing and testing: this node, or all nodes of the Ray cluster that runs. A
+    task of Ray takes `workers` CPUs; with 0, one (which extracts or packs) or as many as `threads` (which tests)."""
 
     def __post_init__(self) -> None:
         params.require(
@@ -86,6 +88,19 @@ class Machine:
             return self.workers
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
+    def uses_ray(self, share: Share | None) -> bool:
+        """Whether the nodes of a Ray cluster do the work.
+
+        Raises:
+            UserError: a share of the work is asked for besides.
+        """
+        if share and self.engine == "ray":
+            raise UserError(
+                f"--shard {share} is for calls that no engine starts, and machine.engine: ray hands out shares itself. "
+                "Leave out --shard, or set machine.engine: local in conf/config.yaml (then `pipeline params`)."
+            )
+        return self.engine == "ray"
+
     def ffmpeg_path(self) -> str:
         """Path or name of the FFmpeg to call, which has been run once.
 
@@ -93,16 +108,22 @@ class Machine:
             UserError: there is none, or it does not run.
         """
         try:
-            path = self.ffmpeg or imageio_ffmpeg.get_ffmpeg_exe()
+            path = self.ffmpeg or _pinned()
             if os.sep in path:  # a bare name is looked up; a path must hold in every folder that FFmpeg is started in
                 path = str(Path(path).absolute())
             ffmpeg_version(path)
-        except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+        except (ImportError, OSError, RuntimeError, subprocess.CalledProcessError) as error:
             raise UserError(
                 f"FFmpeg does not run ({error}). `make install` brings the pinned one; "
                 "machine.ffmpeg in conf/config.yaml may name another (then `pipeline params`)."
             ) from error
         return path
+
+
+def _pinned() -> str:
+    import imageio_ffmpeg  # noqa: PLC0415 - a machine that only trains and tests needs no FFmpeg
+
+    return str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def _at_least_one(number: int | None) -> bool:

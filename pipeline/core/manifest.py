@@ -1,4 +1,4 @@
-"""The manifest: a row for each video (id, split, path, labels and fingerprint), and the list of classes.
+"""The manifest: a row for each video (id, split, path, labels, fingerprint, span), and the list of classes.
 
 It is a tab-separated file that any tool can read. A million rows load in seconds, since every check here is vectorised.
 It is validated when it is made and again when it is read.
@@ -13,13 +13,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.core import checksums, files, groups, params, tsv
+from pipeline.core import checksums, files, groups, params, segments, tsv
 from pipeline.core.errors import UserError
 from pipeline.core.remote_folder import has_secret
 
 SPLITS = ("train", "val", "test")
 LABEL_SEPARATOR = ";"
-COLUMNS = ("path", "labels", "split", "group")
+NO_CLASS = LABEL_SEPARATOR
+"""The labels of a video of which it is known that it shows none of the classes; an empty text is that nobody said."""
+COLUMNS = ("path", "labels", "split", "group", "start", "end")
 """What the columns of a CSV of annotations hold."""
 LONGEST_ID = 500
 """Largest length of an id, in bytes of UTF-8; LMDB keys have 511 bytes at most."""
@@ -43,15 +45,16 @@ class DatasetConfig:
     """Folder of the videos; absolute, or relative to the root of the project. Or a URL that fsspec knows
     (s3://bucket/videos), from which they are fetched; keys come from the environment, and no URL may hold one."""
     annotations: str
-    """File with the labels of the videos; with `format: class_folders` the root again, and with `lists` a file, or a
-    folder with one for each split."""
+    """File with the labels of the videos; with `format: class_folders` the root again, with `lists` a file, or a folder
+    with one for each split, and for a corpus as it is published the folder of its lists."""
     generated: tuple[str, ...]
     """["demo"] to render the built-in corpus first; empty for a corpus of your own."""
     after: str
     """Path that DVC must have made before stage `index` runs: `data/demo` for the built-in corpus. For any other, a
     folder that is always there, as DVC takes no empty dependency."""
     classes: str | None
-    """File with one class name on each line; null takes all labels that occur, sorted."""
+    """File with one class name on each line; null takes that which a published corpus has beside its lists, and
+    otherwise all labels that occur, sorted."""
     val_share: float
     """Share of the videos that become val, above 0 and below 1; used where the annotations have no split, and in each
     fold for the videos that it does not hold out."""
@@ -61,14 +64,27 @@ class DatasetConfig:
     """Seed of the random split, used where the annotations have none; and of the folds."""
     folds: int = 0
     """Parts of a cross-validation of all labelled videos, 2 to 10, besides the split of the corpus; 0: none."""
+    unlabelled: Literal["refuse", "negative"] = "refuse"
+    """What a video without a label is outside of test: a mistake; or, with `negative`, one that shows none of the
+    classes, from which a network learns just that. A test in which no video has a label is not scored, and otherwise
+    its videos without one are negative too."""
+    test_split: Literal["test", "val"] = "test"
+    """Which split of the annotations is the test; val where a corpus' test has no public labels, and val is then taken
+    from train."""
+    split_number: int = 1
+    """Which of the three published splits is read, with `format: ucf101` and `hmdb51`: 1, 2 or 3."""
     columns: dict[str, str] = field(default_factory=dict)
-    """Names of the CSV's columns where they are others than path, labels, split and group, as {group: subject}."""
+    """Names of the CSV's columns where they are others than path, labels, split, group, start and end, as {group:
+    subject}."""
     group_pattern: str | None = None
     """Regular expression that finds in the path of a video its group (person, recording), which no split that is made
     tears apart: what its last pair of brackets holds, or else all of it. null where paths say nothing of groups."""
     task: Literal["auto", "single_label", "multi_label"] = "auto"
     """Whether each video has one label (cross-entropy, softmax, top-1 accuracy) or several (BCE, sigmoid, sample mAP);
     auto: single_label where every labelled video has exactly one."""
+    doubles: Literal["keep", "drop", "refuse"] = "keep"
+    """What becomes of files with the same bytes, which data/doubles.tsv lists: keep all; drop all but one of each set
+    (never a video of a test that the annotations name); or refuse the corpus. A split that is made tears none apart."""
     flip: Flip = "auto"
     """Whether half of the training clips of every network are mirrored (a probe sees each clip once, as it is): true,
     false; auto, which is true unless names of classes are about sides ("turn left"); or pairs of classes that a mirror
@@ -81,10 +97,8 @@ class DatasetConfig:
             (possible, "val_share and test_share must be positive and leave something for train"),
             (self.split_seed >= 0, "split_seed must not be negative"),
             (self.folds == 0 or 2 <= self.folds <= 10, "folds must be 0, for none, or 2 to 10"),
-            (
-                set(self.columns) <= set(COLUMNS),
-                f"columns can name {', '.join(COLUMNS)}, not {', '.join(self.columns)}",
-            ),
+            (1 <= self.split_number <= 3, "split_number must be 1, 2 or 3"),
+            (set(self.columns) <= set(COLUMNS), f"columns can name {', '.join(COLUMNS)}, not {list(self.columns)}"),
             (_is_pattern(self.group_pattern), f"group_pattern {self.group_pattern!r} is no regular expression"),
             (self.generated in ((), ("demo",)), "generated is [demo] for the built-in corpus, and [] for any other"),
         )
@@ -108,9 +122,13 @@ class VideoRecord(NamedTuple):
     path: str
     """Path of the video file inside the root of the corpus, with forward slashes."""
     labels: str
-    """Names of its classes joined by ";"; may be empty in the test split alone."""
+    """Names of its classes joined by ";", or `NO_CLASS`; may be empty in the test split alone."""
     fingerprint: str = ""
     """Text that changes when the video file changes (fingerprints.py); empty until stage `index` looks at the file."""
+    start: float | None = None
+    """Seconds at which a segment of the file begins (segments.py); None: its begin."""
+    end: float | None = None
+    """Seconds at which it ends; None: the end of the file."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +136,13 @@ class Manifest:
     """All videos of a corpus, in a fixed order, and its class names."""
 
     table: pd.DataFrame
-    """A row for each video; the columns are the fields of VideoRecord, all strings."""
+    """A row for each video; the columns are the fields of VideoRecord, all strings; start and end only where a row has
+    one."""
     classes: tuple[str, ...]
     groups: Mapping[str, str] = field(default_factory=dict)
     """The group (person, recording) of each video that has one, by its id: videos that no split may tear apart."""
+    drawn: tuple[str, ...] = ()
+    """The splits that a seed dealt videos to, as the annotations do not give them; empty where the manifest is read."""
 
     @classmethod
     def from_records(
@@ -138,9 +159,7 @@ class Manifest:
                 without a positive in train, an empty split.
         """
         table = pd.DataFrame(list(records), columns=list(VideoRecord._fields), dtype=str)
-        manifest = cls(table, tuple(classes), groups or {})
-        _validate(manifest, where)
-        return manifest
+        return cls(segments.texts(table), tuple(classes), groups or {}).checked(where)
 
     @classmethod
     def read(cls, manifest: Path, classes: Path, of_groups: Path | None = None) -> "Manifest":
@@ -152,11 +171,14 @@ class Manifest:
         if not classes.is_file():
             raise UserError(f"{classes} does not exist. `dvc repro index` makes it.")
         checksums.check(classes)
-        table = tsv.read(manifest, VideoRecord._fields, stage="index")
+        table = tsv.read(manifest, segments.columns(manifest, VideoRecord._fields), stage="index")
         names = tuple(classes.read_text(encoding="utf-8").splitlines())
-        read = cls(table, names, groups.read(of_groups) if of_groups else {})
-        _validate(read, where=str(manifest))
-        return read
+        return cls(table, names, groups.read(of_groups) if of_groups else {}).checked(str(manifest))
+
+    def checked(self, where: str) -> "Manifest":
+        """The same manifest, if it passes the checks of `from_records`; `where` names its origin in messages."""
+        _validate(self, where)
+        return self
 
     def write(self, manifest: Path, classes: Path) -> None:
         """Write both files, each all or nothing."""
@@ -192,7 +214,7 @@ class Manifest:
     def label_pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers and class numbers of all labels, int (L,) each; -1 where no class has the name of the label."""
         labels = self.table["labels"]
-        exploded = labels[labels != ""].str.split(LABEL_SEPARATOR).explode()
+        exploded = labels[~labels.isin(["", NO_CLASS])].str.split(LABEL_SEPARATOR).explode()
         columns = pd.Index(self.classes).get_indexer(pd.Index(exploded.to_numpy(dtype=object)))
         return exploded.index.to_numpy(), columns
 
@@ -242,6 +264,7 @@ def _validate(manifest: Manifest, where: str) -> None:
     _refuse(table, unknown, where, f"{{video}}: the split {{split!r}} is none of {', '.join(SPLITS)}")
     outside = table["path"].str.match(r"^/|^[A-Za-z]:|(?:.*/)?\.\.(?:/|$)")
     _refuse(table, outside, where, "{video}: the path {path!r} leaves the corpus' root")
+    _refuse(table, segments.wrong(table), where, "{video}: {start!r} to {end!r} s is no span of a file")
     _validate_labels(manifest, where)
     for split in SPLITS:
         if not (table["split"] == split).any():

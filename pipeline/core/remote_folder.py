@@ -79,6 +79,9 @@ class RemoteFolder:
         system, path = self._tried(self.url, lambda: fsspec.url_to_fs(self.url))
         return system, path.rstrip("/")
 
+    def __truediv__(self, path: str) -> "RemoteFile":
+        return RemoteFile(self, path)
+
     def is_dir(self) -> bool:
         """Whether there is such a folder, and something in it."""
         system, path = self.opened()
@@ -108,10 +111,11 @@ class RemoteFolder:
             found += listed
         return found
 
-    def videos(self, others: Counter[str]) -> list[PurePosixPath]:
+    def videos(self, others: Counter[str] | None = None) -> list[PurePosixPath]:
         """What bears the name of a video, by `video_files.inside`'s rules; `others` counts the endings of the rest."""
         paths = [path for path in map(PurePosixPath, self.files) if not any(p.startswith(".") for p in path.parts)]
-        others.update(path.suffix for path in paths if not path.name.lower().endswith(SUFFIXES))
+        if others is not None:
+            others.update(path.suffix for path in paths if not path.name.lower().endswith(SUFFIXES))
         return sorted(path for path in paths if path.name.lower().endswith(SUFFIXES))
 
     def read(self, path: str, start: int, stop: int) -> bytes:
@@ -167,6 +171,25 @@ class RemoteFolder:
                     ) from error
                 time.sleep(wait)
         raise AssertionError
+
+
+class RemoteFile(NamedTuple):
+    """A file of a remote folder."""
+
+    folder: RemoteFolder
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The last part of its path."""
+        return PurePosixPath(self.path).name
+
+    def __str__(self) -> str:
+        return f"{self.folder}/{self.path}"
+
+    def read(self, start: int, stop: int) -> bytes:
+        """As `RemoteFolder.read`."""
+        return self.folder.read(self.path, start, stop)
 
 
 @cache

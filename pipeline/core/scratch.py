@@ -104,6 +104,9 @@ def prune(folder: Path, out: Path, keys: Iterable[str]) -> None:
     length = len(_claim(folder, out).stem)
     needed = set().union(*map(_claimed, folder.glob(f"*{CLAIM}")))
     for path in folder.iterdir():
+        if path.name.endswith(".lock"):
+            with lock(path):  # deletes it, unless a node of a run that was killed is still at the piece
+                continue
         if path.name != LOCK and path.name[:length] not in needed:
             files.remove(path)
 

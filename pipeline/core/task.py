@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import LABEL_SEPARATOR, Manifest
+from pipeline.core.manifest import LABEL_SEPARATOR, NO_CLASS, Manifest
 
 Task = Literal["multi_label", "single_label"]
 MULTI_LABEL: Final = "multi_label"
@@ -23,7 +23,7 @@ def resolve(setting: str, manifest: Manifest) -> Task:
     """The task that `dataset.task` means for a corpus: `auto` is single_label where each labelled video has one label.
 
     Raises:
-        UserError: the setting is single_label and a video has several labels.
+        UserError: the setting is single_label, and a video has several labels or shows none of the classes.
     """
     if setting == MULTI_LABEL:
         return MULTI_LABEL
@@ -33,6 +33,12 @@ def resolve(setting: str, manifest: Manifest) -> Task:
     if setting == AUTO:
         return MULTI_LABEL
     row = manifest.table.iloc[int(several.to_numpy().argmax())]
+    if row["labels"] == NO_CLASS:
+        raise UserError(
+            f"dataset.task is single_label, but {row['video']} shows none of the classes (dataset.unlabelled: "
+            "negative). Give such videos a class of their own, or set dataset.task=multi_label in conf/dataset/, then "
+            "`pipeline params`."
+        )
     raise UserError(
         f"dataset.task is single_label, but {row['video']} has the labels {row['labels']!r} ({int(several.sum())} such "
         "videos). Give each video one label, or set dataset.task=multi_label in conf/dataset/, then `pipeline params`."

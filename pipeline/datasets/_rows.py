@@ -1,22 +1,21 @@
 """Rows of annotations -> the manifest of a corpus: what all formats share.
 
-Without splits a seeded split is made in which every label is spread over train, val and test in proportion, and no
-group is torn apart. It stands in data/manifest.tsv, from where it can be copied into the annotations to keep it when
-videos are added.
+What becomes of rows without splits is told in _splits.py.
 """
 
 import logging
+import math
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import NamedTuple
 
-from pipeline.core import groups
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import (
     LABEL_SEPARATOR,
+    NO_CLASS,
     SPLITS,
     DatasetConfig,
     Manifest,
@@ -25,8 +24,9 @@ from pipeline.core.manifest import (
     safe_path,
 )
 from pipeline.core.plural import number_of
-from pipeline.core.remote_folder import RemoteFolder, corpus_root
-from pipeline.core.stratify import stratified
+from pipeline.core.segments import Segment
+from pipeline.datasets import _splits
+from pipeline.datasets._annotations import ClassFile, class_file
 
 log = logging.getLogger(__name__)
 LIKE_SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
@@ -41,95 +41,97 @@ class Row(NamedTuple):
     where: str
     """File and line, for messages."""
     video: str
-    """Path inside the root of the corpus, which is the id too."""
+    """Path inside the root of the corpus."""
     labels: tuple[str, ...]
-    """Names of its classes; may be empty in the test split alone."""
+    """Names of its classes; where it is empty, `dataset.unlabelled` says what that means."""
     split: str = ""
     """Empty where the annotations have no splits."""
     group: str = ""
-    """Empty where the video is a group by itself."""
+    """Empty where the video is a group by itself; a segment then is of the group of its file."""
+    segment: Segment | None = None
+    """The span of the file that is the video; None: all of it."""
+
+    @property
+    def id(self) -> str:
+        """The id of the video: its path, and the times of a segment."""
+        return self.video if self.segment is None else f"{self.video}{self.segment.suffix}"
 
     @classmethod
-    def of(cls, where: str, path: str, labels: Iterable[str], split: str = "", group: str = "") -> "Row":
+    def of(
+        cls,
+        where: str,
+        path: str,
+        labels: Iterable[str],
+        split: str = "",
+        group: str = "",
+        start: float | None = None,
+        end: float | None = None,
+    ) -> "Row":
         """A row whose path is put into its normal form, and whose labels lose outer blanks and repetitions.
 
         Raises:
-            UserError: the path leaves the root, a label cannot be the name of a class, or there is none.
+            UserError: the path leaves the root, a label cannot be the name of a class, or start and end, in seconds,
+                are no span of a file.
         """
         video = safe_path(path, where)
         names = tuple(dict.fromkeys(filter(None, map(str.strip, labels))))
-        if not names and split != "test":
-            raise UserError(f"{where}: {video!r} has no label; only videos of the split 'test' may.")
         for name in names:
             check_class(name, where)
-        return cls(where, video, names, split, " ".join(group.split()))
+        return cls(where, video, names, split, " ".join(group.split()), Segment.between(start, end, where))
 
 
-def root_of(config: DatasetConfig) -> Path | RemoteFolder:
-    """The root of the corpus.
+def named(rows: Sequence[Row], known: ClassFile, hint: str = "") -> list[Row]:
+    """The rows with names of classes for their labels, which are numbers that count `known` from 0.
 
-    Raises:
-        UserError: it is no folder, or cannot be reached.
-    """
-    root = corpus_root(config.root)
-    if not root.is_dir():
-        raise UserError(
-            f"The corpus' root {root} is no folder: it moved, or its disk is not mounted. Set dataset.root in "
-            "conf/dataset/, then `make params`. Where frames were pulled and no videos are at hand, `dvc repro "
-            "--downstream extract` goes on."
-        )
-    return root
-
-
-def text_of(path: Path, setting: str) -> str:
-    """The text of a file in UTF-8, with or without a byte order mark; `setting` is the one that names the file.
+    `hint` is what an index past the end may come from.
 
     Raises:
-        UserError: the file is missing, or no UTF-8.
+        UserError: there is no class of a number.
     """
-    if not path.is_file():
-        raise UserError(f"{path} does not exist. Set {setting} in conf/dataset/, then `make params`.")
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {line}: no text in UTF-8 ({error.reason}). Save the file as UTF-8.") from error
+    used = {int(label) for row in rows for label in row.labels}
+    if used and max(used) == len(known.names) and 0 not in used:
+        hint = "They seem to count from 1: subtract 1. "
+    for row in rows:
+        if wrong := [label for label in row.labels if int(label) >= len(known.names)]:
+            raise UserError(
+                f"{row.where}: there is no class {int(wrong[0])}, as {known.path} has {len(known.names)}, counted from "
+                f"0. {hint}Mend the one or the other."
+            )
+    return [row._replace(labels=tuple(dict.fromkeys(known.names[int(n)] for n in row.labels))) for row in rows]
 
 
-def class_list(config: DatasetConfig) -> list[str] | None:
-    """The names in the file `dataset.classes`, in their order; None where that is null.
-
-    Raises:
-        UserError: the file is missing, or a line cannot be the name of a class.
-    """
-    if config.classes is None:
-        return None
-    path = Path(config.classes)
-    names = text_of(path, "dataset.classes (or null)").splitlines()
-    for number, name in enumerate(names, start=1):
-        check_class(name, f"{path}, line {number}")
-    return names
-
-
-def manifest(config: DatasetConfig, rows: Sequence[Row]) -> Manifest:
+def manifest(config: DatasetConfig, rows: Sequence[Row], known: ClassFile | None = None) -> Manifest:
     """The manifest of at least one row, in their order, with splits, groups and classes.
 
+    `known` are the classes where they stand elsewhere than in the file `dataset.classes`.
+
     Raises:
-        UserError: a video occurs twice, a label is not in the class list, or no split can be made.
+        UserError: a video occurs twice or has no label, a label is not in the class list, or no split can be made.
     """
+    rows = _tested(config, rows)
+    _refuse_unlabelled(config, rows)
     _refuse_duplicates(rows)
-    rows = _grouped_by_pattern(config, rows)
-    classes = _classes(config, rows)
-    splits = _splits(config, rows)
+    rows = _grouped_by_file(_grouped_by_pattern(config, rows))
+    classes = _classes(rows, known or class_file(config))
+    of_video = {row.id: row.group for row in rows if row.group}
+    given = [row.split for row in rows]
+    drawn = _splits.to_draw(config, given)
+    splits = _splits.draw(config, [row.id for row in rows], [row.labels for row in rows], given, of_video, drawn)
     records = [
-        VideoRecord(row.video, split, row.video, LABEL_SEPARATOR.join(row.labels))
-        for row, split in zip(rows, splits, strict=True)
+        VideoRecord(row.id, split, row.video, labels, "", *_times(row))
+        for row, split, labels in zip(rows, splits, _texts(config, rows, splits), strict=True)
     ]
     for text in (*alike(classes), *torn(rows, splits)):
         log.warning("%s: %s", config.annotations, text)
-    of_video = {row.video: row.group for row in rows if row.group}
-    return Manifest.from_records(records, classes, where=config.annotations, groups=of_video)
+    made = Manifest.from_records(records, classes, where=config.annotations, groups=of_video)
+    return replace(made, drawn=drawn)
+
+
+def _times(row: Row) -> tuple[float | None, float | None]:
+    """Start and end of a row's segment; None for the end of the file, and for both of a whole one."""
+    if row.segment is None:
+        return None, None
+    return row.segment.start, None if math.isinf(row.segment.end) else row.segment.end
 
 
 def alike(names: Iterable[str]) -> list[str]:
@@ -182,12 +184,46 @@ def some(things: Sequence[object]) -> str:
     return ", ".join(map(str, things[:NAMED])) + (f" and {more} more" if more > 0 else "")
 
 
+def _tested(config: DatasetConfig, rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows where `dataset.test_split` says that val is the test: without those of test."""
+    if config.test_split == "test":
+        return rows
+    if not any(row.split == "val" for row in rows):
+        raise UserError(
+            f"dataset.test_split is val, and {config.annotations} has no video of it. Set test in conf/dataset/."
+        )
+    log.info("%s: the split val is the test (dataset.test_split)", config.annotations)
+    return [row._replace(split="test") if row.split == "val" else row for row in rows if row.split != "test"]
+
+
+def _refuse_unlabelled(config: DatasetConfig, rows: Sequence[Row]) -> None:
+    for row in rows:
+        if config.unlabelled == "refuse" and not row.labels and row.split != "test":
+            raise UserError(
+                f"{row.where}: {row.video!r} has no label; only videos of the split 'test' may. Where that means that "
+                "it shows none of the classes, set dataset.unlabelled: negative."
+            )
+
+
+def _texts(config: DatasetConfig, rows: Sequence[Row], splits: Sequence[str]) -> list[str]:
+    """The labels of each video as the manifest has them; says how many show none of the classes."""
+    scored = any(row.labels for row, split in zip(rows, splits, strict=True) if split == "test")
+    none = NO_CLASS if config.unlabelled == "negative" else ""
+    texts = [
+        LABEL_SEPARATOR.join(row.labels) or (none if scored or split != "test" else "")
+        for row, split in zip(rows, splits, strict=True)
+    ]
+    if count := texts.count(NO_CLASS):
+        log.info("%s: %s without a class (dataset.unlabelled)", config.annotations, number_of(count, "video"))
+    return texts
+
+
 def _refuse_duplicates(rows: Sequence[Row]) -> None:
     first: dict[str, str] = {}
     for row in rows:
-        if row.video in first:
-            raise UserError(f"{row.where}: {row.video!r} occurs twice, first in {first[row.video]}. Drop one of them.")
-        first[row.video] = row.where
+        if row.id in first:
+            raise UserError(f"{row.where}: {row.id!r} occurs twice, first in {first[row.id]}. Drop one of them.")
+        first[row.id] = row.where
 
 
 def _grouped_by_pattern(config: DatasetConfig, rows: Sequence[Row]) -> Sequence[Row]:
@@ -208,56 +244,26 @@ def _grouped_by_pattern(config: DatasetConfig, rows: Sequence[Row]) -> Sequence[
     return [row._replace(group=" ".join(text.split())) for row, text in zip(rows, texts, strict=True)]
 
 
-def _classes(config: DatasetConfig, rows: Sequence[Row]) -> list[str]:
-    classes = class_list(config)
-    if classes is None:
+def _grouped_by_file(rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows with the path of the file as the group of its segments, where they have none of their own."""
+    cut = {row.video for row in rows if row.segment}
+    if cut:
+        segments = sum(row.segment is not None for row in rows)
+        of = number_of(segments, "segment"), number_of(len(cut), "file")
+        log.info("%s of %s, which no split that is made tears apart", *of)
+    return [row._replace(group=row.video) if row.video in cut and not row.group else row for row in rows]
+
+
+def _classes(rows: Sequence[Row], known: ClassFile | None) -> Sequence[str]:
+    if known is None:
         return sorted({label for row in rows for label in row.labels})
-    known = set(classes)
+    names = set(known.names)
     for row in rows:
         for label in row.labels:
-            if label not in known:
-                near = [name for name in classes if _look(name) == _look(label)]
+            if label not in names:
+                near = [name for name in known.names if _look(name) == _look(label)]
                 but = f", which has {near[0]!a} instead of {label!a}" if near else ""
                 raise UserError(
-                    f"{row.where}: the label {label!r} is not in {config.classes}{but}. Mend the one or the other."
+                    f"{row.where}: the label {label!r} is not in {known.path}{but}. Mend the one or the other."
                 )
-    return classes
-
-
-def _splits(config: DatasetConfig, rows: Sequence[Row]) -> list[str]:
-    """The split of each row: its own, or where there are none a seeded one; val is taken from train where it lacks."""
-    splits = [row.split for row in rows]
-    val, test = config.val_share, config.test_share
-    if not any(splits):
-        log.info("%s has no splits: split by dataset.split_seed %d", config.annotations, config.split_seed)
-        made = _drawn(rows, SPLITS, (1 - val - test, val, test), config.split_seed)
-        _refuse_empty(config, rows, made)
-        return made
-    if "val" not in splits and {"train", "test"} <= set(splits):
-        log.info("%s has no val: taken from train by dataset.split_seed %d", config.annotations, config.split_seed)
-        train = [number for number, split in enumerate(splits) if split == "train"]
-        drawn = _drawn([rows[number] for number in train], SPLITS[:2], (1 - val, val), config.split_seed)
-        for number, split in zip(train, drawn, strict=True):
-            splits[number] = split
-    return splits
-
-
-def _drawn(rows: Sequence[Row], names: Sequence[str], shares: Sequence[float], seed: int) -> list[str]:
-    of_video = {row.video: row.group for row in rows if row.group}
-    of_each = groups.of_each([row.video for row in rows], of_video)
-    return [names[part] for part in stratified([row.labels for row in rows], shares, seed, of_each)]
-
-
-def _refuse_empty(config: DatasetConfig, rows: Sequence[Row], splits: Sequence[str]) -> None:
-    lacking = [split for split in SPLITS if split not in splits]
-    if lacking:
-        number = len({label for row in rows for label in row.labels})
-        bound = len({row.group or row.where for row in rows})
-        of_groups = f" in {number_of(bound, 'group')}" if any(row.group for row in rows) else ""
-        has = f"{rows[0].where} has {' and '.join(map(repr, rows[0].labels))}"
-        separated = f"Labels are separated by {LABEL_SEPARATOR!r} ({has}). " if config.format == "folder" else ""
-        raise UserError(
-            f"{config.annotations}: {number_of(len(rows), 'video')}{of_groups} of "
-            f"{number_of(number, 'class', 'classes')} cannot be split so that {lacking[0]} has one. {separated}"
-            "Bring more videos, or name the splits in the annotations."
-        )
+    return known.names

@@ -16,7 +16,7 @@ from pipeline.core import video_files
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import LONGEST_ID, SPLITS, UNSAFE, DatasetConfig, Manifest
 from pipeline.core.remote_folder import RemoteFolder, corpus_root
-from pipeline.datasets import _rows
+from pipeline.datasets import _annotations, _rows
 from pipeline.datasets._rows import Row
 
 log = logging.getLogger(__name__)
@@ -28,14 +28,16 @@ def read(config: DatasetConfig) -> Manifest:
 
     Raises:
         UserError: the folder is missing, has no video in a folder of a class, has a single class, or is not what
-            `annotations` names.
+            `annotations` names; or the folder of a class is empty.
     """
-    root = _rows.root_of(config)
+    root = _annotations.root_of(config)
     if _place(corpus_root(config.annotations)) != _place(root):
         raise UserError(
             f"dataset.annotations is {config.annotations}, but with `format: class_folders` the folders of the root "
             "are the annotations. Write `annotations: ${.root}` in conf/dataset/, then `pipeline params`."
         )
+    if not isinstance(root, RemoteFolder):  # where no folder is empty
+        _refuse_empty_folder(root)
     rows = list(rows_of(root))
     if not rows:
         raise UserError(
@@ -54,7 +56,7 @@ def rows_of(root: Path | RemoteFolder) -> Iterator[Row]:
     depth = 1 if has_splits(root) else 0
     outside: list[PurePath] = []
     others: Counter[str] = Counter()
-    for path in _videos(root, others):
+    for path in _annotations.videos_in(root, others):
         if len(path.parts) < depth + 2:
             outside.append(path)
             continue
@@ -63,6 +65,14 @@ def rows_of(root: Path | RemoteFolder) -> Iterator[Row]:
     video_files.say_left_out(root, others)
     if outside:
         log.warning("%s: left out, as in no folder of a class (%d): %s", root, len(outside), _rows.some(outside))
+
+
+def _refuse_empty_folder(root: Path) -> None:
+    places = [root / split for split in SPLITS] if has_splits(root) else [root]
+    folders = [path for place in places if place.is_dir() for path in sorted(place.iterdir()) if path.is_dir()]
+    for folder in folders:
+        if not folder.name.startswith(".") and not any(folder.iterdir()):
+            raise UserError(f"{folder} is empty, and may be the folder of a class. Put its videos there, or remove it.")
 
 
 def above(root: Path | RemoteFolder) -> Path | str:
@@ -104,13 +114,6 @@ def has_splits(root: Path | RemoteFolder) -> bool:
 def _place(root: Path | RemoteFolder) -> Path | RemoteFolder:
     """The one name of a folder, by which it is known whatever it is called."""
     return root if isinstance(root, RemoteFolder) else root.resolve()
-
-
-def _videos(root: Path | RemoteFolder, others: Counter[str]) -> list[PurePath]:
-    """The paths of the videos inside the root, sorted."""
-    if isinstance(root, RemoteFolder):
-        return list(root.videos(others))
-    return [file.relative_to(root) for file in video_files.inside(root, others)]
 
 
 def _folders(root: Path | RemoteFolder) -> set[str]:

@@ -1,8 +1,9 @@
-"""A folder of clips and a CSV with the columns `path,labels`, and perhaps `split` and `group`.
+"""A folder of clips and a CSV with the columns `path,labels`, and perhaps `split`, `group`, `start` and `end`.
 
-Paths are relative to the folder, labels are separated by ";". A video's id is its path. Tabs or semicolons may separate
-the columns, `label` is another name of `labels`, and `dataset.columns` names columns that are called otherwise. All
-others are left alone. What becomes of rows without a split is told in pipeline/datasets/_rows.py.
+Paths are relative to the folder, labels are separated by ";". Start and end, in seconds or as HH:MM:SS.mmm, make a
+video of a part of a file (core/segments.py). A video's id is its path, with the times of a part. Tabs or semicolons may
+separate the columns, `label` is another name of `labels`, and `dataset.columns` names columns that are called
+otherwise. All others are left alone. What becomes of rows without a split is told in pipeline/datasets/_rows.py.
 """
 
 import csv
@@ -11,14 +12,15 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from pipeline.core import segments
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import LABEL_SEPARATOR, SPLITS, DatasetConfig, Manifest
-from pipeline.datasets import _rows
+from pipeline.core.manifest import COLUMNS, LABEL_SEPARATOR, SPLITS, DatasetConfig, Manifest
+from pipeline.datasets import _annotations, _rows
 from pipeline.datasets._rows import Row
 
 log = logging.getLogger(__name__)
 DELIMITERS = (",", "\t", ";")
-NAMES = {"path": ("path",), "labels": ("labels", "label"), "split": ("split",), "group": ("group",)}
+NAMES = {name: (name,) for name in COLUMNS} | {"labels": ("labels", "label")}
 """What a column holds -> how it may be called."""
 NEEDED = ("path", "labels")
 
@@ -29,7 +31,7 @@ def read(config: DatasetConfig) -> Manifest:
     Raises:
         UserError: the folder or CSV is missing or malformed; names the file and line.
     """
-    _rows.root_of(config)
+    _annotations.root_of(config)
     annotations = Path(config.annotations)
     rows = list(_read_rows(annotations, config.columns))
     if not rows:
@@ -48,7 +50,7 @@ def tidy(name: str) -> str:
 
 
 def _read_rows(path: Path, columns: Mapping[str, str]) -> Iterator[Row]:
-    text = _rows.text_of(path, "dataset.annotations")
+    text = _annotations.text_of(path, "dataset.annotations")
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=delimiter(text.partition("\n")[0]))
     read = 0  # lines up to the last good row
     try:
@@ -75,9 +77,10 @@ def _columns(header: Sequence[str], columns: Mapping[str, str], path: Path) -> d
     wrong |= {kind for kind in (*NEEDED, *columns) if not found[kind]}
     if wrong:
         wanted = " and ".join(" or ".join(known[kind]) for kind in NEEDED)
+        more = ", ".join(known[kind][0] for kind in COLUMNS if kind not in NEEDED)
         raise UserError(
             f"{path}, line 1: the header is {', '.join(map(repr, header))}. It must have {wanted} once, and may have "
-            f"{known['split'][0]} and {known['group'][0]}. Rename a column, or name yours in dataset.columns, e.g. "
+            f"{more}. Rename a column, or name yours in dataset.columns, e.g. "
             "{path: filename, labels: action}."
         )
     names = {kind: matches[0] for kind, matches in found.items() if matches}
@@ -99,4 +102,6 @@ def _row(cells: dict[str, str], where: str, names: Mapping[str, str]) -> Row:
     if "split" in names and split not in SPLITS:
         raise UserError(f"{where}: the split {split!r} is none of {', '.join(SPLITS)}.")
     group = cells[names["group"]] if "group" in names else ""
-    return Row.of(where, cells[names["path"]], cells[names["labels"]].split(LABEL_SEPARATOR), split, group)
+    start, end = (segments.seconds(cells[names[kind]], where) if kind in names else None for kind in segments.COLUMNS)
+    labels = cells[names["labels"]].split(LABEL_SEPARATOR)
+    return Row.of(where, cells[names["path"]], labels, split, group, start, end)

@@ -13,12 +13,14 @@ from pathlib import Path
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest
 from pipeline.core.video_files import SUFFIXES
-from pipeline.datasets import _rows
+from pipeline.datasets import _annotations, _rows
 from pipeline.datasets._rows import Row
 
 log = logging.getLogger(__name__)
 ENDINGS = (".txt", ".lst", ".list", ".csv", ".tsv")
 """Of the files in a folder that may be lists."""
+FRAMES = "original_vido_id"
+"""How PySlowFast's lists of frames begin."""
 _VIDEO = re.compile(
     rf"(?P<path>.*?(?:{'|'.join(map(re.escape, SUFFIXES))}))(?:(?P<mark>[\s,])\s*(?P<labels>.*))?", re.IGNORECASE
 )
@@ -31,11 +33,12 @@ def read(config: DatasetConfig) -> Manifest:
     Raises:
         UserError: a file is missing or malformed, or a number is that of no class; names the file and line.
     """
-    _rows.root_of(config)
+    _annotations.root_of(config)
     files = list_files(Path(config.annotations))
     rows = [row for file, split in files for row in rows_of(file, split)]
     if not rows:
         raise UserError(f"{config.annotations} lists no video. Add a line `clip.mp4 label` for each.")
+    _refuse_frames(rows)
     return _rows.manifest(config, _named(config, rows))
 
 
@@ -67,14 +70,26 @@ def rows_of(file: Path, split: str) -> Iterator[Row]:
     Raises:
         UserError: a line has no path or no label.
     """
-    for number, line in enumerate(_rows.text_of(file, "dataset.annotations").splitlines(), start=1):
+    for number, line in enumerate(_annotations.text_of(file, "dataset.annotations").splitlines(), start=1):
         if not line.strip():
             continue
+        if line.startswith(FRAMES):
+            raise UserError(f"{file}, line {number}: this is PySlowFast's list of frames. Name a list of videos.")
         found = _VIDEO.fullmatch(line.strip()) or _FIRST_WORD.fullmatch(line.strip())
         if found is None:
             raise UserError(f"{file}, line {number}: {line!r} is no `clip.mp4 label`. Mend the line.")
         mark = found["mark"] if found["mark"] in ("\t", ",") else None
         yield Row.of(f"{file}, line {number}", found["path"], (found["labels"] or "").split(mark), split)
+
+
+def _refuse_frames(rows: Sequence[Row]) -> None:
+    """Refuse lists of folders of frames, `folder 163 7`, as mmaction2 has beside those of videos: 163 is no class."""
+    bare = not any(row.video.lower().endswith(SUFFIXES) for row in rows)
+    if bare and numbered(rows) and all(len(row.labels) > 1 for row in rows):
+        raise UserError(
+            f"{rows[0].where}: {rows[0].video!r} is no video by its ending, and {len(rows[0].labels)} numbers follow. "
+            "In a list of folders of frames the first counts the frames. Take the list of the videos."
+        )
 
 
 def numbered(rows: Sequence[Row]) -> bool:
@@ -86,18 +101,10 @@ def _named(config: DatasetConfig, rows: Sequence[Row]) -> Sequence[Row]:
     """The rows with the names of the classes that they count."""
     if not numbered(rows):
         return rows
-    classes = _rows.class_list(config)
-    if classes is None:
+    known = _annotations.class_file(config)
+    if known is None:
         raise UserError(
             f"{rows[0].where}: the labels are numbers, and nothing says of what. Write a file with one class name a "
             "line, the first that of number 0, and name it in dataset.classes, or by `pipeline init --classes FILE`."
         )
-    used = {int(label) for row in rows for label in row.labels}
-    from_one = " They seem to count from 1: subtract 1." if used and max(used) == len(classes) and 0 not in used else ""
-    for row in rows:
-        if wrong := [label for label in row.labels if int(label) >= len(classes)]:
-            raise UserError(
-                f"{row.where}: there is no class {wrong[0]}, as {config.classes} has {len(classes)}, counted from 0."
-                f"{from_one} Mend the one or the other."
-            )
-    return [row._replace(labels=tuple(classes[int(label)] for label in row.labels)) for row in rows]
+    return _rows.named(rows, known)

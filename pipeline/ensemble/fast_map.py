@@ -37,7 +37,7 @@ class RankMargins:
     base_ranks: np.ndarray
     """Number of classes that rank at least as high as each positive under any weights, itself included: int64 (N,)."""
     positives: np.ndarray
-    """Number of positives of each video, at least one: int64 (V,)."""
+    """Number of positives of each video: int64 (V,)."""
     tie_tolerance: float
     """Amount by which a weighted mean of margins may be negative and still count as zero."""
 
@@ -45,13 +45,13 @@ class RankMargins:
     def from_scores(
         cls, scores: Sequence[np.ndarray] | np.ndarray, targets: np.ndarray, tie_tolerance: float = 0.0
     ) -> "RankMargins":
-        """Compare members' finite scores (M, V, C), given many-hot targets (V, C) with a positive in every row."""
+        """Compare members' finite scores (M, V, C), given many-hot targets (V, C) with a positive in some row."""
         video, label = np.nonzero(targets > 0)
         step = max(1, _BLOCK // targets.shape[1])
         blocks = [slice(start, start + step) for start in range(0, len(video), step)]
         margins, counts, base_ranks = zip(*(_compare(scores, video[b], label[b]) for b in blocks), strict=True)
         by_member = tuple(np.concatenate(parts) for parts in zip(*margins, strict=True))
-        positives = np.bincount(video)
+        positives = np.bincount(video, minlength=len(targets))
         return cls(by_member, np.concatenate(counts), np.concatenate(base_ranks), positives, tie_tolerance)
 
     def select_videos(self, chosen: np.ndarray) -> "RankMargins":

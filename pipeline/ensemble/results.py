@@ -5,7 +5,7 @@ A metric that is not known is an empty cell, never a zero.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -34,6 +34,14 @@ CHOICE = "chosen by fold"
 """Rule and mean of the row of variants.csv that counts the choice: each fold has the variant best on the others."""
 
 
+class Estimate(NamedTuple):
+    """A figure in percent and the ends of its 95 % bootstrap interval over videos."""
+
+    value: float
+    low: float
+    high: float
+
+
 @dataclass(frozen=True)
 class Results:
     """Results of an ensemble and its members. Every figure is the headline metric of the task, in percent.
@@ -47,8 +55,8 @@ class Results:
     """Split -> number of videos: n_expected, n_scored and n_broken."""
     verdicts: dict[str, SplitVerdicts]
     """Labelled split -> chance, the class prior, and how the models stand to them."""
-    members: dict[str, dict[str, dict[str, float]]]
-    """Member -> split -> protocol -> figure."""
+    members: dict[str, dict[str, dict[str, Estimate]]]
+    """Member -> split -> protocol -> figure, where there are labels."""
     ensembles: dict[str, dict[str, float]]
     """Row of the table of ensembles -> split -> figure."""
     kind: str
@@ -86,7 +94,14 @@ class Results:
             for split, figure in self.ensembles.get(row, {}).items()
         }
         for member, splits in self.members.items():
-            shown[member] = {f"{split}_{p}": figure for split, by in splits.items() for p, figure in by.items()}
+            shown[member] = {f"{split}_{p}": one.value for split, by in splits.items() for p, one in by.items()}
+        shown["interval"] = {
+            f"{member}_{split}_{p}{end}": value
+            for member, splits in self.members.items()
+            for split, by in splits.items()
+            for p, one in by.items()
+            for end, value in (("_low", one.low), ("_high", one.high))
+        }
         shown["verdict"] = {
             f"{name}_{split}": state for name, by in self.states().items() for split, state in by.items()
         }
@@ -155,13 +170,18 @@ class Results:
     def _models(self) -> list[str]:
         splits = list(self.verdicts)
         head = ["model", *(f"{s} {p}" for s in splits for p in PROTOCOLS)]
-        rows = [
-            [name, *(f"{of[s][what][key]:.2f}" for s in splits for _ in PROTOCOLS)]
-            for of in [{s: one.plain() for s, one in self.verdicts.items()}]
-            for name, what, key in _BASELINES
+        baselines = {
+            name: {s: dict.fromkeys(PROTOCOLS, Estimate(*self.verdicts[s].plain()[what].values())) for s in splits}
+            for name, what in _BASELINES.items()
+        }
+        models = {**baselines, **self.members}
+        rows = [[name, *(_number(by[s][p].value) for s in splits for p in PROTOCOLS)] for name, by in models.items()]
+        ends = [
+            [name, *(f"{one.low:.2f} to {one.high:.2f}" for s in splits for p in PROTOCOLS for one in [by[s][p]])]
+            for name, by in models.items()
         ]
-        rows += [[name, *(_number(by[s][p]) for s in splits for p in PROTOCOLS)] for name, by in self.members.items()]
-        return ["", "## Models", "", *text_table(head, rows)]
+        told = "95 % intervals: of random answers by chance, of all others by the bootstrap over videos."
+        return ["", "## Models", "", *text_table(head, rows), "", told, "", *text_table(head, ends)]
 
     def _ensembles(self) -> list[str]:
         splits = list(self.verdicts)
@@ -212,14 +232,7 @@ class Results:
         return [*lines, *text_table(["member", "weight", "worth"], rows), ""]
 
 
-_BASELINES = (
-    ("random answers", "chance", "mean"),
-    ("random answers, 95 % from", "chance", "low"),
-    ("random answers, 95 % to", "chance", "high"),
-    ("class prior", "prior", "mean"),
-    ("class prior, 95 % from", "prior", "low"),
-    ("class prior, 95 % to", "prior", "high"),
-)
+_BASELINES = {"random answers": "chance", "class prior": "prior"}
 _ROWS = {
     "uniform": "uniform weights",
     "used": "weights used (on val they may have been fitted to these very videos)",

@@ -18,7 +18,7 @@ from pipeline.ensemble import averaging, cross_validate, submission
 from pipeline.ensemble.bootstrap import intervals
 from pipeline.ensemble.config import ALL, EnsembleConfig
 from pipeline.ensemble.cross_validate import Selection, Variant
-from pipeline.ensemble.results import CHOICE, Results, Row
+from pipeline.ensemble.results import CHOICE, Estimate, Results, Row
 from pipeline.ensemble.split_predictions import SplitPredictions, describe, member_weights
 from pipeline.ensemble.verdicts import SplitVerdicts, judge_split
 from pipeline.predictions.table import PredictionTable
@@ -52,7 +52,7 @@ def run_ensemble(
         classes=manifest.classes,
         denominators={name: split.denominators for name, split in splits.items()},
         verdicts=verdicts,
-        members={member: _by_protocol(member, splits) for member in config.members},
+        members={member: _by_protocol(member, splits, config) for member in config.members},
         ensembles=_ensembles(selection, splits, probabilities, fused),
         kind=f"{used.rule}, of {used.mean}",
         selected=selection.chosen,
@@ -188,12 +188,16 @@ def _add(rows: list[Row], name: str, values: np.ndarray, config: EnsembleConfig)
         row |= {f"{name}_{end}": 100 * float(value) for end, value in zip(("low", "high"), ends, strict=True)}
 
 
-def _by_protocol(member: str, splits: Splits) -> dict[str, dict[str, float]]:
-    """Split -> protocol -> headline metric in percent of a member, where there are labels."""
-    return {
-        name: {protocol: split.figure(split.of_member(member, protocol)) for protocol in PROTOCOLS}
-        for name, split in _labelled(splits).items()
-    }
+def _by_protocol(member: str, splits: Splits, config: EnsembleConfig) -> dict[str, dict[str, Estimate]]:
+    """Split -> protocol -> headline metric of a member, where there are labels."""
+    found = {}
+    for name, split in _labelled(splits).items():
+        targets = split.any_table.targets()
+        values = np.stack([metrics.per_video(split.task, split.of_member(member, p), targets) for p in PROTOCOLS])
+        ends = 100 * intervals(values, config.resamples, config.seed)
+        estimates = (Estimate(100 * float(v.mean()), *map(float, e)) for v, e in zip(values, ends, strict=True))
+        found[name] = dict(zip(PROTOCOLS, estimates, strict=True))
+    return found
 
 
 def _metrics_by_model(splits: Splits, fused: dict[str, PredictionTable]) -> dict[str, dict[str, dict[str, float]]]:

@@ -67,7 +67,7 @@ class FitData:
     scores: tuple[np.ndarray, ...]
     """Scores of each member on the scale of the mean: M arrays float32 (V, C)."""
     targets: np.ndarray
-    """Many-hot labels (V, C), with a positive in every row."""
+    """Many-hot labels (V, C)."""
     member_metric: np.ndarray
     """Headline metric of each member by itself on each video, 0..1: float64 (M, V)."""
     member_loss: np.ndarray

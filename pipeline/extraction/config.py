@@ -22,6 +22,9 @@ class ExtractConfig:
     broken."""
     shards: int
     """Number of frame shards; aim at 1 to 8 GB each. Another number extracts and packs everything again."""
+    keep: bool = True
+    """Whether the tars of frames are kept; false drops each once it is packed into its LMDB file, so that no frame is
+    held twice. Back to true extracts everything again."""
     timeout_factor: float = 20
     """Seconds of CPU time that FFmpeg may take beside `timeout_seconds` for each second that the video lasts."""
     most_damage: float = 0.2

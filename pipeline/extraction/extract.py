@@ -1,13 +1,12 @@
 """Extraction of a corpus: video files -> shards of frames, their index, and the list of broken videos.
 
-The shard of a video is a hash of its id. A shard is a tar of `<video>/000000.jpg`, kept in the scratch folder under the
-fingerprint of all that it was made from, so adding or replacing one video makes one shard anew, and a run that was
-killed goes on after the last finished shard.
+The shard of a video is a hash of its id. A shard is a tar of `<video>/000000.jpg`, or the LMDB file that it was packed
+into, kept in the scratch folder under the fingerprint of all that it was made from, so adding or replacing one video
+makes one shard anew, and a run that was killed goes on after the last finished shard.
 """
 
 import dataclasses
 import hashlib
-import json
 import logging
 import tarfile
 from collections.abc import Callable, Sequence
@@ -19,36 +18,29 @@ from typing import Any
 import pandas as pd
 import simplejpeg
 
-from pipeline.core import checksums, files, frame_index, scratch
+from pipeline.clips import packing
+from pipeline.core import checksums, files, frame_index, ray_engine, scratch
 from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.errors import UserError
-from pipeline.core.fingerprints import FAULTS
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
 from pipeline.core.manifest import SPLITS, Manifest
 from pipeline.core.progress_bar import progress_bar
 from pipeline.core.remote_folder import RemoteFolder
+from pipeline.core.segments import Segment
 from pipeline.core.share import Share
+from pipeline.extraction import on_node, videos
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg import FORMAT, extract_frames
 from pipeline.extraction.judge import SHORTFALL
 from pipeline.extraction.outcome import NoFrames
-from pipeline.extraction.videos import Videos, videos_of
+from pipeline.extraction.shard import Shard, finished, is_there, made, say_what_was_dropped, whole
 
 log = logging.getLogger(__name__)
 
 LIMITS = ("timeout_seconds", "timeout_factor", "most_memory", "shards")
 """Settings that change no frame: what they refuse is tried again, and nothing else."""
-
-
-@dataclass(frozen=True)
-class Shard:
-    """The videos of one tar."""
-
-    name: str
-    rows: tuple[dict[str, str], ...]
-    """Rows of the manifest, sorted by id as in the tar."""
-    key: str
-    """Fingerprint of all that the tar is made from, under which it is kept."""
+KEPT = ("keep",)
+"""Settings that change what is kept of the frames."""
 
 
 def extract_corpus(
@@ -64,39 +56,48 @@ def extract_corpus(
         UserError: FFmpeg is missing, the corpus' root is missing, a video cannot be fetched, or a split has no video
             that gave frames.
     """
-    binary = machine.ffmpeg_path()
+    videos.check(root, manifest.table["fingerprint"], manifest.table["path"], machine.scratch_gb)
+    binary, on_ray = machine.ffmpeg_path(), machine.uses_ray(share)
     store = scratch_folder(machine, "extract")
     shards = plan(manifest, config, ffmpeg_version(binary))
-    videos = videos_of(root, (row for shard in shards for row in shard.rows), machine)
-    maker = _Maker(store, videos, config, binary)
+    maker = _Maker(store, root, config, binary, machine.processes, machine.scratch_gb)
+    by_ray = partial(_make_on_node, maker, machine, ffmpeg_version(binary))
 
-    def make(wanted: Sequence[Shard], fit: Callable[[Path, Shard], bool] = _finished) -> None:
+    def make(wanted: Sequence[Shard], fit: Callable[[Path, Shard], bool] = finished) -> None:
         missing = [shard for shard in wanted if not fit(store, shard)]
         log.info("%d of %d shards are to be made (%d videos)", len(missing), len(wanted), _videos(missing))
         with progress_bar(total=_videos(missing), desc="extract", unit="video", smoothing=0.1) as bar:
-            for shard in missing:
-                maker.make(shard, bar.update)
+            if on_ray:
+                for shard, _ in ray_engine.each(by_ray, missing, store, max(1, machine.workers)):
+                    bar.update(len(shard.rows))
+            else:
+                for shard in missing:
+                    maker.make(shard, bar.update)
 
-    if share and not scratch.make_share(share, store, out, shards, make, partial(_is_there, store)):
+    say_what_was_dropped(store, shards)
+    if share and not scratch.make_share(share, store, out, shards, make, partial(is_there, store)):
         return False
     with scratch.alone(store):
-        scratch.prune(store, out, [shard.key for shard in shards])  # half-extracted folders of a killed run, too
-        make(shards, _whole if share else _finished)  # what all shares have just tried is not tried again
+        keys = [shard.key for shard in shards]
+        tars = [shard.tar_key for shard in shards]  # of a run that kept them, which are packed now
+        scratch.prune(store, out, [*keys, *tars])  # half-extracted folders of a killed run, too
+        make(shards, whole if share else finished)  # what all shares have just tried is not tried again
         _publish(manifest, shards, store, out, broken)
+        scratch.prune(store, out, keys)
     return True
 
 
 def plan(manifest: Manifest, config: ExtractConfig, ffmpeg: str) -> list[Shard]:
     """The shards of a corpus, in order; `ffmpeg` is the version of FFmpeg."""
-    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in LIMITS}
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in LIMITS + KEPT}
     rows: list[list[dict[str, str]]] = [[] for _ in range(config.shards)]
     for row in manifest.table.sort_values("video").to_dict("records"):
         rows[shard_number(row["video"], config.shards)].append({str(k): v for k, v in row.items()})
     shards = []
     for number, members in enumerate(rows):
-        content = [[row["video"], row["path"], row["fingerprint"]] for row in members]
+        content = [[row["video"], row["path"], row["fingerprint"], *(Segment.of(row) or ())] for row in members]
         key = files.fingerprint(FORMAT, ffmpeg, settings, content)
-        shards.append(Shard(f"shard-{number:05d}", tuple(members), key))
+        shards.append(Shard(f"shard-{number:05d}", tuple(members), key, config.keep))
     return shards
 
 
@@ -109,82 +110,70 @@ def _videos(shards: Sequence[Shard]) -> int:
     return sum(len(shard.rows) for shard in shards)
 
 
-def _is_there(store: Path, shard: Shard) -> bool:
-    """Whether the shard is there, as far as that is seen without reading it: its record is written last."""
-    return (store / f"{shard.key}.json").is_file() and (store / f"{shard.key}.tar").is_file()
-
-
-def _whole(store: Path, shard: Shard) -> bool:
-    """Whether the shard is there, undamaged."""
-    if not _is_there(store, shard):
-        return False
-    tar = store / f"{shard.key}.tar"
-    if _made(store, shard)["sha256"] != files.file_hash(tar):
-        log.warning("%s (%s) is damaged and is made again", tar, shard.name)
-        return False
-    return True
-
-
-def _finished(store: Path, shard: Shard) -> bool:
-    """Whether the shard is there, undamaged, and without videos that may have failed by chance."""
-    if not _whole(store, shard):
-        return False
-    present = {row["video"] for row in shard.rows if row["fingerprint"] not in FAULTS}
-    videos = _made(store, shard)["videos"]
-    again = [video["video"] for video in videos if video.get("again") and video["video"] in present]
-    if again:
-        log.info("%s is made again, since %s may have failed by chance", shard.name, ", ".join(again))
-    return not again
-
-
-def _made(store: Path, shard: Shard) -> dict[str, Any]:
-    """The record of a shard; one that is cut short has no hash, and so fits no tar."""
-    try:
-        record: dict[str, Any] = json.loads((store / f"{shard.key}.json").read_text(encoding="utf-8"))
-    except ValueError:
-        return {"sha256": None, "videos": []}
-    return record
-
-
 @dataclass(frozen=True)
 class _Maker:
     """What a shard is made with."""
 
     store: Path
-    videos: Videos
+    root: Path | RemoteFolder
     config: ExtractConfig
     binary: str
+    workers: int
+    scratch_gb: float
 
     def make(self, shard: Shard, advance: Callable[[int], Any]) -> None:
-        """Write one shard: `<key>.tar` with the frames, then `<key>.json` with the outcome of each video."""
+        """Write one shard: the file with the frames, then the record with the outcome of each video."""
         with scratch.piece(self.store, shard.key) as waited:
-            if waited and _finished(self.store, shard):
+            if waited and finished(self.store, shard):
                 advance(len(shard.rows))
                 return
-            self._write(shard, advance)
+            with files.aside(shard.file(self.store)) as aside:
+                record = (self._extract if shard.keep else self._pack)(shard, aside, advance)
+            files.write_json(shard.record(self.store), record)
 
-    def _write(self, shard: Shard, advance: Callable[[int], Any]) -> None:
+    def _extract(self, shard: Shard, tar_path: Path, advance: Callable[[int], Any]) -> dict[str, Any]:
+        """Write the tar, and return the record."""
         outcomes = []
-        tar_path = self.store / f"{shard.key}.tar"
-        with files.temporary_folder(self.store) as temporary, files.aside(tar_path) as aside:
+        source = videos.of(self.root, self.workers, self.scratch_gb)
+        with files.temporary_folder(self.store) as temporary:
 
             def run(numbered: tuple[int, dict[str, str]]) -> tuple[dict[str, str], Path, Any]:
                 number, row = numbered
                 folder = temporary / str(number)
                 folder.mkdir()
                 try:
-                    with self.videos.at_hand(row, temporary / f"{number}.video") as video:
-                        return row, folder, extract_frames(video, folder, self.config, self.binary)
+                    with source.at_hand(row, temporary / f"{number}.video") as video:
+                        return row, folder, extract_frames(video, folder, self.config, self.binary, Segment.of(row))
                 except NoFrames as broken:
                     return row, folder, broken
 
-            with tarfile.open(aside, "w", format=tarfile.PAX_FORMAT) as tar:
-                for row, folder, outcome in parallel(run, enumerate(shard.rows), self.videos.threads):
+            with tarfile.open(tar_path, "w", format=tarfile.PAX_FORMAT) as tar:
+                for row, folder, outcome in parallel(run, enumerate(shard.rows), source.threads):
                     outcomes.append(_record(tar, row["video"], folder, outcome))
                     files.remove(folder)
                     advance(1)
-        record = {"sha256": files.file_hash(tar_path), "videos": outcomes}
-        files.write_json(self.store / f"{shard.key}.json", record)
+        return {"sha256": files.file_hash(tar_path), "videos": outcomes}
+
+    def _pack(self, shard: Shard, lmdb: Path, advance: Callable[[int], Any]) -> dict[str, Any]:
+        """Write the LMDB file from a tar that is dropped then, or that a run that kept its tars has left."""
+        with files.temporary_folder(self.store) as temporary:
+            if finished(self.store, shard.as_tar):
+                tar, record = shard.as_tar.file(self.store), made(self.store, shard.as_tar)
+                advance(len(shard.rows))
+            else:
+                tar = temporary / "frames.tar"
+                record = self._extract(shard, tar, advance)
+            good = [video for video in record["videos"] if "reason" not in video]
+            index = pd.DataFrame(good, columns=list(frame_index.PACKED_COLUMNS))
+            packing.write(lmdb, packing.TarShard(tar, index, record["sha256"]))
+        return {"sha256": files.file_hash(lmdb), "tar": record["sha256"], "videos": record["videos"]}
+
+
+def _make_on_node(maker: _Maker, machine: Machine, ffmpeg: str, shard: Shard) -> None:
+    """Write one shard in a task of Ray: as many videos at a time as the task has CPUs."""
+    binary = on_node.same_ffmpeg(machine, ffmpeg)
+    on_node.sees(maker.root, shard.rows)
+    dataclasses.replace(maker, binary=binary, workers=max(1, machine.workers)).make(shard, lambda _: None)
 
 
 def _record(tar: tarfile.TarFile, video: str, folder: Path, outcome: Any) -> dict[str, Any]:
@@ -204,20 +193,24 @@ def _record(tar: tarfile.TarFile, video: str, folder: Path, outcome: Any) -> dic
 
 def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, broken: Path) -> None:
     """Link the shards into `out` and write their index; write the list of broken videos."""
-    good, bad, sums = [], {}, {}
+    good, bad, sums, dropped = [], {}, {}, {}
     with files.aside(out) as aside:
         aside.mkdir()
         for shard in shards:
-            made = _made(store, shard)
-            sums[f"{shard.name}.tar"] = made["sha256"]
-            for video in made["videos"]:
+            record = made(store, shard)
+            sums[f"{shard.name}{shard.suffix}"] = record["sha256"]
+            if not shard.keep:
+                dropped[f"{shard.name}.tar"] = record["tar"]
+            for video in record["videos"]:
                 if "reason" in video:
                     bad[video["video"]] = (video["reason"], video["words"])
                 else:
                     good.append({"video": video["video"], "shard": shard.name, **video})
-            files.link(store / f"{shard.key}.tar", aside / f"{shard.name}.tar")
+            files.link(shard.file(store), aside / f"{shard.name}{shard.suffix}")
         index = pd.DataFrame(good, columns=list(frame_index.COLUMNS)).sort_values("video")
         frame_index.write(aside / frame_index.FILE, index)
+        if dropped:
+            checksums.write(aside / packing.TARS, map(Path, dropped), dropped)
         checksums.seal(aside, sums)
         _report(manifest, good, bad)
     rows = manifest.table[manifest.table["video"].isin(bad)]
@@ -226,8 +219,10 @@ def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, br
 
 
 def _report(manifest: Manifest, good: list[dict[str, Any]], bad: dict[str, tuple[str, str]]) -> None:
+    lines = {video: line for line, video in enumerate(manifest.videos, start=2)}
     for video, (reason, words) in sorted(bad.items()):
-        log.warning("broken: %s: %s: %s", video, reason, words)
+        where = f" (manifest.tsv, line {lines[video]}: mend its start and end in the annotations)"
+        log.warning("broken: %s: %s: %s%s", video, reason, words, where if reason == "outside" else "")
     for row in good:
         if row["damaged"] or row["frames"] < row["promised"] - SHORTFALL:
             log.warning("damaged or short: %s: %s", row["video"], row["note"])

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from pipeline.core import faults
 from pipeline.core.errors import UserError
+from pipeline.core.segments import Segment
 from pipeline.extraction import filters, formats
 from pipeline.extraction.child import Ended, LacksMemory, Limits, MachineFault, run
 from pipeline.extraction.config import ExtractConfig
@@ -21,6 +22,7 @@ from pipeline.extraction.judge import judge
 from pipeline.extraction.opened import opened
 from pipeline.extraction.outcome import Extracted, NoFrames
 from pipeline.extraction.probe import QUIET, Facts, Prober, Stream, source
+from pipeline.extraction.span import Span, trusted
 
 FORMAT = 4
 """Version of pixels, verdicts and layout; raise it when the same settings give others, so that no old shard is used."""
@@ -35,17 +37,21 @@ _FULL = {256 - error: error for error in (errno.ENOSPC, errno.EDQUOT, errno.EROF
 _LACKING_WORDS = ("Cannot allocate memory", "Resource temporarily unavailable", "Too many open files")
 
 
-def extract_frames(video: Path, folder: Path, config: ExtractConfig, binary: str) -> Extracted:
-    """Write `video` as 000000.jpg, 000001.jpg, ... into `folder`, which must be empty.
+def extract_frames(
+    video: Path, folder: Path, config: ExtractConfig, binary: str, segment: Segment | None = None
+) -> Extracted:
+    """Write `video`, or a segment of it, as 000000.jpg, 000001.jpg, ... into `folder`, which must be empty.
 
     Raises:
         NoFrames: the video gives no frames, for a reason of its own.
         UserError: the frames cannot be written, or the machine keeps FFmpeg from its work, several times.
     """
+    span = Span(config.fps, segment)
+    span.check()
     with opened(video) as file:
         for wait in (*WAITS, None):
             try:
-                return _extract(file, folder, config, binary)
+                return _extract(file, folder, config, binary, span)
             except MachineFault as fault:
                 _empty(folder)
                 if wait is not None:
@@ -63,7 +69,7 @@ def extract_frames(video: Path, folder: Path, config: ExtractConfig, binary: str
     raise AssertionError
 
 
-def _extract(file: BinaryIO, folder: Path, config: ExtractConfig, binary: str) -> Extracted:
+def _extract(file: BinaryIO, folder: Path, config: ExtractConfig, binary: str, span: Span) -> Extracted:
     """One try, with the first stream that is more than a picture."""
     memory = config.most_memory * _MEGABYTE
     prober = Prober(
@@ -73,7 +79,7 @@ def _extract(file: BinaryIO, folder: Path, config: ExtractConfig, binary: str) -
     for stream in facts.streams:
         _check_size(stream, config)
         try:
-            return _decode(file, folder, stream, facts, config, binary, prober)
+            return _decode(file, folder, stream, facts, config, binary, span, prober)
         except NoFrames as refused:
             if refused.reason != "still" or stream is facts.streams[-1]:
                 raise
@@ -82,21 +88,34 @@ def _extract(file: BinaryIO, folder: Path, config: ExtractConfig, binary: str) -
 
 
 def _decode(
-    file: BinaryIO, folder: Path, stream: Stream, facts: Facts, config: ExtractConfig, binary: str, prober: Prober
-) -> Extracted:
-    log, most = FFmpegLog(), config.most_frames
-    lasts = min(facts.seconds, most / config.fps)
+    file: BinaryIO, folder: Path, stream: Stream, facts: Facts, config: ExtractConfig, binary: str, span: Span,
+    prober: Prober,
+) -> Extracted:  # fmt: skip
+    """The frames of a stream: of a segment where FFmpeg seeks if that may be trusted, else from the beginning."""
+    if sought := span.sought(facts):
+        log, ended, jpegs = _run(file, folder, stream, facts, config, binary, sought)
+        if not ended.code and trusted(log, len(jpegs), sought, stream, facts):
+            return _outcome(log, ended, jpegs, stream, facts, config, sought, prober)
+        _empty(folder)
+    log, ended, jpegs = _run(file, folder, stream, facts, config, binary, span)
+    return _outcome(log, ended, jpegs, stream, facts, config, span, prober)
+
+
+def _run(
+    file: BinaryIO, folder: Path, stream: Stream, facts: Facts, config: ExtractConfig, binary: str, span: Span
+) -> tuple[FFmpegLog, Ended, list[Path]]:
+    """One run of FFmpeg within the limits: what it said, how it ended, and the frames that it wrote, in order."""
+    log, most = FFmpegLog(span.until), config.most_frames
+    lasts = min(facts.seconds, span.until if span.segment else most / config.fps)
     seconds = config.timeout_seconds + config.timeout_factor * lasts
     limits = Limits(seconds, config.most_memory * _MEGABYTE, round(1.1 * config.most_megabytes * _MEGABYTE))
 
-    too_long = NoFrames("too_large", f"more than {most} frames (extract.most_frames)")
-
     def hear(said: bytes) -> None:
         log.hear(said)
-        if log.seconds * config.fps > most and config.too_long == "refuse":  # seen before a gap is filled with frames
-            raise too_long
+        if span.segment is None and log.seconds * config.fps > most and config.too_long == "refuse":
+            raise _too_long(config)  # seen before a gap is filled with frames
 
-    ended = run(command(file, stream, config, binary), file, folder, limits, hear)
+    ended = run(command(file, stream, config, binary, span), file, folder, limits, hear)
     _check_machine(ended, log, folder)
     if ended.over:
         raise _over(ended.over, limits, config)
@@ -105,11 +124,20 @@ def _decode(
     jpegs = sorted(folder.glob("*.jpg"))
     if sum(jpeg.stat().st_size for jpeg in jpegs) > config.most_megabytes * _MEGABYTE:
         raise _over("written", limits, config)
+    return log, ended, jpegs
+
+
+def _outcome(
+    log: FFmpegLog, ended: Ended, jpegs: list[Path], stream: Stream, facts: Facts, config: ExtractConfig, span: Span,
+    prober: Prober,
+) -> Extracted:  # fmt: skip
+    """The verdict on a run, and no more frames than are allowed."""
+    most = config.most_frames
     if len(jpegs) > most and config.too_long == "refuse":
-        raise too_long
+        raise _too_long(config)
     for late in jpegs[most:]:
         late.unlink()
-    outcome = judge(log, min(len(jpegs), most), stream, facts, config, prober.examine)
+    outcome = judge(log, min(len(jpegs), most), stream, facts, config, span, prober.examine)
     if ended.code:
         raise _crashed(f"FFmpeg gave up after {len(jpegs)} frames (exit code {ended.code})", log)
     if len(jpegs) <= most:
@@ -118,14 +146,20 @@ def _decode(
     return Extracted(most, most, outcome.decoded, outcome.damaged, f"{cut} | {outcome.words}".removesuffix(" | "))
 
 
-def command(file: BinaryIO, stream: Stream, config: ExtractConfig, binary: str) -> list[str]:
+def _too_long(config: ExtractConfig) -> NoFrames:
+    return NoFrames("too_large", f"more than {config.most_frames} frames (extract.most_frames)")
+
+
+def command(file: BinaryIO, stream: Stream, config: ExtractConfig, binary: str, span: Span) -> list[str]:
     """The call of FFmpeg, as a list of arguments; it writes into the folder that it runs in.
 
     It says each packet and each picture (-debug_ts), and goes on however many of them do not decode. Pictures that
     change midway go through the same filters, but for those that turn pictures, which must be made anew.
     """
     made_anew = ["-reinit_filter", str(int(stream.turned))]
-    reading = ["-max_error_rate", "1", "-threads", "1", *made_anew, *source(file, formats.VIDEO)]
+    reading = ["-max_error_rate", "1", "-threads", "1", *made_anew, *span.reading(), *source(file, formats.VIDEO)]
+    wanted = (span.first, span.beyond) if span.segment else None
+    level = "info" if span.seek is None else "verbose"  # which says what the filters get
     writing = [
         "-f",
         "image2",
@@ -139,9 +173,9 @@ def command(file: BinaryIO, stream: Stream, config: ExtractConfig, binary: str) 
         "1",
     ]
     return [
-        *(binary, *QUIET, "-loglevel", "level+info", "-debug_ts", "-filter_threads", "1", *reading),
+        *(binary, *QUIET, "-loglevel", f"level+{level}", "-debug_ts", "-filter_threads", "1", *reading),
         *("-map", f"0:{stream.number}", "-fps_mode", "vfr"),  # drops a frame that filters made anew give once more
-        *("-vf", filters.chain(stream.description, config.fps, config.short_side)),
+        *("-vf", filters.chain(stream.description, config.fps, config.short_side, wanted)),
         *("-map_metadata", "-1", "-map_chapters", "-1"),
         *("-frames:v", str(config.most_frames + 1), *writing, "-start_number", "0", "%06d.jpg"),
     ]

@@ -14,10 +14,24 @@ A JPEG means BT.601, full range, and is shown as sRGB. The rules:
 * Pictures that are marked as interlaced are deinterlaced, one frame for two fields.
 """
 
+import math
 import re
 from dataclasses import dataclass
 
-NAMES = ("bwdif", "format", "fps", "lut", "negate", "premultiply", "scale", "setparams", "setsar", "tonemap", "zscale")
+NAMES = (
+    "bwdif",
+    "format",
+    "fps",
+    "lut",
+    "negate",
+    "premultiply",
+    "scale",
+    "setparams",
+    "setsar",
+    "tonemap",
+    "trim",
+    "zscale",
+)
 """FFmpeg's filters that a chain may have; some builds leave the last one out."""
 WHITE, HIGHLIGHT = 203, 1000
 """Luminance in cd/m2 of a white page in HDR, and of the brightest light that is told from brighter ones."""
@@ -69,7 +83,7 @@ def pixels(description: str) -> Pixels:
     return Pixels(found[1], "tv" in says.split(", "), matrix, primaries, transfer, int(found[3]), int(found[4]))
 
 
-def chain(description: str, fps: int, short_side: int) -> str:
+def chain(description: str, fps: int, short_side: int, frames: tuple[int, float] | None = None) -> str:
     """The filters of a stream's JPEGs: `fps` a second, a short side of at most `short_side` pixels, both sides even.
 
     The first `scale` does nothing until pictures change their size or format midway: it makes them like the first,
@@ -77,6 +91,10 @@ def chain(description: str, fps: int, short_side: int) -> str:
 
     Args:
         description: FFmpeg's line on the stream, after ``Video: ``.
+        fps: frames a second.
+        short_side: largest short side in pixels.
+        frames: numbers of the first frame and of the one after the last, which may be infinite, on the clock of the
+            file; None: all.
     """
     said = pixels(description)
     filters = ["scale"]
@@ -90,7 +108,10 @@ def chain(description: str, fps: int, short_side: int) -> str:
         filters += [f"{_size(short_side)}:{_to_bt2020(said)}", "format=yuv444p12le", *_to_bt709(said)]
     else:
         filters += [f"{_size(short_side)}:out_color_matrix=bt601:out_range=full"]
-    return ",".join([*filters, "setsar=1", f"fps={fps}"])
+    filters += ["setsar=1", f"fps={fps}"]
+    if frames:
+        filters += [f"trim=start_pts={frames[0]}" + (f":end_pts={frames[1]}" if math.isfinite(frames[1]) else "")]
+    return ",".join(filters)
 
 
 def _size(short_side: int) -> str:

@@ -7,6 +7,7 @@ from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg_log import FFmpegLog
 from pipeline.extraction.outcome import Extracted, NoFrames
 from pipeline.extraction.probe import Depths, Facts, Stream
+from pipeline.extraction.span import Span
 
 SHORTFALL = 2
 """Number of frames that may be missing from what a stream promises without a note, since times are rounded."""
@@ -16,59 +17,75 @@ _HONEST_LENGTHS = ("matroska", "avi", "ogg")
 
 
 def judge(
-    log: FFmpegLog, frames: int, stream: Stream, facts: Facts, config: ExtractConfig, examine: Callable[[], Depths]
-) -> Extracted:
-    """The outcome for a stream that was decoded to its end.
+    log: FFmpegLog, frames: int, stream: Stream, facts: Facts, config: ExtractConfig, span: Span,
+    examine: Callable[[], Depths],
+) -> Extracted:  # fmt: skip
+    """The outcome for a stream that was decoded to its end, or to that of a segment.
 
     Args:
         log: what FFmpeg said as it decoded.
         frames: number of frames that it wrote.
+        span: those that were wanted. The verdict is on them alone.
         examine: a longer look at the file, which is only for those with damage.
 
     Raises:
         NoFrames: there is no frame, or a larger share than `most_damage` is damaged or missing, or it is one picture.
     """
-    pictures, decoded, damaged = damage.count(log)
-    ends_early = any(log.says(words) for words in _ENDS_EARLY)
-    alone = len(facts.held) == 1 and facts.format.split(",")[0] in _HONEST_LENGTHS
-    lengths = [damage.seconds(log), facts.seconds if alone or ends_early else 0.0]
-    encrypted = facts.encrypted
-    if damaged or ends_early or not frames:
-        depths = examine()
-        encrypted = encrypted or depths.encrypted
-        if stream.number in depths.seconds:
-            lengths[1] = depths.seconds[stream.number]
-    promised = min(round(max(lengths) * config.fps), config.most_frames)
+    pictures, decoded, damaged = damage.count(log, *span.shown(log))
+    seconds, encrypted = damage.seconds(log), facts.encrypted
+    if span.seek is None:  # what was sought is sound, and does not begin with the stream
+        length, encrypted = _announced(log, stream, facts, damaged > 0 or not frames, examine)
+        seconds = max(seconds, length)
+    begins = damage.begins(log)
+    promised = span.promised(begins, begins + seconds) if span.segment else round(seconds * config.fps)
+    promised = min(promised, config.most_frames)
     missing = max(0, promised - frames) / max(1, promised)
     share = damaged / max(1, pictures)
-    found = _finding(frames, promised, damaged, pictures)
+    outside = span.outside(begins, begins + seconds)
+    found = _finding(frames, promised, damaged, pictures, outside)
     if encrypted and (damaged or not frames):
         raise _refused("encrypted", f"the video is encrypted; {found}", log)
     if not frames:
-        raise _refused(*_nothing(log), log)
+        raise _refused(*_nothing(log, span, found, outside), log)
     if max(missing, share) > config.most_damage:
         reason = "partial" if missing > share else "damaged"
         raise _refused(reason, f"{found} (extract.most_damage is {config.most_damage:g})", log)
-    if decoded == 1:
+    if len(log.pictures) - log.pictures.count(None) == 1:
         raise _refused("still", "a single picture, no video", log)
-    short = promised - frames > SHORTFALL
-    words = " | ".join(part for part in (found if damaged or short else "", log.words) if part)
+    noted = damaged or promised - frames > SHORTFALL
+    said = log.words if noted or span.segment is None else ""
+    words = " | ".join(part for part in (found if noted else "", said) if part)
     return Extracted(frames, promised, decoded, damaged, words)
 
 
-def _nothing(log: FFmpegLog) -> tuple[str, str]:
+def _announced(
+    log: FFmpegLog, stream: Stream, facts: Facts, doubtful: bool, examine: Callable[[], Depths]
+) -> tuple[float, bool]:
+    """Seconds that the file announces for the stream, 0 where they may be another's; and whether it is encrypted."""
+    ends_early = any(log.says(words) for words in _ENDS_EARLY)
+    alone = len(facts.held) == 1 and facts.format.split(",")[0] in _HONEST_LENGTHS
+    length = facts.seconds if alone or ends_early else 0.0
+    if not (doubtful or ends_early):
+        return length, facts.encrypted
+    depths = examine()
+    return depths.seconds.get(stream.number, length), facts.encrypted or depths.encrypted
+
+
+def _nothing(log: FFmpegLog, span: Span, found: str, outside: str) -> tuple[str, str]:
     if not log.packets:
         return "partial", "the file describes a video, but holds none of it"
-    return "decode_failed", f"none of {len(log.packets)} packets decodes"
+    if span.segment is None or not any(log.pictures):
+        return "decode_failed", f"none of {len(log.packets)} packets decodes"
+    return ("outside", f"no frame from {span.segment.start:g} s on, as {outside}") if outside else ("partial", found)
 
 
-def _finding(frames: int, promised: int, damaged: int, pictures: int) -> str:
+def _finding(frames: int, promised: int, damaged: int, pictures: int, outside: str) -> str:
     parts = []
     if damaged:
         parts.append(f"{damaged} of {pictures} pictures are damaged")
     if promised - frames > SHORTFALL or not damaged:
         parts.append(f"{frames} of {promised} promised frames")
-    return ", ".join(parts)
+    return ", ".join([*parts, outside] if outside else parts)
 
 
 def _refused(reason: str, words: str, log: FFmpegLog) -> NoFrames:

@@ -4,12 +4,11 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Protocol
 
 from pipeline.core import fingerprints, video_files
 from pipeline.core.errors import UserError
 from pipeline.core.fingerprints import FAULTS
-from pipeline.core.machine import Machine
 from pipeline.core.remote_folder import RemoteFolder
 from pipeline.core.video_files import MISSING
 from pipeline.extraction.outcome import NoFrames
@@ -49,11 +48,8 @@ class Fetched:
 
     def __init__(self, root: RemoteFolder, workers: int, most: int) -> None:
         self.root, self.threads = root, 2 * workers
-        self._workers, self._most, self._taken = workers, most, 0
+        self._most, self._taken = most, 0
         self._extracting, self._change = threading.Semaphore(workers), threading.Condition()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Fetched, (self.root, self._workers, self._most)
 
     @contextmanager
     def at_hand(self, row: Mapping[str, str], copy: Path) -> Iterator[Path]:
@@ -98,25 +94,35 @@ class Fetched:
                 self._change.notify_all()
 
 
-def videos_of(root: Path | RemoteFolder, rows: Iterable[Mapping[str, str]], machine: Machine) -> Videos:
-    """The videos of a corpus, which are the `rows` of its manifest.
+def of(root: Path | RemoteFolder, workers: int, scratch_gb: float) -> Videos:
+    """The videos of a corpus that has passed `check`."""
+    if isinstance(root, RemoteFolder):
+        return Fetched(root, workers, round(scratch_gb * GIGABYTE))
+    return OnDisk(root, workers)
+
+
+def check(root: Path | RemoteFolder, prints: Iterable[str], paths: Iterable[str], scratch_gb: float) -> None:
+    """Refuse a corpus that is not there, and one with a video that may not be fetched.
+
+    Args:
+        root: where the videos lie.
+        prints: the fingerprint of each.
+        paths: the path of each inside the root.
+        scratch_gb: gigabytes of the fetched videos that may be on disk at a time.
 
     Raises:
-        UserError: the root is no folder, or cannot be reached; or a video alone has more bytes than may be fetched.
+        UserError: it is such a one.
     """
     if not root.is_dir():
         raise UserError(f"The corpus' root {root} is no folder. Set dataset.root in conf/dataset/, `make params`.")
     if not isinstance(root, RemoteFolder):
-        return OnDisk(root, machine.processes)
-    most = round(machine.scratch_gb * GIGABYTE)
-    for row in rows:
-        if row["fingerprint"] not in FAULTS and (size := fingerprints.size_of(row["fingerprint"])) > most:
+        return
+    for print_, path in zip(prints, paths, strict=True):
+        if print_ not in FAULTS and (size := fingerprints.size_of(print_)) > round(scratch_gb * GIGABYTE):
             raise UserError(
-                f"{root}/{row['path']} has {size / GIGABYTE:.3g} GB, and machine.scratch_gb lets "
-                f"{machine.scratch_gb:g} be fetched at a time. Raise it in conf/config.yaml (then `pipeline params`), "
-                "or drop the video from the annotations."
+                f"{root}/{path} has {size / GIGABYTE:.3g} GB, and machine.scratch_gb lets {scratch_gb:g} be fetched at "
+                "a time. Raise it in conf/config.yaml (then `pipeline params`), or drop the video from the annotations."
             )
-    return Fetched(root, machine.processes, most)
 
 
 def _missing(row: Mapping[str, str]) -> NoFrames:

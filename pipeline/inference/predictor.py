@@ -84,21 +84,31 @@ class Predictor:
         Raises:
             UserError: a pass does not fit into the device's memory.
         """
-        distinct = list(dict.fromkeys(crops))
-        logits = np.empty((len(distinct), len(self.checkpoint.classes)), np.float16)
-        with torch.inference_mode(), self.fabric.autocast():
-            for size, places in group_by_size(distinct).items():
-                most = self.machine.views_per_pass or max(1, PIXELS // (self.clip.sampler.frames * size * size))
-                for part in (places[start : start + most] for start in range(0, len(places), most)):
-                    logits[part] = self._forward([distinct[place] for place in part], frames)
-        place_of = {crop: place for place, crop in enumerate(distinct)}
+        passes = self._passes(list(dict.fromkeys(crops)))
+        logits = self.forward(frames, passes).cpu().numpy().astype(np.float16)  # which waits, once a video
+        place_of = {crop: place for place, crop in enumerate(crop for part in passes for crop in part)}
         return logits[[place_of[crop] for crop in crops]]
 
-    def _forward(self, crops: Sequence[ClipCrop], frames: Mapping[int, torch.Tensor]) -> np.ndarray:
+    def forward(self, frames: Mapping[int, torch.Tensor], passes: Sequence[Sequence[ClipCrop]]) -> torch.Tensor:
+        """The logits of the views of all passes, float32 (K, C), on the device, which is not waited for."""
+        with torch.inference_mode(), self.fabric.autocast():
+            return torch.cat([self._forward(part, frames) for part in passes])
+
+    def _passes(self, crops: Sequence[ClipCrop]) -> list[list[ClipCrop]]:
+        """The crops by forward pass: of one size each, and no more than fit."""
+        passes = []
+        for size, places in group_by_size(crops).items():
+            most = self.machine.views_per_pass or max(1, PIXELS // (self.clip.sampler.frames * size * size))
+            passes += [
+                [crops[place] for place in places[start : start + most]] for start in range(0, len(places), most)
+            ]
+        return passes
+
+    def _forward(self, crops: Sequence[ClipCrop], frames: Mapping[int, torch.Tensor]) -> torch.Tensor:
         try:
             clips = torch.stack([crop.pixels(frames) for crop in crops])
             logits: torch.Tensor = self.network(normalize(clips, self.checkpoint.input))
-            return logits.float().cpu().numpy()
+            return logits.float()
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"Model {self.name}: a pass of {len(crops)} views does not fit into the memory of the device. Set a "

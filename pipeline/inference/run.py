@@ -30,7 +30,7 @@ from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.progress_bar import progress_bar
 from pipeline.core.share import Share
-from pipeline.inference import companions
+from pipeline.inference import companions, on_nodes
 from pipeline.inference.job import Job
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.score_cache import ScoreCache
@@ -81,7 +81,8 @@ def run_inference(
             processes do not share one scratch folder.
         Stopped: SIGTERM or SIGINT came; all scores so far are kept, and the same call goes on from there.
     """
-    fabric = distributed.launch(machine)
+    on_ray = machine.uses_ray(share)
+    fabric = distributed.launch_one(machine) if on_ray else distributed.launch(machine)
     manifest = _predicted(corpus)
     videos = [video for video in manifest.videos if video in store]
     classes = (statistics.classes, corpus.classes)
@@ -96,8 +97,12 @@ def run_inference(
         return None
     with ExitStack() as held:
         held.enter_context(lease.hold(own.cache.lock, fabric, wait=True))
-        jobs = [own, *companions.find(others, prepare, out.parent, manifest, held, fabric)]
-        score(jobs, videos, store, fabric, machine)
+        if on_ray:
+            of_task = partial(_prepare, weights, tests[name], classes=classes)
+            on_nodes.score(own, of_task, score, videos, store, fabric, machine)
+        else:
+            jobs = [own, *companions.find(others, prepare, out.parent, manifest, held, fabric)]
+            score(jobs, videos, store, fabric, machine)
         if fabric.is_global_zero:
             write(own, corpus, store, statistics, out)
             if not share:  # of several that end at once, each may write, and so may one that is started again

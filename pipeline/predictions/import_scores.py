@@ -6,6 +6,7 @@ and test split must have one row, and classes must stand in the order of the cor
 """
 
 import csv
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,11 @@ from pipeline.core.errors import UserError
 from pipeline.core.manifest import RESERVED, Manifest
 from pipeline.core.task import MULTI_LABEL, Task, resolve
 from pipeline.predictions import result_pickle
-from pipeline.predictions.logits import as_logits
+from pipeline.predictions.logits import as_logits, check_kind
 from pipeline.predictions.table import FINAL, RESERVED_NAMES, SPLITS, check_rows, repeated
 from pipeline.predictions.view_scores import ViewScores, write_split
 
+log = logging.getLogger(__name__)
 PICKLES = (".pkl", ".pickle")
 GRID = {"views": [{"source": "another program"}], "protocols": {name: [0] for name in PROTOCOLS}}
 """Grid of imported scores: one view of each video, which is all that any protocol averages."""
@@ -122,6 +124,8 @@ def checked(
     for scores in read:
         _check_classes(scores, corpus.classes)
         check_rows(scores.videos, scores.classes, scores.values, scores.place)
+        if (remark := check_kind(scores.values, kind, views, str(scores.path))) and task == MULTI_LABEL:
+            log.warning("%s, though the corpus has several labels a video. It can be fused all the same.", remark)
         for row, video in enumerate(scores.videos):
             if video not in expected:
                 known = "is a train video" if video in set(corpus.videos) else "is not in the manifest"

@@ -15,6 +15,47 @@ SUM_ROUNDING = 0.01
 """Largest distance from 1 of a sum of probabilities that counts as rounding, as of many classes with a few digits."""
 
 
+def check_kind(values: np.ndarray, kind: str, views: int, where: str) -> str:
+    """What scores (V, C) of several videos show of what they are, and a single one could not.
+
+    Args:
+        values: as the file has them: sums over `views` of each video.
+        kind: probabilities or logits, as was said.
+        views: number of views that was said.
+        where: the file, for messages.
+
+    Returns:
+        A remark, or nothing.
+
+    Raises:
+        UserError: they hold 0 and 1 alone; they are sums over another number of views; or they are called logits, and
+            are the probabilities of a softmax.
+    """
+    if not values.size:
+        return ""
+    if np.isin(values, (0, 1)).all():
+        raise UserError(
+            f"{where} holds 0 and 1 alone: labels, or decisions, and no scores. Some programs write the labels in the "
+            "scores' place; let yours write what its network gives."
+        )
+    sums = values.sum(axis=1)
+    softmax = values.min() >= -ROUNDING and float(np.ptp(sums)) <= SUM_ROUNDING * max(1.0, abs(float(sums.mean())))
+    of = round(float(sums.mean())) if softmax and len(values) > 1 and values.shape[1] > 1 else 0
+    if not of or abs(float(sums.mean()) - of) > SUM_ROUNDING * of:
+        return ""
+    if kind == "logits":
+        raise UserError(
+            f"{where}: each row sums to {of}, as probabilities of a softmax do{f' over {of} views' if of > 1 else ''}, "
+            f"and they are called logits. Take --values probabilities{f' --views {of}' if of > 1 else ''}."
+        )
+    if of != views:
+        raise UserError(
+            f"{where}: each row sums to {of}, and with --views {views} it would be {views}: these are sums of a "
+            f"softmax over {of} views. Take --views {of}."
+        )
+    return f"{where}: each row sums to 1, as of a softmax: the classes of a video compete for it"
+
+
 def as_logits(values: np.ndarray, kind: str, where: str, task: Task = MULTI_LABEL) -> np.ndarray:
     """The logits float64 (C,) of scores (C,) of a kind: their sigmoid, or softmax, gives the probabilities.
 

@@ -30,7 +30,7 @@ SPLITS = ("val", "test")
 """The splits that are predicted."""
 FINAL = PROTOCOLS[-1]
 """The protocol of the tables."""
-RESERVED_NAMES = ("chance", "corpus", "ensemble", "prior", "verdict", "videos")
+RESERVED_NAMES = ("chance", "corpus", "ensemble", "interval", "prior", "verdict", "videos")
 """Names that no model may have, since metrics.json has other metrics under them."""
 OK, BROKEN = "ok", "broken"
 _META = b"prediction"
@@ -45,7 +45,8 @@ class PredictionTable:
     broken: np.ndarray
     """bool (V,): true for videos that gave no frame; their scores are the class prior."""
     labels: tuple[str, ...]
-    """Labels as in the manifest, joined by ";"; an empty text where the video has none."""
+    """Labels as in the manifest, joined by ";"; ";" where a video shows none of the classes, and an empty text where
+    nobody said."""
     classes: tuple[str, ...]
     probabilities: np.ndarray
     """float32 (V, C) in 0..1, of the protocol that `meta` names."""
@@ -59,7 +60,7 @@ class PredictionTable:
 
     @property
     def labelled(self) -> bool:
-        """Whether every video has labels, so that metrics can be computed."""
+        """Whether the labels of every video are known, so that metrics can be computed."""
         return all(self.labels)
 
     def targets(self) -> np.ndarray:

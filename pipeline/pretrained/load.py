@@ -6,8 +6,8 @@ network adds to an image network; batch norms' counters, which old programs did 
 network, which are inflated where the model's look along time.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,60 +16,15 @@ from torch import Tensor, nn
 from pipeline.core import registry
 from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
-from pipeline.pretrained import infer_config, weight_file
+from pipeline.pretrained import class_rows, infer_config, weight_file
 from pipeline.pretrained.importers import Translation
+from pipeline.pretrained.report import Report
 from pipeline.pretrained.weight_file import LIBRARIES, ORIGIN, Weights
 
 AUTO = "auto"
 COUNTER = "num_batches_tracked"
 SHOWN = 12
 """Number of entries of a kind that a message lists."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """Report about a file that was loaded into a model."""
-
-    where: str
-    """Path of the file, or library and name."""
-    source: str
-    """Name of the importer."""
-    container: str
-    """Key of the file under which the tensors were."""
-    entries: int
-    """Number of entries of the model that were loaded."""
-    file_classes: int | None
-    """Number of classes in the file; None where it has no classifier, or several that do not agree."""
-    model_classes: int | None
-    """Number of classes of the model."""
-    kept: Mapping[str, tuple[str, ...]]
-    """Reason -> entries of the model that stayed at their start."""
-    inflated: tuple[str, ...]
-    """Convolutions of an image network that were repeated along time."""
-    input: InputSpec | None
-    """Input that the weights expect; None where nothing tells."""
-    sha256: str
-    """SHA-256 of the file."""
-
-    @property
-    def classifier_replaced(self) -> bool:
-        """Whether the classifier is a fresh one."""
-        return any(infer_config.is_classifier(name) for names in self.kept.values() for name in names)
-
-    def __str__(self) -> str:
-        """Text of a few lines for a person."""
-        fate = "stays fresh" if self.classifier_replaced else "loaded"
-        counts = f"{self.file_classes or 'no'} classes in the file, {self.model_classes} in the model"
-        lines = [
-            f"{self.where}: {self.source} ({self.container})",
-            f"  loaded      {self.entries} entries",
-            f"  classifier  {fate}: {counts}",
-            *(f"  at start    {infer_config.in_words(names)} ({why})" for why, names in self.kept.items()),
-        ]
-        if self.inflated:
-            lines.append(f"  inflated    {len(self.inflated)} convolutions: repeated along time, divided by its length")
-        told = f"mean {self.input.mean}, std {self.input.std}" if self.input else "not told by the file"
-        return "\n".join([*lines, f"  input       {told}", f"  sha256      {self.sha256}"])
 
 
 @dataclass(frozen=True)
@@ -91,13 +46,13 @@ class Candidate:
     translation: Translation
 
     @classmethod
-    def read(cls, path: str | Path, source: str = AUTO) -> "Candidate":
-        """Read the weights of `path` (see `weight_file.read`), under this project's names.
+    def read(cls, path: str | Path, source: str = AUTO, chosen: str | None = None) -> "Candidate":
+        """Read the weights of `path`, of the set `chosen` (see `weight_file.read`), under this project's names.
 
         Raises:
             UserError: the file cannot be read, or none or several of the importers recognise it.
         """
-        held = weight_file.read(path)
+        held = weight_file.read(path, chosen)
         name = _recognise(held, str(path)) if source == AUTO else source
         return cls(str(path), name, held, registry.find("pretrained/importers", name).translate(held))
 
@@ -109,50 +64,61 @@ class Candidate:
         return infer_config.describe(seen)
 
 
-def load_pretrained(model: nn.Module, path: str | Path, source: str = AUTO) -> Report:
+def load_pretrained(
+    model: nn.Module,
+    path: str | Path,
+    source: str = AUTO,
+    classes: Sequence[str] = (),
+    chosen: str | None = None,
+) -> Report:
     """Load the weights of `path` into `model`.
 
     Args:
         model: one of this project's; it is changed in place, and not at all when this raises.
         path: a file, or `timm:NAME` or `torchvision:NAME`, see `weight_file.read`.
         source: an importer of pipeline/pretrained/importers; "auto" takes the one that recognises the file.
+        classes: names of the model's classes, by which the classifier's rows go where the file has names, too.
+        chosen: which set of a file that holds several, see `tensor_sets.choose`.
 
     Raises:
         UserError: the file cannot be read, none or several of the importers recognise it, or it does not fit the model.
     """
-    match, report = plan(model, Candidate.read(path, source))
+    match, report = plan(model, Candidate.read(path, source, chosen), classes)
     model.load_state_dict(match.state, strict=False)  # `plan` has checked more than strict would
     return report
 
 
-def plan(model: nn.Module, candidate: Candidate) -> tuple[Match, Report]:
+def plan(model: nn.Module, candidate: Candidate, classes: Sequence[str] = ()) -> tuple[Match, Report]:
     """Match and report of what would be loaded into `model`, which may be on the meta device.
 
     Raises:
         UserError: the weights do not fit.
     """
     target, translation = model.state_dict(), candidate.translation
+    theirs, in_file = translation.classes, infer_config.classes(translation.tensors)
+    translation = replace(translation, tensors=class_rows.arrange(translation.tensors, target, theirs, classes))
     names = _names_in_image(model) if translation.image else {name: name for name in target}
     if translation.image and not any(name.startswith("backbone.") for name in names):
         raise UserError(
             f"{candidate.where} is an image network ({candidate.source}), and SlowFast cannot start from one: its fast "
             f"path has no 2D counterpart. Start it from a checkpoint of SlowFast, or take the model slow."
         )
-    match, problems = _match(target, translation, names)
+    match, problems = _match(target, translation, names, class_rows.strangers(theirs, classes))
     advice = _advice(model, target, translation)
     if problems or translation.needs.keys() & advice.keys():
         raise UserError(_misfit(candidate, infer_config.options(target), advice, problems))
     report = Report(
         where=candidate.where,
         source=candidate.source,
-        container=candidate.weights.container,
+        container=candidate.weights.origin,
         entries=len(match.state),
-        file_classes=infer_config.classes(translation.tensors),
+        file_classes=in_file,
         model_classes=infer_config.classes(target),
         kept=match.kept,
         inflated=match.inflated,
         input=translation.input or _input_of_backbone(model),
         sha256=candidate.weights.sha256,
+        named=class_rows.in_words(theirs, classes, any(map(infer_config.is_classifier, match.state))),
     )
     return match, report
 
@@ -185,14 +151,14 @@ def _library(origin: Any, where: str) -> str:
 
 
 def _match(
-    target: Mapping[str, Tensor], translation: Translation, names: Mapping[str, str | None]
+    target: Mapping[str, Tensor], translation: Translation, names: Mapping[str, str | None], strangers: bool
 ) -> tuple[Match, dict[str, tuple[str, ...]]]:
     """Match of every tensor, and the problems found: kind of problem -> entries."""
     tensors, kept = dict(translation.tensors), {}
     places = {name: origin for name, origin in names.items() if origin is not None}
     if added := tuple(name for name, origin in names.items() if origin is None):
         kept["an image network has no such layer"] = added
-    if reason := _replacement(target, translation):
+    if reason := "no class of the file is one of the model's" if strangers else _replacement(target, translation):
         kept[reason] = tuple(filter(infer_config.is_classifier, places))
         places = {name: origin for name, origin in places.items() if not infer_config.is_classifier(name)}
         tensors = {name: tensor for name, tensor in tensors.items() if not infer_config.is_classifier(name)}

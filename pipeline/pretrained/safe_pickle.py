@@ -6,7 +6,6 @@ these names are not safe with a hostile state: it can turn an array's bytes into
 reading before it is looked up, so that not even its module is imported.
 """
 
-import io
 import mmap
 import pickle
 import pickletools
@@ -14,7 +13,7 @@ import struct
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, BinaryIO, cast
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -53,7 +52,8 @@ def load_arrays(path: Path, also: Mapping[str, Any] | None = None) -> Any:
     """
     try:
         with path.open("rb") as file:
-            _weigh(file)
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                weigh(content)
             reader = _Unpickler(file, encoding="latin1")
             reader.admitted = ADMITTED | dict(also or {})
             return plain(reader.load())
@@ -78,7 +78,7 @@ def plain(value: Any, done: dict[int, Any] | None = None) -> Any:
     What stands in several places is made once: nested lists of one another would otherwise never end.
     """
     done = {} if done is None else done
-    if isinstance(value, (dict, list, tuple)):
+    if isinstance(value, (dict, list, tuple)) and not isinstance(value, Inert):
         if id(value) not in done:
             done[id(value)] = _plain(value, done)
         return done[id(value)]
@@ -91,14 +91,16 @@ def _plain(value: Any, done: dict[int, Any]) -> Any:
     return type(value)([plain(entry, done) for entry in value])
 
 
-def _weigh(file: BinaryIO) -> None:
-    """Refuse a pickle that asks for more memory than its size can need: a number in it may be a table's length."""
-    size = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        for code, argument, _ in pickletools.genops(cast(IO[bytes], content)):
-            if code.name in SIZES and int(argument or 0) > size:
-                raise pickle.UnpicklingError(f"{code.name} {argument} in {size} bytes")
+def weigh(content: bytes | mmap.mmap) -> None:
+    """Refuse a pickle that asks for more memory than its size can need: a number in it may be a table's length.
+
+    Raises:
+        pickle.UnpicklingError: it does.
+    """
+    size = len(content)
+    for code, argument, _ in pickletools.genops(cast(Any, content)):
+        if code.name in SIZES and int(argument or 0) > size:
+            raise pickle.UnpicklingError(f"{code.name} {argument} in {size} bytes")
 
 
 class DtypeState:
@@ -141,6 +143,30 @@ class Maker:
     def __setstate__(self, state: Any) -> None:
         """Refuse any state."""
         raise Refused("the state of a function")
+
+
+class Inert(dict[Any, Any]):
+    """Stand-in for an object of a program that is not asked: it takes all that a pickle does to it, and does nothing.
+
+    It is a dict, as a pickle fills the entries of one before it says what else there is; they are forgotten.
+    """
+
+    stands_for = ""
+    """The name that the pickle asked for."""
+    __hash__ = object.__hash__  # type: ignore[assignment]  # it may be a key, or in a set
+
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        """An object, whatever the arguments."""
+        return super().__new__(cls)
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__()
+
+    def _forget(self, *_: Any, **__: Any) -> Self:
+        return self
+
+    __setstate__ = __call__ = append = extend = add = _forget
+    __setitem__ = _forget  # type: ignore[assignment]  # it gives something back, which nobody looks at
 
 
 def _from_bytes(data: bytes, dtype: DtypeState, shape: tuple[int, ...], order: Any) -> np.ndarray[Any, Any]:

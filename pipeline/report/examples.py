@@ -51,9 +51,9 @@ def best_and_worst(
 
     No video is in both lists, and none whose labels stand above all other classes is among the worst. Of videos with
     the same average precision, the one whose lowest label stands higher above the other classes is the better. Broken
-    videos, which no model has seen, stay out.
+    videos, which no model has seen, stay out, and so do those without a label.
     """
-    seen = np.flatnonzero(~table.broken)
+    seen = np.flatnonzero(~table.broken & table.targets().any(axis=1))
     if not len(seen):
         return [], []
     scores, targets = table.probabilities[seen], table.targets()[seen]

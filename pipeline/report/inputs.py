@@ -31,6 +31,7 @@ class InputPaths:
     frames: Path
     """Index of the frames, which tells how many frames each video promised and gave."""
     broken: Path
+    doubles: Path
     lmdb: Path
     stats: Path
     models: Path

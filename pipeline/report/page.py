@@ -6,6 +6,8 @@ lists as CSV, which `dvc plots show` draws. The same inputs and packages give th
 decimals.
 """
 
+import base64
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -18,7 +20,7 @@ from markupsafe import Markup
 from pipeline import metrics
 from pipeline.clips.views import PROTOCOLS
 from pipeline.core import files
-from pipeline.report import charts, per_class, sections
+from pipeline.report import charts, class_detail, curves, doubles, per_class, sections
 from pipeline.report.inputs import InputPaths, Inputs
 from pipeline.report.provenance import Provenance
 
@@ -42,7 +44,7 @@ def write_page(paths: InputPaths, out: Path, corpus: str) -> None:
     values = {
         "models": sections.models(inputs),
         **({"variants": sections.variants(inputs), "members": sections.members(inputs)} if several else {}),
-        "training": sections.training(inputs),
+        "training": curves.section(inputs),
         **({"classes": sections.classes(precision)} if len(precision) >= _TAIL else {}),
         "calibration": sections.calibration(reliability),
         **(
@@ -53,6 +55,7 @@ def write_page(paths: InputPaths, out: Path, corpus: str) -> None:
         "gallery": sections.gallery(inputs),
         "data": sections.data(inputs),
         "broken": sections.broken(paths.broken),
+        **({"doubles": found} if (found := doubles.section(inputs)) else {}),
         "provenance": Provenance.read(paths.models, inputs.checkpoints, (paths.manifest, paths.classes)),
     }
     with files.aside(out) as partial:
@@ -62,6 +65,7 @@ def write_page(paths: InputPaths, out: Path, corpus: str) -> None:
         for name in (*inputs.members, "ensemble"):
             _csv(partial / "reliability" / f"{name}.csv", sections.bins(reliability.get(name)))
         _csv(partial / "confusions.csv", confusions)
+        _csv(partial / "curves.csv", curves.table(inputs))
 
 
 def render(inputs: Inputs, values: dict[str, Any], corpus: str) -> str:
@@ -69,8 +73,20 @@ def render(inputs: Inputs, values: dict[str, Any], corpus: str) -> str:
 
     Every name is escaped, and an unknown variable of a template is an error.
     """
+    environment = templates()
+    environment.globals |= {"caps": sections.CAPS, "series_class": charts.series_class, "protocols": PROTOCOLS}
+    environment.globals["tells"] = metrics.tells
+    page = environment.get_template("index.html")
+    own = {"corpus": corpus, "style": style(), "headline": sections.headline(inputs), "sections": list(values)}
+    own["script"], own["script_hash"] = _script()
+    own["class_data"] = _embedded(class_detail.details(inputs.fused, sections.CAPS["all_classes"]))
+    return page.render(inputs=inputs, **own, **values)
+
+
+def templates(*folders: Path) -> jinja2.Environment:
+    """The templates of the page, after those of `folders`; names are escaped, and an unknown variable is an error."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        loader=jinja2.FileSystemLoader([*folders, _TEMPLATES]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -78,12 +94,24 @@ def render(inputs: Inputs, values: dict[str, Any], corpus: str) -> str:
     )
     environment.filters |= {"number": number, "signed": signed, "pretty_json": pretty_json}
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
-    environment.globals |= {"caps": sections.CAPS, "series_class": charts.series_class, "protocols": PROTOCOLS}
-    environment.globals["tells"] = metrics.tells
-    style = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
-    page = environment.get_template("index.html")
-    own = {"corpus": corpus, "style": style, "headline": sections.headline(inputs), "sections": list(values)}
-    return page.render(inputs=inputs, **own, **values)
+    return environment
+
+
+def _script() -> tuple[Markup, str]:
+    """The page's script, and its hash as the page's policy names it: no other script runs."""
+    text = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
+    return Markup(text), base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()  # noqa: S704 - ours
+
+
+def _embedded(values: dict[str, Any]) -> Markup:
+    """JSON that may stand in a script element: no text of it ends the element."""
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - as escaped as JSON can be
+
+
+def style() -> Markup:
+    """The style sheet of all pages."""
+    return Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - ours
 
 
 def number(value: float | None, digits: int = 2) -> str:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipeline import metrics
 from pipeline.class_stats import COOCCURRENCE, LABELS_PER_VIDEO, ClassStatistics
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import frame_index
@@ -36,7 +35,6 @@ CAPS = {
     "examples": 6,
     "answers": 5,
     "broken": 30,
-    "epochs": 200,
 }
 """Longest list of each kind that the page shows."""
 
@@ -102,52 +100,6 @@ def members(inputs: Inputs) -> list[dict[str, Any]]:
         {**row, "bar": 0.0 if math.isnan(row["worth"]) else 100 * max(0.0, row["worth"]) / most}
         for row in table.to_dict("records")
     ]
-
-
-def training(inputs: Inputs) -> dict[str, Any]:
-    """Headline metric on val and loss by epoch of each model trained here; the loss in percent of its first epoch's."""
-    maps: list[Series] = []
-    losses: list[Series] = []
-    for member in inputs.members:
-        folder = inputs.paths.models / member / "curves" / "plots" / "metrics"
-        score = folder / "val" / f"{metrics.HEADLINE[inputs.task]}.tsv"
-        for into, file in ((maps, score), (losses, folder / "loss.tsv")):
-            if file.is_file():
-                table = pd.read_csv(file, sep="\t")
-                kept = sorted({*range(0, len(table), -(-len(table) // CAPS["epochs"])), len(table) - 1})
-                into.append(Series(member, table["step"].to_numpy()[kept], table.iloc[kept, 1].to_numpy()))
-    losses = [Series(one.name, one.x, 100 * np.asarray(one.y) / one.y[0]) for one in losses]
-    drawn = {
-        "score": _curve(f"Val {inputs.metric} by epoch", f"val {inputs.metric}, percent", maps),
-        "loss": _curve("Training loss by epoch", "loss, percent of epoch 1", losses),
-    }
-    compared = [{"name": member, **table} for member in inputs.members if (table := _compared(inputs, member))]
-    broken = inputs.metrics["videos"]["val_n_broken"]
-    return {"names": [one.name for one in losses], "broken": broken, "compared": compared, **drawn}
-
-
-def _compared(inputs: Inputs, member: str) -> dict[str, Any]:
-    """The settings that a probe compared: decays, and for each weight of appearance a figure for each of them."""
-    folder = inputs.paths.models / member / "curves" / "plots" / "metrics"
-    files = (
-        folder / "decay.tsv",
-        folder / "appearance.tsv",
-        folder / "held_out" / f"{metrics.HEADLINE[inputs.task]}.tsv",
-    )
-    if not all(file.is_file() for file in files):
-        return {}
-    columns = (pd.read_csv(file, sep="\t").iloc[:, 1] for file in files)
-    table = pd.DataFrame(dict(zip(("decay", "appearance", "figure"), columns, strict=True)))
-    grid = table.pivot_table("figure", "appearance", "decay")
-    rows = [(float(weight), row.tolist()) for weight, row in grid.iterrows()]
-    return {"decays": grid.columns.tolist(), "rows": rows, "best": float(table["figure"].max())}
-
-
-def _curve(title: str, label: str, series: list[Series]) -> str:
-    if not series:
-        return ""
-    x, y = (np.concatenate([getattr(one, axis) for one in series]) for axis in "xy")
-    return charts.lines(title, Axis.over("epoch", x, whole=True), Axis.over(label, y), series)
 
 
 def classes(precision: pd.DataFrame) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import inspect
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,6 +23,12 @@ from pipeline.core.machine import Machine
 from pipeline.layers.sync_norm import synchronise
 
 PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+OF_LAUNCHERS = (
+    *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "TORCHELASTIC_RUN_ID"),
+    *("SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "SLURM_NNODES", "SLURM_PROCID", "SLURM_LOCALID"),
+)
+"""Variables by which torchrun and SLURM tell a process of the others."""
 
 NO_BROADCAST: dict[str, Any] = {"forward_sync_buffers": False}  # batch norms are synchronised, see `synchronised`
 if "forward_sync_buffers" not in inspect.signature(DistributedDataParallel).parameters:
@@ -51,6 +58,13 @@ def launch(machine: Machine) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def launch_one(machine: Machine) -> Fabric:
+    """One device for this process, ready; what torchrun or SLURM says of others in the environment is taken away."""
+    for name in OF_LAUNCHERS:
+        os.environ.pop(name, None)
+    return launch(replace(machine, devices=1))
 
 
 @contextmanager
@@ -105,6 +119,13 @@ def add(values: Sequence[float], fabric: Fabric) -> list[float]:
         return list(values)
     total = torch.tensor(values, dtype=torch.float64, device=fabric.device)
     return fabric.all_reduce(total, reduce_op="sum").tolist()  # type: ignore[union-attr]  # a tensor in, a tensor out
+
+
+def summed(values: Tensor, fabric: Fabric) -> Tensor:
+    """The sum of a tensor over all processes, in its place; a GPU is not waited for."""
+    if fabric.world_size > 1:
+        torch.distributed.all_reduce(values)
+    return values
 
 
 def synchronised(network: nn.Module, fabric: Fabric) -> nn.Module:

@@ -108,6 +108,8 @@ class TrainConfig:
     pretrained: str | None = None
     """What the weights start from: `imagenet` for those of options.backbone, fetched once (see
     pipeline/pretrained/imagenet.py); the path of a checkpoint; null for random ones."""
+    pretrained_set: str | None = None
+    """Which set of weights of that file, where it holds several (state_dict_ema, ...); null: the only one."""
     mix: MixConfig = field(default_factory=MixConfig)
     """Blends of the clips of a batch; off by default."""
     ema: float | None = None

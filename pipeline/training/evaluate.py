@@ -20,6 +20,7 @@ from pipeline.core.progress_bar import progress_bar
 from pipeline.core.task import MULTI_LABEL, Task
 from pipeline.layers.normalize import InputSpec, normalize
 from pipeline.runtime import distributed
+from pipeline.runtime.transfer import Upload
 
 CROSS_ENTROPY = "val_cross_entropy"
 
@@ -42,13 +43,13 @@ def evaluate(
         task: what the logits are of.
     """
     network.eval()
-    logits = [torch.empty(0, targets.shape[1])]
+    upload, logits = Upload(fabric.device), [torch.empty(0, targets.shape[1], device=fabric.device)]
     bar = progress_bar(batches, desc=title, unit="step", leave=False, disable=not fabric.is_global_zero)
     with torch.inference_mode(), fabric.autocast():
         for views in bar:
             (clips,) = views.values()  # one view, so one size
-            logits.append(_logits(network, spec, clips[:, 0], fabric))
-    gathered = distributed.gather(torch.cat(logits), len(targets), fabric)
+            logits.append(network(normalize(upload(clips[:, 0]), spec)).float())
+    gathered = distributed.gather(torch.cat(logits).cpu(), len(targets), fabric)
     scores = gathered.numpy()
     finite = bool(np.isfinite(scores).all())
     found = {key(task): metrics.headline(task, scores, targets) if finite else -math.inf}
@@ -68,8 +69,3 @@ def best(history: Sequence[Mapping[str, float]], task: Task) -> int:
     order = [(row[key(task)], -row.get(CROSS_ENTROPY, 0.0)) for row in history]
     finite = [number for number, (score, _) in enumerate(order) if math.isfinite(score)]
     return max(finite, key=lambda number: order[number], default=-1)
-
-
-def _logits(network: nn.Module, spec: InputSpec, clips: Tensor, fabric: Fabric) -> Tensor:
-    logits: Tensor = network(normalize(clips.to(fabric.device, non_blocking=True), spec))
-    return logits.float().cpu()

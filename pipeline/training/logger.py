@@ -4,8 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from dvclive import Live
-from dvclive.fabric import DVCLiveLogger
+from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from pipeline import metrics
@@ -23,7 +22,7 @@ FOLDER = "curves"
 class EpochLogger:
     """A row an epoch, in the log and in DVCLive; only the first of several processes writes."""
 
-    def __init__(self, name: str, epochs: int, live: DVCLiveLogger | None, task: Task = MULTI_LABEL) -> None:
+    def __init__(self, name: str, epochs: int, live: Logger | None, task: Task = MULTI_LABEL) -> None:
         self.name, self.epochs, self.live, self.task = name, epochs, live, task
 
     @classmethod
@@ -67,7 +66,10 @@ def epoch_line(history: Sequence[dict[str, float]], epochs: int, task: Task = MU
 
 
 @rank_zero_only
-def _live(out: Path) -> DVCLiveLogger | None:
+def _live(out: Path) -> Logger | None:
+    from dvclive import Live  # noqa: PLC0415 - where weights are only computed, nothing need be drawn
+    from dvclive.fabric import DVCLiveLogger  # noqa: PLC0415
+
     for name in (FILE, files.RECIPE, checksums.NAME):
         files.remove(out / name)
     return DVCLiveLogger(experiment=Live(dir=str(out / FOLDER), dvcyaml=False, save_dvc_exp=False))

@@ -1,7 +1,7 @@
 """One update of the weights: the gradient of a whole batch, over pieces and processes, and what follows from it."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,8 +14,10 @@ from pipeline.class_stats import ClassStatistics
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.layers.normalize import normalize
-from pipeline.pretrained.load import Report, load_pretrained
+from pipeline.pretrained.load import load_pretrained
+from pipeline.pretrained.report import Report
 from pipeline.runtime import distributed
+from pipeline.runtime.transfer import Download, Upload
 from pipeline.training import mixup, optim
 from pipeline.training.config import ModelConfig
 
@@ -25,6 +27,32 @@ Pieces = tuple[tuple[Tensor, Tensor], ...]
 
 class Diverged(Exception):
     """The loss or the gradient is not finite: the weights are of no more use."""
+
+
+class Outcome:
+    """What came of a step. The device may still be at work on it; who reads it waits until it is done.
+
+    Args:
+        loss: of the whole batch before the update, float64 ().
+        asked: number of processes that were asked to stop, float64 ().
+        norm: of the gradient, float32 (), where it is to be finite.
+    """
+
+    def __init__(self, loss: Tensor, asked: Tensor, norm: Tensor) -> None:
+        self.numbers = Download(torch.stack([loss, asked, norm.double()]))
+
+    def read(self) -> tuple[float, bool]:
+        """The loss, and whether any process was asked to stop.
+
+        Raises:
+            Diverged: the loss or the gradient is not finite.
+        """
+        loss, asked, norm = self.numbers.read()
+        if not math.isfinite(loss):
+            raise Diverged(f"The loss is {loss}")
+        if not math.isfinite(norm):
+            raise Diverged(f"The norm of the gradient is {norm}")
+        return loss, asked > 0
 
 
 class TrainStep:
@@ -45,8 +73,11 @@ class TrainStep:
         network, self.input = config.build(classes)
         self.start: Report | None = None
         if train.pretrained is not None:
-            self.start = load_pretrained(network, train.pretrained)
+            self.start = load_pretrained(
+                network, train.pretrained, classes=statistics.classes, chosen=train.pretrained_set
+            )
             self.input = self.start.input or self.input
+        self.upload = Upload(fabric.device)
         self.loss = train.loss.build(statistics, train.mix).to(fabric.device)
         fused = fabric.device.type == "cuda" and machine.precision != "fp16"  # fp16 unscales before it clips
         optimizer = optim.optimizer(network, train.optim, fused)
@@ -60,8 +91,8 @@ class TrainStep:
         self.ema = None if train.ema is None else ModelEmaV3(self.network, train.ema)
         self.kept = self.network if self.ema is None else self.ema.module
 
-    def __call__(self, pieces: Pieces, lr: float, step: int, stop: bool = False) -> tuple[float, bool]:
-        """Update the weights once.
+    def __call__(self, pieces: Pieces, lr: float, step: int, stop: bool = False) -> Outcome:
+        """Update the weights once; a GPU is asked to, and not waited for.
 
         Args:
             pieces: this process' share of the batch.
@@ -70,16 +101,14 @@ class TrainStep:
             stop: whether this process was asked to stop.
 
         Returns:
-            The loss of the whole batch before the update, and whether any process was asked to stop.
-
-        Raises:
-            Diverged: the loss or the gradient is not finite.
+            What comes of it. Where that cannot be read, as the training has diverged, the weights are of no more use.
         """
         train, fabric = self.config.train, self.fabric
         torch.manual_seed((train.seed << 32) + step * fabric.world_size + fabric.global_rank)
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group["scale"]
         self.optimizer.zero_grad(set_to_none=True)
+        pieces = tuple((self.upload(clip), self.upload(targets)) for clip, targets in pieces)
         value = torch.zeros((), device=fabric.device)
         for number, ((clip, targets), share) in enumerate(zip(pieces, self._shares(pieces), strict=True), start=1):
             with fabric.no_backward_sync(self.model, enabled=number < len(pieces)):
@@ -87,11 +116,10 @@ class TrainStep:
                 with distributed.sound_gradients(fabric, self.machine):
                     fabric.backward(loss * fabric.world_size)  # by which DDP divides
             value += loss.detach()
-        total, asked = distributed.add([float(value), float(stop)], fabric)
-        if not math.isfinite(total):
-            raise Diverged(f"The loss is {total}")
-        self._update()
-        return total, asked > 0
+        norm = self._update()
+        asked = torch.full((), float(stop), dtype=torch.float64, device=fabric.device)
+        total, asked = distributed.summed(torch.stack([value.double(), asked]), fabric)
+        return Outcome(total, asked, norm)
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights, and their average, under names that do not clash: what a resumed training needs."""
@@ -107,36 +135,38 @@ class TrainStep:
             precision.load_state_dict(load)
         return dict(precision.state_dict())
 
-    def _shares(self, pieces: Pieces) -> list[float]:
+    def _shares(self, pieces: Pieces) -> Sequence[float | Tensor]:
         """By how much each piece's loss counts in the mean over the whole batch of all processes."""
         if not self.config.train.loss.over_labels:
             return [len(clip) / self.config.train.batch for clip, _ in pieces]
-        labels = [float(targets.sum()) for _, targets in pieces]
-        (total,) = distributed.add([sum(labels)], self.fabric)
-        return [mine / max(total, 1.0) for mine in labels]
+        labels = torch.stack([targets.sum(dtype=torch.float64) for _, targets in pieces])
+        total = distributed.summed(labels.sum(), self.fabric)
+        return list((labels / total.clamp(min=1)).float())
 
     def _loss_of(self, clip: Tensor, targets: Tensor) -> Tensor:
-        """The mean loss of clips as the loader gives them."""
-        clip = normalize(clip.to(self.fabric.device, non_blocking=True), self.input)
-        clip, targets = mixup.mix(clip, targets.to(self.fabric.device, non_blocking=True), self.config.train.mix)
+        """The mean loss of clips as the loader gives them, on the device."""
+        clip, targets = mixup.mix(normalize(clip, self.input), targets, self.config.train.mix)
         if self.channels_last:
             clip = clip.contiguous(memory_format=torch.channels_last_3d)
         loss: Tensor = self.loss(self.model(clip), targets)
         return loss
 
-    def _update(self) -> None:
-        """Clip the gradients and move the weights, and their average."""
+    def _update(self) -> Tensor:
+        """Clip the gradients and move the weights, and their average; the norm of the gradient, 0 if nobody asks."""
+        norm: Tensor | None = None
         if self.config.train.optim.clip_norm is not None:
             norm = self.fabric.clip_gradients(
                 self.model, self.optimizer, max_norm=self.config.train.optim.clip_norm, error_if_nonfinite=False
             )
-            assert norm is not None
-            # The scaler of fp16 leaves out such a step and lowers its scale.
-            if self.machine.precision != "fp16" and not torch.isfinite(norm):
-                raise Diverged(f"The norm of the gradient is {float(norm)}")
         self.optimizer.step()
         if self.ema is not None:
             self.ema.update(self.network)
+        # The scaler of fp16 leaves out a step whose gradient is not finite, and lowers its scale.
+        return (
+            norm
+            if norm is not None and self.machine.precision != "fp16"
+            else torch.zeros((), device=self.fabric.device)
+        )
 
 
 @contextmanager

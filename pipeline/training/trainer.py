@@ -6,6 +6,9 @@ training that was killed and resumed ends with the same bytes as one that was no
 
 `batch` is the global number of videos a step, whatever it is made of: each process takes its share, in pieces of at
 most `machine.clips_per_device`, and the gradient is that of the mean over the whole batch.
+
+A GPU is told what to do and works by itself. What came of a step (its loss, and whether to stop) is read when the next
+one is under way, so that there is always one; and before a state is saved, so that none is saved that has diverged.
 """
 
 import logging
@@ -43,7 +46,8 @@ from pipeline.training.evaluate import best, evaluate, key
 from pipeline.training.logger import EpochLogger
 from pipeline.training.recipe import check_sizes, recipe_of
 from pipeline.training.resume import ResumeFolder, TrainState
-from pipeline.training.step import Diverged, Pieces, TrainStep, enough_memory
+from pipeline.training.step import Pieces, TrainStep, enough_memory
+from pipeline.training.under_way import UnderWay
 
 log = logging.getLogger(__name__)
 
@@ -79,12 +83,7 @@ def fit(
         logger = EpochLogger.start(out, trainer.epochs, state.history, task)
         while len(state.history) < trainer.epochs:
             timer = Timer()
-            for loss in trainer.epoch(state, request):
-                state.losses.append(loss)
-                if trainer.asked_to_stop:
-                    trainer.save(state)
-                    trainer.fabric.barrier()  # a process that ends may take the one that writes with it
-                    raise Stopped(request.number or signal.SIGTERM, trainer.where(state))
+            for _ in trainer.epoch(state, request):
                 if trainer.resume.due:
                     trainer.save(state)
             trainer.save(state)  # a kill during the validation costs no step
@@ -101,16 +100,9 @@ class Trainer:
     """One process' part of a training: its share of the videos, the network, and the resume state."""
 
     def __init__(
-        self,
-        config: ModelConfig,
-        manifest: Manifest,
-        store: FrameStore,
-        statistics: ClassStatistics,
-        machine: Machine,
-        name: str,
-        task: Task,
-        stop: int | None,
-    ) -> None:
+        self, config: ModelConfig, manifest: Manifest, store: FrameStore, statistics: ClassStatistics,
+        machine: Machine, name: str, task: Task, stop: int | None,
+    ) -> None:  # fmt: skip
         good = manifest.without(set(manifest.videos) - set(store.videos))
         self.train_split, self.val_split = good.split("train"), good.split("val")
         self.config = config = config.of(task).resolved(manifest.classes, len(self.train_split))
@@ -119,11 +111,7 @@ class Trainer:
         check_sizes(name, config, self.train_split, self.val_split, stop)
         self.fabric = distributed.launch(machine)
         keep_freed_memory()  # and so do the processes of the loaders
-        self.recipe = {
-            **recipe_of(config, manifest, store, statistics),
-            **noted(task),
-            **({"stop": stop} if stop else {}),
-        }
+        self.recipe = recipe_of(config, manifest, store, statistics) | noted(task) | ({"stop": stop} if stop else {})
         self.step = TrainStep(config, len(manifest.classes), statistics, self.fabric, machine)
         if self.step.start is None:
             _say("the weights start at random (train.pretrained names no checkpoint)")
@@ -135,7 +123,7 @@ class Trainer:
         self.resume = ResumeFolder(
             Path(machine.scratch), name, self.recipe, machine.save_seconds, writes=self.fabric.is_global_zero
         )
-        self.asked_to_stop = False
+        self.under_way = UnderWay(self.batches.steps, self.resume.folder)
         self.timers: list[Timer] = []
 
     def _load(self, store: FrameStore) -> None:
@@ -190,8 +178,12 @@ class Trainer:
             self.save(state)  # from here on, a folder without a state is a loss and not a beginning
         return state
 
-    def epoch(self, state: TrainState, request: signals.Request) -> Iterator[float]:
-        """Train the rest of the current epoch; yields the loss of each step."""
+    def epoch(self, state: TrainState, request: signals.Request) -> Iterator[None]:
+        """Train the rest of the current epoch; yields after each step, which may be under way still.
+
+        Raises:
+            Stopped: SIGTERM or SIGINT came to some process; the state is saved.
+        """
         train, number = self.config.train, len(state.history)
         self.batches.epoch, self.batches.first = number, state.step - number * self.batches.steps
         self.step.model.train()
@@ -203,16 +195,19 @@ class Trainer:
         ) as bar:  # fmt: skip
             arriving = timer.waits(self.loader)
             for done, pieces in enumerate(zip(*[arriving] * self.batches.parts, strict=True), start=1):
-                loss = self._update(pieces, state, bool(request.number))
+                self._update(pieces, state, bool(request.number))
+                self._end_if_asked(state, request, but=1)
+                loss = f"{state.losses[-1]:.3f}" if state.losses else "-"
                 score = f"{state.history[-1][key(self.task)]:.1f}" if state.history and not self.stop else "-"
-                bar.set_description_str(f"{title}  loss {loss:.3f}  {SHORT[self.task]} {score}", refresh=False)
+                bar.set_description_str(f"{title}  loss {loss}  {SHORT[self.task]} {score}", refresh=False)
                 bar.set_postfix(
                     lr=f"{state.lr:.2g}", speed=rate(done * train.batch, timer.elapsed, "clip"),
                     waiting=f"{timer.waiting:.0%}",
                     all_epochs=duration((self.total_steps - state.step) / done * timer.elapsed), refresh=False,
                 )  # fmt: skip
                 bar.update()  # which draws, now and then
-                yield loss
+                yield
+        self._end_if_asked(state, request)
         timer.stop()
         if timer.waiting > STARVED and timer.elapsed > 10:
             log.warning(
@@ -221,20 +216,24 @@ class Trainer:
                 100 * timer.waiting,
             )
 
-    def _update(self, pieces: Pieces, state: TrainState, stop: bool) -> float:
-        """Take the next step; the loss before it."""
+    def _update(self, pieces: Pieces, state: TrainState, stop: bool) -> None:
+        """Take the next step."""
         train, steps = self.config.train, self.batches.steps
         state.lr = optim.learning_rate(train.optim.lr, train.schedule, state.step, steps, train.epochs)
-        try:
-            with enough_memory(self.config, self.clips_per_pass):
-                loss, self.asked_to_stop = self.step(pieces, state.lr, state.step, stop)
-        except Diverged as error:
-            raise UserError(
-                f"{error} at step {state.step} (epoch {state.step // steps + 1}). Weights of earlier epochs, if there "
-                f"were any, stay in {self.resume.folder}. Lower train.optim.lr or train.optim.clip_norm in conf/model/."
-            ) from error
+        with enough_memory(self.config, self.clips_per_pass):
+            self.under_way.add(self.step(pieces, state.lr, state.step, stop))
         state.step += 1
-        return loss
+
+    def _end_if_asked(self, state: TrainState, request: signals.Request, but: int = 0) -> None:
+        """Look at all steps but the last `but`, and end if a process was asked to.
+
+        All processes come here after the same steps, so they end together, though each reads for itself.
+        """
+        self.under_way.read(state, but)
+        if self.under_way.asked:
+            self.save(state)
+            self.fabric.barrier()  # a process that ends may take the one that writes with it
+            raise Stopped(request.number or signal.SIGTERM, self.where(state))
 
     def validate(self, state: TrainState) -> tuple[dict[str, float], Tensor]:
         """What `evaluate` finds on the validation split; nothing without validation."""
@@ -256,7 +255,12 @@ class Trainer:
             self.resume.keep_best(self.step.kept.state_dict(), logits)
 
     def save(self, state: TrainState) -> None:
-        """Write the resume state."""
+        """Write the resume state, of all steps so far.
+
+        Raises:
+            UserError: the training has diverged; what was saved before stays.
+        """
+        self.under_way.read(state)
         state.scaler = self.step.scaler_state()
         self.resume.save(state, self.step.tensors(), self.step.optimizer.optimizer)
 

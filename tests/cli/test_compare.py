@@ -1,4 +1,8 @@
+import pytest
+
 from pipeline.cli import compare
+from pipeline.core.errors import UserError
+from tests.support.command import call
 
 
 def entry(metrics: dict | None) -> dict:
@@ -52,3 +56,22 @@ def test_experiments_of_another_corpus_are_left_out_and_counted():
         "| ensemble val            |     61.00 | 55.00 |",
         "Left out: 2 experiments of another corpus (classes or task differ).",
     ]
+
+
+def test_an_experiment_is_named_by_what_was_set():
+    def with_params(metrics: dict, **train: float) -> dict:
+        return {**entry(metrics), "params": {"params.yaml": {"data": {"models": {"tsn": {"train": train}}}}}}
+
+    experiments = [
+        {"name": "odd-name", "revs": [{"rev": "a", "data": with_params({"ensemble": {"val": 1.0}}, lr=0.1, seed=0)}]},
+        {"name": "same", "revs": [{"rev": "b", "data": with_params({"ensemble": {"val": 1.0}}, lr=0.2, seed=0)}]},
+        {"name": "failed", "revs": [{"rev": "c", "data": None}]},
+    ]
+    main = {"rev": "0", "name": "main", "data": with_params({"ensemble": {"val": 2.0}}, lr=0.2, seed=0)}
+    lines = list(compare.set_by([{**main, "experiments": experiments}]))
+    assert lines == ["odd-name: train.lr 0.2 -> 0.1", "same: nothing was changed"]
+
+
+def test_options_of_runs_without_a_run_are_refused():
+    with pytest.raises(UserError, match="are for runs: name one, or two"):
+        call("compare", "--split", "val")

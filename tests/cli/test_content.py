@@ -88,6 +88,17 @@ def test_a_damaged_list_of_a_folder_in_the_cache_is_found_and_made_again(done: P
     assert content.content().state == "ok"
 
 
+@pytest.mark.parametrize("text", ["", "stages: [", "[]", "stages:\n  index: 3\n"])
+def test_a_damaged_lock_is_told_by_its_own_check_and_the_lists_are_compared(tmp_path: Path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "dvc.lock").write_text(text)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a").write_text("a")
+    checksums.seal(tmp_path / "data")
+    assert content.content().found.startswith("1 files")
+    assert workspace.dvc_lock().state == "FAIL"
+
+
 def test_a_folder_without_dvc_is_checked_by_its_lists(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "data/predictions/other"

@@ -34,7 +34,7 @@ def videos(tmp_path, clips) -> Path:
     for name in ("wave left", "jump"):
         (root / name).mkdir(parents=True)
         for number in range(PEOPLE * TAKES):
-            shutil.copy(clips / "h264.mp4", root / name / f"subject{number % PEOPLE}_{number}.mp4")
+            corpus.take(clips / "h264.mp4", root / name / f"subject{number % PEOPLE}_{number}.mp4")
     return root
 
 
@@ -68,8 +68,20 @@ def test_class_folders_become_settings_and_figures(folder, videos, capsys):
     assert said["next"] == "dvc repro"
 
 
+def test_copies_are_counted_and_kept_together(folder, videos, capsys):
+    for number in range(3):
+        (videos / "jump" / f"subject0_again{number}.mp4").hardlink_to(videos / "jump/subject1_1.mp4")
+    shutil.copy(videos / "jump/subject2_2.mp4", videos / "wave left/subject3_twice.mp4")
+    assert not call("init", videos)
+    said = capsys.readouterr().out
+    assert "groups     3, which the split does not tear apart\n" in said  # 0 with 1, and 2 with 3
+    assert "copies     6 videos have the same bytes as another one, which the split does not tear apart" in said
+
+
 def test_a_warning_of_the_reader_is_said_once(folder, videos, caplog):
-    shutil.copytree(videos / "jump", videos / "Jump")
+    (videos / "Jump").mkdir()
+    for clip in (videos / "jump").iterdir():
+        corpus.take(clip, videos / "Jump" / clip.name)
     call("init", videos)
     assert [text.partition(": ")[2] for text in caplog.messages] == [
         (
@@ -99,6 +111,23 @@ def test_a_table_is_read_with_its_own_names(folder, clips, tmp_path, capsys):
     assert "warning    With 4 val videos good models are told from bad ones by chance." in out
     assert "warning    ensemble.folds: 4 val videos cannot be cut into 5 folds" in out
     assert "warning    models.tsn_lite0.train.batch: 8 is more than the 5 train videos" in out
+
+
+def test_segments_are_counted_and_measured_as_such(folder, clips, tmp_path, capsys):
+    root = tmp_path / "long"
+    root.mkdir()
+    lines = []
+    for n in range(12):
+        corpus.take(clips / "h264.mp4", root / f"{n}.mp4")
+        lines += [f"{n}.mp4,{'ab'[part]},{part * 0.5},{part * 0.5 + 0.5}" for part in range(2)]
+    (root / "labels.csv").write_text("\n".join(["path,label,start,end", *lines]))
+    assert not call("init", root)
+
+    said = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert said["segments"] == "24 of these, of 12 files (start and end in seconds)"
+    assert said["groups"].startswith("12, which the split does not tear apart")
+    assert said["video"].startswith("about 0.0033 hours (0.5 s a clip, by 10 of them)")
+    assert read().videos[:2] == ["0.mp4#0-0.5", "0.mp4#0.5-1"]
 
 
 @pytest.mark.parametrize("break_it", ["labels", "config", "settings", "files"])

@@ -38,6 +38,15 @@ def test_columns_of_other_names_are_told_apart(tmp_path: Path):
     assert found.splits
 
 
+def test_columns_of_times_are_those_of_segments(tmp_path: Path):
+    (tmp_path / "x.csv").write_text("video,action,Start_Time,end_time\na.mp4,run,1.5,2\n")
+    touch(tmp_path, "a.mp4")
+
+    assert guess(tmp_path, None).columns == {
+        "path": "video", "labels": "action", "start": "start_time", "end": "end_time"
+    }  # fmt: skip
+
+
 def test_a_column_that_holds_no_splits_is_none(tmp_path: Path):
     (tmp_path / "x.csv").write_text("path,label,set\na.mp4,run,7\n")
     assert guess(tmp_path, tmp_path / "x.csv") == Layout(

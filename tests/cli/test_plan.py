@@ -42,14 +42,20 @@ def test_a_time_is_said_as_a_person_says_it(seconds, said):
     assert time(seconds) == said
 
 
-def test_disk_and_stages_by_hand(monkeypatch):
+@pytest.mark.parametrize(
+    ("keep", "times", "all_of_it", "copies"), [(True, 2, "1.1 GiB", "three"), (False, 1, "572.2 MiB", "four")]
+)
+def test_disk_and_stages_by_hand(monkeypatch, keep, times, all_of_it, copies):
     """1,000 videos of 60 frames of 10 kB are 600 MB, twice; 60,000 frames take two cores 300 s, 600 MB as long."""
     monkeypatch.setattr(planner, "costs", lambda *_: [MODEL])
-    text = "\n".join(planner.lines({"extract": {"fps": 30}}, CORPUS, RATES, HERE))
+    text = "\n".join(planner.lines({"extract": {"fps": 30, "keep": keep}}, CORPUS, RATES, HERE))
     assert "900 train and 100 other videos of 2.0 s: 60,000 frames, 10.0 kB each" in text
-    assert text.count("572.2 MiB") == 2
+    frames = [line for line in text.splitlines() if line.startswith("| frames: ")]
+    assert [line.split("|")[2].strip() for line in frames] == ["572.2 MiB"] * times
+    assert f"a file system that cannot link holds each {copies} times." in text
     stages = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "|" in line}
     assert stages["extract"] == stages["pack"] == "5 min"
+    assert stages["all"] == all_of_it
     assert stages["reading or writing all frames once, at 1 GB/s"] == "1 s"
     assert (
         "predictions: logits of each view, tables |  27.3 KiB" in text
@@ -59,7 +65,7 @@ def test_disk_and_stages_by_hand(monkeypatch):
 def test_a_given_size_of_a_frame_replaces_the_measured_one(monkeypatch):
     monkeypatch.setattr(planner, "costs", lambda *_: [MODEL])
     given = Hardware(cores=2, devices=1, tflops=1.0, frame_bytes=20_000)
-    text = "\n".join(planner.lines({"extract": {"fps": 30}}, CORPUS, RATES, given))
+    text = "\n".join(planner.lines({"extract": {"fps": 30, "keep": True}}, CORPUS, RATES, given))
     assert "20.0 kB each" in text
     assert "The size of a frame is as given." in text
     assert "1 TFLOP/s a device, as given" in text

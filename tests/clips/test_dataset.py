@@ -56,6 +56,14 @@ def manifest(*train: str) -> Manifest:
     return Manifest.from_records([*rows, *others], ["a", "b"])
 
 
+def test_a_video_of_no_class_has_no_label_and_its_neighbours_keep_theirs(packed: Packed):
+    rows = [VideoRecord(video, "train", video, labels, "x") for video, labels in (("0", "a"), ("1", ";"), ("2", "a;b"))]
+    others = [VideoRecord(split, split, split, "b", "x") for split in ("val", "test")]
+    train = Manifest.from_records([*rows, *others], ["a", "b"]).split("train")
+    clips = TrainDataset(train, packed({video: noise(9, int(video)) for video in "012"}), SEGMENTS, SMALL, seed=0)
+    assert [clips[0, position][1].tolist() for position in range(3)] == [[1, 0], [0, 0], [1, 1]]
+
+
 def training_clips(packed: Packed, seed: int = 0, augment: AugmentConfig = SMALL, videos: int = 10) -> TrainDataset:
     stored = {f"{number}.mp4": noise(9, number) for number in range(videos)}
     return TrainDataset(manifest(*stored).split("train"), packed(stored), SEGMENTS, augment, seed)

@@ -69,6 +69,16 @@ def test_too_many_open_files():
     assert "`ulimit -n 4096`" in told(caught.value)
 
 
+def test_too_many_open_files_in_shared_memory():
+    words = "unable to open shared memory object </torch_29919_1396182366> in read-write mode: Too many open files (24)"
+    assert "`ulimit -n 4096`" in told(RuntimeError(words))
+
+
+def test_a_number_tells_more_than_a_name_that_reads_like_words():
+    error = PermissionError(errno.EACCES, os.strerror(errno.EACCES), "Bus error/No space left on device.mp4")
+    assert "may not be read or written" in told(error)
+
+
 ALLOCATIONS = {
     "bytes": lambda: bytearray(1 << 60),
     "numpy": lambda: np.empty(1 << 58),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -92,6 +93,13 @@ def test_a_missing_pinned_ffmpeg_is_refused_with_the_remedy(monkeypatch: pytest.
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "/nowhere/ffmpeg")
 
     with pytest.raises(UserError, match="make install"):
+        build().ffmpeg_path()
+
+
+def test_without_the_package_that_brings_ffmpeg_the_remedy_is_the_same(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)  # as if it were not installed
+
+    with pytest.raises(UserError, match="imageio_ffmpeg.*make install"):
         build().ffmpeg_path()
 
 

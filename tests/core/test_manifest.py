@@ -102,6 +102,14 @@ def test_a_large_manifest_comes_back_whole(tmp_path: Path):
     assert read.targets().argmax(axis=1).tolist() == [n // 3 % 3 for n in range(20_000)]
 
 
+def test_a_video_of_no_class_may_be_of_any_split_and_comes_back(tmp_path: Path):
+    made = manifest(record("4.mp4", "train", ";"), record("5.mp4", "val", ";"), record("6.mp4", "test", ";"))
+    made.write(tmp_path / "manifest.tsv", tmp_path / "classes.txt")
+    read = Manifest.read(tmp_path / "manifest.tsv", tmp_path / "classes.txt")
+    assert read.targets().tolist() == [[1, 1, 1], [1, 0, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]
+    assert read.table["labels"].tolist()[3:] == [";", ";", ";"]
+
+
 def test_one_more_video_is_one_more_line(tmp_path: Path):
     manifest().write(tmp_path / "before.tsv", tmp_path / "classes.txt")
     manifest(record("0.mp4", "val")).write(tmp_path / "after.tsv", tmp_path / "classes.txt")

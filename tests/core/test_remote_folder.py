@@ -80,7 +80,7 @@ def test_a_remote_file_has_the_fingerprint_of_its_copy_on_disk(tmp_path: Path, s
     content = bytes(n % 251 for n in range(size))
     (tmp_path / "a.mp4").write_bytes(content)
     root = unsteady.folder(tmp_path)
-    found = fingerprints.of_remote(root, "a.mp4")
+    found = fingerprints.of_file(root / "a.mp4")
     assert found == fingerprints.of_file(tmp_path / "a.mp4")
     assert fingerprints.size_of(found) == size
     read = [tuple(map(int, call.split()[2:])) for call in Unsteady.calls if call.startswith("read")]
@@ -90,9 +90,9 @@ def test_a_remote_file_has_the_fingerprint_of_its_copy_on_disk(tmp_path: Path, s
 def test_what_is_not_listed_or_has_just_gone_is_missing():
     root = unsteady.folder()
     unsteady.put("a.mp4", b"a")
-    assert fingerprints.of_remote(root, "b.mp4") == "missing"
+    assert fingerprints.of_file(root / "b.mp4") == "missing"
     root.opened()[0].rm_file("/bucket/videos/a.mp4")
-    assert fingerprints.of_remote(root, "a.mp4") == "missing"
+    assert fingerprints.of_file(root / "a.mp4") == "missing"
 
 
 def test_index_lists_once_and_reads_only_what_is_new(tmp_path: Path, caplog):

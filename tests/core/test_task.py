@@ -21,6 +21,7 @@ def corpus(*labels: str) -> Manifest:
         ("auto", ("jump", "run"), "single_label"),
         ("auto", ("jump", "run", ""), "single_label"),  # a test video without a label has not several
         ("auto", ("jump", "run", "jump;run"), "multi_label"),
+        ("auto", ("jump", "run", ";"), "multi_label"),  # one that shows none of the classes
         ("single_label", ("jump", "run", ""), "single_label"),
         ("multi_label", ("jump", "run"), "multi_label"),
         ("multi_label", ("jump", "jump;run"), "multi_label"),
@@ -34,6 +35,13 @@ def test_auto_looks_at_the_labels_and_the_others_are_what_they_say(setting, labe
 def test_a_video_of_two_labels_is_named_where_each_should_have_one():
     with pytest.raises(UserError, match=r"single_label, but 1\.mp4 has the labels 'jump;run' \(2 such videos\)"):
         task.resolve("single_label", corpus("jump", "jump;run", "run", "run;jump"))
+
+
+def test_a_video_of_no_class_is_named_where_each_should_have_one():
+    with pytest.raises(
+        UserError, match=r"single_label, but 1\.mp4 shows none of the classes \(dataset\.unlabelled: neg"
+    ):
+        task.resolve("single_label", corpus("jump", ";", "run"))
 
 
 def test_all_tasks_are_listed():

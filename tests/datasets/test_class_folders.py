@@ -39,6 +39,14 @@ def test_the_folder_is_the_label_and_the_path_the_id(tmp_path: Path, caplog):
     assert any("left out, as in no folder of a class (1): loose.avi" in text for text in caplog.messages)
 
 
+@pytest.mark.parametrize("above", ["", "train/"])
+def test_a_folder_of_a_class_that_is_empty_is_refused(tmp_path: Path, above: str):
+    touch(tmp_path, *(f"{above}{name}/{n}.mp4" for name in ("jump", "run") for n in range(9)))
+    (tmp_path / above / "swim").mkdir()
+    with pytest.raises(UserError, match=f"{above}swim is empty, and may be the folder of a class"):
+        read(tmp_path)
+
+
 @pytest.mark.parametrize("splits", [True, False])
 def test_a_remote_folder_is_read_as_its_copy_on_disk(tmp_path: Path, monkeypatch, caplog, splits: bool):
     tops = ("train", "val", "test") if splits else ("",)
@@ -51,7 +59,7 @@ def test_a_remote_folder_is_read_as_its_copy_on_disk(tmp_path: Path, monkeypatch
     caplog.clear()
     remote = unsteady.folder(tmp_path)
     monkeypatch.setattr("pipeline.core.remote_folder.corpus_root", lambda _: remote)
-    monkeypatch.setattr("pipeline.datasets._rows.corpus_root", lambda _: remote)
+    monkeypatch.setattr("pipeline.datasets._annotations.corpus_root", lambda _: remote)
     monkeypatch.setattr("pipeline.datasets.class_folders.corpus_root", lambda _: remote)
     there = read(tmp_path)
 

@@ -52,7 +52,7 @@ def test_labels_that_commas_separate_are_not_blamed_on_a_split_column(tmp_path: 
     told = refusal(tmp_path, 'path,labels\na.mp4,"run,jump"\nb.mp4,"run,fly"\n')
     assert "2 videos of 2 classes cannot be split so that val has one" in told
     assert "separated by ';' (" in told
-    assert "labels.csv, line 2 has 'run,jump')" in told
+    assert "('a.mp4' has 'run,jump')" in told
 
 
 def test_cells_are_tidied(tmp_path: Path):
@@ -276,3 +276,48 @@ def test_a_csv_without_splits_is_split_the_same_way_every_time(tmp_path: Path):
 
 def test_a_csv_without_splits_needs_a_label_in_every_line(tmp_path: Path):
     assert "labels.csv, line 42: 'x.mp4' has no label" in refusal(tmp_path, unsplit(40) + "x.mp4,\n")
+
+
+def test_rows_of_one_file_with_start_and_end_are_videos_each(tmp_path: Path):
+    lines = ("a.mp4,run,train,,", "b.mp4,run,train,1.5,00:00:03", "b.mp4,run,val,3,", "c.mp4,run,test,,2")
+    manifest = read(tmp_path, "\n".join(["path,labels,split,start,end", *lines]))
+
+    assert manifest.videos == ["a.mp4", "b.mp4#1.5-3", "b.mp4#3-", "c.mp4#0-2"]
+    assert manifest.table[["path", "start", "end"]].to_numpy().tolist() == [
+        ["a.mp4", "", ""],
+        ["b.mp4", "1.5", "3.0"],
+        ["b.mp4", "3.0", ""],
+        ["c.mp4", "0.0", "2.0"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        ("3,2", "line 2: the end 2 s does not come after the start 3 s"),
+        ("-1,2", "line 2: the start -1 s is no time in a file"),
+        ("x,2", "line 2: 'x' is no time"),
+        ("1,1:75", "line 2: '1:75' is no time"),
+    ],
+)
+def test_a_wrong_segment_is_refused_with_file_and_line(tmp_path: Path, times: str, message: str):
+    assert f"labels.csv, {message}" in refusal(tmp_path, f"path,labels,start,end\na.mp4,run,{times}\n")
+
+
+def test_a_segment_that_occurs_twice_is_refused(tmp_path: Path):
+    told = refusal(tmp_path, "path,labels,start,end\na.mp4,run,1,2\na.mp4,jump,00:01,2.0\n")
+    assert "line 3: 'a.mp4#1-2' occurs twice, first in" in told
+
+
+def test_the_split_that_is_made_tears_no_file_with_segments_apart(tmp_path: Path):
+    lines = [f"{number // 4}.mp4,run,{number % 4},{number % 4 + 1}" for number in range(80)]
+    manifest = read(tmp_path, "\n".join(["path,labels,start,end", *lines, "0.mp4,run,,"]))
+
+    assert (manifest.table.groupby("path")["split"].nunique() == 1).all()
+    assert manifest.groups["0.mp4#1-2"] == manifest.groups["0.mp4"] == "0.mp4"
+
+
+def test_splits_that_tear_a_file_with_segments_apart_are_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    read(tmp_path, "path,labels,split,start,end\na.mp4,x,train,0,1\na.mp4,x,val,1,2\nb.mp4,x,test,0,1\n")
+
+    assert "the splits tear 1 of 2 groups apart, so scores on val and test flatter: 'a.mp4' (train, val)" in caplog.text

@@ -81,6 +81,20 @@ def test_what_is_wrong_is_said(tmp_path: Path, classes: str | None, changed: dic
     assert said.format(root=tmp_path) in refusal(tmp_path, classes, **RIGHT | changed)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "clips/a 163 1\nclips/b 98 0\n",
+            "train.txt, line 1: 'clips/a' is no video by its ending, and 2 numbers follow",
+        ),
+        ('original_vido_id video_id frame_id path labels\na 0 0 a/1.jpg "1"\n', "line 1: this is PySlowFast's list"),
+    ],
+)
+def test_lists_of_frames_are_refused(tmp_path: Path, text: str, said: str):
+    assert said in refusal(tmp_path, NAMES, train=text, val=text, test=text)
+
+
 def test_a_folder_without_a_list_of_train_is_refused(tmp_path: Path):
     assert "has no list of train" in refusal(tmp_path, val="a.mp4 run\n")
 

@@ -86,6 +86,38 @@ def test_val_is_taken_from_train_where_it_lacks(caplog):
     assert "has no val: taken from train" in caplog.text
 
 
+UNLABELLED = [
+    *rows(12, "train", 3),
+    Row.of("line 90", "none.mp4", [], "train"),
+    Row.of("line 91", "v.mp4", ["run"], "val"),
+    Row.of("line 92", "vnone.mp4", [], "val"),
+]
+TEST = [Row.of("line 93", "t.mp4", ["run"], "test"), Row.of("line 94", "tnone.mp4", [], "test")]
+
+
+def test_videos_without_a_label_are_refused_or_show_none_of_the_classes(caplog):
+    with pytest.raises(UserError, match=r"^line 90: 'none.mp4' has no label; .* set dataset.unlabelled: negative"):
+        _rows.manifest(config(), [*UNLABELLED, *TEST])
+    caplog.set_level("INFO")
+    table = _rows.manifest(config(unlabelled="negative"), [*UNLABELLED, *TEST]).table
+    assert table["labels"].tolist()[12:] == [";", "run", ";", "run", ";"]
+    assert "labels.csv: 3 videos without a class (dataset.unlabelled)" in caplog.messages
+
+
+def test_a_test_in_which_no_video_has_a_label_is_not_scored():
+    table = _rows.manifest(config(unlabelled="negative"), [*UNLABELLED, TEST[1]]).table
+    assert table["labels"].tolist()[12:] == [";", "run", ";", ""]
+
+
+def test_videos_of_no_class_are_dealt_to_splits_that_are_made():
+    given = [
+        *(row._replace(group="") for row in rows(60)),
+        *(Row.of(f"line {n}", f"none/{n}.mp4", []) for n in range(40)),
+    ]
+    table = _rows.manifest(config(unlabelled="negative"), given).table
+    assert table[table["labels"] == ";"]["split"].value_counts().to_dict() == {"train": 28, "val": 6, "test": 6}
+
+
 def test_too_few_groups_for_a_split_are_said():
     with pytest.raises(UserError, match="60 videos in 2 groups of 3 classes cannot be split so that val has one"):
         _rows.manifest(config(), rows(people=2))

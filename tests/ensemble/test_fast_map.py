@@ -46,6 +46,18 @@ def test_members_that_agree_have_no_contested_classes():
     assert margins.sample_map(margins.fuse(np.ones(1))) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("empty", [[0, 1, 29], [29], [*range(29)]], ids=len)
+def test_videos_without_a_label_have_the_average_precision_of_the_metrics(empty):
+    scores, targets = case(2)
+    targets[empty] = 0
+    margins = RankMargins.from_scores(scores, targets)
+    expected = metrics.average_precision(np.tensordot(WEIGHTS[3], scores, axes=1), targets)
+    assert margins.average_precision(margins.fuse(WEIGHTS[3])) == pytest.approx(expected, abs=1e-12)
+    chosen = np.arange(30) % 2 == 1
+    part = margins.select_videos(chosen)
+    assert part.average_precision(part.fuse(WEIGHTS[3])) == pytest.approx(expected[chosen], abs=1e-12)
+
+
 def test_those_of_some_videos_are_those_of_a_smaller_table():
     scores, targets = case(1)
     chosen = np.arange(30) % 3 != 1

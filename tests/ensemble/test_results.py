@@ -3,7 +3,7 @@ from pipeline.chance import Chance
 from pipeline.core import files
 from pipeline.core.markdown import text_table
 from pipeline.core.task import MULTI_LABEL
-from pipeline.ensemble.results import CHOICE, Results
+from pipeline.ensemble.results import CHOICE, Estimate, Results
 from pipeline.ensemble.verdicts import SplitVerdicts
 from pipeline.verdict import Verdict
 
@@ -15,6 +15,11 @@ def judged(figure: float = 71.0) -> SplitVerdicts:
     return SplitVerdicts("val", 10, RANDOM, (41.0, 31.0, 51.0), models, 12.4)
 
 
+def estimates(*values: float) -> dict[str, Estimate]:
+    """By protocol, each with an interval of one point to either side."""
+    return {p: Estimate(v, v - 1, v + 1) for p, v in zip(("clip", "dense", "multiscale"), values, strict=True)}
+
+
 def results(**changes) -> Results:
     values = dict(
         task=MULTI_LABEL,
@@ -22,8 +27,8 @@ def results(**changes) -> Results:
         denominators={"val": {"n_expected": 10, "n_scored": 9, "n_broken": 1}},
         verdicts={"val": judged()},
         members={
-            "tsn": {"val": {"clip": 60.0, "dense": 61.5, "multiscale": 62.25}},
-            "tin": {"val": {"clip": 50.0, "dense": 51.5, "multiscale": 52.25}},
+            "tsn": {"val": estimates(60.0, 61.5, 62.25)},
+            "tin": {"val": estimates(50.0, 51.5, 52.25)},
         },
         ensembles={
             "uniform": {"val": 70.0},
@@ -49,19 +54,26 @@ def test_the_flat_form_has_two_levels_and_short_names():
         "ensemble": {"val": 72.0, "val_crossfit": 71.0, "val_choice": 70.5},
         "tsn": {"val_clip": 60.0, "val_dense": 61.5, "val_multiscale": 62.25},
         "tin": {"val_clip": 50.0, "val_dense": 51.5, "val_multiscale": 52.25},
+        "interval": {
+            "tsn_val_clip_low": 59.0, "tsn_val_clip_high": 61.0, "tsn_val_dense_low": 60.5, "tsn_val_dense_high": 62.5,
+            "tsn_val_multiscale_low": 61.25, "tsn_val_multiscale_high": 63.25,
+            "tin_val_clip_low": 49.0, "tin_val_clip_high": 51.0, "tin_val_dense_low": 50.5, "tin_val_dense_high": 52.5,
+            "tin_val_multiscale_low": 51.25, "tin_val_multiscale_high": 53.25,
+        },
         "verdict": {"tsn_val": "better", "ensemble_val": "better"},
         "videos": {"val_n_expected": 10, "val_n_scored": 9, "val_n_broken": 1},
         "corpus": {"task": "multi_label", "classes": files.fingerprint(("a", "b"))},
-    }
+    }  # fmt: skip
 
 
 def test_the_tables_show_the_prior_each_member_by_protocol_and_the_ensembles():
     lines = results().markdown("Results").splitlines()
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("|")]
     assert ["random answers", *["40.00"] * 3] in cells
-    assert ["random answers, 95 % to", *["50.00"] * 3] in cells
+    assert ["random answers", *["30.00 to 50.00"] * 3] in cells
     assert ["class prior", *["41.00"] * 3] in cells
-    assert ["class prior, 95 % from", *["31.00"] * 3] in cells
+    assert ["class prior", *["31.00 to 51.00"] * 3] in cells
+    assert ["tin", "49.00 to 51.00", "50.50 to 52.50", "51.25 to 53.25"] in cells
     assert ["tsn", "60.00", "61.50", "62.25"] in cells
     assert any(line.startswith("| cross-fitted") and line.endswith("| 71.00 |") for line in lines)
     assert "* val: 10 videos, 1 of them broken and answered with the class prior" in lines

@@ -8,11 +8,12 @@ import pytest
 import sklearn.metrics
 from scipy.stats import rankdata
 
+from pipeline import metrics
 from pipeline.clips import views
 from pipeline.clips.views import Scale, ViewConfig
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
-from pipeline.ensemble import cross_validate
+from pipeline.ensemble import bootstrap, cross_validate
 from pipeline.ensemble import run as ensemble_run
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.predictions.table import PredictionTable
@@ -80,7 +81,10 @@ def test_every_metric_is_scikit_learns(corpus):
         for name, member in zip("ab", members, strict=True):
             for protocol in ("clip", "dense", "multiscale"):
                 expected = scikit_map(member.probabilities(protocol), targets)
-                assert results.members[name][split][protocol] == pytest.approx(expected)
+                assert results.members[name][split][protocol].value == pytest.approx(expected)
+                shares = metrics.average_precision(member.probabilities(protocol), targets)[None]
+                low, high = 100 * bootstrap.intervals(shares, SETTINGS["resamples"], SETTINGS["seed"])[0]
+                assert results.members[name][split][protocol][1:] == pytest.approx((low, high))
         dense = [member.probabilities("dense") for member in members]
         fused = sum(results.member_weights[name] * p for name, p in zip("ab", dense, strict=True))
         assert results.ensembles["used"][split] == pytest.approx(scikit_map(fused, targets))
@@ -128,7 +132,7 @@ def test_the_outs_are_there_and_agree(corpus):
         assert row["class_1"] == max(scores, key=scores.get)
     assert json.loads((out / "weights.json").read_text())["members"] == results.member_weights
     text = (out / "tables.md").read_text()
-    assert f"{results.members['a']['val']['dense']:.2f}" in text
+    assert f"{results.members['a']['val']['dense'].value:.2f}" in text
     assert "cross-fitted" in text
 
 

@@ -1,5 +1,6 @@
 """What FFmpeg says of a stream is read, and decides on the filters."""
 
+import math
 import re
 
 import pytest
@@ -45,10 +46,12 @@ def test_only_pictures_that_can_be_interlaced_wait_for_their_neighbours(said: st
 
 def test_the_rate_is_made_last():
     assert chain("", fps=12, short_side=64).endswith(",fps=12")
+    assert chain("", 12, 64, (0, 7)).endswith(",fps=12,trim=start_pts=0:end_pts=7")
+    assert chain("", 12, 64, (3, math.inf)).endswith(",fps=12,trim=start_pts=3")
 
 
 def test_the_names_are_those_of_all_filters():
     hdr = chain("hevc, yuv420p10le(tv, bt2020nc/bt2020/smpte2084), 64x48", 30, 320)
-    gray, clear = chain("ffv1, gray(tv), 64x48", 30, 320), chain("png, rgba, 64x48", 30, 320)
+    gray, clear = chain("ffv1, gray(tv), 64x48", 30, 320, (7, 9)), chain("png, rgba, 64x48", 30, 320)
     used = {part.split("=")[0] for made in (hdr, gray, clear) for part in re.sub(r"'[^']*'", "", made).split(",")}
     assert used == set(NAMES)

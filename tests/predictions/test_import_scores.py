@@ -236,6 +236,7 @@ def pickled(tmp_path, content) -> dict:
 
 
 VALUES = np.array(list(SCORES.values()), np.float32)
+SOFTMAX = np.array([[0.25, 0.75], [0.9, 0.1], [0.0, 1.0], [0.5, 0.5]], np.float32)
 LAYOUTS = {
     "mmaction2 0.x": list(VALUES),
     "mmaction2 1.0": [{"pred_scores": {"item": torch.tensor(v)}, "gt_label": 1} for v in VALUES],
@@ -264,7 +265,11 @@ def test_result_pickles_are_read(data, tmp_path, layout):
         ([torch.tensor(VALUES + 1j), torch.ones(4)], "holds complex64 and no real numbers"),
         ([["much", "more"]] * 4, "no real numbers"),
         ([VALUES * 30, np.ones(4)], r"ids.txt, line 1: probabilities from 7.5 to 22.5.*--views"),
+        ([SOFTMAX * 30, np.ones(4)], r"ids.txt: each row sums to 30, and with --views 1 .*Take --views 30"),
         ([VALUES, np.ones(3)], "no list of score vectors|shape"),
+        ([torch.tensor(VALUES), torch.tensor(VALUES)], "a.pkl: its scores are its labels, number by number"),
+        ([np.eye(2)[[0, 1, 0, 1]], np.eye(2)[[0, 1, 0, 1]]], "its scores are its labels"),
+        ([np.eye(2)[[0, 1, 0, 1]], np.ones(4)], "ids.txt holds 0 and 1 alone: labels, or decisions"),
     ],
 )
 def test_other_pickles_are_refused(data, tmp_path, content, message):
@@ -386,6 +391,23 @@ def test_logits_of_one_label_a_video_become_their_softmax(one_label, tmp_path):
 def test_probabilities_of_one_label_a_video_that_do_not_sum_to_one_are_refused(one_label, tmp_path):
     with pytest.raises(UserError, match=r"one.csv, line 3: the probabilities sum to 1.1, not to 1.*--values logits"):
         import_one(one_label, tmp_path, [[0.25, 0.75], [0.9, 0.2], [0.5, 0.5], [0.5, 0.5]], task="single_label")
+
+
+def test_a_softmax_that_is_called_logits_is_refused(one_label, tmp_path):
+    with pytest.raises(UserError, match=r"one.csv: each row sums to 1, as probabilities .* --values probabilities\."):
+        import_one(one_label, tmp_path, [[0.25, 0.75], [0.9, 0.1], [0.5, 0.5], [0.4, 0.6]], values="logits")
+    with pytest.raises(UserError, match=r"softmax do over 10 views, .* --values probabilities --views 10\."):
+        import_one(one_label, tmp_path, [[2.5, 7.5], [9.0, 1.0], [5.0, 5.0], [4.0, 6.0]], values="logits")
+
+
+def test_another_number_of_views_than_the_sums_show_is_refused(one_label, tmp_path):
+    with pytest.raises(UserError, match=r"each row sums to 10, and with --views 30 it would be 30"):
+        import_one(one_label, tmp_path, [[2.5, 7.5], [9.0, 1.0], [5.0, 5.0], [4.0, 6.0]], views=30)
+
+
+def test_a_softmax_for_a_corpus_of_several_labels_is_taken_and_said(data, tmp_path, caplog):
+    run(data, tmp_path / "a.pkl", **pickled(tmp_path, list(SOFTMAX)))
+    assert "each row sums to 1, as of a softmax" in caplog.text
 
 
 def test_videos_of_several_labels_are_no_corpus_of_one_label(data, tmp_path):

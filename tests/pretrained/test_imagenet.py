@@ -82,7 +82,7 @@ def test_a_fetched_file_starts_the_network_with_its_input(tmp_path: Path):
 @pytest.mark.usefixtures("no_network")
 def test_a_file_that_is_there_is_taken_as_it_is_and_others_are_left_alone(tmp_path: Path):
     by_hand, other = tmp_path / "resnet50.safetensors", tmp_path / "resnet18.safetensors"
-    weight_file.Weights({"a": torch.ones(2)}, "", parallel=False, sha256="").write(by_hand)
+    weight_file.Weights({"a": torch.ones(2)}, "", wrappers=(), sha256="").write(by_hand)
     other.write_bytes(b"of a set that is not chosen now")
     before = by_hand.read_bytes(), by_hand.stat().st_mtime_ns
 

@@ -445,3 +445,73 @@ def test_the_report_says_all_in_a_few_lines(tmp_path: Path):
     ):
         assert part in said
     assert len(said.splitlines()) <= 8
+
+
+# Classes by name
+
+
+def classifier_of(classes: tuple[str, ...], tmp_path: Path, name: str = "named") -> Path:
+    """A file of ours whose classifier has the row i, i, ... for the class i."""
+    network = tsn.build(len(classes), **TINY)
+    state = fill(network).state_dict()
+    state["classifier.weight"] = torch.arange(len(classes)).float()[:, None].expand_as(state["classifier.weight"])
+    state["classifier.bias"] = 10 * torch.arange(len(classes)).float()
+    folder = tmp_path / name
+    Checkpoint(state, {"arch": "tsn", "options": TINY}, classes, SPEC).write(folder)
+    return folder / "model.safetensors"
+
+
+def test_rows_of_the_classifier_go_by_the_names_of_the_classes(tmp_path: Path):
+    model = tsn.build(3, **TINY)
+    report = load_pretrained(model, classifier_of(("run", "jump", "fly"), tmp_path), classes=("fly", "run", "jump"))
+    assert model.state_dict()["classifier.bias"].tolist() == [20, 0, 10]
+    assert model.state_dict()["classifier.weight"][:, 0].tolist() == [2, 0, 1]
+    assert report.named == "3 of 3 classes by their names"
+    assert "  classes     3 of 3 classes by their names" in str(report).splitlines()
+
+
+def test_new_classes_start_fresh_and_lost_ones_are_named(tmp_path: Path):
+    model = tsn.build(4, **TINY)
+    start = state_of(model)["classifier.bias"]
+    path = classifier_of(("run", "jump", "fly"), tmp_path)
+    report = load_pretrained(model, path, classes=("climb", "jump", "run", "swim"))
+    found = model.state_dict()["classifier.bias"]
+    assert found[1:3].tolist() == [10, 0]
+    assert torch.equal(found[[0, 3]], start[[0, 3]])
+    assert report.named == (
+        "2 of 4 classes by their names; new, and at their start: 'climb', 'swim'; in the file alone: 'fly'"
+    )
+    assert (report.file_classes, report.model_classes, report.classifier_replaced) == (3, 4, False)
+
+
+def test_a_file_with_none_of_the_classes_leaves_the_classifier_fresh(tmp_path: Path):
+    model = tsn.build(2, **TINY)
+    start = state_of(model)["classifier.weight"]
+    report = load_pretrained(model, classifier_of(("run", "jump"), tmp_path), classes=("cat", "dog"))
+    assert torch.equal(model.state_dict()["classifier.weight"], start)
+    assert list(report.kept) == ["no class of the file is one of the model's"]
+
+
+def test_the_same_classes_in_the_same_order_need_no_word(tmp_path: Path):
+    model = tsn.build(2, **TINY)
+    report = load_pretrained(model, classifier_of(("run", "jump"), tmp_path), classes=("run", "jump"))
+    assert (report.named, model.state_dict()["classifier.bias"].tolist()) == ("", [0, 10])
+
+
+def test_a_file_that_names_no_classes_is_taken_in_order_and_that_is_said(tmp_path: Path):
+    network = tsn.build(3, **TINY)
+    path = saved(peers.x_temporal_parallel(as_x_temporal(fill(network).state_dict())), tmp_path)
+    report = load_pretrained(tsn.build(3, **TINY), path, classes=("run", "jump", "fly"))
+    assert report.named == "the file names no classes: they are taken to be the model's, in the model's order"
+    assert load_pretrained(tsn.build(4, **TINY), path, classes=tuple("abcd")).named == ""
+
+
+def test_every_classifier_of_a_multi_scale_trn_goes_by_name(tmp_path: Path):
+    options = {**TINY, "frames": 4, "feature_dim": 8}
+    path = own(trn.build(2, **options), tmp_path, "trn")  # of the classes "0" and "1"
+    model = trn.build(2, **options)
+    load_pretrained(model, path, classes=("1", "0"))
+    filled = fill(trn.build(2, **options)).state_dict()
+    for name, tensor in model.state_dict().items():
+        wanted = filled[name].flip(0) if infer_config.is_classifier(name) else filled[name]
+        assert torch.equal(tensor, wanted), name

@@ -17,7 +17,7 @@ import torchvision
 
 from pipeline.core import files
 from pipeline.core.errors import UserError
-from pipeline.pretrained import weight_file
+from pipeline.pretrained import tensor_sets, weight_file
 from tests.support.peers import Call
 
 STATE = {"conv1.weight": torch.arange(4.0).view(2, 2), "conv1.bias": torch.ones(2)}
@@ -30,12 +30,12 @@ def assert_state(read: weight_file.Weights) -> None:
 
 
 @pytest.mark.parametrize("legacy", [False, True])
-@pytest.mark.parametrize("container", ["state_dict", "model_state", "model", weight_file.BARE])
+@pytest.mark.parametrize("container", ["state_dict", "model_state", "model", tensor_sets.BARE])
 @pytest.mark.parametrize("prefix", ["", "module."])
 def test_every_container_of_torch_is_opened(container: str, prefix: str, legacy: bool, tmp_path: Path):
     state = {prefix + name: tensor for name, tensor in STATE.items()}
     path = tmp_path / "ckpt.pth.tar"
-    content = state if container == weight_file.BARE else {"epoch": 3, container: state, **SCALARS}
+    content = state if container == tensor_sets.BARE else {"epoch": 3, container: state, **SCALARS}
     torch.save(content, path, _use_new_zipfile_serialization=not legacy)
 
     read = weight_file.read(path)

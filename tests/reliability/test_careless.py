@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import project
+from tests.support.corpus import take
 from tests.support.stage_process import ORDER, ROOT, contents, make, outs, run
 
 pytestmark = pytest.mark.slow
@@ -68,11 +69,14 @@ def test_where_the_corpus_moved_the_manifest_stays_and_the_setting_is_named(fini
 
 
 def corpus(folder: Path, rows: list[str], content: Path | None) -> tuple[str, ...]:
-    """The settings of a corpus of some videos, all of that content, or of none."""
+    """The settings of a corpus of some videos, all of those pictures, or of none."""
     folder.mkdir()
     for row in rows:
         video = folder / row.partition(",")[0]
-        video.write_bytes(b"no video" if content is None else content.read_bytes())
+        if content is None:
+            video.write_bytes(f"no video {row}".encode())
+        else:
+            take(content, video)
     (folder / "labels.csv").write_text("\n".join(["path,labels", *rows]) + "\n")
     return f"dataset.root={folder}", f"dataset.annotations={folder}/labels.csv"
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +9,7 @@ import pytest
 
 from pipeline.core import fingerprints
 from pipeline.core.broken_videos import read_broken
-from tests.support import hostile, project
+from tests.support import corpus, hostile, project
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -35,7 +34,7 @@ def root(tmp_path_factory, clips) -> Path:
     for label in ("run", "jump"):
         hostile.make(root / "clips" / label)
         for n in range(SOUND // 2):
-            shutil.copy(clips / "short.mp4", root / "clips" / label / f"{n}.mp4")
+            corpus.take(clips / "short.mp4", root / "clips" / label / f"{n}.mp4")
     (root / "clips" / "run" / "up").symlink_to("../..")
     project.write_params(root, *SMALL)
     project.dvc(root, "repro", "extract")

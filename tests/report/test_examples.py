@@ -57,6 +57,12 @@ def test_a_video_that_was_answered_right_is_none_of_the_worst(packed):
     assert (ids(best), ids(worst)) == (["v0", "v1"], [])
 
 
+def test_videos_without_a_label_are_left_out(packed):
+    scores = np.tile([0.9, 0.2, 0.1], (3, 1))
+    best, worst = examples.best_and_worst(table(scores, [";", "a", "b"]), packed({"v0": GREY}), each=3, top=1)
+    assert (ids(best), ids(worst)) == (["v1"], ["v2"])
+
+
 def test_broken_videos_are_left_out(packed):
     scores = [[0.9, 0.2, 0.1], [0.2, 0.3, 0.1], [0.5, 0.6, 0.7]]
     best, worst = examples.best_and_worst(table(scores, ["a"] * 3, broken=[2]), packed({"v0": GREY}), each=3, top=1)

@@ -51,7 +51,8 @@ def test_headline_metrics_are_those_of_the_ensemble(done):
     assert f"<dd>{used['test']:.2f}</dd>" in text
     assert f"{used['test_low']:.2f} to {used['test_high']:.2f}" in text
     found = json.loads(sources.metrics.read_text())
-    assert f"<td>{found['tsn']['test_dense']:.2f}</td>" in text
+    low, high = (found["interval"][f"tsn_test_dense_{end}"] for end in ("low", "high"))
+    assert f"<td>{found['tsn']['test_dense']:.2f}<small>{low:.1f} to {high:.1f}</small></td>" in text
 
 
 def test_what_is_listed_is_whole_beside_the_page(done):

@@ -1,42 +1,16 @@
 """The page as a browser shows it."""
 
-import os
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.report.page import PAGE
 from tests.support import finished
+from tests.support.browser import browse, in_browser
 from tests.support.html_page import page
 
 pytestmark = pytest.mark.slow  # it starts a browser
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-BROWSER = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-in_browser = pytest.mark.skipif(
-    BROWSER is None,
-    reason="NOT RUN: no Chromium. Install one (Debian: apt-get install chromium), or name it in $CHROMIUM",
-)
-
-
-def browse(file: Path, profile: Path, *flags: str) -> tuple[str, list[str]]:
-    """(the document after it was laid out, lines that the console had) of a page on disk, with no way outside."""
-    options = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--hide-scrollbars",
-        "--no-first-run",
-        "--disable-background-networking",
-    ]
-    options += ["--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}"]
-    options += ["--enable-logging=stderr", "--virtual-time-budget=3000", "--dump-dom", *flags, file.as_uri()]
-    done = subprocess.run([str(BROWSER), *options], capture_output=True, text=True, timeout=120, check=True)
-    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
 @in_browser
@@ -44,6 +18,7 @@ def test_a_browser_has_nothing_to_complain_about(done, tmp_path):
     shown, console = browse(done[1] / PAGE, tmp_path)
     assert console == []
     assert shown.count("<section") == 11
+    assert 'class="sorts"' in shown  # the script ran, under the page's policy
 
 
 @in_browser

@@ -16,7 +16,7 @@ from sklearn.metrics import average_precision_score
 from pipeline import class_stats
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.predictions.table import PredictionTable
-from pipeline.report import sections
+from pipeline.report import curves, sections
 from pipeline.report.inputs import Inputs
 from tests.support import finished
 from tests.support.html_page import DASH, MINUS, check, page
@@ -101,9 +101,11 @@ def test_the_table_of_models_is_metrics_json(unequal):
     names = [f"{split}_{protocol}" for split in ("val", "test") for protocol in ("clip", "dense", "multiscale")]
     assert len({shown["strong"][name] for name in names}) == 6
     models, ensembles = read.tables["models"]
-    assert models[4:] == [
+    assert [[cell.split(" ")[0] for cell in row] for row in models[4:]] == [
         [member, *(two(shown[member][name]) for name in names)] for member in ("weak", "strong", "middling")
     ]
+    low, high = (shown["interval"][f"weak_val_clip_{end}"] for end in ("low", "high"))
+    assert models[4][1].split(" ", 1)[1] == f"{low:.1f} to {high:.1f}"
     for row, what, name in ((2, "chance", "random answers"), (3, "prior", "class prior")):
         of = {s: [shown[what][f"{s}{end}"] for end in ("", "_low", "_high")] for s in ("val", "test")}
         cells = {s: f"{mean:.2f} {low:.1f} to {high:.1f}" for s, (mean, low, high) in of.items()}
@@ -235,7 +237,7 @@ def test_labels_that_stand_together_are_a_share_of_the_rows_class(tmp_path):
 
 def test_curves_start_at_epoch_1_and_the_loss_at_100_percent(unequal):
     sources, _, read = unequal
-    svg = sections.training(Inputs.read(sources))["loss"]
+    svg = curves.section(Inputs.read(sources))["loss"]
     ticks = re.findall(r'x="40" y="([\d.]+)" text-anchor="end">(\d+)<', svg)
     of_percent = {int(text): float(y) - 4 for y, text in ticks}
     first, _, last = re.search(
@@ -250,21 +252,21 @@ def test_curves_start_at_epoch_1_and_the_loss_at_100_percent(unequal):
 def test_the_settings_that_a_probe_compared_are_a_table_and_no_curve(unequal, tmp_path):
     sources, *_ = unequal
     inputs = Inputs.read(sources)
-    assert sections.training(inputs)["compared"] == []
+    assert curves.section(inputs)["compared"] == []
     models = tmp_path / "models"
     for name in inputs.members:
         shutil.copytree(sources.models / name, models / name)
-    curves = models / inputs.members[0] / "curves/plots/metrics"
-    shutil.rmtree(curves)
-    (curves / "held_out").mkdir(parents=True)
+    folder = models / inputs.members[0] / "curves/plots/metrics"
+    shutil.rmtree(folder)
+    (folder / "held_out").mkdir(parents=True)
     for name, values in {
         "decay": (1, 0.1, 1, 0.1),
         "appearance": (0, 0, 2, 2),
         "held_out/mAP": (50, 60, 70, 65),
     }.items():
         rows = "".join(f"{step}\t{value}\n" for step, value in enumerate(values, start=1))
-        (curves / f"{name}.tsv").write_text(f"step\t{Path(name).name}\n{rows}")
-    found = sections.training(Inputs.read(replace(sources, models=models)))
+        (folder / f"{name}.tsv").write_text(f"step\t{Path(name).name}\n{rows}")
+    found = curves.section(Inputs.read(replace(sources, models=models)))
     expected = {"decays": [0.1, 1.0], "rows": [(0.0, [60, 50]), (2.0, [65, 70])], "best": 70.0}
     assert found["compared"] == [{"name": inputs.members[0], **expected}]
     assert inputs.members[0] not in found["names"]
@@ -303,3 +305,15 @@ def test_origins_are_what_the_recipes_say(unequal):
     settings = json.loads(read.text.split("Settings of the ensemble")[1].split("Recipe of")[0])
     assert settings == PredictionTable.read(sources.ensemble / "test.parquet").meta["settings"]
     assert settings["subsets"]["nobody"] == ["x*"]
+
+
+def test_the_curves_of_all_models_are_one_table(unequal):
+    sources, out, _ = unequal
+    table = pd.read_csv(out / "curves.csv")
+    assert list(table.columns) == ["model", "epoch", "figure", "loss"]
+    for model, rows in table.groupby("model"):
+        folder = sources.models / model / "curves/plots/metrics"
+        for name, file in (("figure", "val/mAP.tsv"), ("loss", "loss.tsv")):
+            wanted = pd.read_csv(folder / file, sep="\t")
+            assert rows["epoch"].tolist() == wanted["step"].tolist()
+            assert rows[name].tolist() == pytest.approx(wanted.iloc[:, 1].tolist())

@@ -11,7 +11,7 @@ import simplejpeg
 from pipeline import class_stats
 from pipeline.clips import frame_store, lmdb_pages, views
 from pipeline.clips.views import Scale, ViewConfig
-from pipeline.core import checksums, files, frame_index
+from pipeline.core import checksums, doubles, files, frame_index, tsv
 from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task, noted
@@ -49,6 +49,8 @@ def run(
     manifest, broken = _manifest(classes, videos, prefix, labelled, single)
     manifest.write(folder / "manifest.tsv", folder / "classes.txt")
     write_broken(folder / "broken.tsv", broken)
+    nothing = np.full(len(manifest), -1)
+    tsv.write(folder / "doubles.tsv", doubles.table(manifest, nothing, nothing < 0))
     _frames(folder, [v for v in manifest.videos if v not in {b.video for b in broken}])
     train = manifest.split("train").without(b.video for b in broken)
     counted = class_stats.write(folder / "stats", train, len(manifest.split("train")))
@@ -61,7 +63,7 @@ def run(
     results = run_ensemble(config, manifest, counted, folder / "predictions", folder / "ensemble")
     files.write_json(folder / "metrics.json", results.flat())
     _seal(folder)
-    names = ("manifest.tsv", "classes.txt", "frames/index.tsv", "broken.tsv", "lmdb", "stats", "models")
+    names = ("manifest.tsv", "classes.txt", "frames/index.tsv", "broken.tsv", "doubles.tsv", "lmdb", "stats", "models")
     return InputPaths(*(folder / name for name in (*names, "predictions", "ensemble", "metrics.json")))
 
 

@@ -1,5 +1,8 @@
 """The page, read as a parser reads it."""
 
+import base64
+import hashlib
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -87,5 +90,12 @@ def check(text: str) -> Reader:
     assert all(load.startswith("data:") for load in read.loads)
     style = text[text.index("<style>") : text.index("</style>")]
     assert not OUTSIDE.search(style)
-    assert "script" not in read.tags
+    policy = re.search(r"script-src 'sha256-([^']+)'", text)
+    scripts = re.findall(r"<script([^>]*)>(.*?)</script>", text, re.DOTALL)
+    assert len(scripts) == read.tags.count("script") == 2
+    (kind, data), (plain, script) = scripts
+    assert (kind, plain) == (' type="application/json" id="class-data"', "")  # what is JSON is never run
+    assert json.loads(data)["classes"]
+    assert policy[1] == base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert "innerHTML" not in script
     return read

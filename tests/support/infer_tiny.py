@@ -4,29 +4,33 @@
 
 FOLDER holds the packed corpus and the models; the predictions of the first model are written to OUT, the scratch folder
 lies beside it. {rank} in FOLDER, and in the setting `scratch`, is the number of the process: what nodes do not share. A
-"share" beside "devices" is that of `--shard`.
+"share" beside "devices" is that of `--shard`; a "gate" is a file without which nodes of Ray go no further than their
+fifth video.
 """
 
 import json
 import logging
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from pipeline.core.share import Share
-from pipeline.inference.run import run_inference
-from tests.support import inference, tiny
+from pipeline.inference import run
+from tests.support import hindrances, inference, tiny
 
 
 def main(folder: Path, out: Path, machine: dict, names: list[str]) -> None:
     logging.basicConfig(level=logging.INFO)
     corpus = tiny.corpus(folder / "lmdb", **inference.VIDEOS)
     tests = dict.fromkeys(names, inference.VIEWS)
-    share = Share.parse(machine.pop("share", "1/1"))
+    share, gate = Share.parse(machine.pop("share", "1/1")), machine.pop("gate", None)
     machine = tiny.machine(machine.pop("scratch", out.parent / "work"), **machine)
-    run_inference(
+    if gate:
+        run.score = partial(hindrances.gated_score, Path(gate))
+    run.run_inference(
         names[0], tests, *corpus, folder / "models" / names[0], out / names[0], machine, share if share.of > 1 else None
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import simplejpeg
+import torch
 from tqdm import tqdm
 
 from pipeline import class_stats
@@ -20,10 +21,12 @@ from pipeline.clips.transforms import AugmentConfig
 from pipeline.core import frame_index, task, tsv
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest, VideoRecord
+from pipeline.runtime import distributed
 from pipeline.training import trainer
 from pipeline.training.config import LossConfig, ModelConfig, TrainConfig
 from pipeline.training.optim import OptimConfig, ScheduleConfig
 from pipeline.training.resume import TrainState
+from pipeline.training.step import Pieces, TrainStep
 
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
 FRAMES = 6
@@ -77,6 +80,20 @@ def machine(scratch: Path, **settings: object) -> Machine:
         channels_last=False, compile=False, scratch=str(scratch), ffmpeg=None, save_seconds=60.0,
     )  # fmt: skip
     return Machine(**given | settings)
+
+
+def train_step(folder: Path, config: ModelConfig, **settings: object) -> TrainStep:
+    """One update of a model, ready to be called with `pieces`."""
+    on = machine(folder / "work", **settings)
+    return TrainStep(config, len(COLOURS), corpus(folder / "lmdb")[2], distributed.launch(on), on)
+
+
+def pieces(number: int = 1, frames: int = 2, pin: bool = False) -> Pieces:
+    """Pieces of two clips of noise each, with the classes that they bear."""
+    made = torch.Generator().manual_seed(number)
+    clips = [torch.randint(0, 256, (2, 3, frames, 32, 32), dtype=torch.uint8, generator=made) for _ in range(number)]
+    targets = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]])
+    return tuple((clip.pin_memory(), targets.pin_memory()) if pin else (clip, targets) for clip in clips)
 
 
 def fit(folder: Path, name: str, config: ModelConfig | None = None, **settings: object) -> tuple[Path, TrainState]:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.clips import sampling, transforms
 from pipeline.clips.dataset import generator, read_frames
@@ -14,7 +15,7 @@ from pipeline.core.errors import UserError
 from pipeline.runtime.checkpoint import FILE
 from pipeline.training import optim
 from pipeline.training.config import LossConfig
-from pipeline.training.step import TrainStep
+from pipeline.training.step import Outcome, TrainStep
 from tests.support import tiny
 from tests.support.tiny import fit
 
@@ -65,8 +66,9 @@ def test_the_average_follows_its_formula(tmp_path, monkeypatch):
     original = TrainStep._update
 
     def watched(self):
-        original(self)
+        norm = original(self)
         seen.append((self.network.classifier.weight.detach().clone(), self.ema.module.classifier.weight.clone()))
+        return norm
 
     monkeypatch.setattr(TrainStep, "_update", watched)
     fit(tmp_path, "out", tiny.model(epochs=1, ema=0.9))
@@ -136,3 +138,79 @@ def test_a_loss_that_is_not_finite_stops_with_the_step_and_keeps_the_best_weight
     (best,) = (tmp_path / "out-work").rglob("best.pt")
     assert all(torch.isfinite(t).all() for t in torch.load(best, weights_only=True)["weights"].values())
     assert not (tmp_path / "out" / FILE).exists()
+
+
+class Reads(TorchDispatchMode):
+    """Counts the numbers that are taken out of tensors, each of which waits for a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function in (torch.ops.aten._local_scalar_dense.default, torch.ops.aten.nonzero.default)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("loss", [name for name in registry.names("losses") if name != "auto"])
+def test_a_step_takes_no_number_out_of_a_tensor_until_its_outcome_is_read(tmp_path, monkeypatch, loss):
+    step = tiny.train_step(tmp_path, tiny.model(batch=4, ema=0.9, loss=LossConfig(loss, {})))
+    pieces = tiny.pieces(2)
+    lists = []
+    original = torch.Tensor.tolist
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda tensor: lists.append(1) or original(tensor))
+    with Reads() as reads:
+        outcome = step(pieces, 0.01, 0)
+    looks_at_targets = loss in ("lsep", "wlsep", "warp")  # on a CPU alone, at each piece's
+    assert (reads.count, lists) == (len(pieces) * looks_at_targets, [])
+    value, asked = outcome.read()
+    assert lists == [1]
+    assert (value > 0, asked) == (True, False)
+
+
+def test_the_count_of_reads_sees_one():
+    with Reads() as reads:
+        assert float(torch.ones(())) == 1
+        assert bool(torch.ones(()).isfinite())
+    assert reads.count == 2
+
+
+def test_what_came_of_a_step_is_read_when_the_next_is_under_way(tmp_path, monkeypatch):
+    said = []
+    taken, read = TrainStep.__call__, Outcome.read
+
+    def take(self, pieces, lr, step, stop):
+        said.append(f"take {step}")
+        outcome = taken(self, pieces, lr, step, stop)
+        outcome.step = step
+        return outcome
+
+    monkeypatch.setattr(TrainStep, "__call__", take)
+    monkeypatch.setattr(Outcome, "read", lambda self: said.append(f"read {self.step}") or read(self))
+    fit(tmp_path, "out", tiny.model(epochs=2, batch=2))
+    one = ["take 0", "take 1", "read 0", "take 2", "read 1", "take 3", "read 2", "read 3"]
+    assert said[:8] == one, "all are read before the epoch is validated"
+    assert said[8:] == [f"{word} {int(step) + 4}" for word, step in map(str.split, one)]
+
+
+@pytest.mark.parametrize("bad", ["loss", "norm"])
+def test_a_state_that_has_diverged_is_never_saved(tmp_path, monkeypatch, bad):
+    original, updated = TrainStep._loss_of, TrainStep._update
+    seen = []
+
+    def spoilt(self, clip, targets):
+        seen.append(1)
+        return original(self, clip, targets) * (float("nan") if bad == "loss" and len(seen) == 4 else 1)
+
+    def spoilt_update(self):
+        norm = updated(self)
+        return norm * float("inf") if bad == "norm" and len(seen) == 4 else norm
+
+    monkeypatch.setattr(TrainStep, "_loss_of", spoilt)
+    monkeypatch.setattr(TrainStep, "_update", spoilt_update)
+    with pytest.raises(UserError, match=r"(The loss is nan|The norm of the gradient is inf) at step 3 \(epoch 2\)"):
+        fit(tmp_path, "out", save_seconds=0)
+    (file,) = (tmp_path / "out-work").rglob("state.pt")
+    state = torch.load(file, weights_only=True)
+    assert state["state"]["step"] == 3, "the last step before it"
+    assert all(torch.isfinite(tensor).all() for tensor in state["weights"].values())

@@ -66,6 +66,8 @@ class Translation:
     """Whether the tensors are an image network's, which has no layers that look along time."""
     needs: Mapping[str, Any] = field(default_factory=dict)
     """Options of the model that the weights were trained with and that no tensor shows: name -> value."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes, in the order of the classifier's rows; empty where the file does not tell."""
 
 
 def rename(tensors: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:

@@ -33,4 +33,7 @@ def translate(weights: Weights) -> Translation:
     recipe = told["recipe"]
     silent = SHAPELESS.get(recipe.get("arch", ""), {})
     options = recipe.get("options", {})
-    return Translation(dict(weights.tensors), spec, needs={key: options.get(key, silent[key]) for key in silent})
+    needs = {key: options.get(key, silent[key]) for key in silent}
+    named = told.get("classes")
+    classes = tuple(map(str, named)) if isinstance(named, list) else ()
+    return Translation(dict(weights.tensors), spec, needs=needs, classes=classes)

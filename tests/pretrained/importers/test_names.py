@@ -148,7 +148,7 @@ CASES: dict[str, tuple[str, Callable[[], list[str]], Callable[..., nn.Module], d
 
 def held(names: Iterable[str], container: str = "model") -> Weights:
     """Weights of no values: importers go by names."""
-    return Weights({name: torch.empty(0) for name in names}, container, parallel=False, sha256="")
+    return Weights({name: torch.empty(0) for name in names}, container, (), sha256="")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -176,7 +176,7 @@ def test_the_blocks_of_efficientnet_lites_find_their_stages(size: int):
     ours = registry.find("pretrained/importers", "efficientnet_lite").translate(weights).tensors
 
     assert {name: x.shape for name, x in ours.items()} == {name: x.shape for name, x in model.state_dict().items()}
-    plain = Weights(weights.tensors, "", parallel=False, sha256="")
+    plain = Weights(weights.tensors, "", wrappers=(), sha256="")
     known = registry.names("pretrained/importers")
     assert [n for n in known if registry.find("pretrained/importers", n).recognises(plain)] == ["efficientnet_lite"]
 
@@ -204,17 +204,17 @@ def test_the_repositories_of_tsm_and_tin_wrap_every_name():
     )
     empty = {name: torch.empty(0) for name in names}
 
-    wrapped = Weights(empty, "state_dict", parallel=True, sha256="")
+    wrapped = Weights(empty, "state_dict", wrappers=("module.",), sha256="")
     assert (tsms.recognises(wrapped), x_temporals.recognises(wrapped)) == (True, False)
     for container, parallel in (("model", True), ("model", False), ("state_dict", False)):
-        other = Weights(empty, container, parallel=parallel, sha256="")
+        other = Weights(empty, container, wrappers=("module.",) * parallel, sha256="")
         assert (tsms.recognises(other), x_temporals.recognises(other)) == (False, True)
 
 
 def test_mmaction2_has_the_fast_features_first():
     names = ["backbone.fast_path.layer4.0.downsample.bn.weight", "cls_head.fc_cls.weight"]
     tensors = dict(zip(names, [torch.zeros(2), torch.tensor([[1.0, 2, 3, 4, 5]])], strict=True))
-    weights = Weights(tensors, "state_dict", parallel=False, sha256="")
+    weights = Weights(tensors, "state_dict", wrappers=(), sha256="")
 
     ours = registry.find("pretrained/importers", "mmaction2").translate(weights).tensors
 
@@ -226,7 +226,7 @@ def test_inception_resnet_loses_the_background_class_and_nothing_else():
     for rows, kept in ((1001, 1000), (313, 313)):
         tensors = {name: torch.zeros(0) for name in inception_resnet()}
         tensors |= {"last_linear.weight": torch.arange(rows).view(-1, 1), "last_linear.bias": torch.arange(rows)}
-        ours = cadene.translate(Weights(tensors, "", parallel=False, sha256=""))
+        ours = cadene.translate(Weights(tensors, "", wrappers=(), sha256=""))
 
         first = rows - kept
         assert ours.tensors["classifier.weight"].flatten().tolist() == list(range(first, rows))
@@ -260,7 +260,7 @@ def test_two_entries_of_one_name_are_refused():
 )
 def test_timms_own_names_are_told_from_all_others(name: str):
     with torch.device("meta"):
-        weights = Weights(timm.create_model(name).state_dict(), "", parallel=False, sha256="")
+        weights = Weights(timm.create_model(name).state_dict(), "", wrappers=(), sha256="")
         model = tsn.build(1000, backbone=name)
 
     assert [

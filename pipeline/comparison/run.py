@@ -1,0 +1,164 @@
+"""A run as it is compared: settings, code, videos and prediction files of a folder, a commit or an experiment."""
+
+import csv
+import json
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from dvc.api import DVCFileSystem
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.scm import SCMError, resolve_rev
+
+from pipeline.core import checksums
+from pipeline.core.errors import UserError
+from pipeline.predictions.table import SPLITS, PredictionTable
+
+ENSEMBLE = "ensemble"
+WORKSPACE = "."
+"""Name of the run whose outs lie in data/ now."""
+_SMALL = ("params.yaml", "dvc.lock", "data/manifest.tsv", "data/manifest.SHA256SUMS")
+_OF_A_VIDEO = ("split", "labels", "fingerprint")
+_CODE = ("pipeline/", "stages/")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run was made with, and what it answered."""
+
+    name: str
+    """As it was asked for."""
+    settings: Mapping[str, Any]
+    """Dotted name -> value, all of params.yaml; empty where the folder has none."""
+    code: Mapping[str, str]
+    """File or folder that some stage ran -> its hash, by dvc.lock; empty where the folder has none."""
+    videos: pd.DataFrame
+    """The manifest, indexed by video: split, labels, fingerprint; no rows where there is none."""
+    tables: Mapping[tuple[str, str], PredictionTable]
+    """(model or `ensemble`, split) -> its answers, of those whose videos have labels."""
+
+    @classmethod
+    def read(cls, folder: Path, name: str) -> "Run":
+        """Read a folder that has `data/`.
+
+        Raises:
+            UserError: it has no prediction files, or one of its files is damaged.
+        """
+        data = folder / "data"
+        tables = dict(_tables(data))
+        if not tables:
+            raise UserError(
+                f"{name} has no prediction files with labels in {data / 'predictions'}, so there is nothing to "
+                "compare. Name an experiment, a commit or a folder of this pipeline that has run: `dvc exp show`."
+            )
+        return cls(name, _settings(folder), _code(folder), _videos(data), tables)
+
+    @property
+    def seedless(self) -> tuple[Any, ...]:
+        """What two runs have in common that differ in the seeds of their trainings alone."""
+        settings = {key: value for key, value in self.settings.items() if not key.endswith(".train.seed")}
+        return json.dumps(settings, sort_keys=True), tuple(sorted(self.code.items())), self.videos.to_csv()
+
+
+def find(name: str, stack: ExitStack) -> Run:
+    """The run of a name: a folder, or an experiment, commit, branch or tag of the project in the current folder.
+
+    Args:
+        name: what to read; `.` is data/ as it is now.
+        stack: where a revision's files are copied to a folder that the stack removes.
+
+    Raises:
+        UserError: there is no such thing, or DVC's cache lacks its files.
+    """
+    if Path(name).is_dir():
+        folder = Path(name)
+        return Run.read(folder.parent if folder.name == "data" else folder, name)
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compare-")))
+    _copy(name, folder)
+    return Run.read(folder, name)
+
+
+def _copy(revision: str, to: Path) -> None:
+    """Copy what is compared of a revision, from Git and DVC's cache."""
+    if not Path(".dvc").is_dir():
+        raise UserError(f"There is no folder {revision!r}; for a commit or experiment, run this in the project's root.")
+    try:
+        files = DVCFileSystem(url=".", rev=_resolved(revision))
+        wanted = [name for name in _SMALL if files.isfile(name)]
+        for split in SPLITS:
+            wanted += files.glob(f"data/predictions/*/{split}.parquet") + files.glob(f"data/ensemble/{split}.parquet")
+        lists = {str(Path(name).parent / checksums.NAME) for name in wanted if name.endswith(".parquet")}
+        for name in [*wanted, *(one for one in sorted(lists) if files.isfile(one))]:
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            files.get_file(name, str(to / name))
+    except (DvcException, SCMError, OSError) as error:
+        why = str(error).splitlines()[0] if str(error) else repr(error)
+        raise UserError(
+            f"{revision!r} is no folder, and as a commit or experiment it cannot be read ({why}). `dvc exp show` lists "
+            "experiments, `git log` commits; `dvc fetch -A` brings what DVC's cache lacks."
+        ) from error
+
+
+def _resolved(revision: str) -> str:
+    """The commit of a revision or of an experiment's name."""
+    with Repo(".") as repo:
+        return str(resolve_rev(repo.scm, revision))
+
+
+def _tables(data: Path) -> "list[tuple[tuple[str, str], PredictionTable]]":
+    places = [(folder.name, folder) for folder in sorted((data / "predictions").glob("*")) if folder.is_dir()]
+    found = []
+    for model, folder in [*places, (ENSEMBLE, data / ENSEMBLE)]:
+        for split in SPLITS:
+            if (file := folder / f"{split}.parquet").is_file() and (table := PredictionTable.read(file)).labelled:
+                found.append(((model, split), table))
+    return found
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    file = folder / "params.yaml"
+    if not file.is_file():
+        return {}
+    try:
+        return dict(flat(yaml.safe_load(file.read_text(encoding="utf-8")) or {}))
+    except (yaml.YAMLError, ValueError, AttributeError) as error:
+        raise UserError(f"{file} cannot be read as settings: {error}") from error
+
+
+def flat(node: Mapping[str, Any], above: str = "") -> "list[tuple[str, Any]]":
+    """(dotted name, value) of all that is no mapping, or an empty one."""
+    found: list[tuple[str, Any]] = []
+    for key, value in node.items():
+        name = f"{above}.{key}" if above else str(key)
+        found += flat(value, name) if isinstance(value, Mapping) and value else [(name, value)]
+    return found
+
+
+def _code(folder: Path) -> dict[str, str]:
+    file = folder / "dvc.lock"
+    if not file.is_file():
+        return {}
+    try:
+        stages = (yaml.safe_load(file.read_text(encoding="utf-8")) or {})["stages"].values()
+        deps = [dep for stage in stages for dep in stage.get("deps", ())]
+        return {dep["path"]: dep["md5"] for dep in deps if dep["path"].startswith(_CODE)}
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise UserError(f"{file} is damaged ({error!r}): DVC did not write it so.") from error
+
+
+def _videos(data: Path) -> pd.DataFrame:
+    file = data / "manifest.tsv"
+    if not file.is_file():
+        return pd.DataFrame(columns=["video", *_OF_A_VIDEO]).set_index("video")
+    checksums.check(file)
+    try:
+        table = pd.read_csv(file, sep="\t", dtype=str, keep_default_na=False, quoting=csv.QUOTE_NONE)
+        return table.set_index("video")[list(_OF_A_VIDEO)]
+    except (ValueError, LookupError, pd.errors.ParserError) as error:
+        raise UserError(f"{file} cannot be read as a manifest ({error!r}).") from error

@@ -1,0 +1,53 @@
+"""What the page tells of one class when it is opened: hits by threshold, its misses and its false alarms."""
+
+from typing import Any
+
+import numpy as np
+
+from pipeline.predictions.table import PredictionTable
+
+STEPS = 100
+"""Thresholds are 0, 0.01, ... 1; a score that is at least the threshold counts as a find."""
+LISTED = 6
+"""Videos of each list."""
+
+
+def details(table: PredictionTable, most: int) -> dict[str, Any]:
+    """What is told of the classes with positives, at most `most` of them, those with the most positives first.
+
+    Broken videos, which no model has seen, stay out.
+
+    Returns:
+        Plain values. "videos" is the number of videos, "steps" of thresholds less one, and "classes" maps a name to
+        "positives" (their number), "hits" and "found" (of the positives, and of all videos, those at or above each
+        threshold), "missed" and "alarms" (lists of [video, score, labels], the worst first).
+    """
+    seen = ~table.broken
+    scores, targets = table.probabilities[seen], table.targets()[seen] > 0
+    videos, labels = np.array(table.videos, object)[seen], np.array(table.labels, object)[seen]
+    counts = targets.sum(axis=0)
+    chosen = [int(c) for c in np.argsort(-counts, kind="stable")[:most] if counts[c]]
+    found = {}
+    for column in chosen:
+        score, positive = scores[:, column], targets[:, column]
+        order = np.argsort(score, kind="stable")
+        missed, alarms = order[positive[order]], order[::-1][~positive[order[::-1]]]
+
+        def rows(of: np.ndarray, score: np.ndarray = score) -> list[list[Any]]:
+            return [[str(videos[v]), round(float(score[v]), 4), str(labels[v])] for v in of[:LISTED]]
+
+        found[table.classes[column]] = {
+            "positives": int(counts[column]),
+            "hits": _at_least(score[positive]),
+            "found": _at_least(score),
+            "missed": rows(missed),
+            "alarms": rows(alarms),
+        }
+    return {"videos": len(scores), "steps": STEPS, "classes": found}
+
+
+def _at_least(scores: np.ndarray) -> list[int]:
+    """How many scores are at or above each threshold."""
+    thresholds = np.arange(STEPS + 1) / STEPS
+    ascending = np.sort(scores.astype(np.float64))
+    return [int(count) for count in len(scores) - np.searchsorted(ascending, thresholds, side="left")]

@@ -1,0 +1,204 @@
+"""Checkpoints as trainers write them: several sets of weights, wrappers, and objects beside the tensors."""
+
+import argparse
+import enum
+import functools
+import os
+from collections import Counter, OrderedDict, defaultdict, deque
+from pathlib import Path
+
+import lightning_fabric
+import pytest
+import timm
+import torch
+from timm.utils import CheckpointSaver, ModelEmaV2
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
+
+from pipeline.core.errors import UserError
+from pipeline.pretrained import tensor_sets, weight_file
+from tests.support.peers import Call
+
+STATE = {"conv1.weight": torch.arange(4.0).view(2, 2), "conv1.bias": torch.ones(2)}
+OTHER = {name: tensor + 1 for name, tensor in STATE.items()}
+
+
+class Colour(enum.Enum):
+    RED = 1
+
+
+class Words(dict):
+    """A dict with a state of its own, as configurations are."""
+
+    def __init__(self) -> None:
+        super().__init__(a=1)
+        self.note = "b"
+
+
+class Buffer:
+    """Like a meter whose state holds functions of its class."""
+
+    def __init__(self) -> None:
+        self.values, self.means = deque([1.0, 2.0], maxlen=4), {"mean": functools.partial(max, 0)}
+
+
+OBJECTS = {
+    "args": argparse.Namespace(lr=0.1, colour=Colour.RED, path=Path("x")),
+    "meters": [Buffer(), Words(), defaultdict(list, a=[1]), Counter("abba")],
+    "set": {Colour.RED},
+    Colour.RED: torch.Size([2, 3]),
+    "dtype": torch.float16,
+    "device": torch.device("cpu"),
+    "optimizer": torch.optim.SGD([nn.Parameter(torch.ones(2))], lr=0.1, momentum=0.9).state_dict(),
+}
+
+
+def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def save(tmp_path: Path, content: object) -> Path:
+    torch.save(content, tmp_path / "file.pth")
+    return tmp_path / "file.pth"
+
+
+def test_tensors_are_read_beside_objects_that_stand_still(tmp_path):
+    parameter = nn.Parameter(torch.arange(6.0).reshape(2, 3).T)  # not contiguous
+    state = OrderedDict({**STATE, "p": parameter, "half": torch.ones(2, dtype=torch.bfloat16), "none": torch.empty(0)})
+    state["view"] = torch.arange(10)[2:8:2]
+    read = weight_file.read(save(tmp_path, {"state_dict": state, **OBJECTS}))
+    assert equal(read.tensors, {name: tensor.detach() for name, tensor in state.items()})
+    assert read.tensors["half"].dtype == torch.bfloat16
+
+
+def test_nothing_of_the_objects_runs(tmp_path):
+    marker = tmp_path / "marker"
+    objects = {"a": Call(os.system, f"touch {marker}"), "b": Call(eval, f"open({str(marker)!r}, 'w')")}
+    read = weight_file.read(save(tmp_path, {"state_dict": STATE, **objects, "args": argparse.Namespace()}))
+    assert equal(read.tensors, STATE)
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("guest", [argparse.Namespace(a=1), Colour.RED, Buffer()])
+def test_an_object_among_the_tensors_is_refused_by_name(tmp_path, guest):
+    name = f"{type(guest).__module__}.{type(guest).__name__}".replace(".", r"\.")
+    with pytest.raises(UserError, match=rf"asks for `{name}`"):
+        weight_file.read(save(tmp_path, {"state_dict": {**STATE, "guest": guest}}))
+
+
+def test_a_state_of_another_kind_of_dict_is_refused_by_name(tmp_path):
+    words = Words()
+    words |= STATE
+    with pytest.raises(UserError, match=r"asks for `.*Words`"):
+        weight_file.read(save(tmp_path, {"state_dict": words}))
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "wrappers"),
+    [
+        ("module.", ("module.",)),
+        ("_orig_mod.module.", ("_orig_mod.", "module.")),
+        ("module._orig_mod.", ("module.", "_orig_mod.")),
+        ("model.module._orig_mod.", ("model.", "module.", "_orig_mod.")),
+    ],
+)
+def test_wrappers_are_taken_off_in_any_order_and_said(tmp_path, prefixes, wrappers):
+    read = weight_file.read(save(tmp_path, {prefixes + name: tensor for name, tensor in STATE.items()}))
+    assert equal(read.tensors, STATE)
+    assert (read.wrappers, read.parallel) == (wrappers, "module." in wrappers)
+    assert read.origin == f"no container, without {', '.join(wrappers)}"
+
+
+def test_real_wrappers_are_taken_off(tmp_path):
+    network = nn.Sequential(OrderedDict(conv1=nn.Linear(2, 2)))
+    wanted = network.state_dict()
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/rendezvous", rank=0, world_size=1)
+    try:
+        parallel = DistributedDataParallel(torch.compile(network))
+        read = weight_file.read(save(tmp_path, {"model": parallel.state_dict()}))
+    finally:
+        torch.distributed.destroy_process_group()
+    assert equal(read.tensors, wanted)
+    assert read.wrappers == ("module.", "_orig_mod.")
+
+
+def test_of_several_sets_one_must_be_named(tmp_path):
+    path = save(tmp_path, {"state_dict": STATE, "state_dict_ema": OTHER})
+    with pytest.raises(UserError) as caught:
+        weight_file.read(path)
+    assert "several sets of weights: state_dict (2 tensors), state_dict_ema (2 tensors)" in str(caught.value)
+    assert "train.pretrained_set: state_dict_ema" in str(caught.value)
+    assert equal(weight_file.read(path, "state_dict").tensors, STATE)
+    assert equal(weight_file.read(path, "state_dict_ema").tensors, OTHER)
+    with pytest.raises(UserError, match=r"has no set of weights 'ema'\. It has: state_dict \(2 tensors\), state"):
+        weight_file.read(path, "ema")
+
+
+def test_twins_of_the_average_are_a_set(tmp_path):
+    counter = {"conv1.count": torch.tensor(3)}
+    twins = {f"ema_{name.replace('.', '_')}": tensor for name, tensor in OTHER.items()}
+    path = save(tmp_path, {"meta": {}, "state_dict": {**STATE, **counter, **twins, "ema_own": torch.ones(1)}})
+    with pytest.raises(UserError, match=r"state_dict \(4 tensors\), state_dict:ema_ \(4 tensors\)"):
+        weight_file.read(path)
+    rest = {**counter, "ema_own": torch.ones(1)}
+    assert equal(weight_file.read(path, "state_dict").tensors, {**STATE, **rest})
+    assert equal(weight_file.read(path, "state_dict:ema_").tensors, {**OTHER, **rest})
+
+
+def test_timms_trainer(tmp_path):
+    model = timm.create_model("test_resnet", num_classes=3)
+    average = ModelEmaV2(model)
+    with torch.no_grad():
+        average.module.fc.bias += 1
+    args = argparse.Namespace(model="test_resnet", lr=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    saver = CheckpointSaver(model, optimizer, args=args, model_ema=average, checkpoint_dir=str(tmp_path))
+    saver.save_checkpoint(epoch=0, metric=1.0)
+    path = tmp_path / "last.pth.tar"
+    with pytest.raises(UserError, match="several sets of weights: state_dict .*, state_dict_ema "):
+        weight_file.read(path)
+    assert equal(weight_file.read(path, "state_dict").tensors, model.state_dict())
+    assert equal(weight_file.read(path, "state_dict_ema").tensors, average.module.state_dict())
+
+
+def test_the_layout_of_torchvisions_reference(tmp_path):
+    """references/classification/train.py: arguments, and an AveragedModel of a model that may be parallel."""
+    model = nn.Sequential(OrderedDict(conv1=nn.Linear(2, 2)))
+    average = AveragedModel(model)
+    average.update_parameters(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    path = save(
+        tmp_path,
+        {
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "lr_scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 1).state_dict(),
+            "epoch": 3,
+            "args": argparse.Namespace(data_path=Path("x")),
+            "model_ema": average.state_dict(),
+        },
+    )
+    read = weight_file.read(path, "model_ema")
+    assert (read.wrappers, equal(read.tensors, model.state_dict())) == (("module.",), True)
+
+
+def test_lightnings_fabric(tmp_path):
+    fabric = lightning_fabric.Fabric(accelerator="cpu", devices=1)
+    model = nn.Sequential(OrderedDict(conv1=nn.Linear(2, 2)))
+    fabric.save(tmp_path / "file.ckpt", {"model": model, "step": 3, "hparams": argparse.Namespace(lr=1)})
+    assert equal(weight_file.read(tmp_path / "file.ckpt").tensors, model.state_dict())
+
+
+def test_lightnings_layout(tmp_path):
+    """The trainer's: a `LightningModule` that holds the network as `self.model`, hyperparameters of its own dict."""
+    content = {"state_dict": {f"model.{k}": v for k, v in STATE.items()}, "hyper_parameters": Words(), "loops": {}}
+    assert equal(weight_file.read(save(tmp_path, content)).tensors, STATE)
+
+
+def test_a_storage_that_is_shared_and_a_tensor_past_its_end(tmp_path):
+    both = torch.arange(4.0)
+    read = weight_file.read(save(tmp_path, {"model": {"a": both, "b": both[2:]}, "args": argparse.Namespace()}))
+    assert read.tensors["b"].tolist() == [2, 3]
+    with pytest.raises(Exception, match="storage"):
+        tensor_sets.torch_zip._tensor(torch.ones(4), 2, (3,), (1,))

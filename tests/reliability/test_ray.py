@@ -1,0 +1,103 @@
+"""Stages by the nodes of a Ray cluster (`machine.engine: ray`): the bytes of one run, though a node is killed."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import corpus, inference, ray_nodes, stage_process, tiny
+from tests.support.stage_process import Running, contents, outs, run
+
+pytestmark = pytest.mark.nightly
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with ray_nodes.cluster() as started:
+        yield started
+
+
+@pytest.fixture
+def gated_ffmpeg(tmp_path: Path) -> Path:
+    """The pinned FFmpeg, which at its seventh call and after waits for the file `go` beside it."""
+    script = tmp_path / "ffmpeg"
+    script.write_text(
+        f"""#!/bin/sh
+        if [ "$1" != -version ]; then
+            touch {tmp_path}/call-$$
+            while [ $(ls {tmp_path} | grep -c call-) -gt 6 ] && [ ! -e {tmp_path}/go ]; do sleep 0.1; done
+        fi
+        exec {corpus.FFMPEG} "$@"
+        """
+    )
+    script.chmod(0o755)
+    return script
+
+
+def kill_a_node(cluster: Any, gate: Path) -> None:
+    """As SIGKILL does, while the nodes wait in the middle; another takes its place, for the test that comes."""
+    cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+    gate.touch()
+    cluster.add_node(num_cpus=1)
+
+
+def test_extraction_of_which_a_node_is_killed_and_packing_give_the_bytes_of_one_run(
+    cluster, clips, tmp_path, gated_ffmpeg
+):
+    alone = stage_process.make(tmp_path / "alone", clips)
+    folder = stage_process.make(
+        tmp_path / "ray", clips, "machine.engine=ray", "machine.workers=1", f"machine.ffmpeg={gated_ffmpeg}"
+    )
+    for stage in ("index", "extract", "pack"):
+        assert run(stage, alone).status == 0
+    assert run("index", folder).status == 0
+
+    extract = Running("extract", folder, first=partial(ray_nodes.use, cluster.address))
+    scratch = folder / "work" / "extract"
+    extract.until(lambda: len(list(scratch.glob(".*.lock"))) == 2)
+    extract.until(lambda: len(list(tmp_path.glob("call-*"))) >= 8)
+    assert not list(scratch.glob("*.json"))
+    kill_a_node(cluster, tmp_path / "go")
+    ended = extract.wait(300)
+    assert ended.status == 0, ended.said
+    assert contents_of("extract", folder) == contents_of("extract", alone)
+
+    ended = Running("pack", folder, first=partial(ray_nodes.use, cluster.address)).wait(300)
+    assert ended.status == 0, ended.said
+    assert contents_of("pack", folder) == contents_of("pack", alone)
+
+
+def contents_of(stage: str, folder: Path) -> dict[str, dict[str, bytes]]:
+    return {out: contents(folder / out) for out in outs(stage)}
+
+
+def test_inference_of_which_a_node_is_killed_gives_the_bytes_of_one_run(cluster, tmp_path):
+    models = tmp_path / "models", tiny.corpus(tmp_path / "lmdb", **inference.VIDEOS)
+    inference.write_model(models[0] / "net", seed=0)
+    machine = json.dumps({"engine": "ray", "gate": str(tmp_path / "go")})
+    scoring = subprocess.Popen(
+        [sys.executable, inference.SCRIPT, tmp_path, tmp_path / "ray/out", machine, "net"],
+        stderr=subprocess.PIPE, text=True, env=os.environ | {"RAY_ADDRESS": cluster.address},
+    )  # fmt: skip
+    scratch = tmp_path / "ray/work/infer"
+    until(lambda: len(list(scratch.glob("*/lock-*-of-3"))) == 2, scoring)
+    assert not list(scratch.glob("*/*.npy"))
+    kill_a_node(cluster, tmp_path / "go")
+    _, said = scoring.communicate(timeout=300)
+    assert scoring.returncode == 0, said
+    inference.assert_same_files(inference.infer(models, tmp_path / "alone/out"), tmp_path / "ray/out/net")
+
+
+def until(seen: Callable[[], object], process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while not seen():
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
