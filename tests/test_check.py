@@ -1,6 +1,7 @@
 """Whatever is wrong with params.yaml is said by its dotted path, all of it at once, before anything runs."""
 
 import copy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,12 @@ def test_a_wrong_setting_is_said_by_its_dotted_path(tmp_path, setting, value, pa
     assert said in lines[0]
 
 
+def test_an_engine_that_is_not_installed_is_said_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    (line,) = problems(changed(**{"machine.engine": "ray"}), tmp_path)
+    assert line.startswith("machine.engine: The engine ray needs a package")
+
+
 def starting_from_imagenet(arch: str, options: dict[str, Any]) -> list[str]:
     """What is wrong with a model that starts from the ImageNet weights of its backbone."""
     frames = {"sampler": {"kind": "segments", "frames": 8, "stride": None}, "side": 64, "crop": 64}
@@ -263,6 +270,21 @@ def test_annotations_are_a_file_or_a_folder_as_the_format_has_them(tmp_path, nam
     settings = {**RIGHT, "dataset": {**RIGHT["dataset"], **own}}
     wrong = f"dataset.annotations: {said} {tmp_path / annotations}." if said else None
     assert problems(settings, tmp_path) == [wrong] * bool(said)
+
+
+def test_a_url_as_root_is_reachable_by_something_and_holds_no_key(tmp_path):
+    def said(root: str, **dataset: object) -> list[str]:
+        own = {"root": root, "generated": [], "annotations": str(tmp_path)} | dataset
+        return problems({**RIGHT, "dataset": {**RIGHT["dataset"], **own}}, tmp_path)
+
+    assert said("memory://a", format="class_folders") == []
+    assert said("memory://a", format="class_folders", annotations="memory://a") == []
+    (unknown,) = said("nowhere://a", format="class_folders")
+    assert unknown.startswith("dataset.root: nowhere://a: Protocol not known: nowhere. `pip install ")
+    (annotations,) = said("memory://a", annotations="memory://a/labels.csv")
+    assert annotations == "dataset.annotations: must be a file of this machine, and no URL. Fetch it."
+    (secret,) = said("ftp://me:word@host/a", format="class_folders")
+    assert secret == "dataset: root must be a URL without password or token (docs/your-data.md)"  # noqa: S105
 
 
 def test_the_way_on_without_videos_is_named_where_there_is_what_was_made_of_them(tmp_path):

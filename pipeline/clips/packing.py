@@ -70,11 +70,12 @@ def pack(
 
     def make_all(wanted: Sequence[TarShard]) -> None:
         different = {shard.key: shard for shard in wanted}.values()  # tars without a video are all the same
-        work = partial(make, store)
+        if on_ray:
+            made = ray_engine.each(partial(_make_on_node, store), different, store)
+        else:
+            made = processes.each(partial(make, store), different, workers)
         with progress_bar(total=sum(len(shard.members) for shard in wanted), desc="pack", unit="video") as bar:
-            for shard, file in (
-                ray_engine.each(work, different, store) if on_ray else processes.each(work, different, workers)
-            ):
+            for shard, file in made:
                 packed[shard.key] = file
                 bar.update(len(shard.members))
 
@@ -93,10 +94,7 @@ def plan(frames: Path, index: pd.DataFrame) -> list[TarShard]:
     Raises:
         UserError: a tar is missing, or the list of their hashes is damaged.
     """
-    dropped = (frames / TARS).is_file()
-    listed = frames / (TARS if dropped else checksums.NAME)
-    checksums.check(listed)
-    sums = checksums.read(listed) if listed.is_file() else {}
+    dropped, sums = (frames / TARS).is_file(), _sums(frames)
     tars = [frames / name for name in sorted(sums)] if dropped else sorted(frames.glob("*.tar"))
     members = {str(name): rows for name, rows in index.groupby("shard")}
     for name in sorted(members.keys() - {tar.stem for tar in tars}):
@@ -107,6 +105,13 @@ def plan(frames: Path, index: pd.DataFrame) -> list[TarShard]:
     ]
 
 
+def _sums(frames: Path) -> dict[str, str]:
+    """Name of a tar, which may have been dropped -> its SHA-256; empty where no list is there."""
+    listed = frames / (TARS if (frames / TARS).is_file() else checksums.NAME)
+    checksums.check(listed)
+    return checksums.read(listed) if listed.is_file() else {}
+
+
 def make(store: Path, shard: TarShard) -> tuple[Path, str]:
     """The LMDB file of a shard, and its hash; it is packed into `store` unless it is there or in the tar's place.
 
@@ -115,12 +120,7 @@ def make(store: Path, shard: TarShard) -> tuple[Path, str]:
     """
     if shard.dropped:
         return _in_place(shard)
-    checksums.check(shard.tar, found := files.file_hash(shard.tar))
-    if found != shard.sha256:
-        raise UserError(
-            f"{shard.tar} has changed since packing began, or is another file on the node {platform.node()}. Give all "
-            "nodes the same; then `dvc repro pack`."
-        )
+    checksums.check(shard.tar)
     with scratch.piece(store, shard.key):  # another share may be at it, or for a moment yet a process of a killed run
         path = _packed(store, shard.key)
         if not path:
@@ -129,6 +129,16 @@ def make(store: Path, shard: TarShard) -> tuple[Path, str]:
                 write(aside, shard)
             path = mine.rename(store / f"{shard.key}-{files.file_hash(mine)}.lmdb")
         return path, path.stem.rpartition("-")[2]
+
+
+def _make_on_node(store: Path, shard: TarShard) -> tuple[Path, str]:
+    """`make` in a task of Ray, whose node must see the tars of the node that hands out."""
+    if (_sums(shard.tar.parent).get(shard.tar.name) or files.file_hash(shard.tar)) != shard.sha256:
+        raise UserError(
+            f"{shard.tar} is another file on the node {platform.node()} than on the node that hands out the work, or "
+            "has just changed. Give all nodes the same; then `dvc repro pack`."
+        )
+    return make(store, shard)
 
 
 def write(path: Path, shard: TarShard) -> None:

@@ -9,6 +9,7 @@ import math
 import os
 import platform
 import signal
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ RETRIES = 5
 """How often a task is begun again whose node or process has died."""
 LOOK_SECONDS = 10.0
 """Seconds between two looks whether there are nodes left."""
+CONNECT_SECONDS = 10.0
+"""Seconds that the cluster of RAY_ADDRESS has to answer."""
 ROOT = Path(pipeline.__file__).parents[1]
 PASSED_ON = ("GOMP_SPINCOUNT",)
 """Variables of the environment that tasks get besides: how PyTorch's threads wait, which stages/__init__.py says."""
@@ -142,7 +145,7 @@ def library() -> Any:
         import ray  # noqa: PLC0415 - an extra, which takes a second to import
     except ModuleNotFoundError as error:
         raise UserError(
-            f"machine.engine: ray needs the package ray ({error}). Install it, on every node: "
+            f"The engine ray needs a package ({error}). Install it, on every node: "
             "`python -m pip install --constraint constraints.txt --editable '.[ray]'`. Or set machine.engine: local."
         ) from error
     return ray
@@ -184,15 +187,19 @@ def _connect(ray: Any) -> None:
     path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
     before = signal.getsignal(signal.SIGTERM)
+    address = os.environ.get("RAY_ADDRESS") or "auto"
     try:
+        if address != "auto":  # Ray itself would try for minutes
+            host, _, port = address.rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
         ray.init(
-            address="auto",
+            address=address,
             logging_level=logging.WARNING,
             runtime_env={"env_vars": {**variables, "PYTHONPATH": os.pathsep.join(path)}},
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
-            f"machine.engine: ray, and no Ray cluster is to be had ({error}). Start one on this machine: "
+            f"machine.engine: ray, and no Ray cluster answers ({error}). Start one on this machine: "
             "`ray start --head --disable-usage-stats`; or name one that runs: `export RAY_ADDRESS=HOST:6379`."
         ) from error
     signal.signal(signal.SIGTERM, before)  # Ray's own handler would end the stage with another status

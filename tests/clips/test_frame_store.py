@@ -1,6 +1,7 @@
 """Packed frames: the layout byte by byte, the same bytes every time, any process may read, and damage is said."""
 
 import binascii
+import dataclasses
 import multiprocessing
 import os
 import shutil
@@ -284,6 +285,18 @@ def test_a_finished_shard_is_not_packed_again(shards: Shards):
     assert after["a.lmdb"] == before["a.lmdb"]
     assert after["b.lmdb"] != before["b.lmdb"]
     assert len(list((frames.parent / "scratch of lmdb").glob("*.lmdb"))) == 2  # the old version is gone
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_node_that_sees_another_tar_is_refused(shards: Shards, listed: bool):
+    frames, other = shards(a={"1.mp4": video(1)}), shards("other", a={"1.mp4": video(2)})
+    if listed:
+        checksums.seal(frames)
+        checksums.seal(other)
+    (shard,) = packing.plan(frames, frame_index.read(frames / frame_index.FILE))
+    packing._make_on_node(frames.parent, shard)
+    with pytest.raises(UserError, match=r"a\.tar is another file on the node .*dvc repro pack"):
+        packing._make_on_node(frames.parent, dataclasses.replace(shard, tar=other / "a.tar"))
 
 
 def test_a_damaged_finished_shard_is_packed_again(shards: Shards):

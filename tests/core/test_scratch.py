@@ -129,6 +129,15 @@ def test_a_project_keeps_what_it_needs(pieces, tmp_path):
     assert left(pieces) == "a"
 
 
+def test_a_lock_that_a_dying_node_has_yet_is_kept(pieces, tmp_path):
+    (pieces / f".{'d' * 32}.lock").touch()
+    with scratch.piece(pieces, "e" * 32):
+        scratch.prune(pieces, tmp_path / "frames", [])
+        (kept,) = pieces.glob(".*")
+        assert kept.name == f".{'e' * 32}.lock"
+    assert left(pieces) == ""
+
+
 def test_a_project_keeps_what_others_need_as_long_as_they_are_there(pieces, tmp_path):
     one, two = tmp_path / "one" / "frames", tmp_path / "two" / "frames"
     one.parent.mkdir()

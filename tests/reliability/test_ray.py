@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from pipeline.core import ray_engine
+from pipeline.core.errors import UserError
+from tests.core.test_processes import dies, fails_at_two
 from tests.support import corpus, inference, ray_nodes, stage_process, tiny
 from tests.support.stage_process import Running, contents, outs, run
 
@@ -32,7 +35,10 @@ def gated_ffmpeg(tmp_path: Path) -> Path:
         f"""#!/bin/sh
         if [ "$1" != -version ]; then
             touch {tmp_path}/call-$$
-            while [ $(ls {tmp_path} | grep -c call-) -gt 6 ] && [ ! -e {tmp_path}/go ]; do sleep 0.1; done
+            if [ $(ls {tmp_path} | grep -c call-) -gt 6 ]; then
+                touch {tmp_path}/waits-$$
+                while [ ! -e {tmp_path}/go ]; do sleep 0.1; done
+            fi
         fi
         exec {corpus.FFMPEG} "$@"
         """
@@ -60,10 +66,7 @@ def test_extraction_of_which_a_node_is_killed_and_packing_give_the_bytes_of_one_
     assert run("index", folder).status == 0
 
     extract = Running("extract", folder, first=partial(ray_nodes.use, cluster.address))
-    scratch = folder / "work" / "extract"
-    extract.until(lambda: len(list(scratch.glob(".*.lock"))) == 2)
-    extract.until(lambda: len(list(tmp_path.glob("call-*"))) >= 8)
-    assert not list(scratch.glob("*.json"))
+    until(lambda: len(list(tmp_path.glob("waits-*"))) == 2, extract.process.is_alive)  # one on each node
     kill_a_node(cluster, tmp_path / "go")
     ended = extract.wait(300)
     assert ended.status == 0, ended.said
@@ -87,7 +90,7 @@ def test_inference_of_which_a_node_is_killed_gives_the_bytes_of_one_run(cluster,
         stderr=subprocess.PIPE, text=True, env=os.environ | {"RAY_ADDRESS": cluster.address},
     )  # fmt: skip
     scratch = tmp_path / "ray/work/infer"
-    until(lambda: len(list(scratch.glob("*/lock-*-of-3"))) == 2, scoring)
+    until(lambda: len(list(scratch.glob("*/lock-*-of-3"))) == 2, lambda: scoring.poll() is None)
     assert not list(scratch.glob("*/*.npy"))
     kill_a_node(cluster, tmp_path / "go")
     _, said = scoring.communicate(timeout=300)
@@ -95,9 +98,28 @@ def test_inference_of_which_a_node_is_killed_gives_the_bytes_of_one_run(cluster,
     inference.assert_same_files(inference.infer(models, tmp_path / "alone/out"), tmp_path / "ray/out/net")
 
 
-def until(seen: Callable[[], object], process: subprocess.Popen) -> None:
-    deadline = time.monotonic() + 120
+def until(seen: Callable[[], bool], alive: Callable[[], bool]) -> None:
+    """Wait until something is seen; that the process that makes it ends before fails the test."""
+    deadline = time.monotonic() + 300
     while not seen():
-        assert process.poll() is None, process.stderr.read()
+        assert alive()
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_errors_of_tasks_and_of_nodes_are_told_in_their_own_words(cluster, tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    with pytest.raises(UserError, match="^no 2$"):
+        list(ray_engine.each(partial(fails_at_two, tmp_path), [1, 2], tmp_path))
+    with pytest.raises(UserError, match="A task needs 2 CPUs and 0 GPUs, and no node of the Ray cluster has them"):
+        list(ray_engine.each(partial(fails_at_two, tmp_path), [1], tmp_path, cpus=2))
+    with pytest.raises(UserError, match="begun 6 times, and died as often.*raise machine.workers"):
+        list(ray_engine.each(dies, [1], tmp_path))
+    assert not list(tmp_path.glob(".ray-*"))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "local"])
+def test_that_no_cluster_runs_is_said_with_the_command_that_starts_one(tmp_path, monkeypatch, address):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(UserError, match="no Ray cluster answers.*ray start --head"):
+        list(ray_engine.each(dies, [1], tmp_path))
