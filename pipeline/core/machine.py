@@ -1,8 +1,8 @@
 """The machine (not the experiment): workers, threads, devices, folders, FFmpeg.
 
 No stage of dvc.yaml but `check` depends on this section of params.yaml, so moving to a larger machine keeps the cache.
-Workers, scratch and save_seconds change no byte of any output. The other settings change the last bits of what a
-network computes, and mixed precision or accumulation change more: the model's recipe records them. The version of
+Engine, workers, scratch and save_seconds change no byte of any output. The other settings change the last bits of what
+a network computes, and mixed precision or accumulation change more: the model's recipe records them. The version of
 FFmpeg is part of the fingerprint of a frame shard.
 """
 

@@ -49,8 +49,9 @@ def tell(corpus: str, rows: Sequence[Row], classes: int, editions: Sequence[Edit
     counts = Counter(row.split for row in rows)
     published = edition.videos if edition else {}
     told = [f"{number_of(n, 'video')} in {split}{_of(n, published.get(split))}" for split, n in counts.items()]
-    name = edition.name if edition else f"{corpus} (no published version)"
-    log.info("%s, %s: %s", name, number_of(classes, "class", "classes"), ", ".join(told))
+    others = "" if edition else f" (published: {', '.join(str(other.classes) for other in editions)})"
+    name = edition.name if edition else corpus
+    log.info("%s, %s%s: %s", name, number_of(classes, "class", "classes"), others, ", ".join(told))
 
 
 def _of(count: int, published: int | None) -> str:

@@ -8,7 +8,6 @@ makes one shard anew, and a run that was killed goes on after the last finished 
 import dataclasses
 import hashlib
 import logging
-import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +32,7 @@ from pipeline.extraction.ffmpeg import FORMAT, extract_frames
 from pipeline.extraction.judge import SHORTFALL
 from pipeline.extraction.outcome import NoFrames
 from pipeline.extraction.shard import Shard, finished, is_there, made, say_what_was_dropped, whole
+from pipeline.extraction.tar_writer import TarWriter
 
 log = logging.getLogger(__name__)
 
@@ -60,18 +60,12 @@ def extract_corpus(
     store = scratch_folder(machine, "extract")
     shards = plan(manifest, config, ffmpeg_version(binary))
     maker = _Maker(store, root, config, binary, machine.processes)
-    by_ray = partial(_make_on_node, maker, machine, ffmpeg_version(binary))
 
     def make(wanted: Sequence[Shard], fit: Callable[[Path, Shard], bool] = finished) -> None:
         missing = [shard for shard in wanted if not fit(store, shard)]
         log.info("%d of %d shards are to be made (%d videos)", len(missing), len(wanted), _videos(missing))
         with progress_bar(total=_videos(missing), desc="extract", unit="video", smoothing=0.1) as bar:
-            if on_ray:
-                for shard, _ in ray_engine.each(by_ray, missing, store, max(1, machine.workers)):
-                    bar.update(len(shard.rows))
-            else:
-                for shard in missing:
-                    maker.make(shard, bar.update)
+            _make_all(maker, missing, bar.update, machine if on_ray else None)
 
     say_what_was_dropped(store, shards)
     if share and not scratch.make_share(share, store, out, shards, make, partial(is_there, store)):
@@ -144,12 +138,12 @@ class _Maker:
                 except NoFrames as broken:
                     return row, folder, broken
 
-            with tarfile.open(tar_path, "w", format=tarfile.PAX_FORMAT) as tar:
+            with TarWriter(tar_path) as tar:
                 for row, folder, outcome in parallel(run, enumerate(shard.rows), self.workers):
                     outcomes.append(_record(tar, row["video"], folder, outcome))
                     files.remove(folder)
                     advance(1)
-        return {"sha256": files.file_hash(tar_path), "videos": outcomes}
+        return {"sha256": tar.sha256, "videos": outcomes}
 
     def _pack(self, shard: Shard, lmdb: Path, advance: Callable[[int], Any]) -> dict[str, Any]:
         """Write the LMDB file from a tar that is dropped then, or that a run that kept its tars has left."""
@@ -166,6 +160,17 @@ class _Maker:
         return {"sha256": files.file_hash(lmdb), "tar": record["sha256"], "videos": record["videos"]}
 
 
+def _make_all(maker: _Maker, shards: Sequence[Shard], advance: Callable[[int], Any], nodes: Machine | None) -> None:
+    """Write shards one after the other here, or on the nodes of a Ray cluster, whose machine is `nodes`."""
+    if not nodes:
+        for shard in shards:
+            maker.make(shard, advance)
+        return
+    work = partial(_make_on_node, maker, nodes, ffmpeg_version(maker.binary))
+    for shard, _ in ray_engine.each(work, shards, maker.store, max(1, nodes.workers)):
+        advance(len(shard.rows))
+
+
 def _make_on_node(maker: _Maker, machine: Machine, ffmpeg: str, shard: Shard) -> None:
     """Write one shard in a task of Ray: as many videos at a time as the task has CPUs."""
     binary = on_node.same_ffmpeg(machine, ffmpeg)
@@ -173,17 +178,15 @@ def _make_on_node(maker: _Maker, machine: Machine, ffmpeg: str, shard: Shard) ->
     dataclasses.replace(maker, binary=binary, workers=max(1, machine.workers)).make(shard, lambda _: None)
 
 
-def _record(tar: tarfile.TarFile, video: str, folder: Path, outcome: Any) -> dict[str, Any]:
+def _record(tar: TarWriter, video: str, folder: Path, outcome: Any) -> dict[str, Any]:
     """Add the frames of a video to the tar, and return its outcome as plain values."""
     if isinstance(outcome, NoFrames):
         return {"video": video, "reason": outcome.reason, "words": str(outcome), "again": outcome.again}
-    jpegs = sorted(folder.glob("*.jpg"))
-    width, height = jpeg_size(jpegs[0].read_bytes())
-    for jpeg in jpegs:
-        entry = tarfile.TarInfo(f"{video}/{jpeg.name}")  # no owner, no time: same frames, same bytes
-        entry.size = jpeg.stat().st_size
-        with jpeg.open("rb") as file:
-            tar.addfile(entry, file)
+    for number in range(outcome.frames):
+        name = f"{number:06d}.jpg"
+        with open(f"{folder}/{name}", "rb", buffering=0) as file:  # noqa: PTH123 - a Path a frame takes as long as FFmpeg's file
+            tar.add(f"{video}/{name}", jpeg := file.read())
+    width, height = jpeg_size(jpeg)
     counts = {name: getattr(outcome, name) for name in ("frames", "promised", "decoded", "damaged")}
     return {"video": video, **counts, "width": width, "height": height, "note": outcome.words}
 

@@ -1,9 +1,13 @@
 """What a task of Ray does to score a share, called here without Ray."""
 
+import contextlib
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
+import torch
 
+from pipeline.core import ray_engine
 from pipeline.core.errors import UserError
 from pipeline.core.ray_engine import Leaving
 from pipeline.core.share import Share
@@ -52,3 +56,21 @@ def test_a_complete_cache_needs_no_cluster(models, whole, scoring, tmp_path):
     for number in (1, 2):
         scoring(Share(number, 2))
     assert_same_files(whole, infer(models, tmp_path / "out", engine="ray"))
+
+
+@pytest.mark.parametrize(("accelerator", "refused"), [("auto", True), ("cpu", False)])
+def test_cpus_do_not_score_in_silence_what_gpus_could(models, tmp_path, monkeypatch, accelerator, refused):
+    """The nodes say that they have GPUs; a cluster that has none is in tests/reliability/test_ray.py."""
+    resources = {"CPU": 4.0, "GPU": 2.0}
+    ray = SimpleNamespace(cluster_resources=lambda: resources, nodes=lambda: [{"Alive": True, "Resources": resources}])
+    nodes = ray_engine.Cluster(ray, None, 1, 0)
+    asked = []
+    monkeypatch.setattr(ray_engine.Cluster, "each", lambda _, work, shares: asked.append(shares) or [])
+    monkeypatch.setattr(ray_engine, "cluster", lambda folder, cpus, gpus: contextlib.nullcontext(nodes))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    run_it = partial(infer, models, tmp_path / "out", engine="ray", accelerator=accelerator)
+    with pytest.raises(
+        UserError, match="has GPUs, and this node has none" if refused else "holds the scores of 0 videos"
+    ):
+        run_it()
+    assert asked == ([] if refused else [[Share(1, 3), Share(2, 3), Share(3, 3)]])
