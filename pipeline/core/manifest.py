@@ -268,9 +268,10 @@ def _validate(manifest: Manifest, where: str) -> None:
     _validate_labels(manifest, where)
     for split in SPLITS:
         if not (table["split"] == split).any():
+            val_for_it = " Or test on val: dataset.test_split: val." if split == "test" else ""
             raise UserError(
                 f"{where} has no video in the split {split!r}; it needs all of {', '.join(SPLITS)}. "
-                "Give some rows that split, or drop the split column and a split is made."
+                f"Give some rows that split, or drop the split column and a split is made.{val_for_it}"
             )
 
 
