@@ -1,6 +1,6 @@
 """The whole search for an ensemble, as the stage runs it: time and peak memory.
 
-    python benchmarks/ensemble.py
+    python benchmarks/ensemble.py        # --smoke: 3 members, 200 videos, 20 classes
 
 14 members, 10,000 videos and 313 classes of made-up scores, correlated as those of trained networks are: members of
 49 to 57 % sample mAP whose mean has 61 %. For each setting the seconds, the seconds of CPU and the peak memory of a
@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.ensemble import cross_validate
 from pipeline.ensemble.config import EnsembleConfig
 
-M, V, C = 14, 10_000, 313
+M, V, C = map(int, sys.argv[3:])
 rng = np.random.default_rng(0)
 prior = rng.permutation(1 / np.arange(3, C + 3) ** 0.7)
 prior /= prior.sum()
@@ -40,9 +40,9 @@ seconds, busy = time.perf_counter() - start, time.process_time() - busy
 busy += sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
 own, child = (resource.getrusage(who).ru_maxrss / 2**20 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 peak = own + 2 * child  # at most: children share what they do not write
-print(f"{' '.join(sys.argv[1:]):22}{seconds:8.1f}{busy:8.1f}{peak:8.2f}")
+print(f"{' '.join(sys.argv[1:3]):22}{seconds:8.1f}{busy:8.1f}{peak:8.2f}")
 for v in selection.variants:
-    print(f"    {v.rule:10} {v.mean:12} fitted {100 * v.fitted.mean():.2f}  cross-fitted {v.mAP:.2f}", end="")
+    print(f"    {v.rule:10} {v.mean:12} fitted {100 * v.fitted.mean():.2f}  cross-fitted {v.figure:.2f}", end="")
     print("  used" * (v is selection.used))
 """
 
@@ -50,4 +50,5 @@ if __name__ == "__main__":
     print(f"{'weights, mean':22}{'seconds':>8}{'CPU s':>8}{'GiB':>8}", flush=True)
     for asked in (("uniform", "probability"), ("fitted", "probability"), ("best", "best")):
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-        subprocess.run([sys.executable, "-c", SEARCH, *asked], env=environment, check=True)
+        size = ("3", "200", "20") if "--smoke" in sys.argv else ("14", "10000", "313")
+        subprocess.run([sys.executable, "-c", SEARCH, *asked, *size], env=environment, check=True)

@@ -2,6 +2,7 @@
 
     python benchmarks/million_rows.py                   # the report's corpus: 1,025,862 videos of 313 classes
     python benchmarks/million_rows.py --rows 20000      # a small one
+    python benchmarks/million_rows.py --steps 4         # stage `index` alone
 
 The corpus is made up: sparse files of some kilobytes, one tiny frame of each video that is not broken, and logits of 31
 views (5 clips x 3 crops x 2 scales, and the centre) of 14 members for the held-out videos. No video is decoded and no
@@ -76,6 +77,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_025_862, help="videos of the corpus")
+    parser.add_argument("--steps", type=int, default=len(STEPS), help="how many of the steps, from the first")
     parser.add_argument("--members", type=int, default=14, help="members of the ensemble")
     parser.add_argument("--scratch", type=Path, help="folder on a disk with room for 10 GB; else the system's")
     options = parser.parse_args()
@@ -85,7 +87,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
         write_settings(Path(name), options.members)
         (Path(name) / "data").mkdir()
-        for title, step in STEPS.items():
+        for title, step in list(STEPS.items())[: options.steps]:
             first, *others = step.split()
             arguments = [first, *others] if first == "-m" else [str(ROWS / first), *others, *map(str, sizes)]
             print(f"| {title:28} | {measure(Path(name), arguments)} |", flush=True)

@@ -71,11 +71,13 @@ def table(builders: dict[str, Callable[[], nn.Module]], clips: Tensor, rounds: i
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--smoke", action="store_true", help="one round of small clips")
-    smoke = parser.parse_args().smoke
+    parser.add_argument("--rounds", type=int, default=7)
+    args = parser.parse_args()
+    smoke = args.smoke
     torch.set_num_threads(1)
     torch.manual_seed(0)
     keep_freed_memory()
-    pixels, rounds = (32, 1) if smoke else (112, 7)
+    pixels, rounds = (32, 1) if smoke else (112, args.rounds)
     for builders, some in ((TWO_D, 2), (THREE_D, 2)):
         chosen = dict(list(builders.items())[:some]) if smoke else builders
         table(chosen, torch.randn(2, 3, FRAMES, pixels, pixels), rounds)

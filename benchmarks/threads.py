@@ -1,6 +1,6 @@
 """What waiting threads cost: a training step of the demo's TSM with threads that spin, doze off soon, or sleep.
 
-    python benchmarks/threads.py
+    python benchmarks/threads.py        # --smoke: one step of one clip
 
 Each figure is the median of 15 steps with 2 threads in a process of its own: alone, and beside one process that keeps a
 core busy, as a worker that loads clips does.
@@ -12,25 +12,30 @@ import sys
 from pathlib import Path
 
 STEP = """
-import statistics, time, torch
+import statistics, sys, time, torch
 from pipeline.models import tsm
 torch.set_num_threads(2)
 net = {"stem_width": 8, "channels": [16, 32, 64, 128]}
 model = tsm.build(12, backbone="resnet10t", backbone_options=net, frames=8)
-clip, times = torch.randn(16, 3, 8, 48, 48), []
-for _ in range(18):
+clips, steps = map(int, sys.argv[1:])
+clip, times = torch.randn(clips, 3, 8, 48, 48), []
+for _ in range(3 + steps):
     start = time.perf_counter()
     model(clip).sum().backward()
     times.append(time.perf_counter() - start)
 print(statistics.median(times[3:]))
 """
 BUSY = "while True: pass"
+SIZE = ("1", "1") if "--smoke" in sys.argv else ("16", "15")
+"""Clips of a step, and steps."""
 SPINS = ("2000", "0", "300000")  # what the stages set, none, and GNU's own default
 
 
 def step_seconds(spins: str) -> float:
-    environment = {**os.environ, "GOMP_SPINCOUNT": spins, "PYTHONPATH": str(Path.cwd())}
-    done = subprocess.run([sys.executable, "-c", STEP], env=environment, capture_output=True, text=True, check=True)
+    environment = {**os.environ, "GOMP_SPINCOUNT": spins, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", STEP, *SIZE], env=environment, capture_output=True, text=True, check=True
+    )
     return float(done.stdout)
 
 

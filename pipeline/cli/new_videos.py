@@ -119,7 +119,7 @@ class Scorer:
         decoded = dataset.decode_video(source, video, specs).to(self.device)
         probabilities = []
         for member, crops in zip(self.members, decoded.crops, strict=True):
-            logits = member.predictor.score(decoded.frames, crops)[None]
+            logits = member.predictor.score(decoded.frames, crops).read()[None]
             views = ViewScores(logits, member.predictor.grid.describe(), member.predictor.task)
             probabilities.append(views.probabilities(self.fusion.protocol))
         scores = averaging.scale(np.stack(probabilities), self.fusion.mean, self.task)
@@ -167,10 +167,23 @@ def answers(
     files: Sequence[Path], scorer: Scorer, config: ExtractConfig, machine: Machine
 ) -> Iterator[tuple[Path, np.ndarray | BrokenVideo]]:
     """For each file, in order, the probability of every class, or why there is none."""
+    for file, jpegs in extracted(files, config, machine, machine.processes):
+        if isinstance(jpegs, BrokenVideo):
+            yield file, jpegs
+            continue
+        source = NewVideos()
+        source.jpegs[str(file)] = jpegs
+        yield file, scorer.score(source, str(file))
+
+
+def extracted(
+    files: Sequence[Path], config: ExtractConfig, machine: Machine, at_once: int
+) -> Iterator[tuple[Path, list[memoryview] | BrokenVideo]]:
+    """For each file, in order, its frames, or why there are none; `at_once` of them are extracted side by side."""
     binary = machine.ffmpeg_path()
     scratch = scratch_folder(machine, "predict")
 
-    def extracted(file: Path) -> list[memoryview] | BrokenVideo:
+    def extract(file: Path) -> list[memoryview] | BrokenVideo:
         shown = str(file).encode("utf-8", "backslashreplace").decode("utf-8")
         if shown != str(file):
             return BrokenVideo(shown, "", shown, "name", "the name of the file is no UTF-8; rename it")
@@ -181,13 +194,7 @@ def answers(
                 return BrokenVideo(str(file), "", str(file), broken.reason, one_line(str(broken)))
             return [memoryview(jpeg.read_bytes()) for jpeg in sorted(folder.glob("*.jpg"))]
 
-    for file, jpegs in zip(files, parallel(extracted, files, machine.processes), strict=True):
-        if isinstance(jpegs, BrokenVideo):
-            yield file, jpegs
-            continue
-        source = NewVideos()
-        source.jpegs[str(file)] = jpegs
-        yield file, scorer.score(source, str(file))
+    yield from zip(files, parallel(extract, files, at_once), strict=True)
 
 
 def as_table(file: Path, probabilities: np.ndarray, scorer: Scorer, top: int) -> str:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from pipeline.core import checksums, files, groups, params, segments, tsv
 from pipeline.core.errors import UserError
+from pipeline.core.remote_folder import has_secret
 
 SPLITS = ("train", "val", "test")
 LABEL_SEPARATOR = ";"
@@ -41,7 +42,8 @@ class DatasetConfig:
     format: str
     """Name of the file in pipeline/datasets that reads annotations of this kind."""
     root: str
-    """Folder of the videos; absolute, or relative to the root of the project."""
+    """Folder of the videos; absolute, or relative to the root of the project. Or a URL that fsspec knows
+    (s3://bucket/videos), from which they are fetched; keys come from the environment, and no URL may hold one."""
     annotations: str
     """File with the labels of the videos; with `format: class_folders` the root again, with `lists` a file, or a folder
     with one for each split, and for a corpus as it is published the folder of its lists."""
@@ -91,6 +93,7 @@ class DatasetConfig:
     def __post_init__(self) -> None:
         possible = self.val_share > 0 and self.test_share > 0 and self.val_share + self.test_share < 1
         params.require(
+            (not has_secret(self.root), "root must be a URL without password or token (docs/your-data.md)"),
             (possible, "val_share and test_share must be positive and leave something for train"),
             (self.split_seed >= 0, "split_seed must not be negative"),
             (self.folds == 0 or 2 <= self.folds <= 10, "folds must be 0, for none, or 2 to 10"),

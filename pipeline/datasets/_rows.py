@@ -116,7 +116,8 @@ def manifest(config: DatasetConfig, rows: Sequence[Row], known: ClassFile | None
     of_video = {row.id: row.group for row in rows if row.group}
     given = [row.split for row in rows]
     drawn = _splits.to_draw(config, given)
-    splits = _splits.draw(config, [row.id for row in rows], [row.labels for row in rows], given, of_video, drawn)
+    names = [row.labels or ("",) for row in rows]  # no class is dealt to splits like a class
+    splits = _splits.draw(config, [row.id for row in rows], names, given, of_video, drawn)
     records = [
         VideoRecord(row.id, split, row.video, labels, "", *_times(row))
         for row, split, labels in zip(rows, splits, _texts(config, rows, splits), strict=True)

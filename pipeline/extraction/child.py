@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -17,9 +18,11 @@ import psutil
 POLL_SECONDS = 0.1
 STALL_SECONDS = 600.0
 """Seconds without any progress after which the machine is at fault: a file system that does not answer, say."""
-SIP_SECONDS = 0.002
-"""Seconds between looks at what FFmpeg says: being woken for each of its lines would cost more than all else here."""
+LEAST_PAUSE, MOST_PAUSE = 2, 32
+"""Milliseconds between looks at what FFmpeg says: being woken for each of its lines would cost more than all else here.
+"""
 LONGEST_LINE = 1 << 16
+"""Bytes; as many as a pipe holds before who writes into it must wait."""
 LACKING = (errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE)
 """Errors of a machine that has no memory, processes or descriptors left for the moment."""
 
@@ -40,9 +43,9 @@ class LacksMemory(MachineFault):
     """FFmpeg got no memory or threads; that may also lie with a file that asks for too much."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Limits:
-    """What one FFmpeg may take."""
+    """What one FFmpeg may take; it may be given more while it runs."""
 
     cpu_seconds: float
     memory: int
@@ -97,14 +100,17 @@ def run(
 
 def _lines(pipe: int) -> Iterator[bytes]:
     """What comes through a pipe, line by line, without their ends; a line that is too long comes in pieces."""
-    rest = b""
+    rest, pause = b"", LEAST_PAUSE
+    ended = select.poll()
+    ended.register(pipe, 0)  # nothing but the end is waited for
     while said := os.read(pipe, LONGEST_LINE):
         *lines, rest = (rest + said).split(b"\n")
         yield from lines
         if len(rest) > LONGEST_LINE:
             yield rest
             rest = b""
-        time.sleep(SIP_SECONDS)
+        pause = min(2 * pause, MOST_PAUSE) if len(said) < LONGEST_LINE // 4 else max(pause // 2, LEAST_PAUSE)
+        ended.poll(pause)
     if rest:
         yield rest
 

@@ -21,7 +21,7 @@ from pipeline.extraction.ffmpeg_log import FFmpegLog
 from pipeline.extraction.judge import judge
 from pipeline.extraction.opened import opened
 from pipeline.extraction.outcome import Extracted, NoFrames
-from pipeline.extraction.probe import QUIET, Facts, Prober, Stream, source
+from pipeline.extraction.probe import QUIET, Facts, Prober, Stream, read_facts, source
 from pipeline.extraction.span import Span, trusted
 
 FORMAT = 4
@@ -30,6 +30,9 @@ MOST_ASPECT = 16
 """Largest ratio of the sides of a picture as it is shown; beyond, the file is wrong about the shape of its pixels."""
 WAITS = (1.0, 10.0)
 """Seconds before another try, where the machine and not the video is at fault."""
+
+PLAIN = Stream(number=-1, codec="", description="any, yuv420p, 64x64", width=64, height=64, aspect=1, default=True)
+"""The only video stream of a file, upright, of pictures that go through the same filters as most."""
 
 _MEGABYTE = 1_000_000
 _FULL = {256 - error: error for error in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES)}
@@ -75,6 +78,11 @@ def _extract(file: BinaryIO, folder: Path, config: ExtractConfig, binary: str, s
     prober = Prober(
         binary, file, folder, Limits(config.timeout_seconds, memory, written=config.most_megabytes * _MEGABYTE)
     )
+    if not span.segment:
+        try:
+            return _at_once(file, folder, config, binary, span, prober)
+        except _NotPlain:
+            _empty(folder)
     facts = prober.facts()
     for stream in facts.streams:
         _check_size(stream, config)
@@ -87,44 +95,90 @@ def _extract(file: BinaryIO, folder: Path, config: ExtractConfig, binary: str, s
     raise AssertionError
 
 
+class _NotPlain(Exception):
+    """The file is not what was taken for granted, or FFmpeg did not come to say what it is."""
+
+
+def _at_once(file: BinaryIO, folder: Path, config: ExtractConfig, binary: str, span: Span, prober: Prober) -> Extracted:
+    """The frames of a file that is plain, as FFmpeg says before the first picture.
+
+    A run that only looks at the file would cost a twentieth of a short video's decoding.
+    """
+    log, ended, jpegs, facts = _run(file, folder, PLAIN, None, config, binary, span)
+    return _outcome(log, ended, jpegs, facts.streams[0], facts, config, span, prober)
+
+
+def _plain(log: FFmpegLog, config: ExtractConfig) -> Facts:
+    """What FFmpeg has said of a file.
+
+    Raises:
+        _NotPlain: its stream is not `PLAIN`.
+        NoFrames: its pictures are too large, or of no shape.
+    """
+    facts = read_facts(log)
+    if not facts or len(facts.streams) != 1 or sum(word.startswith("Video: ") for word in facts.held) != 1:
+        raise _NotPlain
+    (stream,) = facts.streams
+    chains = {filters.chain(each.description, config.fps, config.short_side) for each in (stream, PLAIN)}
+    if stream.turned or len(chains) > 1:
+        raise _NotPlain
+    _check_size(stream, config)
+    return facts
+
+
 def _decode(
     file: BinaryIO, folder: Path, stream: Stream, facts: Facts, config: ExtractConfig, binary: str, span: Span,
     prober: Prober,
 ) -> Extracted:  # fmt: skip
     """The frames of a stream: of a segment where FFmpeg seeks if that may be trusted, else from the beginning."""
     if sought := span.sought(facts):
-        log, ended, jpegs = _run(file, folder, stream, facts, config, binary, sought)
+        log, ended, jpegs, _ = _run(file, folder, stream, facts, config, binary, sought)
         if not ended.code and trusted(log, len(jpegs), sought, stream, facts):
             return _outcome(log, ended, jpegs, stream, facts, config, sought, prober)
         _empty(folder)
-    log, ended, jpegs = _run(file, folder, stream, facts, config, binary, span)
+    log, ended, jpegs, _ = _run(file, folder, stream, facts, config, binary, span)
     return _outcome(log, ended, jpegs, stream, facts, config, span, prober)
 
 
 def _run(
-    file: BinaryIO, folder: Path, stream: Stream, facts: Facts, config: ExtractConfig, binary: str, span: Span
-) -> tuple[FFmpegLog, Ended, list[Path]]:
-    """One run of FFmpeg within the limits: what it said, how it ended, and the frames that it wrote, in order."""
+    file: BinaryIO, folder: Path, stream: Stream, facts: Facts | None, config: ExtractConfig, binary: str, span: Span
+) -> tuple[FFmpegLog, Ended, list[Path], Facts]:
+    """One run of FFmpeg within the limits: what it said, how it ended, the frames that it wrote, in order, and `facts`.
+
+    Without `facts`, what it says before the first picture must be that of a plain file.
+    """
     log, most = FFmpegLog(span.until), config.most_frames
-    lasts = min(facts.seconds, span.until if span.segment else most / config.fps)
-    seconds = config.timeout_seconds + config.timeout_factor * lasts
-    limits = Limits(seconds, config.most_memory * _MEGABYTE, round(1.1 * config.most_megabytes * _MEGABYTE))
+    memory, written = config.most_memory * _MEGABYTE, round(1.1 * config.most_megabytes * _MEGABYTE)
+    limits = Limits(_seconds(facts, config, span), memory, written)
 
     def hear(said: bytes) -> None:
+        nonlocal facts
         log.hear(said)
+        if facts is None and log.mapped:
+            facts = _plain(log, config)
+            limits.cpu_seconds = _seconds(facts, config, span)
         if span.segment is None and log.seconds * config.fps > most and config.too_long == "refuse":
             raise _too_long(config)  # seen before a gap is filled with frames
 
     ended = run(command(file, stream, config, binary, span), file, folder, limits, hear)
+    if facts is None:
+        raise _NotPlain
     _check_machine(ended, log, folder)
     if ended.over:
         raise _over(ended.over, limits, config)
     if ended.code < 0:  # frames that came before are not all, and as many as chance would have it
         raise _crashed(f"FFmpeg was ended by signal {-ended.code}", log)
-    jpegs = sorted(folder.glob("*.jpg"))
-    if sum(jpeg.stat().st_size for jpeg in jpegs) > config.most_megabytes * _MEGABYTE:
+    with os.scandir(folder) as listed:
+        sizes = {entry.name: entry.stat().st_size for entry in listed if entry.name.endswith(".jpg")}
+    if sum(sizes.values()) > config.most_megabytes * _MEGABYTE:
         raise _over("written", limits, config)
-    return log, ended, jpegs
+    return log, ended, [folder / name for name in sorted(sizes)], facts
+
+
+def _seconds(facts: Facts | None, config: ExtractConfig, span: Span) -> float:
+    """Seconds of CPU time that FFmpeg may take for a file; without `facts`, until it has said what is in it."""
+    most = span.until if span.segment else config.most_frames / config.fps
+    return config.timeout_seconds + config.timeout_factor * (min(facts.seconds, most) if facts else 0)
 
 
 def _outcome(
@@ -174,7 +228,8 @@ def command(file: BinaryIO, stream: Stream, config: ExtractConfig, binary: str, 
     ]
     return [
         *(binary, *QUIET, "-loglevel", f"level+{level}", "-debug_ts", "-filter_threads", "1", *reading),
-        *("-map", f"0:{stream.number}", "-fps_mode", "vfr"),  # drops a frame that filters made anew give once more
+        *("-map", "0:v:0" if stream is PLAIN else f"0:{stream.number}"),
+        *("-fps_mode", "vfr"),  # drops a frame that filters made anew give once more
         *("-vf", filters.chain(stream.description, config.fps, config.short_side, wanted)),
         *("-map_metadata", "-1", "-map_chapters", "-1"),
         *("-frames:v", str(config.most_frames + 1), *writing, "-start_number", "0", "%06d.jpg"),

@@ -81,7 +81,9 @@ class FFmpegLog:
         """Time from the first picture to the last one."""
         self._first: int | None = None
         self._words: dict[str, None] = {}
-        self._mapped = self._marred = False
+        self.mapped = False
+        """Whether FFmpeg has said all that it knows of the file before it decodes."""
+        self._marred = False
         self._errors_before: list[int] = []
         self._until = until
         self._read_all = self._shown_all = False
@@ -89,11 +91,11 @@ class FFmpegLog:
 
     def hear(self, said: bytes) -> None:
         """Take one line in."""
-        if self._mapped and _IDLE(said):
+        if self.mapped and _IDLE(said):
             return
         line = said.decode("utf-8", "replace").rstrip()
-        if not self._mapped:
-            self._mapped = line.startswith(_MAPPED)
+        if not self.mapped:
+            self.mapped = line.startswith(_MAPPED)
             if found := _FORMAT.match(line):
                 self._reader = f"[{found[1]} @"
             if line.startswith("[info] ") and len(self.information) < _KEEP_LINES:
@@ -106,7 +108,7 @@ class FFmpegLog:
             if words[1] != "warning" or "bad header" in line:
                 container = line.startswith("[in#")
                 self.container_errors += container
-                self.errors += container or self._mapped
+                self.errors += container or self.mapped
             if len(self._words) < _KEEP_LINES:
                 self._words[_POINTER.sub("", words[2])] = None
 

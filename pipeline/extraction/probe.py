@@ -108,17 +108,10 @@ class Prober:
             raise NoFrames(reason, f"FFmpeg took too much {ended.over} as it looked at the file", again=True)
         if ended.code < 0:
             raise NoFrames("crashed", f"FFmpeg was ended by signal {-ended.code} as it looked at the file", again=True)
-        found = next((m for m in map(_INPUT.match, log.information) if m), None)
-        streams, held = _streams(log.information)
-        if not found or not streams:
-            raise self._no_video(log, held if found else None)
-        return Facts(
-            format=found[1],
-            seconds=0.0 if log.says("Estimating duration from bitrate") else _length(log.information),
-            streams=tuple(sorted(streams, key=_rank)),
-            held=tuple(held),
-            encrypted=any(_KEY_ID.match(line) for line in log.information) or log.says("DRM protected stream"),
-        )
+        facts = read_facts(log)
+        if not facts or not facts.streams:
+            raise self._no_video(log, facts.held if facts else None)
+        return facts
 
     def examine(self) -> Depths:
         """What a damaged file says of its streams' own lengths, of encryption and of its index."""
@@ -176,6 +169,21 @@ class Prober:
         if name.endswith("_pipe"):
             return NoFrames("still", f"a picture ({name.removesuffix('_pipe')}), no video")
         return NoFrames("not_a_video", f"a file of the format {name}")
+
+
+def read_facts(log: FFmpegLog) -> Facts | None:
+    """What FFmpeg has said of a file, in which there may be no video stream; None where it cannot open the file."""
+    found = next((m for m in map(_INPUT.match, log.information) if m), None)
+    if not found:
+        return None
+    streams, held = _streams(log.information)
+    return Facts(
+        format=found[1],
+        seconds=0.0 if log.says("Estimating duration from bitrate") else _length(log.information),
+        streams=tuple(sorted(streams, key=_rank)),
+        held=tuple(held),
+        encrypted=any(_KEY_ID.match(line) for line in log.information) or log.says("DRM protected stream"),
+    )
 
 
 def source(video: BinaryIO, allowed: str) -> list[str]:

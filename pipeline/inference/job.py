@@ -9,7 +9,7 @@ import torch
 
 from pipeline.clips.dataset import ClipCrop
 from pipeline.core.errors import UserError
-from pipeline.inference.predictor import Predictor
+from pipeline.inference.predictor import Predictor, Scores
 from pipeline.inference.score_cache import CHUNK, ScoreCache
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,8 @@ class Job:
     all_views: int = 0
     """Number of views that have scores, of which equal ones are computed once."""
     _chunk: int | None = None
-    _rows: list[np.ndarray] = field(default_factory=list)
+    _kept: list[np.ndarray] = field(default_factory=list)
+    _new: list[Scores] = field(default_factory=list)
 
     def add(self, video: int, frames: Mapping[int, torch.Tensor], crops: Sequence[ClipCrop]) -> None:
         """Score a video, and write its chunk if it is the last of it.
@@ -56,7 +57,7 @@ class Job:
     def save(self) -> None:
         """Write the scores of a chunk that is not finished."""
         if self._chunk is not None:
-            self.cache.write(self._chunk, np.stack(self._rows))
+            self.cache.write(self._chunk, np.stack([*self._kept, *(scores.read() for scores in self._new)]))
             self._chunk = None
 
     def scores(self) -> Iterator[np.ndarray]:
@@ -76,8 +77,8 @@ class Job:
     def _add(self, video: int, frames: Mapping[int, torch.Tensor], crops: Sequence[ClipCrop]) -> None:
         if self._chunk is None:
             self._chunk = video // CHUNK
-            self._rows = list(self.cache.rows(self._chunk))
-        self._rows.append(self.predictor.score(frames, crops))
+            self._kept, self._new = list(self.cache.rows(self._chunk)), []
+        self._new.append(self.predictor.score(frames, crops))
         self.computed_views += len(set(crops))
         self.all_views += len(crops)
         if video == self.cache.span(self._chunk)[-1]:

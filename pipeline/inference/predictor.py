@@ -17,10 +17,27 @@ from pipeline.core.machine import Machine
 from pipeline.layers.normalize import normalize
 from pipeline.runtime import distributed
 from pipeline.runtime.checkpoint import FILE, Checkpoint
+from pipeline.runtime.transfer import Download
 
 PIXELS = 1 << 24
 """Number of pixels in a forward pass where machine.views_per_pass is null: 16 views of 16 frames of 256 x 256 pixels,
 which take a ResNet some gigabytes."""
+
+
+class Scores:
+    """The logits of the views of a video. A GPU may still be at work on them; who reads them waits until it is done.
+
+    Args:
+        logits: of the distinct views, float32 (D, C).
+        places: of each of the K views, its row there.
+    """
+
+    def __init__(self, logits: torch.Tensor, places: Sequence[int]) -> None:
+        self.logits, self.places = Download(logits), places
+
+    def read(self) -> np.ndarray:
+        """The logits, float16 (K, C)."""
+        return self.logits.read().numpy().astype(np.float16)[list(self.places)]
 
 
 class Predictor:
@@ -74,8 +91,8 @@ class Predictor:
         if classes != self.checkpoint.classes:
             raise UserError(f"Model {self.name} was trained on other classes. `dvc repro` trains it anew.")
 
-    def score(self, frames: Mapping[int, torch.Tensor], crops: Sequence[ClipCrop]) -> np.ndarray:
-        """The logits of the views of a video, float16 (K, C); equal crops are computed once.
+    def score(self, frames: Mapping[int, torch.Tensor], crops: Sequence[ClipCrop]) -> Scores:
+        """The logits of the views of a video; equal crops are computed once. A GPU is asked for them, not waited for.
 
         Args:
             frames: those of a DecodedVideo, on the device of the model.
@@ -85,14 +102,10 @@ class Predictor:
             UserError: a pass does not fit into the device's memory.
         """
         passes = self._passes(list(dict.fromkeys(crops)))
-        logits = self.forward(frames, passes).cpu().numpy().astype(np.float16)  # which waits, once a video
-        place_of = {crop: place for place, crop in enumerate(crop for part in passes for crop in part)}
-        return logits[[place_of[crop] for crop in crops]]
-
-    def forward(self, frames: Mapping[int, torch.Tensor], passes: Sequence[Sequence[ClipCrop]]) -> torch.Tensor:
-        """The logits of the views of all passes, float32 (K, C), on the device, which is not waited for."""
         with torch.inference_mode(), self.fabric.autocast():
-            return torch.cat([self._forward(part, frames) for part in passes])
+            logits = torch.cat([self._forward(part, frames) for part in passes])
+        place_of = {crop: place for place, crop in enumerate(crop for part in passes for crop in part)}
+        return Scores(logits, [place_of[crop] for crop in crops])
 
     def _passes(self, crops: Sequence[ClipCrop]) -> list[list[ClipCrop]]:
         """The crops by forward pass: of one size each, and no more than fit."""

@@ -39,6 +39,7 @@ from pipeline.predictions.view_scores import write_split
 from pipeline.runtime import distributed, fingerprint, lease, signals
 from pipeline.runtime.progress import Timer, duration, rate
 from pipeline.runtime.signals import Request, Stopped
+from pipeline.runtime.transfer import Upload
 
 log = logging.getLogger(__name__)
 
@@ -236,10 +237,10 @@ def _score_all(
     fabric: Fabric,
 ) -> None:  # fmt: skip
     """Score the videos of this process, in step with the others, until no process has one left or a signal comes."""
-    done, title = 0, f"infer {', '.join(job.predictor.name for job in jobs)}"
+    upload, done, title = Upload(fabric.device), 0, f"infer {', '.join(job.predictor.name for job in jobs)}"
     with progress_bar(total=total, desc=title, unit="video", disable=not fabric.is_global_zero) as bar:
         while True:
-            scored = _score_next(jobs, arriving, fabric)
+            scored = _score_next(jobs, arriving, upload)
             stopping, count = distributed.add([float(bool(stop.number)), float(scored)], fabric)
             done += int(count)
             if stopping:
@@ -253,15 +254,15 @@ def _score_all(
             bar.update(int(count))
 
 
-def _score_next(jobs: Sequence[Job], arriving: Iterator[tuple[Item, DecodedVideo]], fabric: Fabric) -> bool:
+def _score_next(jobs: Sequence[Job], arriving: Iterator[tuple[Item, DecodedVideo]], upload: Upload) -> bool:
     """Score the next video for the jobs that lack it; False where this process has none left."""
     arrived = next(arriving, None)
     if arrived is None:
         return False
     (video, lacking), decoded = arrived
-    decoded = decoded.to(fabric.device)
+    frames = {side: upload(some) for side, some in decoded.frames.items()}
     for j, crops in zip(lacking, decoded.crops, strict=True):
-        jobs[j].add(video, decoded.frames, crops)
+        jobs[j].add(video, frames, crops)
     return True
 
 

@@ -29,7 +29,7 @@ class Upload:
 
 
 class Download:
-    """Numbers that a device has yet to compute: they set out for the host at once and are waited for when read."""
+    """A tensor that a device has yet to compute: it sets out for the host at once and is waited for when read."""
 
     def __init__(self, values: Tensor) -> None:
         self.values = values.to("cpu", non_blocking=True)  # to pinned memory
@@ -37,9 +37,8 @@ class Download:
         if self.arrived is not None:
             self.arrived.record(torch.cuda.current_stream(values.device))
 
-    def read(self) -> list[float]:
-        """The numbers, of a tensor (N,), once they are there."""
+    def read(self) -> Tensor:
+        """The tensor on the CPU, once it is there."""
         if self.arrived is not None:
             self.arrived.synchronize()
-        numbers: list[float] = self.values.tolist()
-        return numbers
+        return self.values

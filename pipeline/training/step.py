@@ -47,7 +47,7 @@ class Outcome:
         Raises:
             Diverged: the loss or the gradient is not finite.
         """
-        loss, asked, norm = self.numbers.read()
+        loss, asked, norm = self.numbers.read().tolist()
         if not math.isfinite(loss):
             raise Diverged(f"The loss is {loss}")
         if not math.isfinite(norm):

@@ -1,5 +1,6 @@
 """New videos: the scores that a corpus' video would get, and what becomes of files that are none."""
 
+import csv
 import hashlib
 import json
 import os
@@ -21,16 +22,19 @@ from pipeline.clips import packing
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.views import ViewConfig
 from pipeline.core.broken_videos import read_broken
-from pipeline.core.machine import scratch_folder
+from pipeline.core.machine import load_machine, scratch_folder
 from pipeline.core.manifest import Manifest, VideoRecord
+from pipeline.core.segments import Segment
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.extract import extract_corpus
+from pipeline.extraction.ffmpeg import extract_frames
 from pipeline.inference.run import run_inference
 from pipeline.predictions.table import PredictionTable
 from pipeline.predictions.view_scores import ViewScores
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.training.trainer import fit
 from tests.support import tiny
+from tests.support.corpus import FFMPEG
 
 pytestmark = pytest.mark.slow
 EXTRACT = ExtractConfig(fps=30, short_side=40, jpeg_qscale=2, timeout_seconds=60, shards=1)
@@ -242,6 +246,52 @@ def test_a_name_that_is_no_utf8_is_broken_and_the_rest_is_answered(here, clips, 
     assert [json.loads(line)["video"] for line in out.splitlines()] == [str(tmp_path / "folder/d.mp4")]
     (line,) = [line for line in err.splitlines() if line.startswith("broken")]
     assert "caf\\udce9.mp4: name: " in line
+
+
+def test_a_window_is_answered_as_the_segment_is(here, clips, capsys, tmp_path):
+    video = clips / "h264.mp4"
+    asked = ("--model", "ensemble", "--window", "0.5", "--stride", "0.25")
+    code, out, _ = run(capsys, video, *asked, "--json", "--plot", tmp_path / "x.svg")
+    assert code == 0
+    found = [json.loads(line) for line in out.splitlines()]
+    assert [(line["start"], line["end"]) for line in found] == [(0.0, 0.5), (0.25, 0.75), (0.5, 1.0)]
+    assert (tmp_path / "x.svg").read_text().startswith("<svg ")
+
+    scorer = new_videos.Scorer("ensemble", here / "data", load_machine())
+    for number, line in enumerate(found):
+        segment, source, folder = Segment(line["start"], line["end"]), new_videos.NewVideos(), tmp_path / str(number)
+        folder.mkdir()
+        extract_frames(video, folder, EXTRACT, FFMPEG, segment)
+        name = f"{video}{segment.suffix}"
+        source.jpegs[name] = [memoryview(jpeg.read_bytes()) for jpeg in sorted(folder.iterdir())]
+        assert [line["scores"][c] for c in scorer.classes] == scorer.score(source, name).tolist()
+
+    code, table, _ = run(capsys, video, *asked, "--csv")
+    rows = list(csv.DictReader(table.splitlines()))
+    assert [float(rows[2][c]) for c in scorer.classes] == pytest.approx([found[2]["scores"][c] for c in scorer.classes])
+    assert "0:00.25 to 0:00.75" in run(capsys, video, *asked, "--top", "1")[1]
+
+
+def test_a_timeline_of_a_file_that_is_no_video_is_told_and_the_rest_answered(here, clips, capsys):
+    asked = ("--model", "net", "--window", "1", "--csv")
+    code, out, err = run(capsys, clips / "sound_only.mp4", clips / "short.mp4", *asked)
+
+    assert (code, len(out.splitlines())) == (3, 2)
+    assert "sound_only.mp4: no_video_stream" in err
+
+
+@pytest.mark.parametrize("asked", [("--stride", "1"), ("--csv",), ("--plot", "x.svg")])
+def test_what_is_for_timelines_alone_is_said(here, clips, capsys, asked):
+    code, _, err = run(capsys, clips / "short.mp4", "--model", "net", *asked)
+
+    assert (code, "are for timelines. Give --window SECONDS as well." in err) == (1, True)
+
+
+def test_a_plot_is_of_one_video(here, clips, capsys):
+    asked = ("--model", "net", "--window", "1", "--plot", "x.svg")
+    code, _, err = run(capsys, clips / "short.mp4", clips / "h264.mp4", *asked)
+
+    assert (code, "--plot draws one video, and there are 2." in err) == (1, True)
 
 
 def test_a_table_shows_the_top_classes(here, clips, capsys):

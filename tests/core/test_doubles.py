@@ -56,19 +56,6 @@ def test_files_that_differ_in_the_middle_alone_are_none(find):
     assert find({"e": LONG, "f": bytes(other)}) == [["a", "e"], ["b", "f"]]
 
 
-def test_segments_are_doubles_where_the_files_and_the_times_are_the_same(tmp_path: Path):
-    for name in ("a", "b", "c"):
-        (tmp_path / name).write_bytes(b"one" if name < "c" else b"two")
-    times = [("a", 0.0, 1.0), ("a", 1.0, 2.0), ("b", 1.0, 2.0), ("b", 1.0, 3.0), ("c", 0.0, 1.0), ("c", 1.0, 2.0)]
-    rows = [
-        VideoRecord(f"{path}#{start}-{end}", ("train", "val", "test")[n % 3], path, "x", "", start, end)
-        for n, (path, start, end) in enumerate(times)
-    ]
-    corpus = fingerprints.look(Manifest.from_records(rows, ["x"]), tmp_path, tmp_path, 1)
-
-    assert doubles.find(corpus, tmp_path, tmp_path, 1).tolist() == [-1, 0, 0, -1, -1, -1]
-
-
 @pytest.mark.parametrize("size", [1, BLOCK - 1, BLOCK, 2 * BLOCK, 2 * BLOCK + 1, 2 * BLOCK + 2])
 @pytest.mark.parametrize("place", ["first", "middle", "last"])
 def test_no_byte_is_overlooked_at_any_size(find, size: int, place: str):

@@ -88,6 +88,14 @@ def test_a_file_is_read_once(corpus: Corpus):
     assert corpus.read == []
 
 
+def test_a_file_of_many_segments_is_read_once(corpus: Corpus):
+    rows = [VideoRecord(f"{n}", SPLITS[n % 3], f"{n % 2}.mp4", "x", "", n, n + 1) for n in range(6)]
+    found = look(Manifest.from_records(rows, ["x"]), corpus.root, corpus.scratch, workers=2)
+
+    assert found.table["fingerprint"].tolist() == [of_file(corpus.root / f"{n % 2}.mp4") for n in range(6)]
+    assert sorted(corpus.read) == ["0.mp4", "1.mp4"]
+
+
 def test_a_replaced_file_is_read_again_though_its_size_and_time_are_kept(corpus: Corpus):
     first, victim = corpus.look(), corpus.root / "3.mp4"
     before = victim.stat()

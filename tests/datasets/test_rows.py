@@ -111,7 +111,7 @@ def test_a_test_in_which_no_video_has_a_label_is_not_scored():
 
 def test_videos_of_no_class_are_dealt_to_splits_that_are_made():
     given = [
-        *(row._replace(group="") for row in rows(60)),
+        *rows(60),
         *(Row.of(f"line {n}", f"none/{n}.mp4", []) for n in range(40)),
     ]
     table = _rows.manifest(config(unlabelled="negative"), given).table

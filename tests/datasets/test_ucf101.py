@@ -49,6 +49,7 @@ def test_val_is_taken_from_train_by_whole_recordings(tmp_path: Path, seed: int):
 def test_a_setting_says_which_split_is_read(tmp_path: Path, caplog):
     caplog.set_level("INFO")
     manifest = read(tmp_path, "ucf101", LISTS, split_number=2)
+    assert "UCF101, 2 classes (published: 101): 40 videos in train, 1 video in test" in caplog.messages
     assert rows(manifest)[-1] == ["ApplyEyeMakeup/v_ApplyEyeMakeup_g02_c01.avi", "test", "ApplyEyeMakeup"]
     with pytest.raises(ValueError, match="split_number must be 1, 2 or 3"):
         read(tmp_path, "ucf101", LISTS, split_number=4)

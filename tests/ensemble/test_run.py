@@ -12,7 +12,7 @@ from pipeline import metrics
 from pipeline.clips import views
 from pipeline.clips.views import Scale, ViewConfig
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import Manifest
+from pipeline.core.manifest import NO_CLASS, Manifest
 from pipeline.ensemble import bootstrap, cross_validate
 from pipeline.ensemble import run as ensemble_run
 from pipeline.ensemble.config import EnsembleConfig
@@ -94,6 +94,24 @@ def test_every_metric_is_scikit_learns(corpus):
         assert results.flat()["prior"][split] == pytest.approx(
             np.mean([scikit_lrap(d, targets) for d in draws]), abs=0.3
         )
+
+
+def test_videos_of_no_class_count_as_in_scikit_learn(tmp_path):
+    manifest, store, statistics = tiny.corpus(tmp_path / "lmdb", val=6)
+    none = manifest.table["video"].isin(["train3", "val1", "val4", "test0"])
+    manifest = dataclasses.replace(
+        manifest, table=manifest.table.assign(labels=manifest.table["labels"].mask(none, NO_CLASS))
+    )
+    for seed, member in enumerate("ab"):
+        for split in ("val", "test"):
+            write(tmp_path / "predictions" / member, manifest.split(split), split, store, seed)
+    for weights in ("fitted", "greedy", "per_class"):
+        results = run((tmp_path, manifest, statistics), weights=weights)
+        for split, empty in (("val", 2), ("test", 1)):
+            table = PredictionTable.read(tmp_path / "ensemble" / f"{split}.parquet")
+            assert (table.targets().sum(axis=1) == 0).sum() == empty
+            expected = scikit_lrap(table.probabilities, manifest.split(split).targets())
+            assert results.ensembles["used"][split] == pytest.approx(expected)
 
 
 def test_denominators_count_broken_videos(corpus):

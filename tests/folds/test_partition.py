@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.class_stats import ClassStatistics
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import DatasetConfig, Manifest, VideoRecord
+from pipeline.core.manifest import NO_CLASS, DatasetConfig, Manifest, VideoRecord
 from pipeline.folds import partition
 
 
@@ -55,6 +55,13 @@ def written(tmp_path: Path, manifest: Manifest, broken: list[str] | None = None,
     partition.write(tmp_path / "folds", manifest, broken or [], given)
     paths = [tmp_path / "folds" / str(number) / "manifest.tsv" for number in range(1, given.folds + 1)]
     return [Manifest.read(path, tmp_path / "classes.txt") for path in paths]
+
+
+def test_videos_of_no_class_are_held_out_in_proportion(tmp_path: Path):
+    whole = corpus([("a", "b", "a;b", NO_CLASS)[n % 4] for n in range(80)])
+    folds = written(tmp_path, whole, folds=4)
+    assert Counter(v for fold in folds for v in fold.split("test").videos) == Counter(whole.videos)
+    assert [(fold.split("test").table["labels"] == NO_CLASS).sum() for fold in folds] == [5, 5, 5, 5]
 
 
 @pytest.mark.parametrize("single", [True, False])

@@ -11,5 +11,7 @@ def test_on_a_cpu_a_tensor_stays_where_it_is():
     assert Upload(torch.device("cpu"))(tensor) is tensor
 
 
-def test_numbers_are_read_as_they_were_when_they_set_out():
-    assert Download(torch.tensor([1.5, 2.0], dtype=torch.float64)).read() == [1.5, 2.0]
+def test_a_tensor_is_read_as_it_set_out():
+    tensor = torch.tensor([1.5, 2.0], dtype=torch.float64)
+
+    assert Download(tensor).read() is tensor

@@ -70,7 +70,7 @@ def load_predictor(models: Models, config: ViewConfig = VIEWS, name: str = "net"
 
 def scores_of(chosen: Predictor, store: FrameStore, video: str) -> np.ndarray:
     decoded = dataset.decode_video(store, video, [chosen.view_spec])
-    return chosen.score(decoded.frames, decoded.crops[0])
+    return chosen.score(decoded.frames, decoded.crops[0]).read()
 
 
 class Killed(BaseException):
