@@ -17,6 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from pipeline.clips.short_sides import PackConfig
 from pipeline.clips.views import ViewConfig
 from pipeline.core import registry
 from pipeline.core.machine import Machine
@@ -34,6 +35,7 @@ SECTIONS = {
     "dataset": (DatasetConfig, "conf/dataset/"),
     "demo": (DemoConfig, "conf/dataset/demo.yaml"),
     "extract": (ExtractConfig, "conf/config.yaml"),
+    "pack": (PackConfig, "conf/config.yaml"),
     "models.<name>": (ModelConfig, "conf/model/"),
     "models.<name>.test": (ViewConfig, "conf/recipe/"),
     "infer": (InferConfig, "conf/config.yaml"),

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 
 from pipeline.class_stats import ClassStatistics
-from pipeline.clips import flips
+from pipeline.clips import flips, short_sides
+from pipeline.clips.short_sides import PackConfig
+from pipeline.clips.transforms import AugmentConfig, asked_side
 from pipeline.clips.views import ViewConfig
 from pipeline.core import params, ray_engine, registry
 from pipeline.core.errors import UserError
@@ -38,6 +40,7 @@ from pipeline.training.config import IMPOSSIBLE, OTHERS, ModelConfig, ProbeConfi
 SECTIONS = {
     "dataset": DatasetConfig,
     "extract": ExtractConfig,
+    "pack": PackConfig,
     "infer": InferConfig,
     "ensemble": EnsembleConfig,
     "machine": Machine,
@@ -83,12 +86,26 @@ def side_of(model: Mapping[str, Any]) -> int:
 def doubts(settings: Mapping[str, Any]) -> list[str]:
     """What right settings may do that was hardly meant, a line each; they have passed `check`."""
     stored = settings["extract"]["short_side"]
-    larger = {name: side for name, model in settings["models"].items() if (side := side_of(model)) > stored}
+    models, smaller = settings["models"], settings["pack"]["short_sides"][1:]
+    larger = {name: side for name, model in models.items() if (side := side_of(model)) > stored}
+    read = {short_sides.choose(smaller, side) for model in models.values() for side in _asked(model)}
     return [
         f"models.{name}: takes frames of {side} pixels, and extract.short_side keeps {stored}, which are scaled up. "
         f"Raise it in conf/dataset/ (all is extracted anew), or lower the model's sides."
         for name, side in larger.items()
+    ] + [
+        f"pack.short_sides: no model reads the frames of {side} pixels; docs/scaling.md says what models ask for."
+        for side in smaller
+        if side not in read
     ]
+
+
+def _asked(model: Mapping[str, Any]) -> set[int]:
+    """The short sides that a section `models.<name>` asks of the stored frames (pipeline/clips/short_sides.py)."""
+    sides = {model["clip"]["side"], *model["test"]["sides"]}
+    if augment := model["train"].get("augment"):
+        sides.add(asked_side(params.build(AugmentConfig, augment, "augment")))
+    return sides
 
 
 def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
@@ -115,6 +132,9 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
         found.append(f"features: must name each model whose arch is probe and no other, but {name!r} is in one alone.")
     if dataset:
         _check_corpus(dataset, settings, predictions.parent, found)
+    if (pack := built.get("pack")) and (extract := built.get("extract")):
+        first, stored = pack.short_sides[0], extract.short_side
+        found += [f"pack.short_sides: must begin with extract.short_side, {stored}, not {first}."] * (first != stored)
     if models and (ensemble := built.get("ensemble")):
         _check_ensemble(ensemble, [str(name) for name in models], predictions, found)
     if machine := built.get("machine"):

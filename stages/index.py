@@ -32,9 +32,8 @@ def main(manifest: Path, classes: Path, of_groups: Path, of_doubles: Path) -> No
     groups.write(of_groups, corpus.groups)
     checksums.write(manifest.with_suffix(f".{checksums.NAME}"), [manifest, classes, of_groups])
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
-    print(
-        f"{manifest}: {number_of(len(corpus), 'video')} ({sizes}), {number_of(len(corpus.classes), 'class', 'classes')}"
-    )
+    of_classes = number_of(len(corpus.classes), "class", "classes")
+    print(f"{manifest}: {number_of(len(corpus), 'video')} ({sizes}), {of_classes}")
 
 
 if __name__ == "__main__":

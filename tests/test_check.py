@@ -1,6 +1,7 @@
 """Whatever is wrong with params.yaml is said by its dotted path, all of it at once, before anything runs."""
 
 import copy
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,8 @@ WRONG = [
     ("extract.fps", 0, "extract", "fps must be at least 1, not 0"),
     ("extract.short_side", 65, "extract", "short_side must be an even number"),
     ("extract.timeout_seconds", -1, "extract", "timeout_seconds must be greater than 0"),
+    ("pack.short_sides", [320, 160], "pack.short_sides", "must begin with extract.short_side, 64, not 320"),
+    ("pack.short_sides", [64, 64], "pack", "in descending order, not [64, 64]"),
     ("infer.together", "perhaps", "infer.together", "must be of type bool"),
     ("ensemble.members", ["tsn_demo", "tin_dem"], "ensemble.members", "'tin_dem' is no model"),
     ("ensemble.members", ["."], "ensemble.members", "'.' is no model"),
@@ -338,3 +341,13 @@ def test_frames_that_are_smaller_than_a_model_takes_are_doubted():
     settings["extract"]["short_side"] = 64
     (line,) = doubts(settings)
     assert line.startswith("models.tin_demo: takes frames of 96 pixels, and extract.short_side keeps 64,")
+
+
+@pytest.mark.parametrize(
+    ("smaller", "unread"),
+    [([], []), ([58], []), ([48], []), ([58, 40], []), ([59, 58], ["59"]), ([63, 60, 39], ["63", "39"])],
+)
+def test_a_smaller_size_that_no_model_reads_is_doubted(smaller, unread):
+    """The models train at 40 to 58 pixels, validate at 40, and are tested at 40 and 46."""
+    found = doubts(changed(**{"pack.short_sides": [64, *smaller]}))
+    assert [re.search(r"no model reads the frames of (\d+) pixels", line)[1] for line in found] == unread

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.clips import dataset
+from pipeline.clips import dataset, jpeg, short_sides
+from pipeline.clips.short_sides import Smaller
 from pipeline.clips.views import PROTOCOLS, ViewConfig
 from pipeline.core import checksums, params, video_files
 from pipeline.core.broken_videos import BrokenVideo
@@ -34,10 +35,26 @@ _ANEW = "`dvc repro --force ensemble` makes both anew."
 
 
 class NewVideos:
-    """Frames of videos that are in no store, as `dataset.decode_video` reads them."""
+    """Frames of videos that are in no store, as `dataset.decode_video` reads them.
 
-    def __init__(self) -> None:
-        self.jpegs: dict[str, list[memoryview]] = {}
+    Args:
+        smaller: sizes at which a FrameStore has the frames besides; here they are made when they are read.
+        size: that of the frames which are read; None for the extracted ones.
+        jpegs: video -> its extracted frames.
+    """
+
+    def __init__(
+        self, smaller: Sequence[Smaller] = (), size: Smaller | None = None,
+        jpegs: dict[str, list[memoryview]] | None = None,
+    ) -> None:  # fmt: skip
+        self.jpegs = {} if jpegs is None else jpegs
+        self.size = size
+        self.smaller = {each.side: NewVideos((), each, self.jpegs) for each in smaller}
+
+    def at(self, side: int) -> "NewVideos":
+        """The frames for who shows them at a short side of `side` pixels, as a FrameStore gives them."""
+        chosen = short_sides.choose(self.smaller, side)
+        return self if chosen is None else self.smaller[chosen]
 
     def frames(self, video: str) -> int:
         """The number of frames of a video."""
@@ -45,7 +62,13 @@ class NewVideos:
 
     def read(self, video: str, indices: Sequence[int]) -> list[memoryview]:
         """The JPEGs of some frames."""
-        return [self.jpegs[video][index] for index in indices]
+        jpegs = [self.jpegs[video][index] for index in indices]
+        if not self.size:
+            return jpegs
+        try:
+            return [memoryview(jpeg.shrink(bytes(data), *self.size)) for data in jpegs]
+        except ValueError as error:
+            raise self.damaged(video, error) from error
 
     def damaged(self, video: str, why: object) -> UserError:
         """FFmpeg wrote a JPEG that does not decode."""
@@ -78,14 +101,15 @@ class Scorer:
 
     Args:
         name: a folder of `data`/models, or "ensemble".
+        smaller: sizes at which frames are packed besides, so that a model sees those that it sees in a FrameStore.
 
     Raises:
         UserError: there is no such model, or params.yaml is of other models; or the ensemble has members without a
             model, or that were trained on other classes, or again since its weights were found.
     """
 
-    def __init__(self, name: str, data: Path, machine: Machine) -> None:
-        known = sorted(folder.name for folder in (data / "models").glob("*/"))
+    def __init__(self, name: str, data: Path, machine: Machine, smaller: Sequence[Smaller] = ()) -> None:
+        self.smaller, known = tuple(smaller), sorted(folder.name for folder in (data / "models").glob("*/"))
         self.fusion = Fusion({name: 1.0}, "probability", FINAL, {})
         if name == ENSEMBLE:
             self.fusion = _ensemble(data / ENSEMBLE)
@@ -171,7 +195,7 @@ def answers(
         if isinstance(jpegs, BrokenVideo):
             yield file, jpegs
             continue
-        source = NewVideos()
+        source = NewVideos(scorer.smaller)
         source.jpegs[str(file)] = jpegs
         yield file, scorer.score(source, str(file))
 

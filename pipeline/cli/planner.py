@@ -126,7 +126,8 @@ def lines(settings: Mapping[str, Any], corpus: Corpus, rates: Rates, hardware: H
         f"{frame_bytes / 1000:.1f} kB each"
     )
     yield ""
-    yield from text_table(["disk", "size"], list(_disk(models, corpus, frames * frame_bytes, keep)))
+    disk = _disk(settings, models, corpus, frames * frame_bytes, rates.smaller_share)
+    yield from text_table(["disk", "size"], list(disk))
     yield ""
     times = "three" if keep else "four"  # without tars, the LMDB files are of two outs
     yield (
@@ -166,16 +167,21 @@ def row(model: ModelCost, corpus: Corpus, rates: Rates, hardware: Hardware) -> l
     ]  # fmt: skip
 
 
-def _disk(models: list[ModelCost], corpus: Corpus, stored: float, keep: bool) -> Iterator[list[str]]:
-    """Rows of the table of disk; `keep` says whether the tars of frames are kept."""
+def _disk(
+    settings: Mapping[str, Any], models: list[ModelCost], corpus: Corpus, stored: float, smaller_share: float
+) -> Iterator[list[str]]:
+    """Rows of the table of disk."""
+    keep, smaller = settings["extract"]["keep"], settings["pack"]["short_sides"][1:]
     scores = sum(model.views * 2 + 3 * 4 for model in models) * corpus.held_out * corpus.classes
     weights = sum(model.checkpoint for model in models)
     if keep:
         yield ["frames: tar shards", size(int(stored))]
     yield ["frames: LMDB", size(int(stored))]
+    if smaller:
+        yield [f"frames: LMDB, short side {' and '.join(map(str, smaller))}", size(int(smaller_share * stored))]
     yield [f"weights of {len(models)} models", size(weights)]
     yield ["predictions: logits of each view, tables", size(scores)]
-    yield ["all", size(int((2 if keep else 1) * stored) + weights + scores)]
+    yield ["all", size(int(((2 if keep else 1) + smaller_share) * stored) + weights + scores)]
 
 
 def time(seconds: float) -> str:

@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         UserError: a name is of nothing, the model cannot answer, or an argument is for timelines alone.
     """
     from pipeline.cli import new_videos
+    from pipeline.clips.short_sides import PackConfig
     from pipeline.core import params
     from pipeline.core.errors import UserError
     from pipeline.core.machine import load_machine
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     if args.plot and len(files) > 1:
         raise UserError(f"--plot draws one video, and there are {len(files)}. Call it for each.")
     machine, config = load_machine(), params.load("extract", ExtractConfig)
-    scorer = new_videos.Scorer(args.model, args.data, machine)
+    scorer = new_videos.Scorer(args.model, args.data, machine, params.load("pack", PackConfig).smaller)
     return (_whole if args.window is None else _timelines)(args, files, scorer, config, machine)
 
 

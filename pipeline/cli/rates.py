@@ -23,6 +23,7 @@ from pipeline.cli.arguments import CLASSES
 from pipeline.clips import packing
 from pipeline.clips.dataset import TrainDataset, read_frames
 from pipeline.clips.frame_store import FrameStore
+from pipeline.clips.short_sides import PackConfig
 from pipeline.core import files, params
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, scratch_folder
@@ -76,7 +77,9 @@ class Rates:
     seconds: float
     """Mean length of a video in seconds."""
     frame_bytes: float
-    """Mean bytes of a stored frame."""
+    """Mean bytes of an extracted frame."""
+    smaller_share: float
+    """Bytes of the smaller sizes that are packed, as a share of those of the extracted frames."""
     extracted: float
     """Frames that a core extracts in a second."""
     packed: float
@@ -139,7 +142,7 @@ def measured(every: Mapping[str, Any], corpus: Corpus, again: bool, compute: boo
     shape: list[Any] = [corpus.seconds, corpus.width, corpus.height]
     if corpus.at_hand:
         shape = [str(corpus.at_hand[0]), len(corpus.at_hand[1])]
-    inputs = [every[name] for name in ("extract", "models", "machine")]
+    inputs = [every[name] for name in ("extract", "pack", "models", "machine")]
     key = files.fingerprint(inputs, shape, compute, torch.__version__)
     kept = scratch_folder(machine, "plan") / f"{key}.json"
     if not kept.is_file() or again:
@@ -160,21 +163,22 @@ def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute
         apart = replace(machine, scratch=str(folder / "scratch"))
         start = _cpu(children=True)
         extract_corpus(manifest, root, folder / "frames", folder / "broken.tsv", extract, apart)
-        extraction = _cpu(children=True) - start
-        start = _cpu(children=True)
-        packing.pack(folder / "frames", folder / "lmdb", folder / "scratch/pack")
-        packed = _cpu(children=True) - start
+        between = _cpu(children=True)
+        smaller = params.build(PackConfig, every["pack"], "pack").smaller
+        packing.pack(folder / "frames", folder / "lmdb", folder / "scratch/pack", smaller=smaller)
+        end = _cpu(children=True)
         store = FrameStore(folder / "lmdb")
         there = manifest.without(set(manifest.videos) - set(store.videos))
         frames = sum(store.frames(video) for video in there.videos)
-        held = sum(tar.stat().st_size for tar in (folder / "frames").glob("*.tar"))
+        held, small = (sum(file.stat().st_size for file in folder.glob(n)) for n in ("*/*.tar", "*/*.*.lmdb"))
         decoded = _decoded(store, there)
         loaded = {name: _loaded(name, section, store, there, decoded) for name, section in every["models"].items()}
     return Rates(
         seconds=corpus.seconds or frames / len(there) / extract.fps,
         frame_bytes=held / frames,
-        extracted=frames / extraction,
-        packed=held / packed,
+        smaller_share=small / held,
+        extracted=frames / (between - start),
+        packed=held / (end - between),
         decoded=decoded,
         loaded=loaded,
         source=source,

@@ -78,7 +78,7 @@ def _places(
     file: Path, jpegs: list[memoryview], scorer: Scorer, places: Sequence[tuple[Segment, range]]
 ) -> Iterator[Place]:
     for segment, inside in places:
-        source = NewVideos()
+        source = NewVideos(scorer.smaller)
         video = f"{file}{segment.suffix}"
         source.jpegs[video] = jpegs[inside.start : inside.stop]
         yield Place(segment, scorer.score(source, video))

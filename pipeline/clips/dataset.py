@@ -27,6 +27,9 @@ from pipeline.core.manifest import Manifest
 class FrameSource(Protocol):
     """Source of the JPEGs of videos: a FrameStore, or the frames of new videos."""
 
+    def at(self, side: int) -> "FrameSource":
+        """The frames for who shows them at a short side of `side` pixels; of equal sizes, the same object."""
+
     def frames(self, video: str) -> int:
         """The number of frames of a video."""
 
@@ -84,7 +87,8 @@ class TrainDataset(Dataset[tuple[Tensor, Tensor]]):
         video = self.videos[position]
         rng = generator(self.seed, epoch, video)
         indices = sampling.training_clip(self.sampler, self.store.frames(video), rng)
-        frames = read_frames(self.store, video, indices, transforms.needed_side(self.augment))
+        store = self.store.at(transforms.asked_side(self.augment))
+        frames = read_frames(store, video, indices, transforms.needed_side(self.augment))
         clip, mirrored = transforms.training_crop(frames, self.augment, rng)
         labels = torch.zeros(self.classes)
         labels[self.columns[self.ends[position - 1] if position else 0 : self.ends[position]]] = 1
@@ -148,7 +152,7 @@ class DecodedVideo:
 
 
 def decode_video(source: FrameSource, video: str, specs: Sequence[ViewSpec]) -> DecodedVideo:
-    """Read a video for several models at once: every frame that any view needs is read and decoded once.
+    """Read a video for several models at once: every frame that any view needs is decoded once at each stored size.
 
     Raises:
         UserError: a frame does not decode.
@@ -160,11 +164,7 @@ def decode_video(source: FrameSource, video: str, specs: Sequence[ViewSpec]) -> 
         for view, clip in zip(spec.grid.views, clips, strict=True):
             wanted.setdefault(view.scale.side, []).append(clip)
     needed = {side: np.unique(np.concatenate(clips)) for side, clips in wanted.items()}
-    every = np.unique(np.concatenate(list(needed.values())))
-    frames = read_frames(source, video, every, at_least=None)  # at full size, or one view would depend on others
-    at_side = {
-        side: transforms.resize_short_side(frames[np.searchsorted(every, some)], side) for side, some in needed.items()
-    }
+    at_side = _at_sides(source, video, needed)
 
     def crop_of(number: int, view: View, clip: np.ndarray, seed: int) -> ClipCrop:
         height, width = at_side[view.scale.side].shape[-2:]
@@ -176,6 +176,20 @@ def decode_video(source: FrameSource, video: str, specs: Sequence[ViewSpec]) -> 
         for spec, clips in zip(specs, indices, strict=True)
     )
     return DecodedVideo(at_side, crops)
+
+
+def _at_sides(source: FrameSource, video: str, needed: Mapping[int, np.ndarray]) -> dict[int, Tensor]:
+    """Short side -> the `needed` frames (F,) resized to it, uint8 (F, 3, H, W)."""
+    sides_of: dict[FrameSource, list[int]] = {}
+    for side in needed:
+        sides_of.setdefault(source.at(side), []).append(side)
+    found = {}
+    for stored, sides in sides_of.items():
+        every = np.unique(np.concatenate([needed[side] for side in sides]))
+        frames = read_frames(stored, video, every, at_least=None)  # all pixels, or one view would depend on others
+        for side in sides:
+            found[side] = transforms.resize_short_side(frames[np.searchsorted(every, needed[side])], side)
+    return found
 
 
 def _frames_of_views(spec: ViewSpec, count: int) -> list[np.ndarray]:

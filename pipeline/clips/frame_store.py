@@ -1,6 +1,7 @@
 """FrameStore: the JPEGs of a corpus in LMDB files, written once, read by (video, frame indices).
 
-Each frame shard is one LMDB file, and each video one value in it, so that a clip is one sequential read:
+Each frame shard is one LMDB file (and one for each smaller size of short_sides.py: a.lmdb, a.160.lmdb), and each video
+one value in it, so that a clip is one sequential read:
 
     frames, width, height     3 x uint32, little-endian
     offsets                   (frames + 1) x uint32, of each JPEG's first byte, counted from the value's start
@@ -13,26 +14,34 @@ part of the file, starts at a fixed size and doubles.
 
 import hashlib
 import json
+import re
 import struct
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import lmdb
 import numpy as np
 
-from pipeline.clips import lmdb_pages
-from pipeline.core import checksums, faults, frame_index
+from pipeline.clips import lmdb_pages, short_sides
+from pipeline.core import checksums, faults, files, frame_index
 from pipeline.core.errors import UserError
 
 SHARDS = "shards.tsv"
-"""File that lists each shard and the hash of what it was packed from."""
+"""File that lists each LMDB file and the hash of what it was packed from."""
 FIRST_MAP = 1 << 22
 """Bytes of the memory map that a new LMDB file starts with."""
 BATCH = 64
 """Number of videos in a transaction."""
 _HEADER = struct.Struct("<3I")
 _LARGEST = 2**32 - 1
+_SIDE = re.compile(r"[^.]+\.([0-9]{1,5})")
+
+
+def shard_name(shard: str, side: int | None) -> str:
+    """The name of a shard's LMDB file, without its suffix; `side` is that of a smaller size. No shard has a dot."""
+    return f"{shard}.{side}" if side else shard
 
 
 def write_shard(path: Path, videos: Iterable[tuple[str, bytes]]) -> None:
@@ -68,23 +77,51 @@ def encode(jpegs: Sequence[bytes], width: int, height: int) -> bytes:
     return b"".join([_HEADER.pack(len(jpegs), width, height), offsets.astype("<u4").tobytes(), sums, *jpegs])
 
 
+@dataclass(frozen=True)
+class _Index:
+    """What a store holds, in memory once for all sizes."""
+
+    shard_of: dict[str, str]
+    """Video -> its shard."""
+    frames_of: dict[str, int]
+    """Video -> the number of its frames."""
+    pages_of: dict[str, list[tuple[int, int, int]]]
+    """Name of an LMDB file, without its suffix -> the pages of its tree."""
+    sides: tuple[int, ...]
+    """The smaller sizes."""
+
+    @classmethod
+    def read(cls, root: Path) -> "_Index":
+        index, pages = frame_index.read_packed(root / frame_index.FILE).set_index("video"), lmdb_pages.read(root)
+        sides = {side for name in pages if (side := _side_of(name))}
+        return cls(index["shard"].to_dict(), index["frames"].to_dict(), pages, tuple(sorted(sides)))
+
+
 class FrameStore:
     """The packed frames of a corpus: JPEGs by video and frame index.
 
     LMDB files are opened at their first use, read-only and without a lock file, so that forked or spawned workers can
     share a store, which may lie in a read-only folder.
 
+    Args:
+        root: the folder that stage `pack` wrote.
+        side: the smaller size that is read, as `at` chooses it; None for the size of the extracted frames.
+        index: that of the folder, where it has been read.
+
     Raises:
         UserError: the index is missing or damaged.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        index = frame_index.read_packed(root / frame_index.FILE).set_index("video")
-        self._shard_of: dict[str, str] = index["shard"].to_dict()
-        self._frames_of: dict[str, int] = index["frames"].to_dict()
-        self._pages_of = lmdb_pages.read(root)
+    def __init__(self, root: Path, side: int | None = None, index: "_Index | None" = None) -> None:
+        self.root, self.side = root, side
+        self._index = index or _Index.read(root)
         self._readers: dict[str, lmdb.Transaction] = {}
+        self._smaller = {} if side else {each: FrameStore(root, each, self._index) for each in self._index.sides}
+
+    @classmethod
+    def of_file(cls, path: Path, frames: Mapping[str, int]) -> "FrameStore":
+        """The videos of one LMDB file, whose bytes have been checked; `frames` has the number of frames of each."""
+        return cls(path.parent, index=_Index(dict.fromkeys(frames, path.stem), dict(frames), {}, ()))
 
     def __getstate__(self) -> dict[str, object]:
         """The state without open files: a spawned worker opens its own."""
@@ -92,16 +129,21 @@ class FrameStore:
 
     def __contains__(self, video: str) -> bool:
         """Whether the video has frames."""
-        return video in self._shard_of
+        return video in self._index.shard_of
+
+    def at(self, side: int) -> "FrameStore":
+        """The frames for who shows them at a short side of `side` pixels, at the smallest size that suffices."""
+        chosen = short_sides.choose(self._smaller, side)
+        return self if chosen is None else self._smaller[chosen]
 
     @property
     def videos(self) -> list[str]:
         """The ids of all videos that have frames, sorted."""
-        return list(self._shard_of)
+        return list(self._index.shard_of)
 
     def frames(self, video: str) -> int:
         """The number of frames of a video, from the index."""
-        return self._frames_of[self._known(video)]
+        return self._index.frames_of[self._known(video)]
 
     def read(self, video: str, indices: Sequence[int]) -> list[memoryview]:
         """The JPEGs of some frames, counted from 0, in the order asked for; no byte is copied.
@@ -110,7 +152,7 @@ class FrameStore:
             UserError: the video has no frames, the shard is damaged or lacks it.
             IndexError: the video has no such frame.
         """
-        value, count = self._value(self._known(video)), self._frames_of[video]
+        value, count = self._value(self._known(video)), self._index.frames_of[video]
         if len(value) < _start(count) or _HEADER.unpack_from(value)[0] != count:
             raise self.damaged(video, f"its value does not hold the {count} frames that the index lists")
         offsets, sums = np.split(np.frombuffer(value, "<u4", count=2 * count + 1, offset=_HEADER.size), [count + 1])
@@ -126,16 +168,27 @@ class FrameStore:
 
     def damaged(self, video: str, why: object) -> UserError:
         """The error for a value that is damaged; callers of `read` raise it for a JPEG that does not decode."""
-        return _damaged(self.root / f"{self._shard_of[video]}.lmdb", f"video {video!r}: {why}")
+        return _damaged(self._path(video), f"video {video!r}: {why}")
 
-    def content_key(self) -> str:
-        """A hash of what the store was packed from, computed without reading the frames."""
-        checksums.check(self.root / SHARDS)
-        texts = [(self.root / name).read_text(encoding="utf-8") for name in (frame_index.FILE, SHARDS)]
+    def content_key(self, sides: Iterable[int] = ()) -> str:
+        """A hash of what the frames were packed from, computed without reading them.
+
+        Args:
+            sides: of the frames that `at` gives for these short sides; without any, of this size. It does not depend on
+                what other sizes there are.
+        """
+        if keys := sorted({self.at(side).content_key() for side in sides}):
+            return keys[0] if len(keys) == 1 else files.fingerprint(keys)
+        first, *lines = checksums.text(self.root / SHARDS).splitlines(keepends=True)
+        own = [line for line in lines if _side_of(line.partition("\t")[0]) == self.side]
+        texts = [(self.root / frame_index.FILE).read_text(encoding="utf-8"), "".join([first, *own])]
         return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
+    def _path(self, video: str) -> Path:
+        return self.root / f"{shard_name(self._index.shard_of[video], self.side)}.lmdb"
+
     def _known(self, video: str) -> str:
-        if video not in self._shard_of:
+        if video not in self._index.shard_of:
             raise UserError(
                 f"{self.root} has no video {video!r}. If it is new, run `dvc repro pack`; "
                 "if it is broken, data/broken.tsv says why."
@@ -143,9 +196,10 @@ class FrameStore:
         return video
 
     def _value(self, video: str) -> memoryview:
-        shard = self._shard_of[video]
+        shard = self._index.shard_of[video]
         if shard not in self._readers:
-            self._readers[shard] = _open(self.root / f"{shard}.lmdb", self._pages_of.get(shard, []))
+            path = self._path(video)
+            self._readers[shard] = _open(path, self._index.pages_of.get(path.stem, []))
         try:
             value = self._readers[shard].get(video.encode())
         except lmdb.Error as error:
@@ -166,6 +220,12 @@ child. A child uses its parent's readers, which without a lock file are only mem
 def _start(frames: int) -> int:
     """Where the first JPEG of a value begins."""
     return _HEADER.size + 4 * (2 * frames + 1)
+
+
+def _side_of(name: str) -> int | None:
+    """The smaller size of the LMDB file of a `shard_name`; None for the largest."""
+    found = _SIDE.fullmatch(name)
+    return int(found[1]) if found else None
 
 
 def _open(path: Path, pages: Sequence[tuple[int, int, int]]) -> lmdb.Transaction:

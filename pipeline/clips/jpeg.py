@@ -9,6 +9,16 @@ MOST_PIXELS = 1 << 26
 """Pixels of a frame that are decoded: 8,192 x 8,192."""
 
 
+def size(data: bytes | memoryview) -> tuple[int, int]:
+    """The height and width of a JPEG in pixels, as its header says.
+
+    Raises:
+        ValueError: it is no JPEG.
+    """
+    height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+    return height, width
+
+
 def decode(
     data: bytes | memoryview, min_height: int = 0, min_width: int = 0, into: np.ndarray | None = None
 ) -> np.ndarray:
@@ -20,13 +30,31 @@ def decode(
     Raises:
         ValueError: it is no JPEG, of too many pixels, or of another size than `into`.
     """
-    height, width, _, _ = simplejpeg.decode_jpeg_header(data)
+    height, width = size(data)
     if height * width > MOST_PIXELS:
         raise ValueError(f"{width} x {height} pixels are more than a frame has")
     pixels: np.ndarray = simplejpeg.decode_jpeg(data, "RGB", min_height=min_height, min_width=min_width, buffer=into)
     if into is not None and pixels.shape != into.shape:
         raise ValueError(f"a frame has the shape {pixels.shape}, and the first one {into.shape}")
     return pixels
+
+
+def shrink(data: bytes, side: int, quality: int) -> bytes:
+    """The JPEG at libjpeg's smallest reduced scale whose short side has `side` pixels, its colours at half of that.
+
+    One of which no reduced scale has them stays as it is.
+
+    Args:
+        quality: of the smaller one, 1 .. 100 (best).
+
+    Raises:
+        ValueError: it is no JPEG or of too many pixels.
+    """
+    pixels = decode(data, side, side)
+    if pixels.shape[:2] == size(data):
+        return data
+    smaller: bytes = simplejpeg.encode_jpeg(pixels, quality, "RGB", "420", fastdct=False)
+    return smaller
 
 
 def decode_all(jpegs: Sequence[bytes | memoryview], at_least: int = 0) -> np.ndarray:

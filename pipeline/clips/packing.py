@@ -1,22 +1,24 @@
-"""Packing: tar shards of frames -> LMDB files, a shard at a time in each of some processes.
+"""Packing: tar shards of frames -> LMDB files, one for each size of each, a file at a time in each of some processes.
 
 A shard whose tar was packed before is linked: it is kept in the scratch folder under the hash of its tar and of itself.
 Where tars are dropped (`extract.keep: false`), the folder of frames has the LMDB files in their place, and the hashes
 of the tars that they were packed from, so that the out is the same to the byte.
 """
 
+import importlib.metadata
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from pipeline.clips import frame_store, lmdb_pages, tar_shards
-from pipeline.clips.frame_store import SHARDS
-from pipeline.core import checksums, files, frame_index, processes, ray_engine, scratch, tsv
+from pipeline.clips import frame_store, jpeg, lmdb_pages, tar_shards
+from pipeline.clips.frame_store import SHARDS, FrameStore
+from pipeline.clips.short_sides import Smaller
+from pipeline.core import checksums, faults, files, frame_index, processes, ray_engine, scratch, tsv
 from pipeline.core.errors import UserError
 from pipeline.core.progress_bar import progress_bar
 from pipeline.core.share import Share
@@ -31,7 +33,7 @@ CONTENT = 1
 
 @dataclass(frozen=True)
 class TarShard:
-    """A tar of frames, which becomes one LMDB file."""
+    """A tar of frames, which becomes one LMDB file for each size."""
 
     tar: Path
     """The file, which is gone where it was dropped."""
@@ -41,16 +43,30 @@ class TarShard:
     """Its hash, which the list beside it says; where that does not name it, the hash that was found."""
     dropped: bool = False
     """Whether its LMDB file lies in its place."""
+    smaller: Smaller | None = None
+    """The size of its frames in this LMDB file; None for that of the tar."""
+
+    @property
+    def name(self) -> str:
+        """The LMDB file's, without its suffix."""
+        return frame_store.shard_name(self.tar.stem, self.smaller and self.smaller.side)
 
     @property
     def key(self) -> str:
         """Fingerprint of all that the LMDB file is made from, under which it is kept."""
-        return files.fingerprint(FORMAT, self.sha256)
+        encoder = [importlib.metadata.version("simplejpeg")] if self.smaller else []
+        return files.fingerprint(FORMAT, self.sha256, *(self.smaller or ()), *encoder)
+
+    @property
+    def content(self) -> str:
+        """Hash of what the frames are, whatever the layout."""
+        return files.fingerprint(CONTENT, self.sha256, *(self.smaller or ()))
 
 
 def pack(
-    frames: Path, out: Path, store: Path, workers: int = 1, share: Share | None = None, *, on_ray: bool = False
-) -> int | None:
+    frames: Path, out: Path, store: Path, workers: int = 1, share: Share | None = None,
+    smaller: Sequence[Smaller] = (), *, on_ray: bool = False,
+) -> int | None:  # fmt: skip
     """Pack the tar shards in `frames` (with their index) into LMDB shards in `out`, and return the number of videos.
 
     Finished shards are kept in `store` under the hash of their tar and of themselves, and linked into `out`. With a
@@ -59,13 +75,14 @@ def pack(
 
     Args:
         workers: number of processes, each of which packs a shard at a time; it changes no byte.
+        smaller: sizes that are packed besides that of the tars.
         on_ray: whether the nodes of a Ray cluster pack, a shard for each CPU at a time.
 
     Raises:
         UserError: a tar is damaged or does not hold what the index says.
     """
     index = frame_index.read(frames / frame_index.FILE)
-    shards = plan(frames, index)
+    shards = plan(frames, index, smaller)
     packed: dict[str, tuple[Path, str]] = {}
 
     def make_all(wanted: Sequence[TarShard]) -> None:
@@ -88,8 +105,13 @@ def pack(
     return len(index)
 
 
-def plan(frames: Path, index: pd.DataFrame) -> list[TarShard]:
-    """The shards of a folder of tars, sorted by name; `index` is the folder's.
+def plan(frames: Path, index: pd.DataFrame, smaller: Sequence[Smaller] = ()) -> list[TarShard]:
+    """The shards of a folder of tars, sorted by name, each at the size of its tar and then at smaller ones.
+
+    Args:
+        frames: the folder.
+        index: the folder's.
+        smaller: the smaller sizes.
 
     Raises:
         UserError: a tar is missing, or the list of their hashes is damaged.
@@ -99,10 +121,11 @@ def plan(frames: Path, index: pd.DataFrame) -> list[TarShard]:
     members = {str(name): rows for name, rows in index.groupby("shard")}
     for name in sorted(members.keys() - {tar.stem for tar in tars}):
         raise tar_shards.damaged(frames / f"{name}.tar", f"it is missing, and {frame_index.FILE} lists it")
-    return [
+    whole = [
         TarShard(tar, members.get(tar.stem, index.iloc[:0]), sums.get(tar.name) or files.file_hash(tar), dropped)
         for tar in tars
     ]
+    return [replace(shard, smaller=size) for shard in whole for size in (None, *smaller)]
 
 
 def _sums(frames: Path) -> dict[str, str]:
@@ -119,8 +142,11 @@ def make(store: Path, shard: TarShard) -> tuple[Path, str]:
         UserError: the tar, or the file in its place, is damaged or does not hold what the index says.
     """
     if shard.dropped:
-        return _in_place(shard)
-    checksums.check(shard.tar)
+        in_place = _in_place(shard)
+        if not shard.smaller:
+            return in_place
+    else:
+        checksums.check(shard.tar)
     with scratch.piece(store, shard.key):  # another share may be at it, or for a moment yet a process of a killed run
         path = _packed(store, shard.key)
         if not path:
@@ -169,10 +195,10 @@ def _publish(
         aside.mkdir()
         for shard in shards:
             path, digest = packed[shard.key]
-            files.link(path, aside / f"{shard.tar.stem}.lmdb")
-            sums[f"{shard.tar.stem}.lmdb"] = digest
+            files.link(path, aside / f"{shard.name}.lmdb")
+            sums[f"{shard.name}.lmdb"] = digest
         frame_index.write_packed(aside / frame_index.FILE, index)
-        content = {shard.tar.stem: files.fingerprint(CONTENT, shard.sha256) for shard in shards}
+        content = {shard.name: shard.content for shard in shards}
         tsv.write(aside / SHARDS, pd.DataFrame({"shard": list(content), "key": list(content.values())}))
         lmdb_pages.write(aside)
         checksums.seal(aside, sums)
@@ -180,7 +206,7 @@ def _publish(
 
 def _is_there(store: Path, shard: TarShard) -> bool:
     """Whether the LMDB file of a shard is there, as far as that is seen without reading it."""
-    return shard.dropped or any(store.glob(f"{shard.key}-*.lmdb"))
+    return (shard.dropped and not shard.smaller) or any(store.glob(f"{shard.key}-*.lmdb"))
 
 
 def _packed(store: Path, key: str) -> Path | None:
@@ -193,7 +219,34 @@ def _packed(store: Path, key: str) -> Path | None:
 
 
 def _values(shard: TarShard) -> Iterator[tuple[str, bytes]]:
-    """Pairs (id, value) of the videos of a shard, in the order of its tar."""
+    """Pairs (id, value) of the videos of a shard, sorted by id."""
     members = shard.members.set_index("video")
-    for video, jpegs in tar_shards.videos(shard.tar, dict(zip(members.index, members["frames"], strict=True))):
-        yield video, frame_store.encode(jpegs, int(members.at[video, "width"]), int(members.at[video, "height"]))
+    for video, jpegs in _videos(shard, members["frames"].to_dict()):
+        width, height = int(members.at[video, "width"]), int(members.at[video, "height"])
+        if shard.smaller:
+            smaller = _shrunk(shard, video, jpegs)
+            height, width = jpeg.size(smaller[0])
+            yield video, frame_store.encode(smaller, width, height)
+        else:
+            yield video, frame_store.encode(jpegs, width, height)
+
+
+def _videos(shard: TarShard, frames: Mapping[str, int]) -> Iterator[tuple[str, list[bytes]]]:
+    """Pairs (id, JPEGs) of the videos of a shard, of its tar or what replaced it; `frames` has the number of each."""
+    if not shard.dropped:
+        yield from tar_shards.videos(shard.tar, frames)
+        return
+    store = FrameStore.of_file(shard.tar.with_suffix(".lmdb"), frames)
+    for video, count in frames.items():
+        yield video, [bytes(data) for data in store.read(video, range(count))]
+
+
+def _shrunk(shard: TarShard, video: str, jpegs: Sequence[bytes]) -> list[bytes]:
+    """The JPEGs of a video at the smaller size of a shard."""
+    assert shard.smaller
+    try:
+        return [jpeg.shrink(data, *shard.smaller) for data in jpegs]
+    except ValueError as error:
+        if faults.told(error) is not None:  # the decoder's word for too little memory
+            raise
+        raise tar_shards.damaged(shard.tar, f"video {video!r}: {error}") from error

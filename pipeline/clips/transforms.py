@@ -5,6 +5,7 @@ them, until they reach the device, where layers/normalize.py makes the float cli
 every random draw.
 """
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -150,9 +151,16 @@ def crop(frames: Tensor, box: Box) -> Tensor:
     return frames[..., box.top : box.top + box.height, box.left : box.left + box.width]
 
 
+def asked_side(config: AugmentConfig) -> int:
+    """The short side in pixels that training asks of stored frames (short_sides.py), so that no crop is enlarged."""
+    if config.kind == "random_side":
+        return max(config.sides)
+    return next(side for side in itertools.count(config.crop) if int(side * min(config.ratios)) >= config.crop)
+
+
 def needed_side(config: AugmentConfig) -> int | None:
     """The short side in pixels at which frames must at least be decoded; None where all pixels are needed."""
-    return max(config.sides) if config.kind == "random_side" else None
+    return asked_side(config) if config.kind == "random_side" else None
 
 
 def _scale_jitter(frames: Tensor, config: AugmentConfig, rng: np.random.Generator) -> Tensor:

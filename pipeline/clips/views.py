@@ -87,6 +87,11 @@ class ViewGrid:
         """The number of views, K."""
         return len(self.views)
 
+    @property
+    def sides(self) -> set[int]:
+        """The short sides of its views, in pixels."""
+        return {view.scale.side for view in self.views}
+
     def describe(self) -> dict[str, Any]:
         """The grid as plain values, for the files that hold its scores."""
         drawn = any(view.crop in CROPS["random"] for view in self.views)

@@ -87,7 +87,7 @@ def run_inference(
     manifest = _predicted(corpus)
     videos = [video for video in manifest.videos if video in store]
     classes = (statistics.classes, corpus.classes)
-    prepare = partial(_prepare, data=(store.content_key(), videos), classes=classes, fabric=fabric, machine=machine)
+    prepare = partial(_prepare, data=(store, videos), classes=classes, fabric=fabric, machine=machine)
     own = prepare(weights, tests[name])
     if not lease.agree(own.cache.folder.name, fabric):
         raise UserError(f"The processes see different code, frames or weights of {name}. Give all nodes the same.")
@@ -168,13 +168,13 @@ def _predicted(corpus: Manifest) -> Manifest:
 
 
 def _prepare(
-    weights: Path, config: ViewConfig, data: tuple[str, list[str]], classes: Sequence[tuple[str, ...]], fabric: Fabric,
-    machine: Machine,
+    weights: Path, config: ViewConfig, data: tuple[FrameStore, list[str]], classes: Sequence[tuple[str, ...]],
+    fabric: Fabric, machine: Machine,
 ) -> Job:  # fmt: skip
     """Load a model, and find its cache by all that its scores depend on.
 
     Args:
-        data: hash of the store, and the videos that have frames.
+        data: the store, and the videos that have frames.
         classes: those of the files that the predictions are made with, each of which must be the model's.
 
     Raises:
@@ -183,14 +183,15 @@ def _prepare(
     predictor = Predictor(weights, config, fabric, machine)
     for names in classes:
         predictor.check(names)
+    store, videos = data
     rounding = [machine.threads, machine.views_per_pass]  # they decide on the last bits
     code = fingerprint.code(*CODE, f"models/{predictor.meta['arch']}.py")
     folder = files.folder_of(
-        Path(machine.scratch) / "infer", predictor.name, predictor.meta, rounding, predictor.grid.describe(), data,
-        code, fingerprint.versions(),
+        Path(machine.scratch) / "infer", predictor.name, predictor.meta, rounding, predictor.grid.describe(),
+        [store.content_key(predictor.grid.sides), videos], code, fingerprint.versions(),
     )  # fmt: skip
     shape = len(predictor.grid), len(predictor.checkpoint.classes)
-    return Job(predictor, ScoreCache(folder, len(data[1]), shape))
+    return Job(predictor, ScoreCache(folder, len(videos), shape))
 
 
 def _name_leftovers(job: Job) -> None:

@@ -73,7 +73,7 @@ def strip(store: FrameStore, video: str, frames: int = FRAMES) -> tuple[str, ...
     """
     if video not in store:
         return ()
-    count = store.frames(video)
+    store, count = store.at(_WIDTH), store.frames(video)
     wanted = sorted({(2 * i + 1) * count // (2 * frames) for i in range(frames)})
     return tuple(_data_url(store, video, frame) for frame in store.read(video, wanted))
 

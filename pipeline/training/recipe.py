@@ -4,6 +4,7 @@ from typing import Any
 
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips.frame_store import FrameStore
+from pipeline.clips.transforms import asked_side
 from pipeline.core import files, params
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
@@ -34,7 +35,7 @@ def recipe_of(
     return {
         **settings,
         "data": {
-            "frames": store.content_key(),
+            "frames": store.content_key({config.clip.side, asked_side(config.train.augment)}),
             "labels": labels,
             "statistics": files.fingerprint(statistics.counts.tolist()),
         },

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,8 +23,9 @@ def tables(script: str) -> list[str]:
 
 
 def test_loading_prints_every_reader_beside_ours_and_the_limit():
-    found = tables("loading.py")
+    *found, disk = tables("loading.py")
     assert len(found) == 3
+    assert re.fullmatch(r"disk: 320 pixels [0-9.]+ MB, 160 pixels [0-9.]+ MB", disk)
     for table in found:
         title, _, _, *rows = table.splitlines()
         assert " -> " in title

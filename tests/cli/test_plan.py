@@ -18,10 +18,11 @@ from tests.support.command import call
 
 CORPUS = Corpus(train=900, held_out=100, classes=10, seconds=2.0, width=64, height=48, at_hand=None)
 RATES = Rates(
-    seconds=2.0, frame_bytes=10_000, extracted=100, packed=1e6, decoded=500, loaded={"a": 5.0}, flops={"a": 6e9},
-    test_flops={"a": 4e9}, measured_on={"a": "a"}, source="two clips", device="the CPU",
+    seconds=2.0, frame_bytes=10_000, smaller_share=0.0, extracted=100, packed=1e6, decoded=500, loaded={"a": 5.0},
+    flops={"a": 6e9}, test_flops={"a": 4e9}, measured_on={"a": "a"}, source="two clips", device="the CPU",
 )  # fmt: skip
 MODEL = ModelCost(name="a", clips=9000, gmacs=0.5, view_gmacs=4.0, views=8, decoded=100, checkpoint=4_000)
+SETTINGS = {"extract": {"fps": 30, "keep": True}, "pack": {"short_sides": [320]}}
 HERE = Hardware(cores=2, devices=1, tflops=None, frame_bytes=None)
 
 
@@ -48,7 +49,8 @@ def test_a_time_is_said_as_a_person_says_it(seconds, said):
 def test_disk_and_stages_by_hand(monkeypatch, keep, times, all_of_it, copies):
     """1,000 videos of 60 frames of 10 kB are 600 MB, twice; 60,000 frames take two cores 300 s, 600 MB as long."""
     monkeypatch.setattr(planner, "costs", lambda *_: [MODEL])
-    text = "\n".join(planner.lines({"extract": {"fps": 30, "keep": keep}}, CORPUS, RATES, HERE))
+    settings = SETTINGS | {"extract": {"fps": 30, "keep": keep}}
+    text = "\n".join(planner.lines(settings, CORPUS, RATES, HERE))
     assert "900 train and 100 other videos of 2.0 s: 60,000 frames, 10.0 kB each" in text
     frames = [line for line in text.splitlines() if line.startswith("| frames: ")]
     assert [line.split("|")[2].strip() for line in frames] == ["572.2 MiB"] * times
@@ -62,10 +64,21 @@ def test_disk_and_stages_by_hand(monkeypatch, keep, times, all_of_it, copies):
     )  # 100 videos x 10 classes x (8 x 2 + 12) bytes
 
 
+def test_smaller_sizes_take_their_measured_share_of_the_disk(monkeypatch):
+    """A quarter of 600 MB."""
+    monkeypatch.setattr(planner, "costs", lambda *_: [MODEL])
+    both = SETTINGS | {"pack": {"short_sides": [320, 160]}}
+    text = "\n".join(planner.lines(both, CORPUS, replace(RATES, smaller_share=0.25), HERE))
+    disk = dict(line.strip("| ").split("|") for line in text.splitlines() if "iB" in line)
+    sizes = {name.strip(): size.strip() for name, size in disk.items()}
+    assert sizes["frames: LMDB, short side 160"] == "143.1 MiB"
+    assert sizes["all"] == "1.3 GiB"  # 2.25 times 600 MB
+
+
 def test_a_given_size_of_a_frame_replaces_the_measured_one(monkeypatch):
     monkeypatch.setattr(planner, "costs", lambda *_: [MODEL])
     given = Hardware(cores=2, devices=1, tflops=1.0, frame_bytes=20_000)
-    text = "\n".join(planner.lines({"extract": {"fps": 30, "keep": True}}, CORPUS, RATES, given))
+    text = "\n".join(planner.lines(SETTINGS, CORPUS, RATES, given))
     assert "20.0 kB each" in text
     assert "The size of a frame is as given." in text
     assert "1 TFLOP/s a device, as given" in text

@@ -20,6 +20,7 @@ from pipeline.cli import new_videos
 from pipeline.cli.main import main
 from pipeline.clips import packing
 from pipeline.clips.frame_store import FrameStore
+from pipeline.clips.short_sides import PackConfig
 from pipeline.clips.views import ViewConfig
 from pipeline.core.broken_videos import read_broken
 from pipeline.core.machine import load_machine, scratch_folder
@@ -38,6 +39,8 @@ from tests.support.corpus import FFMPEG
 
 pytestmark = pytest.mark.slow
 EXTRACT = ExtractConfig(fps=30, short_side=40, jpeg_qscale=2, timeout_seconds=60, shards=1)
+PACK = PackConfig((40, 32))
+"""Of the two test scales, one is read at each size."""
 TEST = {"clips": 2, "sides": [32, 36], "crop": 32}
 VIDEOS = {"h264.mp4": "train", "upright.mp4": "train", "vp9.webm": "val", "short.mp4": "test", "sound_only.mp4": "test"}
 
@@ -50,7 +53,7 @@ def project(tmp_path_factory, clips) -> Path:
     rows = [VideoRecord(v, split, v, "red;blue" if v == "h264.mp4" else "green", "1-x") for v, split in VIDEOS.items()]
     manifest = Manifest.from_records(rows, list(tiny.COLOURS))
     extract_corpus(manifest, clips, data / "frames", data / "broken.tsv", EXTRACT, machine)
-    packing.pack(data / "frames", data / "lmdb", scratch_folder(machine, "pack"))
+    packing.pack(data / "frames", data / "lmdb", scratch_folder(machine, "pack"), smaller=PACK.smaller)
     train = manifest.split("train")
     counted = class_stats.write(data / "stats", train, expected=2)
     corpus = manifest, FrameStore(data / "lmdb"), counted
@@ -69,6 +72,7 @@ def project(tmp_path_factory, clips) -> Path:
     write_ensemble(data, fused, "probability", "multiscale", {"net": 0.25, "gone": 0.0, "other": 0.75})
     params = {
         "extract": vars(EXTRACT),
+        "pack": {"short_sides": list(PACK.short_sides), "jpeg_quality": PACK.jpeg_quality},
         "machine": vars(machine),
         "models": {n: {"test": TEST} for n in ("net", "other")},
     }

@@ -176,7 +176,7 @@ def test_another_run_never_goes_on_from_the_chunks_of_this_one(models, tmp_path,
         manifest = models[1][0]
         kwargs["corpus"] = Manifest(manifest.table.iloc[::-1].reset_index(drop=True), manifest.classes)
     elif change == "frames":
-        monkeypatch.setattr(type(models[1][1]), "content_key", lambda self: "others")
+        monkeypatch.setattr(type(models[1][1]), "content_key", lambda *_: "others")
     else:
         monkeypatch.setattr(fingerprint, change, lambda *_: {"inference/run.py": "another", "torch": "another"})
     (old,) = (tmp_path / "work/infer").iterdir()
