@@ -12,7 +12,8 @@ import pandas as pd
 
 from pipeline.core import files, fingerprints, tsv
 from pipeline.core.fingerprints import FAULTS
-from pipeline.core.manifest import LABEL_SEPARATOR, Manifest
+from pipeline.core.manifest import Manifest
+from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.core.remote_folder import RemoteFile, RemoteFolder
 from pipeline.core.segments import COLUMNS as SPAN
 from pipeline.core.video_files import MISSING

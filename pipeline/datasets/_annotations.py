@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from pipeline.core import video_files
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import DatasetConfig, check_class
+from pipeline.core.manifest import DatasetConfig
+from pipeline.core.names import check_class
 from pipeline.core.remote_folder import RemoteFolder, corpus_root
 
 log = logging.getLogger(__name__)

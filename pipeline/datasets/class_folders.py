@@ -14,7 +14,8 @@ from pathlib import Path, PurePath
 
 from pipeline.core import video_files
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import LONGEST_ID, SPLITS, UNSAFE, DatasetConfig, Manifest
+from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest
+from pipeline.core.names import LONGEST_ID, UNSAFE
 from pipeline.core.remote_folder import RemoteFolder, corpus_root
 from pipeline.datasets import _annotations, _rows
 from pipeline.datasets._rows import Row

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import LONGEST_ID, DatasetConfig, Manifest
+from pipeline.core.manifest import DatasetConfig, Manifest
+from pipeline.core.names import LONGEST_ID
 from pipeline.datasets import class_folders
 from tests.support import hostile, unsteady
 
