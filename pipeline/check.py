@@ -24,6 +24,7 @@ from pipeline.core import params, ray_engine, registry
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import DatasetConfig
+from pipeline.core.remote_folder import RemoteFolder, corpus_root
 from pipeline.core.task import AUTO, TASKS
 from pipeline.demo.corpus import DemoConfig
 from pipeline.ensemble.config import EnsembleConfig
@@ -235,7 +236,13 @@ def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], data: Pat
     }
     for name, (exists, kind) in wanted.items():
         value = getattr(dataset, name)
-        if value is not None and not exists(Path(value)) and not _will_be_made(Path(value), dataset):
+        if value is not None and isinstance(place := corpus_root(value), RemoteFolder):
+            if kind != "folder":
+                found.append(f"dataset.{name}: must be a {kind} of this machine, and no URL. Fetch it.")
+                continue
+            with _reported(found, f"dataset.{name}: "):
+                place.require_package()
+        elif value is not None and not exists(Path(value)) and not _will_be_made(Path(value), dataset):
             made = (data / "frames").exists() or (data / "manifest.tsv").exists()
             way = CLONE if name == "root" and made else ""
             found.append(f"dataset.{name}: there is no {kind} {value}.{way}")

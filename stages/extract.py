@@ -12,6 +12,7 @@ from pipeline.core import params
 from pipeline.core.broken_videos import read_broken
 from pipeline.core.machine import load_machine
 from pipeline.core.manifest import Manifest
+from pipeline.core.remote_folder import corpus_root
 from pipeline.core.share import Share
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.extract import extract_corpus
@@ -21,7 +22,7 @@ from stages.command import run
 def main(manifest: Path, classes: Path, frames: Path, broken: Path, *, shard: Share | None = None) -> None:
     """Extract every video of the manifest, or a share of them."""
     corpus = Manifest.read(manifest, classes)
-    root = Path(params.text("dataset.root"))
+    root = corpus_root(params.text("dataset.root"))
     config, machine = params.load("extract", ExtractConfig), load_machine()
     if extract_corpus(corpus, root, frames, broken, config, machine, shard):
         print(f"{frames}: {len(corpus):,} videos, of which {len(read_broken(broken))} gave no frame ({broken})")

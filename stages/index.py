@@ -13,6 +13,7 @@ from pipeline.core import checksums, doubles, fingerprints, groups, params, regi
 from pipeline.core.machine import load_machine, scratch_folder
 from pipeline.core.manifest import SPLITS, DatasetConfig
 from pipeline.core.plural import number_of
+from pipeline.core.remote_folder import corpus_root
 from pipeline.datasets import _doubles
 from stages.command import run
 
@@ -20,7 +21,7 @@ from stages.command import run
 def main(manifest: Path, classes: Path, of_groups: Path, of_doubles: Path) -> None:
     """Read the corpus and write its manifest, class list, groups and doubles."""
     config, machine = params.load("dataset", DatasetConfig), load_machine()
-    place = Path(config.root), scratch_folder(machine, "index"), machine.processes
+    place = corpus_root(config.root), scratch_folder(machine, "index"), machine.processes
     corpus = fingerprints.look(registry.find("datasets", config.format).read(config), *place)
     corpus, found = _doubles.settle(config, corpus, doubles.find(corpus, *place))
     tsv.write(of_doubles, found)
@@ -31,9 +32,8 @@ def main(manifest: Path, classes: Path, of_groups: Path, of_doubles: Path) -> No
     groups.write(of_groups, corpus.groups)
     checksums.write(manifest.with_suffix(f".{checksums.NAME}"), [manifest, classes, of_groups])
     sizes = ", ".join(f"{len(corpus.split(name)):,} {name}" for name in SPLITS)
-    print(
-        f"{manifest}: {number_of(len(corpus), 'video')} ({sizes}), {number_of(len(corpus.classes), 'class', 'classes')}"
-    )
+    of_classes = number_of(len(corpus.classes), "class", "classes")
+    print(f"{manifest}: {number_of(len(corpus), 'video')} ({sizes}), {of_classes}")
 
 
 if __name__ == "__main__":

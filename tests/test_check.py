@@ -275,6 +275,21 @@ def test_annotations_are_a_file_or_a_folder_as_the_format_has_them(tmp_path, nam
     assert problems(settings, tmp_path) == [wrong] * bool(said)
 
 
+def test_a_url_as_root_is_reachable_by_something_and_holds_no_key(tmp_path):
+    def said(root: str, **dataset: object) -> list[str]:
+        own = {"root": root, "generated": [], "annotations": str(tmp_path)} | dataset
+        return problems({**RIGHT, "dataset": {**RIGHT["dataset"], **own}}, tmp_path)
+
+    assert said("memory://a", format="class_folders") == []
+    assert said("memory://a", format="class_folders", annotations="memory://a") == []
+    (unknown,) = said("nowhere://a", format="class_folders")
+    assert unknown.startswith("dataset.root: nowhere://a: Protocol not known: nowhere. `pip install ")
+    (annotations,) = said("memory://a", annotations="memory://a/labels.csv")
+    assert annotations == "dataset.annotations: must be a file of this machine, and no URL. Fetch it."
+    (secret,) = said("ftp://me:word@host/a", format="class_folders")
+    assert secret == "dataset: root must be a URL without password or token (docs/your-data.md)"  # noqa: S105
+
+
 def test_the_way_on_without_videos_is_named_where_there_is_what_was_made_of_them(tmp_path):
     settings = changed(**{"dataset.generated": [], "dataset.root": "/nowhere"})
     (plain,) = [line for line in problems(settings, tmp_path / "predictions") if line.startswith("dataset.root")]

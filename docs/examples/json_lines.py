@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import LABEL_SEPARATOR, DatasetConfig, Manifest, VideoRecord, safe_path
+from pipeline.core.manifest import DatasetConfig, Manifest, VideoRecord
+from pipeline.core.names import LABEL_SEPARATOR, safe_path
 
 
 def read(config: DatasetConfig) -> Manifest:

@@ -33,6 +33,15 @@ PATTERNS = (r"([^/]*_g\d+)_c\d+", *(rf"(?i)(?:^|[/_ -])({word}[_ -]?\d+)(?=[/_. 
 TABLES, PLAIN = (".csv", ".tsv"), (".txt", ".lst", ".list")
 CLASS_FILES = ("classes.txt", "class_names.txt", "labels.txt", "categories.txt", "label_map.txt")
 """Names of a file of class names beside lists that count them."""
+PUBLISHED = {
+    "charades": ("Charades_v1_train.csv", "id,"),
+    "hmdb51": ("*_test_split1.txt", ""),
+    "kinetics": ("*train*.csv", "label,youtube_id,"),
+    "moments": ("trainingSet.csv", ""),
+    "something": ("something-something-v2-train.json", ""),
+    "ucf101": ("classInd.txt", "1 "),
+}
+"""Public corpora -> how a list is called as it is published, and how it begins."""
 LOOKED_AT = 50
 """Number of rows by whose paths a file is recognised as the annotations of a folder."""
 
@@ -55,7 +64,8 @@ def guess(root: Path, annotations: Path | None) -> Layout:
     """The layout of the videos in `root`, of which `annotations` may name the file or folder with the labels.
 
     Raises:
-        UserError: nothing says what is to be seen in the videos, or several files seem to.
+        UserError: nothing says what is to be seen in the videos, or several files seem to; or it is a public corpus as
+            it is published, which has settings of its own.
     """
     if annotations is not None:
         found = _layout_of(annotations)
@@ -64,6 +74,7 @@ def guess(root: Path, annotations: Path | None) -> Layout:
                 f"{annotations} is neither a CSV with columns for path and label nor a list `clip.mp4 label`."
             )
         return found
+    _refuse_published(root)
     near = list(filter(None, map(_layout_if_readable, _candidates(root))))
     fitting = [found for found in near if _names_videos(found, root)]
     if len(fitting) > 1 and _is_lists(fitting):
@@ -112,6 +123,21 @@ def class_file(layout: Layout) -> Path | None:
     of_split = lists.list_files(layout.annotations)
     rows = [row for file, split in of_split for row in lists.rows_of(file, split or "test")]
     return beside[0] if beside and beside[0] != layout.annotations and lists.numbered(rows) else None
+
+
+def _refuse_published(root: Path) -> None:
+    """Name the settings of a public corpus that lies in the folder, or one below, as it is published."""
+    for name, (pattern, begin) in PUBLISHED.items():
+        for file in filter(Path.is_file, sorted([*root.glob(pattern), *root.glob(f"*/{pattern}")])):
+            with file.open(encoding="utf-8-sig", errors="replace") as lines:
+                if not lines.readline().startswith(begin):
+                    continue
+            kind = f"{name} or multi_{name}" if name == "moments" else name
+            raise UserError(
+                f"{root} seems to hold a public corpus as it is published ({file}), which has settings of its own: "
+                f"dataset={kind}, with dataset.root and dataset.annotations={file.parent}. docs/your-data.md says what "
+                "lies where. --annotations FILE names other labels."
+            )
 
 
 def _candidates(root: Path) -> list[Path]:

@@ -101,7 +101,7 @@ class Scorer:
 
     Args:
         name: a folder of `data`/models, or "ensemble".
-        smaller: sizes at which the models' frames are packed besides the extracted ones.
+        smaller: sizes at which frames are packed besides, so that a model sees those that it sees in a FrameStore.
 
     Raises:
         UserError: there is no such model, or params.yaml is of other models; or the ensemble has members without a
@@ -109,8 +109,7 @@ class Scorer:
     """
 
     def __init__(self, name: str, data: Path, machine: Machine, smaller: Sequence[Smaller] = ()) -> None:
-        self.smaller = smaller
-        known = sorted(folder.name for folder in (data / "models").glob("*/"))
+        self.smaller, known = tuple(smaller), sorted(folder.name for folder in (data / "models").glob("*/"))
         self.fusion = Fusion({name: 1.0}, "probability", FINAL, {})
         if name == ENSEMBLE:
             self.fusion = _ensemble(data / ENSEMBLE)

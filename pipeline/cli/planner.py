@@ -19,6 +19,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.markdown import text_table
+from pipeline.core.remote_folder import corpus_root
 from pipeline.training.config import kind
 
 BACKWARD = 3
@@ -85,7 +86,7 @@ def of_manifest(data: Path, settings: Mapping[str, Any]) -> Corpus:
         raise UserError(f"There is no {data / 'manifest.tsv'} yet: `dvc repro index`, or describe it with --videos.")
     manifest = Manifest.read(data / "manifest.tsv", data / "classes.txt")
     train = len(manifest.split("train"))
-    root = Path(settings["dataset"]["root"])
+    root = corpus_root(settings["dataset"]["root"])
     return Corpus(train, len(manifest) - train, len(manifest.classes), 0, 0, 0, (root, manifest))
 
 

@@ -28,6 +28,7 @@ from pipeline.core import files, params
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, scratch_folder
 from pipeline.core.manifest import SPLITS, Manifest, VideoRecord
+from pipeline.core.remote_folder import RemoteFolder
 from pipeline.core.tsv import one_line
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.extract import extract_corpus
@@ -60,7 +61,7 @@ class Corpus:
     """Pixels; 0 where the videos are at hand."""
     height: int
     """Pixels; 0 where the videos are at hand."""
-    at_hand: tuple[Path, Manifest] | None
+    at_hand: tuple[Path | RemoteFolder, Manifest] | None
     """Root and manifest of the videos, where there are any."""
 
     @property

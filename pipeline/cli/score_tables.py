@@ -9,8 +9,8 @@ from pipeline import chance, metrics, verdict
 from pipeline.comparison import paired
 from pipeline.core import params
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import LABEL_SEPARATOR
 from pipeline.core.markdown import text_table
+from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.core.task import SINGLE_LABEL
 from pipeline.predictions.table import PredictionTable, check_rows
 from pipeline.predictions.view_scores import ViewScores

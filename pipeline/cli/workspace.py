@@ -93,11 +93,13 @@ def corpus() -> Finding:
     """The videos and their annotations lie where section `dataset` says."""
     from pipeline.core import params
     from pipeline.core.manifest import DatasetConfig
+    from pipeline.core.remote_folder import corpus_root
 
     config = params.load("dataset", DatasetConfig)
     if config.generated:
         return ok(f"the built-in one, which `dvc repro` renders to {config.root}")
-    settings = {"root": Path(config.root).is_dir(), "annotations": Path(config.annotations).exists()}
+    settings = {"root": corpus_root(config.root).is_dir()}
+    settings |= {"annotations": Path(config.annotations).exists()} if config.annotations != config.root else {}
     settings |= {"classes": Path(config.classes).is_file()} if config.classes else {}
     missing = [f"dataset.{name}: {getattr(config, name)}" for name, there in settings.items() if not there]
     if missing:

@@ -4,6 +4,7 @@ data/doubles.tsv lists them, a row a video, those of a set together. Files of eq
 only those are read as a whole, so a corpus without doubles costs nothing. Missing and empty files are nobody's double.
 """
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ import pandas as pd
 
 from pipeline.core import files, fingerprints, tsv
 from pipeline.core.fingerprints import FAULTS
-from pipeline.core.manifest import LABEL_SEPARATOR, Manifest
+from pipeline.core.manifest import Manifest
+from pipeline.core.names import LABEL_SEPARATOR
+from pipeline.core.remote_folder import RemoteFile, RemoteFolder
 from pipeline.core.segments import COLUMNS as SPAN
+from pipeline.core.video_files import MISSING
 
 COLUMNS = ("set", "video", "split", "labels", "labels_differ", "dropped")
 """Columns of data/doubles.tsv. `set` is a number from 1, `split` is empty where a video was dropped before a split was
@@ -20,9 +24,11 @@ made, and `labels_differ` says yes where videos of the set bear different labels
 MEMORY = "contents.tsv"
 """Name of the file in the scratch folder that has the hash of each file that was read as a whole."""
 YES, NO = "yes", "no"
+PIECE = 1 << 23
+"""Number of bytes of a remote file that are asked for at once."""
 
 
-def find(corpus: Manifest, root: Path, scratch: Path, workers: int) -> np.ndarray:
+def find(corpus: Manifest, root: Path | RemoteFolder, scratch: Path, workers: int) -> np.ndarray:
     """The number of the set of copies that each video belongs to, int (V,), from 0; -1 where its file has no copy.
 
     Args:
@@ -74,7 +80,7 @@ def read(path: Path) -> pd.DataFrame:
     return tsv.read(path, COLUMNS, stage="index", numbers=["set"])
 
 
-def _contents(alike: pd.DataFrame, root: Path, scratch: Path, workers: int) -> list[str]:
+def _contents(alike: pd.DataFrame, root: Path | RemoteFolder, scratch: Path, workers: int) -> list[str]:
     """A text for each file, the same for the same bytes: its fingerprint where that is of all bytes, else a hash."""
     prints = dict(zip(alike["path"], alike["fingerprint"], strict=True))
     large = [path for path, text in prints.items() if int(text.partition("-")[0]) > 2 * fingerprints.BLOCK]
@@ -85,8 +91,10 @@ def _contents(alike: pd.DataFrame, root: Path, scratch: Path, workers: int) -> l
     return [of_file[read_as[path]] if path in read_as else text for path, text in prints.items()]
 
 
-def _identity(path: Path) -> object:
+def _identity(path: Path | RemoteFile) -> object:
     """What the system knows a file by, whatever its names."""
+    if isinstance(path, RemoteFile):
+        return path
     try:
         status = path.stat()
     except OSError:
@@ -94,8 +102,20 @@ def _identity(path: Path) -> object:
     return status.st_dev, status.st_ino
 
 
-def _content(path: Path) -> str:
+def _content(path: Path | RemoteFile) -> str:
+    if isinstance(path, RemoteFile):
+        return _remote_content(path)
     try:
         return files.file_hash(path)
     except OSError as error:  # it went away just now, or its disk does not give it
         return fingerprints.refusal(path, error)
+
+
+def _remote_content(file: RemoteFile) -> str:
+    digest, size = hashlib.sha256(), file.folder.files[file.path].size
+    try:
+        for start in range(0, size, PIECE):
+            digest.update(file.read(start, min(start + PIECE, size)))
+    except FileNotFoundError:  # it went away just now
+        return MISSING
+    return digest.hexdigest()

@@ -55,6 +55,9 @@ class Machine:
     """Seconds between two resume states of training, which are also written at the end of every epoch."""
     views_per_pass: int | None = None
     """Largest number of views in a forward pass of testing; null takes as many as have 17 million pixels together."""
+    scratch_gb: float = 20.0
+    """Gigabytes of videos that `extract` has in the scratch folder at any moment, where they are fetched
+    (`dataset.root` is a URL); each call and each task of Ray has its own. Other things in that folder do not count."""
     engine: Literal["local", "ray"] = "local"
     """What does the shards of extraction, packing and testing: this node, or all nodes of the Ray cluster that runs. A
     task of Ray takes `workers` CPUs; with 0, one (which extracts or packs) or as many as `threads` (which tests)."""
@@ -74,6 +77,7 @@ class Machine:
                 f"views_per_pass must be 1 or more, or null, not {self.views_per_pass}",
             ),
             (bool(self.scratch), "scratch must name a folder"),
+            (self.scratch_gb > 0, f"scratch_gb must be above 0, but is {self.scratch_gb:g}"),
             ((self.precision, self.accelerator) != ("fp16", "cpu"), "precision fp16 needs a GPU; take 32 or bf16"),
         )
 

@@ -7,7 +7,7 @@ It is validated when it is made and again when it is read.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -15,21 +15,12 @@ import pandas as pd
 
 from pipeline.core import checksums, files, groups, params, segments, tsv
 from pipeline.core.errors import UserError
+from pipeline.core.names import FORMULA, LABEL_SEPARATOR, LONGEST_ID, NO_CLASS, UNSAFE, check_class
+from pipeline.core.remote_folder import has_secret
 
 SPLITS = ("train", "val", "test")
-LABEL_SEPARATOR = ";"
-NO_CLASS = LABEL_SEPARATOR
-"""The labels of a video of which it is known that it shows none of the classes; an empty text is that nobody said."""
 COLUMNS = ("path", "labels", "split", "group", "start", "end")
 """What the columns of a CSV of annotations hold."""
-LONGEST_ID = 500
-"""Largest length of an id, in bytes of UTF-8; LMDB keys have 511 bytes at most."""
-RESERVED = ("video", "status", "labels")
-"""Names that no class may have: columns of the prediction files, which have a column for each class besides."""
-FORMULA = re.compile(r"[=+\-@](?:.*\||.*[A-Za-z0-9.]\()")
-"""What a spreadsheet runs when it opens a table: a call of a function, =HYPERLINK(...), or of a program, =cmd|..."""
-UNSAFE = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029\ud800-\udfff]")
-"""Control characters, what Python takes for the end of a line, and bytes of a file's name that are no UTF-8."""
 Flip = bool | Literal["auto"] | tuple[tuple[str, str], ...]
 """What `dataset.flip` may be; the last are pairs of classes (clips/flips.py)."""
 
@@ -41,7 +32,8 @@ class DatasetConfig:
     format: str
     """Name of the file in pipeline/datasets that reads annotations of this kind."""
     root: str
-    """Folder of the videos; absolute, or relative to the root of the project."""
+    """Folder of the videos; absolute, or relative to the root of the project. Or a URL that fsspec knows
+    (s3://bucket/videos), from which they are fetched; keys come from the environment, and no URL may hold one."""
     annotations: str
     """File with the labels of the videos; with `format: class_folders` the root again, with `lists` a file, or a folder
     with one for each split, and for a corpus as it is published the folder of its lists."""
@@ -91,6 +83,7 @@ class DatasetConfig:
     def __post_init__(self) -> None:
         possible = self.val_share > 0 and self.test_share > 0 and self.val_share + self.test_share < 1
         params.require(
+            (not has_secret(self.root), "root must be a URL without password or token (docs/your-data.md)"),
             (possible, "val_share and test_share must be positive and leave something for train"),
             (self.split_seed >= 0, "split_seed must not be negative"),
             (self.folds == 0 or 2 <= self.folds <= 10, "folds must be 0, for none, or 2 to 10"),
@@ -216,38 +209,6 @@ class Manifest:
         return exploded.index.to_numpy(), columns
 
 
-def safe_path(text: str, where: str) -> str:
-    """A path inside the corpus' root in its one normal form.
-
-    Raises:
-        UserError: it is absolute, leaves the root by "..", or has characters that a key cannot have.
-    """
-    path = PurePosixPath(text.replace("\\", "/"))
-    if not text.strip() or not path.parts or path.is_absolute() or ".." in path.parts or re.match(r"^[A-Za-z]:", text):
-        raise UserError(f"{where}: the path {text!r} leaves the corpus' root. Give it relative to dataset.root.")
-    if UNSAFE.search(text):
-        raise UserError(f"{where}: the path {text!r} has a control character, or is no UTF-8. Rename the file.")
-    if FORMULA.match(text):
-        raise UserError(f"{where}: the path {text!r} is a formula, which a spreadsheet would run. Rename the file.")
-    if len(str(path).encode()) > LONGEST_ID:
-        raise UserError(f"{where}: the path {text!r} is longer than {LONGEST_ID} bytes. Rename the file.")
-    return str(path)
-
-
-def check_class(name: str, where: str) -> None:
-    """Refuse what cannot be the name of a class.
-
-    Raises:
-        UserError: the name is empty or reserved, or has outer blanks, control characters or the separator of labels.
-    """
-    if not name or name != name.strip() or LABEL_SEPARATOR in name or UNSAFE.search(name):
-        raise UserError(f"{where}: {name!r} cannot be a class name: no {LABEL_SEPARATOR!r}, tab or outer blank.")
-    if FORMULA.match(name):
-        raise UserError(f"{where}: {name!r} cannot be a class name: a spreadsheet would run it as a formula.")
-    if name in RESERVED:
-        raise UserError(f"{where}: {name!r} cannot be a class name, since prediction files have such a column.")
-
-
 def _validate(manifest: Manifest, where: str) -> None:
     table, classes = manifest.table, manifest.classes
     _validate_classes(classes, where)
@@ -265,9 +226,10 @@ def _validate(manifest: Manifest, where: str) -> None:
     _validate_labels(manifest, where)
     for split in SPLITS:
         if not (table["split"] == split).any():
+            val_for_it = " Or test on val: dataset.test_split: val." if split == "test" else ""
             raise UserError(
                 f"{where} has no video in the split {split!r}; it needs all of {', '.join(SPLITS)}. "
-                "Give some rows that split, or drop the split column and a split is made."
+                f"Give some rows that split, or drop the split column and a split is made.{val_for_it}"
             )
 
 

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import LABEL_SEPARATOR, NO_CLASS, Manifest
+from pipeline.core.manifest import Manifest
+from pipeline.core.names import LABEL_SEPARATOR, NO_CLASS
 
 Task = Literal["multi_label", "single_label"]
 MULTI_LABEL: Final = "multi_label"

@@ -49,7 +49,7 @@ def inside(folder: Path, others: Counter[str] | None = None) -> list[Path]:
     return sorted(found)
 
 
-def say_left_out(folder: Path, others: Counter[str]) -> None:
+def say_left_out(folder: object, others: Counter[str]) -> None:
     """Say in a line which files of a folder are taken for no videos, where there are any."""
     if not others:
         return
@@ -96,12 +96,17 @@ def refused(file: Path, error: OSError) -> tuple[str, str]:
     return UNREADABLE, _refusal(error)
 
 
+def absent(name: str) -> str:
+    """Words for a file that is not there."""
+    escaped = "; % stands for what no id may have, such as bytes that are no UTF-8: rename the file"
+    return f"no such file: {name}{escaped if '%' in name else ''}"
+
+
 def _absence(file: Path) -> str:
     if file.is_symlink():
         target = os.fsencode(file.readlink()).decode("utf-8", "backslashreplace")
         return one_line(f"a link to {target}, which is not there")
-    escaped = "; % stands for what no id may have, such as bytes that are no UTF-8: rename the file"
-    return f"no such file: {file.name}{escaped if '%' in file.name else ''}"
+    return absent(file.name)
 
 
 def _refusal(error: OSError) -> str:

@@ -4,13 +4,17 @@ import csv
 import io
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from pipeline.core import video_files
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import DatasetConfig, check_class
+from pipeline.core.manifest import DatasetConfig
+from pipeline.core.names import check_class
+from pipeline.core.remote_folder import RemoteFolder, corpus_root
 
 log = logging.getLogger(__name__)
 MEND = "in conf/dataset/, then `pipeline params`"
@@ -24,13 +28,13 @@ class ClassFile(NamedTuple):
     """In the order of their numbers, which count from 0."""
 
 
-def root_of(config: DatasetConfig) -> Path:
+def root_of(config: DatasetConfig) -> Path | RemoteFolder:
     """The root of the corpus.
 
     Raises:
-        UserError: it is no folder.
+        UserError: it is no folder, or cannot be reached.
     """
-    root = Path(config.root)
+    root = corpus_root(config.root)
     if not root.is_dir():
         raise UserError(
             f"The corpus' root {root} is no folder: it moved, or its disk is not mounted. Set dataset.root in "
@@ -38,6 +42,13 @@ def root_of(config: DatasetConfig) -> Path:
             "--downstream extract` goes on."
         )
     return root
+
+
+def videos_in(root: Path | RemoteFolder, others: Counter[str] | None = None) -> list[PurePath]:
+    """The paths inside the root of all that bears the name of a video, as `video_files.inside` has them."""
+    if isinstance(root, RemoteFolder):
+        return list(root.videos(others))
+    return [file.relative_to(root) for file in video_files.inside(root, others)]
 
 
 def text_of(path: Path, setting: str) -> str:

@@ -15,7 +15,8 @@ import pandas as pd
 from pipeline.core import doubles, groups
 from pipeline.core.doubles import NO, YES
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import LABEL_SEPARATOR, SPLITS, DatasetConfig, Manifest
+from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest
+from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.core.plural import number_of
 from pipeline.datasets import _splits
 

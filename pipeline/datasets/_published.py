@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.core import video_files
 from pipeline.core.errors import UserError
 from pipeline.core.plural import number_of
+from pipeline.core.remote_folder import RemoteFolder
+from pipeline.datasets import _annotations
 from pipeline.datasets._rows import Row, some
 
 log = logging.getLogger(__name__)
@@ -63,13 +64,13 @@ def _of(count: int, published: int | None) -> str:
 class Clips:
     """The video files in a root by their names without ending, as lists that name clips by an id say no folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path | RemoteFolder) -> None:
         self.root = root
         self.of_name: dict[str, list[str]] = defaultdict(list)
         """Name without ending -> paths inside the root."""
         self.doubtful: list[str] = []
-        for file in video_files.inside(root):
-            self.of_name[file.stem].append(file.relative_to(root).as_posix())
+        for path in _annotations.videos_in(root):
+            self.of_name[path.stem].append(path.as_posix())
 
     def path(self, name: str, split: str, ending: str, folder: str = "") -> str:
         """The path of a clip inside the root; where there is none, that at which it was published.

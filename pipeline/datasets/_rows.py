@@ -13,16 +13,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import (
-    LABEL_SEPARATOR,
-    NO_CLASS,
-    SPLITS,
-    DatasetConfig,
-    Manifest,
-    VideoRecord,
-    check_class,
-    safe_path,
-)
+from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest, VideoRecord
+from pipeline.core.names import LABEL_SEPARATOR, NO_CLASS, check_class, safe_path
 from pipeline.core.plural import number_of
 from pipeline.core.segments import Segment
 from pipeline.datasets import _splits

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.core import groups
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import LABEL_SEPARATOR, SPLITS, DatasetConfig
+from pipeline.core.manifest import SPLITS, DatasetConfig
+from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.core.plural import number_of
 from pipeline.core.stratify import stratified
 

@@ -10,11 +10,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipeline.core import video_files
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import LONGEST_ID, SPLITS, UNSAFE, DatasetConfig, Manifest
+from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest
+from pipeline.core.names import LONGEST_ID, UNSAFE
+from pipeline.core.remote_folder import RemoteFolder, corpus_root
 from pipeline.datasets import _annotations, _rows
 from pipeline.datasets._rows import Row
 
@@ -30,12 +32,13 @@ def read(config: DatasetConfig) -> Manifest:
             `annotations` names; or the folder of a class is empty.
     """
     root = _annotations.root_of(config)
-    if Path(config.annotations).resolve() != root.resolve():
+    if _place(corpus_root(config.annotations)) != _place(root):
         raise UserError(
             f"dataset.annotations is {config.annotations}, but with `format: class_folders` the folders of the root "
             "are the annotations. Write `annotations: ${.root}` in conf/dataset/, then `pipeline params`."
         )
-    _refuse_empty_folder(root)
+    if not isinstance(root, RemoteFolder):  # where no folder is empty
+        _refuse_empty_folder(root)
     rows = list(rows_of(root))
     if not rows:
         raise UserError(
@@ -49,18 +52,17 @@ def read(config: DatasetConfig) -> Manifest:
     return _rows.manifest(config, rows)
 
 
-def rows_of(root: Path) -> Iterator[Row]:
+def rows_of(root: Path | RemoteFolder) -> Iterator[Row]:
     """The videos that lie in the folder of a class; says how many do not."""
     depth = 1 if has_splits(root) else 0
-    outside: list[Path] = []
+    outside: list[PurePath] = []
     others: Counter[str] = Counter()
-    for file in video_files.inside(root, others):
-        path = file.relative_to(root)
+    for path in _annotations.videos_in(root, others):
         if len(path.parts) < depth + 2:
             outside.append(path)
             continue
         split = path.parts[0] if depth else ""
-        yield Row.of(str(file), possible_id(path), [path.parts[depth]], split)
+        yield Row.of(f"{root}/{path}", possible_id(path), [path.parts[depth]], split)
     video_files.say_left_out(root, others)
     if outside:
         log.warning("%s: left out, as in no folder of a class (%d): %s", root, len(outside), _rows.some(outside))
@@ -74,12 +76,14 @@ def _refuse_empty_folder(root: Path) -> None:
             raise UserError(f"{folder} is empty, and may be the folder of a class. Put its videos there, or remove it.")
 
 
-def above(root: Path) -> Path:
+def above(root: Path | RemoteFolder) -> Path | str:
     """The folder that holds a folder, named as that is where it can be."""
+    if isinstance(root, RemoteFolder):
+        return root.url.rpartition("/")[0]
     return root.parent if root.name not in ("", "..") else root.resolve().parent
 
 
-def possible_id(path: Path) -> str:
+def possible_id(path: PurePath) -> str:
     """The path of a file as an id; where they differ, no file has such a path, and the video counts as broken.
 
     What no id may have (bytes that are no UTF-8, control characters, a backslash) becomes %XX, and what is longer than
@@ -92,13 +96,13 @@ def possible_id(path: Path) -> str:
     return text.encode()[: LONGEST_ID - len(ending)].decode("utf-8", "ignore") + ending
 
 
-def has_splits(root: Path) -> bool:
+def has_splits(root: Path | RemoteFolder) -> bool:
     """Whether the folders of the first level are splits: train, and others of `SPLITS` alone.
 
     Raises:
         UserError: they are by other names, and would be taken for classes.
     """
-    names = {path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    names = {name for name in _folders(root) if not name.startswith(".")}
     if "train" in names and names <= set(SPLITS):
         return True
     if len(names) > 1 and {name.lower() for name in names} <= set(_rows.LIKE_SPLITS):
@@ -106,3 +110,15 @@ def has_splits(root: Path) -> bool:
             f"{root}: the folders {', '.join(sorted(names))} seem to be splits. Name them {', '.join(SPLITS)}."
         )
     return False
+
+
+def _place(root: Path | RemoteFolder) -> Path | RemoteFolder:
+    """The one name of a folder, by which it is known whatever it is called."""
+    return root if isinstance(root, RemoteFolder) else root.resolve()
+
+
+def _folders(root: Path | RemoteFolder) -> set[str]:
+    """The names of the folders of the first level."""
+    if isinstance(root, RemoteFolder):
+        return {path.partition("/")[0] for path in root.files if "/" in path}
+    return {path.name for path in root.iterdir() if path.is_dir()}

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from pipeline.core import segments
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import COLUMNS, LABEL_SEPARATOR, SPLITS, DatasetConfig, Manifest
+from pipeline.core.manifest import COLUMNS, SPLITS, DatasetConfig, Manifest
+from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.datasets import _annotations, _rows
 from pipeline.datasets._rows import Row
 

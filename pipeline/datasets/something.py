@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import DatasetConfig, Manifest, check_class
+from pipeline.core.manifest import DatasetConfig, Manifest
+from pipeline.core.names import check_class
 from pipeline.datasets import _annotations, _published, _rows
 from pipeline.datasets._annotations import ClassFile
 from pipeline.datasets._published import Clips, Edition

@@ -24,9 +24,10 @@ from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
 from pipeline.core.manifest import SPLITS, Manifest
 from pipeline.core.progress_bar import progress_bar
+from pipeline.core.remote_folder import RemoteFolder
 from pipeline.core.segments import Segment
 from pipeline.core.share import Share
-from pipeline.extraction import on_node
+from pipeline.extraction import on_node, videos
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg import FORMAT, extract_frames
 from pipeline.extraction.judge import SHORTFALL
@@ -43,7 +44,7 @@ KEPT = ("keep",)
 
 
 def extract_corpus(
-    manifest: Manifest, root: Path, out: Path, broken: Path, config: ExtractConfig, machine: Machine,
+    manifest: Manifest, root: Path | RemoteFolder, out: Path, broken: Path, config: ExtractConfig, machine: Machine,
     share: Share | None = None,
 ) -> bool:  # fmt: skip
     """Extract every video of `manifest` under `root` into shards in `out`, and write the list `broken`.
@@ -52,14 +53,14 @@ def extract_corpus(
     all are there writes `out` and `broken`. The value says whether they are written.
 
     Raises:
-        UserError: FFmpeg is missing, the corpus' root is missing, or a split has no video that gave frames.
+        UserError: FFmpeg is missing, the corpus' root is missing, a video cannot be fetched, or a split has no video
+            that gave frames.
     """
-    if not root.is_dir():
-        raise UserError(f"The corpus' root {root} is no folder. Set dataset.root in conf/dataset/, `make params`.")
+    videos.check(root, manifest.table["fingerprint"], manifest.table["path"], machine.scratch_gb)
     binary, on_ray = machine.ffmpeg_path(), machine.uses_ray(share)
     store = scratch_folder(machine, "extract")
     shards = plan(manifest, config, ffmpeg_version(binary))
-    maker = _Maker(store, root, config, binary, machine.processes)
+    maker = _Maker(store, root, config, binary, machine.processes, machine.scratch_gb)
 
     def make(wanted: Sequence[Shard], fit: Callable[[Path, Shard], bool] = finished) -> None:
         missing = [shard for shard in wanted if not fit(store, shard)]
@@ -108,10 +109,11 @@ class _Maker:
     """What a shard is made with."""
 
     store: Path
-    root: Path
+    root: Path | RemoteFolder
     config: ExtractConfig
     binary: str
     workers: int
+    scratch_gb: float
 
     def make(self, shard: Shard, advance: Callable[[int], Any]) -> None:
         """Write one shard: the file with the frames, then the record with the outcome of each video."""
@@ -126,6 +128,7 @@ class _Maker:
     def _extract(self, shard: Shard, tar_path: Path, advance: Callable[[int], Any]) -> dict[str, Any]:
         """Write the tar, and return the record."""
         outcomes = []
+        source = videos.of(self.root, self.workers, self.scratch_gb)
         with files.temporary_folder(self.store) as temporary:
 
             def run(numbered: tuple[int, dict[str, str]]) -> tuple[dict[str, str], Path, Any]:
@@ -133,13 +136,13 @@ class _Maker:
                 folder = temporary / str(number)
                 folder.mkdir()
                 try:
-                    path, segment = self.root / row["path"], Segment.of(row)
-                    return row, folder, extract_frames(path, folder, self.config, self.binary, segment)
+                    with source.at_hand(row, temporary / f"{number}.video") as video:
+                        return row, folder, extract_frames(video, folder, self.config, self.binary, Segment.of(row))
                 except NoFrames as broken:
                     return row, folder, broken
 
             with TarWriter(tar_path) as tar:
-                for row, folder, outcome in parallel(run, enumerate(shard.rows), self.workers):
+                for row, folder, outcome in parallel(run, enumerate(shard.rows), source.threads):
                     outcomes.append(_record(tar, row["video"], folder, outcome))
                     files.remove(folder)
                     advance(1)

@@ -7,6 +7,7 @@ from pathlib import Path
 from pipeline.core import fingerprints
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, ffmpeg_version
+from pipeline.core.remote_folder import RemoteFile, RemoteFolder
 
 
 def same_ffmpeg(machine: Machine, version: str) -> str:
@@ -25,7 +26,7 @@ def same_ffmpeg(machine: Machine, version: str) -> str:
     return binary
 
 
-def sees(root: Path, rows: Iterable[Mapping[str, str]]) -> None:
+def sees(root: Path | RemoteFolder, rows: Iterable[Mapping[str, str]]) -> None:
     """Refuse a corpus that is not that of the manifest; of its rows, the first video that can be read is looked at.
 
     Else a node without the corpus would call all videos missing.
@@ -34,8 +35,15 @@ def sees(root: Path, rows: Iterable[Mapping[str, str]]) -> None:
         UserError: the video is missing here, or has another fingerprint.
     """
     row = next((row for row in rows if row["fingerprint"] not in fingerprints.FAULTS), None)
-    if row and fingerprints.of_file(root / row["path"]) != row["fingerprint"]:
+    if row and _fingerprint(root / row["path"], row["fingerprint"]) != row["fingerprint"]:
         raise UserError(
             f"{root / row['path']} on the node {platform.node()} is not the file of the manifest. Let that node see "
             "the corpus that all see (dataset.root); or, if the file was replaced, `dvc repro`."
         )
+
+
+def _fingerprint(path: Path | RemoteFile, known: str) -> str:
+    """The fingerprint of a file; a remote one is asked for as large as it was known, which saves a listing."""
+    if isinstance(path, RemoteFile):
+        return fingerprints.of_remote(path, fingerprints.size_of(known))
+    return fingerprints.of_file(path)

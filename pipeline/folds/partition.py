@@ -20,7 +20,8 @@ from pipeline import class_stats
 from pipeline.core import checksums, files, tsv
 from pipeline.core.errors import UserError
 from pipeline.core.groups import of_each
-from pipeline.core.manifest import LABEL_SEPARATOR, DatasetConfig, Manifest
+from pipeline.core.manifest import DatasetConfig, Manifest
+from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.core.stratify import stratified
 
 log = logging.getLogger(__name__)

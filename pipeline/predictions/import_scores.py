@@ -21,7 +21,8 @@ from pipeline.clips.views import PROTOCOLS
 from pipeline.core import checksums, files
 from pipeline.core.broken_videos import read_broken
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import RESERVED, Manifest
+from pipeline.core.manifest import Manifest
+from pipeline.core.names import RESERVED
 from pipeline.core.task import MULTI_LABEL, Task, resolve
 from pipeline.predictions import result_pickle
 from pipeline.predictions.logits import as_logits, check_kind

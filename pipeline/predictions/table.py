@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from pipeline.clips.views import PROTOCOLS
 from pipeline.core import checksums, files, task
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import LABEL_SEPARATOR, RESERVED
+from pipeline.core.names import LABEL_SEPARATOR, RESERVED
 from pipeline.core.task import Task
 
 SPLITS = ("val", "test")

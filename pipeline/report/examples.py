@@ -10,7 +10,7 @@ import simplejpeg
 from pipeline import metrics
 from pipeline.clips import jpeg
 from pipeline.clips.frame_store import FrameStore
-from pipeline.core.manifest import LABEL_SEPARATOR
+from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.predictions.table import PredictionTable
 
 FRAMES = 5

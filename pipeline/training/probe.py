@@ -18,7 +18,8 @@ from pipeline import metrics, verdict
 from pipeline.core import files, groups, params, stratify
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
-from pipeline.core.manifest import LABEL_SEPARATOR, Manifest
+from pipeline.core.manifest import Manifest
+from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.core.task import Task, noted
 from pipeline.features import Features
 from pipeline.models.probe import Probe

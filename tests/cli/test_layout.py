@@ -151,3 +151,31 @@ def test_splits_by_other_names_are_not_replaced_by_a_split_that_is_made(tmp_path
     (tmp_path / "x.csv").write_text("path,label,subset\na.mp4,run,training\nb.mp4,run,Validation\n")
     found = guess(tmp_path, tmp_path / "x.csv")
     assert (found.columns, found.splits) == ({"split": "subset"}, True), "the reader says which word it does not know"
+
+
+@pytest.mark.parametrize(
+    ("place", "text", "said"),
+    [
+        (
+            "annotations/kinetics-400_train.csv",
+            "label,youtube_id,time_start,time_end,split\n",
+            "dataset=kinetics, with",
+        ),
+        ("Charades_v1_train.csv", "id,subject,scene\n", "dataset=charades, with"),
+        ("splits/wave_test_split1.txt", "a.avi 1\n", "dataset=hmdb51, with"),
+        ("trainingSet.csv", "a/b.mp4,1\n", "dataset=moments or multi_moments, with"),
+    ],
+)
+def test_a_public_corpus_is_sent_to_its_own_settings(tmp_path: Path, place: str, text: str, said: str):
+    touch(tmp_path, "train/a/1.mp4", place)
+    (tmp_path / place).write_text(text)
+    with pytest.raises(UserError) as error:
+        guess(tmp_path, None)
+    assert said in str(error.value)
+    assert f"dataset.annotations={(tmp_path / place).parent}." in str(error.value)
+
+
+def test_a_list_of_ones_own_is_not_taken_for_that_of_a_public_corpus(tmp_path: Path):
+    touch(tmp_path, "a.mp4", "b.mp4")
+    (tmp_path / "my_train.csv").write_text("path,label\na.mp4,run\nb.mp4,jump\n")
+    assert guess(tmp_path, None).format == "folder"

@@ -8,7 +8,9 @@ import dvc.fs
 import pytest
 
 from pipeline.cli import compose, workspace
+from pipeline.cli.finding import Finding
 from pipeline.core.errors import UserError
+from tests.support import unsteady
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,6 +116,16 @@ def test_a_folder_without_dvc_fails(folder):
 
 def test_the_built_in_corpus_need_not_be_there_yet(folder):
     assert workspace.corpus().state == "ok"
+
+
+def test_a_remote_corpus_is_asked_for_where_the_settings_say(folder):
+    remote = unsteady.folder()
+    chosen = ["dataset=folder", f"dataset.root={remote.url}", "dataset.annotations=labels.csv"]
+    (folder / "params.yaml").write_text(compose.text(ROOT / "conf", chosen))
+    (folder / "labels.csv").touch()
+    assert workspace.corpus().found == f"not there: dataset.root: {remote.url}"
+    unsteady.put("a.mp4", b"a")
+    assert workspace.corpus() == Finding("ok", f"{remote.url}, labels.csv")
 
 
 def test_a_corpus_is_looked_for_where_the_settings_say(folder):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import SPLITS, Manifest, VideoRecord, safe_path
+from pipeline.core.manifest import SPLITS, Manifest, VideoRecord
+from pipeline.core.names import safe_path
 
 CLASSES = ("jump", "run", "swim")
 

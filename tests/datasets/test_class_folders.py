@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import LONGEST_ID, DatasetConfig, Manifest
+from pipeline.core.manifest import DatasetConfig, Manifest
+from pipeline.core.names import LONGEST_ID
 from pipeline.datasets import class_folders
-from tests.support import hostile
+from tests.support import hostile, unsteady
 
 
 def read(root: Path, annotations: Path | None = None) -> Manifest:
@@ -44,6 +46,28 @@ def test_a_folder_of_a_class_that_is_empty_is_refused(tmp_path: Path, above: str
     (tmp_path / above / "swim").mkdir()
     with pytest.raises(UserError, match=f"{above}swim is empty, and may be the folder of a class"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize("splits", [True, False])
+def test_a_remote_folder_is_read_as_its_copy_on_disk(tmp_path: Path, monkeypatch, caplog, splits: bool):
+    tops = ("train", "val", "test") if splits else ("",)
+    touch(
+        tmp_path,
+        *(str(Path(top, name, f"{n}.mp4")) for top in tops for name in ("long jump", "grün") for n in range(9)),
+    )
+    touch(tmp_path, "train/grün/day 1/x.MOV", "train/grün/notes.txt", "train/run/.trash.mp4", ".git/y.mp4", "loose.avi")
+    here, said = read(tmp_path), [text.replace(str(tmp_path), "ROOT") for text in caplog.messages]
+    caplog.clear()
+    remote = unsteady.folder(tmp_path)
+    monkeypatch.setattr("pipeline.core.remote_folder.corpus_root", lambda _: remote)
+    monkeypatch.setattr("pipeline.datasets._annotations.corpus_root", lambda _: remote)
+    monkeypatch.setattr("pipeline.datasets.class_folders.corpus_root", lambda _: remote)
+    there = read(tmp_path)
+
+    pd.testing.assert_frame_equal(here.table, there.table)
+    assert here.classes == there.classes
+    assert [text.replace(remote.url, "ROOT") for text in caplog.messages] == said
+    assert len(said) == 2
 
 
 def test_folders_of_splits_are_the_splits(tmp_path: Path):

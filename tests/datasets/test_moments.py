@@ -44,7 +44,7 @@ def test_a_class_file_of_another_version_is_refused(tmp_path: Path):
         ({"trainingSet.csv": "a/b.mp4,33,118\n"}, "trainingSet.csv, line 1: 'a/b.mp4,33,118' is no `clip.mp4,label,"),
         ({"trainingSet.csv": "a/b.mp4,blocking,3,x\n"}, "trainingSet.csv, line 1: 'a/b.mp4,blocking,3,x' is no"),
         ({"validationSet.csv": None}, "no list of val, which is called validationset*.csv"),
-        ({}, "has no video in the split 'test'"),
+        ({}, "a split is made. Or test on val: dataset.test_split: val."),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path: Path, changed: dict[str, str | None], said: str):

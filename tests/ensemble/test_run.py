@@ -12,7 +12,8 @@ from pipeline import metrics
 from pipeline.clips import views
 from pipeline.clips.views import Scale, ViewConfig
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import NO_CLASS, Manifest
+from pipeline.core.manifest import Manifest
+from pipeline.core.names import NO_CLASS
 from pipeline.ensemble import bootstrap, cross_validate
 from pipeline.ensemble import run as ensemble_run
 from pipeline.ensemble.config import EnsembleConfig

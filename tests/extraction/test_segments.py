@@ -2,6 +2,7 @@
 
 import dataclasses
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from pipeline.core.segments import Segment
 from pipeline.extraction import extract
 from pipeline.extraction import ffmpeg as extraction
 from pipeline.extraction.config import ExtractConfig
+from pipeline.extraction.ffmpeg_log import FFmpegLog
 from pipeline.extraction.outcome import Extracted, NoFrames
+from pipeline.extraction.probe import Facts, Stream
+from pipeline.extraction.span import Span, trusted
 from tests.support import tiny
 from tests.support.corpus import FFMPEG
 
@@ -165,6 +169,55 @@ def test_a_segment_between_two_frames_is_outside(folder: Path, tmp_path: Path):
     refused = refusal(folder / "closed.mp4", tmp_path / "out", Segment(1.001, 1.03))
 
     assert (refused.reason, str(refused)) == ("outside", "0.029 s of video, in which no frame falls at 30 a second")
+
+
+def test_times_that_jump_midway_are_those_of_the_whole(folder: Path, tmp_path: Path):
+    data = (folder / "open.ts").read_bytes()
+    (tmp_path / "jump.ts").write_bytes(data + data)
+
+    _, whole = frames(tmp_path / "jump.ts", tmp_path / "whole", most_damage=1)
+    first = first_number(tmp_path / "jump.ts")
+    _, part = frames(tmp_path / "jump.ts", tmp_path / "part", Segment(10.0, 11.0), most_damage=1)
+    assert part == whole[300 - first : 330 - first]
+
+
+def sought(times: Sequence[int], extra: Sequence[str] = (), size: str = "w:64 h:48 pixfmt:yuv420p") -> FFmpegLog:
+    """What FFmpeg says after a seek, of pictures at some tenths of a second; `extra` lines come before the last one."""
+    log = FFmpegLog(until=4.95)
+    said = ["[info] Stream mapping:", f"[graph -1 input from stream 0:0 @ 0x1] [verbose] {size} tb:1/10"]
+    for time in times:
+        said += extra if time == times[-1] else ()
+        place = f"pts:{time} pts_time:0 pkt_dts:0 pkt_dts_time:0 duration:1 duration_time:1 keyframe:0"
+        said.append(f"[dec:h264 @ 0x6] [info] decoder -> {place} frame_type:2 time_base:1/10")
+    for line in said:
+        log.hear(line.encode())
+    return log
+
+
+@pytest.mark.parametrize(
+    ("log", "frames", "expected"),
+    [
+        (sought(range(28, 51)), 20, True),
+        (sought(range(30, 51)), 20, False),  # no picture before the first one that is shown
+        (sought(range(31, 51)), 20, False),
+        (sought(range(28, 51)), 19, False),  # and not the end of the file
+        (sought(range(28, 51), size="w:32 h:48 pixfmt:yuv420p"), 20, False),
+        (sought(range(28, 51), size="w:64 h:48 pixfmt:yuv422p"), 20, False),
+        (sought(range(28, 50), ["[h264 @ 0x1] [error] missing picture"]), 20, False),
+        (sought(range(28, 52), ["[h264 @ 0x1] [error] missing picture"]), 20, True),  # after the end
+        (sought(range(28, 50), ["[in#0/mov @ 0x1] [error] partial file"]), 20, False),
+        (sought(range(28, 50), ["[in#0/mov @ 0x1] [warning] corrupt input packet in stream 0"]), 20, False),
+        (sought(range(28, 50), ["[dec:h264 @ 0x1] [error] Error submitting packet to decoder: x"]), 20, False),
+        (sought(range(28, 50), ["[dec:h264 @ 0x1] [warning] corrupt decoded frame"]), 20, False),
+    ],
+)
+def test_what_was_sought_is_trusted_where_nothing_speaks_against_it(log: FFmpegLog, frames: int, expected: bool):
+    stream = Stream(0, "h264", "h264, yuv420p, 64x48", 64, 48, 1.0, True)
+    facts = Facts("mov,mp4", 60.0, (stream,), ("Video: h264",), False)
+    span = Span(10, Segment(3.0, 5.0)).sought(facts)
+
+    assert span is not None
+    assert trusted(log, frames, span, stream, facts) == expected
 
 
 def damaged(whole: Path, path: Path, share: float) -> Path:

@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.class_stats import ClassStatistics
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import NO_CLASS, DatasetConfig, Manifest, VideoRecord
+from pipeline.core.manifest import DatasetConfig, Manifest, VideoRecord
+from pipeline.core.names import NO_CLASS
 from pipeline.folds import partition
 
 

@@ -66,7 +66,7 @@ def test_extraction_of_which_a_node_is_killed_and_packing_give_the_bytes_of_one_
     assert run("index", folder).status == 0
 
     extract = Running("extract", folder, first=partial(ray_nodes.use, cluster.address))
-    until(lambda: len(list(tmp_path.glob("waits-*"))) == 2, extract.process.is_alive)  # one on each node
+    until(lambda: len(list(tmp_path.glob("waits-*"))) == 2, extract.process.is_alive, extract.kill)
     kill_a_node(cluster, tmp_path / "go")
     ended = extract.wait(300)
     assert ended.status == 0, ended.said
@@ -90,7 +90,7 @@ def test_inference_of_which_a_node_is_killed_gives_the_bytes_of_one_run(cluster,
         stderr=subprocess.PIPE, text=True, env=os.environ | {"RAY_ADDRESS": cluster.address},
     )  # fmt: skip
     scratch = tmp_path / "ray/work/infer"
-    until(lambda: len(list(scratch.glob("*/lock-*-of-3"))) == 2, lambda: scoring.poll() is None)
+    until(lambda: len(list(scratch.glob("*/lock-*-of-3"))) == 2, lambda: scoring.poll() is None, scoring.kill)
     assert not list(scratch.glob("*/*.npy"))
     kill_a_node(cluster, tmp_path / "go")
     _, said = scoring.communicate(timeout=300)
@@ -98,13 +98,14 @@ def test_inference_of_which_a_node_is_killed_gives_the_bytes_of_one_run(cluster,
     inference.assert_same_files(inference.infer(models, tmp_path / "alone/out"), tmp_path / "ray/out/net")
 
 
-def until(seen: Callable[[], bool], alive: Callable[[], bool]) -> None:
-    """Wait until something is seen; that the process that makes it ends before fails the test."""
+def until(seen: Callable[[], bool], alive: Callable[[], bool], kill: Callable[[], None]) -> None:
+    """Wait until something is seen; an end of the process that makes it, or minutes of delay, fail the test."""
     deadline = time.monotonic() + 300
     while not seen():
-        assert alive()
-        assert time.monotonic() < deadline
         time.sleep(0.01)
+        if time.monotonic() > deadline:
+            kill()  # or it would keep the nodes busy for the tests that come
+        assert alive()
 
 
 def test_errors_of_tasks_and_of_nodes_are_told_in_their_own_words(cluster, tmp_path, monkeypatch):

@@ -21,7 +21,8 @@ from pipeline.clips import frame_store, jpeg, tar_shards, transforms
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import frame_index, npy, params, registry
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import DatasetConfig, Manifest, VideoRecord, check_class, safe_path
+from pipeline.core.manifest import DatasetConfig, Manifest, VideoRecord
+from pipeline.core.names import check_class, safe_path
 from pipeline.predictions import result_pickle
 from pipeline.pretrained import safe_pickle, weight_file
 from tests.support import damage, inference
