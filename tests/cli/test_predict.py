@@ -263,7 +263,8 @@ def test_a_window_is_answered_as_the_segment_is(here, clips, capsys, tmp_path):
 
     scorer = new_videos.Scorer("ensemble", here / "data", load_machine())
     for number, line in enumerate(found):
-        segment, source, folder = Segment(line["start"], line["end"]), new_videos.NewVideos(), tmp_path / str(number)
+        segment, folder = Segment(line["start"], line["end"]), tmp_path / str(number)
+        source = new_videos.NewVideos(PACK.smaller)
         folder.mkdir()
         extract_frames(video, folder, EXTRACT, FFMPEG, segment)
         name = f"{video}{segment.suffix}"
