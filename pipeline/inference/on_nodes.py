@@ -47,7 +47,7 @@ class Scoring:
             Leaving: the node is to end; all scores so far are kept.
         """
         fabric, store = distributed.launch_one(self.machine), FrameStore(self.frames)
-        job = self.prepare(data=(store.content_key(), self.videos), fabric=fabric, machine=self.machine)
+        job = self.prepare(data=(store, self.videos), fabric=fabric, machine=self.machine)
         if job.cache.folder.name != self.cache:
             raise UserError(
                 f"The node {platform.node()} has other code, libraries, frames or weights of {job.predictor.name} "
