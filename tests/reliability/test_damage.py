@@ -90,7 +90,7 @@ def data(tmp_path: Path, shards) -> Path:
     groups.write(folder / "features/probe/groups.tsv", {"a": "one"})
     files.write_json(folder / "features/probe/about.json", {"arch": "probe"})
     checksums.seal(folder / "features/probe")
-    weights = weight_file.Weights({"conv.weight": torch.ones(3)}, "", parallel=False, sha256="")
+    weights = weight_file.Weights({"conv.weight": torch.ones(3)}, "", wrappers=(), sha256="")
     weights.write(imagenet.file_of("net", folder / "weights"))
     checksums.seal(folder / "weights")
     (folder / "folds").mkdir()
