@@ -26,6 +26,8 @@ WORKSPACE = "."
 _SMALL = ("params.yaml", "dvc.lock", "data/manifest.tsv", "data/manifest.SHA256SUMS")
 _OF_A_VIDEO = ("split", "labels", "fingerprint")
 _CODE = ("pipeline/", "stages/")
+_CHECKS = ("check", "check_corpus")
+"""Stages that refuse, and make nothing of what is compared."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,8 @@ def _code(folder: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     try:
-        stages = (yaml.safe_load(file.read_text(encoding="utf-8")) or {})["stages"].values()
-        deps = [dep for stage in stages for dep in stage.get("deps", ())]
+        stages = (yaml.safe_load(file.read_text(encoding="utf-8")) or {})["stages"]
+        deps = [dep for name, stage in stages.items() if name not in _CHECKS for dep in stage.get("deps", ())]
         return {dep["path"]: dep["md5"] for dep in deps if dep["path"].startswith(_CODE)}
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise UserError(f"{file} is damaged ({error!r}): DVC did not write it so.") from error

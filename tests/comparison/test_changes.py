@@ -45,6 +45,12 @@ def test_code_is_named_by_its_file(made):
     assert between(a, b) == ["pipeline/core: aaaaaaa -> bbbbbbb"]
 
 
+def test_code_of_the_checks_alone_does_not_count(made):
+    a, b = made("a", "r" * 8), made("b", "r" * 8)
+    (b / "dvc.lock").write_text((b / "dvc.lock").read_text().replace("train:", "check:").replace("a" * 32, "b" * 32))
+    assert between(a, b) == []
+
+
 def test_videos_are_counted_by_what_happened_to_them(made):
     a, b = made("a", "r" * 8), made("b", "r" * 8)
     text = (b / "data/manifest.tsv").read_text()
