@@ -5,6 +5,7 @@
 It ends when both are over. Prints a line of JSON a round: resident memory in MiB, open files, threads and children.
 """
 
+import gc
 import json
 import os
 import subprocess
@@ -69,6 +70,7 @@ class Soak:
 
 
 def held() -> dict[str, float]:
+    gc.collect()  # what waits for it, such as the pipes of a loader that has ended, is not held
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     children = subprocess.run(["pgrep", "-P", str(os.getpid())], capture_output=True, text=True, check=False)
     return {
