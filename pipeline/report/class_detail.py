@@ -4,12 +4,15 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.predictions.table import PredictionTable
 
 STEPS = 100
 """Thresholds are 0, 0.01, ... 1; a score that is at least the threshold counts as a find."""
 LISTED = 6
 """Videos of each list."""
+LABELS = 4
+"""Labels of a video that are named; of fifty, all would make the page large."""
 
 
 def details(table: PredictionTable, most: int) -> dict[str, Any]:
@@ -34,7 +37,7 @@ def details(table: PredictionTable, most: int) -> dict[str, Any]:
         missed, alarms = order[positive[order]], order[::-1][~positive[order[::-1]]]
 
         def rows(of: np.ndarray, score: np.ndarray = score) -> list[list[Any]]:
-            return [[str(videos[v]), round(float(score[v]), 4), str(labels[v])] for v in of[:LISTED]]
+            return [[str(videos[v]), round(float(score[v]), 4), _some(str(labels[v]))] for v in of[:LISTED]]
 
         found[table.classes[column]] = {
             "positives": int(counts[column]),
@@ -44,6 +47,11 @@ def details(table: PredictionTable, most: int) -> dict[str, Any]:
             "alarms": rows(alarms),
         }
     return {"videos": len(scores), "steps": STEPS, "classes": found}
+
+
+def _some(labels: str) -> str:
+    names = labels.split(LABEL_SEPARATOR)
+    return labels if len(names) <= LABELS else f"{LABEL_SEPARATOR.join(names[:LABELS])} and {len(names) - LABELS} more"
 
 
 def _at_least(scores: np.ndarray) -> list[int]:

@@ -79,7 +79,7 @@ def render(inputs: Inputs, values: dict[str, Any], corpus: str) -> str:
     page = environment.get_template("index.html")
     own = {"corpus": corpus, "style": style(), "headline": sections.headline(inputs), "sections": list(values)}
     own["script"], own["script_hash"] = _script()
-    own["class_data"] = _embedded(class_detail.details(inputs.fused, sections.CAPS["all_classes"]))
+    own["class_data"] = _embedded(class_detail.details(inputs.fused, sections.CAPS["opened"]))
     return page.render(inputs=inputs, **own, **values)
 
 

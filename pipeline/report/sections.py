@@ -29,6 +29,7 @@ CAPS = {
     "matrix": 60,
     "classes": 40,
     "all_classes": 1000,
+    "opened": 400,
     "points": 2000,
     "pairs": 15,
     "together": 24,

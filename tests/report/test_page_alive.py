@@ -47,6 +47,13 @@ def test_misses_and_false_alarms_are_the_worst():
     assert one["alarms"] == [["x", 0.7, ""]]
 
 
+def test_of_many_labels_some_are_named():
+    labels = ("a;b;c;d;e;f", "a;b")
+    table = PredictionTable(("x", "y"), np.zeros(2, bool), labels, tuple("abcdef"), np.eye(2, 6, dtype=np.float32), {})
+    rows = class_detail.details(table, most=1)["classes"]["a"]["missed"]
+    assert [row[2] for row in rows] == ["a;b", "a;b;c;d and 2 more"]
+
+
 def test_of_many_classes_those_with_most_videos_are_told():
     targets = ("b", "b", "a", "c", "c", "c")
     table = PredictionTable(tuple("uvwxyz"), np.zeros(6, bool), targets, ("a", "b", "c", "d"), np.eye(6, 4), {})
