@@ -295,7 +295,6 @@ def _seconds(work: Callable[[], Any], fabric: Fabric) -> float:
         work()
         if fabric.device.type == "cuda":
             torch.cuda.synchronize()
-            found.append(time.perf_counter() - start)
-        else:
-            found.append((_cpu() - cpu) / torch.get_num_threads())
+        clock, shared = time.perf_counter() - start, (_cpu() - cpu) / torch.get_num_threads()
+        found.append(clock if fabric.device.type == "cuda" else shared)
     return min(found)

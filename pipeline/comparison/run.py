@@ -21,8 +21,6 @@ from pipeline.core.errors import UserError
 from pipeline.predictions.table import SPLITS, PredictionTable
 
 ENSEMBLE = "ensemble"
-WORKSPACE = "."
-"""Name of the run whose outs lie in data/ now."""
 _SMALL = ("params.yaml", "dvc.lock", "data/manifest.tsv", "data/manifest.SHA256SUMS")
 _OF_A_VIDEO = ("split", "labels", "fingerprint")
 _CODE = ("pipeline/", "stages/")

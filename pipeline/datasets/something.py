@@ -26,7 +26,7 @@ LISTS = {
 CLASSES = ("labels.json", "something-something-v2-labels.json")
 ANSWERS = ("test-answers.csv", "something-something-v2-test-answers.csv")
 ENDING = ".webm"
-EDITIONS = (Edition("Something-Something v2", 174, {"train": 168_913, "val": 24_777, "test": 27_157}),)
+EDITIONS = (Edition("Something-Something v2", 174, {"train": 168_913, "val": 24_777}),)
 
 
 def read(config: DatasetConfig) -> Manifest:

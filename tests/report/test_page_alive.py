@@ -47,6 +47,13 @@ def test_misses_and_false_alarms_are_the_worst():
     assert one["alarms"] == [["x", 0.7, ""]]
 
 
+def test_a_score_at_the_threshold_is_a_find():
+    scores = np.array([[0.5], [0.25]], np.float32)
+    table = PredictionTable(("x", "y"), np.zeros(2, bool), ("a", "a"), ("a",), scores, {})
+    hits = class_detail.details(table, most=1)["classes"]["a"]["hits"]
+    assert (hits[25], hits[26], hits[50], hits[51]) == (2, 1, 1, 0)
+
+
 def test_of_many_labels_some_are_named():
     labels = ("a;b;c;d;e;f", "a;b")
     table = PredictionTable(("x", "y"), np.zeros(2, bool), labels, tuple("abcdef"), np.eye(2, 6, dtype=np.float32), {})
