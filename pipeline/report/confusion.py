@@ -37,12 +37,21 @@ def confused_pairs(scores: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"label": label, "instead": instead, "times": times[order]})
 
 
-def _missed(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of a label that is missed and a class in its place, as label * C + class, and the share of each."""
-    count, wide = labels.sum(axis=1), labels.shape[1]
+def answered(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The answer to each video, bool (V, C): its k highest classes where it has k labels; arrays as `confused_pairs`.
+
+    Scores that tie go to the class that comes first; `labels` are bool.
+    """
+    count = labels.sum(axis=1)
     highest = np.argsort(-scores, axis=1, kind="stable")[:, : count.max(initial=0)]
     answer = np.zeros_like(labels)
     np.put_along_axis(answer, highest, np.arange(highest.shape[1]) < count[:, None], axis=1)
+    return answer
+
+
+def _missed(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of a label that is missed and a class in its place, as label * C + class, and the share of each."""
+    answer, wide = answered(scores, labels), labels.shape[1]
     missed, instead = labels & ~answer, answer & ~labels  # as many of the one as of the other
     number = missed.sum(axis=1)
     pairs, shares = [], []
