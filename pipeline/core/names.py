@@ -8,6 +8,8 @@ from pipeline.core.errors import UserError
 LABEL_SEPARATOR = ";"
 NO_CLASS = LABEL_SEPARATOR
 """The labels of a video of which it is known that it shows none of the classes; an empty text is that nobody said."""
+UNKNOWN = "?"
+"""What stands before the name of a class, among the labels, where nobody knows whether the video shows it."""
 LONGEST_ID = 500
 """Largest length of an id, in bytes of UTF-8; LMDB keys have 511 bytes at most."""
 RESERVED = ("video", "status", "labels")
@@ -40,10 +42,13 @@ def check_class(name: str, where: str) -> None:
     """Refuse what cannot be the name of a class.
 
     Raises:
-        UserError: the name is empty or reserved, or has outer blanks, control characters or the separator of labels.
+        UserError: the name is empty or reserved, or has outer blanks, control characters, the separator of labels, or
+            the mark of an unknown one at its begin.
     """
     if not name or name != name.strip() or LABEL_SEPARATOR in name or UNSAFE.search(name):
         raise UserError(f"{where}: {name!r} cannot be a class name: no {LABEL_SEPARATOR!r}, tab or outer blank.")
+    if name.startswith(UNKNOWN):
+        raise UserError(f"{where}: {name!r} cannot be a class name: {UNKNOWN!r} marks a label that is not known.")
     if FORMULA.match(name):
         raise UserError(f"{where}: {name!r} cannot be a class name: a spreadsheet would run it as a formula.")
     if name in RESERVED:
