@@ -15,7 +15,7 @@ import pandas as pd
 
 from pipeline.core import checksums, files, groups, labels, params, segments, tsv
 from pipeline.core.errors import UserError
-from pipeline.core.names import FORMULA, LONGEST_ID, UNSAFE, check_class
+from pipeline.core.names import FORMULA, LONGEST_ID, UNSAFE, check_classes
 from pipeline.core.remote_folder import has_secret
 
 SPLITS = ("train", "val", "test")
@@ -63,6 +63,9 @@ class DatasetConfig:
     from train."""
     split_number: int = 1
     """Which of the three published splits is read, with `format: ucf101` and `hmdb51`: 1, 2 or 3."""
+    window: float | None = None
+    """Seconds of the windows into which each clip is cut, with `format: charades`, to learn when an action occurs: the
+    windows are the videos, each with the labels of all actions that are seen in it; null: whole clips."""
     columns: dict[str, str] = field(default_factory=dict)
     """Names of the CSV's columns where they are others than path, labels, split, group, start and end, as {group:
     subject}."""
@@ -88,6 +91,8 @@ class DatasetConfig:
             (self.split_seed >= 0, "split_seed must not be negative"),
             (self.folds == 0 or 2 <= self.folds <= 10, "folds must be 0, for none, or 2 to 10"),
             (1 <= self.split_number <= 3, "split_number must be 1, 2 or 3"),
+            (self.window is None or self.window > 0, "window must be a positive number of seconds, or null"),
+            (self.window is None or self.format == "charades", "window is for format: charades alone"),
             (set(self.columns) <= set(COLUMNS), f"columns can name {', '.join(COLUMNS)}, not {list(self.columns)}"),
             (_is_pattern(self.group_pattern), f"group_pattern {self.group_pattern!r} is no regular expression"),
             (self.generated in ((), ("demo",)), "generated is [demo] for the built-in corpus, and [] for any other"),
@@ -210,7 +215,7 @@ class Manifest:
 
 def _validate(manifest: Manifest, where: str) -> None:
     table, classes = manifest.table, manifest.classes
-    _validate_classes(classes, where)
+    check_classes(classes, where)
     _refuse(table, table["video"].duplicated(), where, "the id {video!r} occurs twice; give each video one row")
     encoded = table["video"].str.encode("utf-8").str.len()
     unsafe = table["video"].str.contains(UNSAFE) | (encoded > LONGEST_ID) | (encoded == 0)
@@ -230,16 +235,6 @@ def _validate(manifest: Manifest, where: str) -> None:
                 f"{where} has no video in the split {split!r}; it needs all of {', '.join(SPLITS)}. "
                 f"Give some rows that split, or drop the split column and a split is made.{val_for_it}"
             )
-
-
-def _validate_classes(classes: Sequence[str], where: str) -> None:
-    if not classes:
-        raise UserError(f"{where} has no classes.")
-    for name in classes:
-        check_class(name, where)
-    if len(set(classes)) != len(classes):
-        twice = next(name for name in classes if classes.count(name) > 1)
-        raise UserError(f"{where}: the class {twice!r} is listed twice.")
 
 
 def _validate_labels(manifest: Manifest, where: str) -> None:

@@ -1,6 +1,7 @@
 """Names that come from elsewhere: ids and paths of videos, classes, and what they may hold."""
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from pipeline.core.errors import UserError
@@ -53,3 +54,18 @@ def check_class(name: str, where: str) -> None:
         raise UserError(f"{where}: {name!r} cannot be a class name: a spreadsheet would run it as a formula.")
     if name in RESERVED:
         raise UserError(f"{where}: {name!r} cannot be a class name, since prediction files have such a column.")
+
+
+def check_classes(names: Sequence[str], where: str) -> None:
+    """Refuse what cannot be the names of all classes.
+
+    Raises:
+        UserError: there is none, one occurs twice, or one fails `check_class`.
+    """
+    if not names:
+        raise UserError(f"{where} has no classes.")
+    for name in names:
+        check_class(name, where)
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"{where}: the class {twice!r} is listed twice.")
