@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline import metrics
-from pipeline.core.names import LABEL_SEPARATOR
+from pipeline.core import labels
 from pipeline.predictions.table import PredictionTable
 from pipeline.report.confusion import answered
 
@@ -23,8 +23,8 @@ class Answer:
 
     name: str
     score: float
-    right: bool
-    """Whether the class is a label of the video."""
+    right: bool | None
+    """Whether the class is a label of the video; None where nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ def disputed(tables: Sequence[PredictionTable], most: int, but: Collection[int])
     """
     if len(tables) < 2 or not len(seen := shown(tables[0])):
         return []
-    members, labels = len(tables), tables[0].targets()[seen] > 0
-    votes = np.zeros(labels.shape, np.int32)
+    members, targets = len(tables), tables[0].targets()[seen]
+    votes = np.zeros(targets.shape, np.int32)
     for table in tables:
-        votes += answered(table.probabilities[seen], labels)
+        votes += answered(table.probabilities[seen], targets)
     agreeing = (votes * (votes - 1)).sum(axis=1) / (votes.sum(axis=1) * (members - 1))
     order = [int(i) for i in np.argsort(agreeing, kind="stable") if agreeing[i] < 1]
     return [row for row in seen[order].tolist() if row not in but][:most]
@@ -109,43 +109,45 @@ def of_other_classes(table: PredictionTable, most: int, but: Collection[int]) ->
     Of each such class it is the video with its lowest score; the classes with the least average precision come first.
     """
     seen = shown(table)
-    scores, targets = table.probabilities[seen], table.targets()[seen] > 0
-    known = targets[np.isin(seen, list(but))].any(axis=0)
+    scores, targets = table.probabilities[seen], table.targets()[seen]
+    shows = targets > 0
+    there = shows[np.isin(seen, list(but))].any(axis=0)
     chosen: list[int] = []
     for column in np.argsort(metrics.class_average_precision(scores, targets), kind="stable"):
-        if known[column] or not targets[:, column].any() or len(chosen) == most:
+        if there[column] or not shows[:, column].any() or len(chosen) == most:
             continue
-        place = int(np.argmin(np.where(targets[:, column], scores[:, column], np.inf)))
+        place = int(np.argmin(np.where(shows[:, column], scores[:, column], np.inf)))
         chosen.append(int(seen[place]))
-        known |= targets[place]
+        there |= shows[place]
     return chosen
 
 
 def shown(table: PredictionTable) -> np.ndarray:
     """Rows of the videos that can be examples: not broken, and with a label."""
-    return np.flatnonzero(~table.broken & table.targets().any(axis=1))
+    return np.flatnonzero(~table.broken & (table.targets() > 0).any(axis=1))
 
 
 def opinions(table: PredictionTable, rows: list[int], top: int) -> list[Opinion]:
     """What a model says of the videos of some rows, with its `top` answers each."""
-    scores, labels = table.probabilities[rows], table.targets()[rows] > 0
-    answer = answered(scores, labels)
+    scores, targets = table.probabilities[rows], table.targets()[rows]
     found = []
-    for score, label, mine in zip(scores, labels, answer, strict=True):
+    for score, target, mine in zip(scores, targets, answered(scores, targets), strict=True):
         order = np.argsort(-score, kind="stable").tolist()
+        label = target > 0
         kind = RIGHT if (mine == label).all() else PARTLY if (mine & label).any() else WRONG
-        answers = tuple(Answer(table.classes[i], float(score[i]), bool(label[i])) for i in order[:top])
-        found.append(Opinion(kind, answers, tuple(table.classes[i] for i in order[: int(label.sum())])))
+        right = [None if target[i] < 0 else bool(label[i]) for i in order[:top]]
+        answers = tuple(map(Answer, [table.classes[i] for i in order[:top]], score[order[:top]].tolist(), right))
+        found.append(Opinion(kind, answers, tuple(table.classes[i] for i in order if mine[i])))
     return found
 
 
 def labels_of(table: PredictionTable, row: int) -> tuple[str, ...]:
     """Names of the labels of a video."""
-    return tuple(table.labels[row].split(LABEL_SEPARATOR))
+    return labels.shown(table.labels[row])
 
 
 def _margin(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Lowest score of a label less the highest of another class (V,); infinite where every class is a label."""
     lowest = np.where(targets > 0, scores, np.inf).min(axis=1)
-    margin: np.ndarray = lowest - np.where(targets > 0, -np.inf, scores).max(axis=1)
+    margin: np.ndarray = lowest - np.where(targets != 0, -np.inf, scores).max(axis=1)
     return margin

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import time
+from functools import partial
 
 import pytest
 
@@ -28,10 +29,12 @@ def clones(tmp_path, clips, without):
 
 def test_two_clones_with_one_scratch_folder_wait_for_one_another(finished, clones, tmp_path):
     one, two = clones
-    first = Running("extract", one, first=hindrances.slow_frames)
-    first.until(lambda: list((tmp_path / "work" / "extract").glob("*.tar")))
+    gate = tmp_path / "gate"
+    first = Running("extract", one, first=partial(hindrances.slow_frames, gate))
+    first.until(lambda: list((tmp_path / "work" / "extract").glob(".partial-*")))
     second = Running("extract", two)
     second.until(lambda: "waiting for another run that works in" in second.log.read_text())
+    gate.touch()
     assert (first.wait().status, second.wait().status) == (0, 0)
     assert contents(one / "data" / "frames") == contents(finished / "data" / "frames")
     assert contents(two / "data" / "frames") != contents(one / "data" / "frames")
@@ -44,12 +47,13 @@ def test_two_clones_with_one_scratch_folder_wait_for_one_another(finished, clone
 
 
 @pytest.mark.parametrize("stage", ["train", "infer"])
-def test_the_same_work_twice_at_a_time_is_done_one_after_the_other(finished, without, stage):
-    folder = without(stage)
-    first = Running(stage, folder, first=hindrances.slow_frames)
+def test_the_same_work_twice_at_a_time_is_done_one_after_the_other(finished, without, tmp_path, stage):
+    folder, gate = without(stage), tmp_path / "gate"
+    first = Running(stage, folder, first=partial(hindrances.slow_frames, gate))
     first.until(lambda: list((folder / "work").rglob("*lock")))
     second = Running(stage, folder)
     second.until(lambda: "waiting for another run that has " in second.log.read_text())
+    gate.touch()
     assert (first.wait().status, second.wait().status) == (0, 0)
     for out in outs(stage):
         assert contents(folder / out) == contents(finished / out)

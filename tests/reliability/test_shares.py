@@ -2,6 +2,7 @@
 
 import re
 import sys
+from functools import partial
 
 import pytest
 
@@ -12,15 +13,17 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("stage", ["extract", "pack"])
-def test_calls_side_by_side_of_which_one_is_killed_and_repeated_give_the_bytes_of_one(finished, without, stage):
-    folder = without(stage)
-    calls = [
-        Running(stage, folder, first=hindrances.slow_frames, options=("--shard", f"{number}/3")) for number in (1, 2, 3)
-    ]
+def test_calls_side_by_side_of_which_one_is_killed_and_repeated_give_the_bytes_of_one(
+    finished, without, tmp_path, stage
+):
+    folder, gate = without(stage), tmp_path / "gate"
+    slow = partial(hindrances.slow_frames, gate)
+    calls = [Running(stage, folder, first=slow, options=("--shard", f"{number}/3")) for number in (1, 2, 3)]
     scratch = folder / "work" / stage
     calls[1].until(lambda: len(list(scratch.glob(".*.lock"))) == 3)
     calls[1].kill()
     assert calls[1].wait().status == -9
+    gate.touch()
     for call in (calls[0], calls[2]):
         ended = call.wait()
         assert ended.status == 0, ended.said

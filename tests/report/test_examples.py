@@ -105,3 +105,18 @@ def test_an_example_names_its_classes_and_who_is_right():
     assert example().classes == ["a", "c", "b"]
     cases = [{}, {"x": right, "y": right}, {"x": right, "y": wrong}, {"x": wrong, "y": wrong}]
     assert [example(**case).right_members for case in cases] == ["", "all", "some", "none"]
+
+
+def test_what_nobody_knows_is_neither_right_nor_wrong():
+    scores = [[0.8, 0.9, 0.1], [0.5, 0.9, 0.7], [0.9, 0.1, 0.8]]
+    half_known = table(scores, ["a;?b", "a;?b", "?a"])
+    assert examples.best_and_worst(half_known, each=2) == ([0], [1]), "the last shows nothing that is known"
+    right, wrong = examples.opinions(half_known, [0, 1], top=3)
+    assert (right.kind, right.classes, wrong.kind, wrong.classes) == ("right", ("a",), "wrong", ("c",))
+    assert [(a.name, a.right) for a in wrong.answers] == [("b", None), ("c", False), ("a", True)]
+    assert examples.labels_of(half_known, 0) == ("a",)
+
+
+def test_of_videos_that_are_right_the_margin_is_that_of_the_known_classes():
+    scores = [[0.9, 0.2, 0.1], [0.9, 0.8, 0.0], [0.9, 0.3, 0.1]]
+    assert examples.best_and_worst(table(scores, ["a", "a;?b", "a"]), each=3)[0] == [1, 0, 2]

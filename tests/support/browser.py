@@ -22,10 +22,7 @@ OPTIONS = (
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )
 """A browser without a window and without a way outside."""
-in_browser = pytest.mark.skipif(
-    BROWSER is None,
-    reason="NOT RUN: no Chromium. Install one (Debian: apt-get install chromium), or name it in $CHROMIUM",
-)
+in_browser = pytest.mark.browser
 
 
 def browse(file: Path, profile: Path, *flags: str) -> tuple[str, list[str]]:

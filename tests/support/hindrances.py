@@ -17,20 +17,30 @@ from pipeline.extraction import extract
 from pipeline.inference.run import score
 
 
-def slow_frames() -> None:
-    """Each video takes a fifth of a second to extract, to pack or to read, so that a stage is seen at work."""
+def slow_frames(gate: Path | None = None) -> None:
+    """Each video takes a fifth of a second to extract, to pack or to read, so that a stage is seen at work.
+
+    Args:
+        gate: from the second video on, each waits until this file is there, so that the stage cannot end before.
+    """
     read, to_tar, encode = FrameStore.read, extract._record, frame_store.encode
+    numbers = itertools.count()
+
+    def wait() -> None:
+        time.sleep(0.2)
+        while gate and next(numbers) and not gate.exists():
+            time.sleep(0.02)
 
     def slow(self: FrameStore, video: str, indices: Sequence[int]) -> list[memoryview]:
-        time.sleep(0.2)
+        wait()
         return read(self, video, indices)
 
     def slow_to_tar(*arguments: Any) -> dict[str, Any]:
-        time.sleep(0.2)
+        wait()
         return to_tar(*arguments)
 
     def slow_encode(*arguments: Any) -> bytes:
-        time.sleep(0.2)
+        wait()
         return encode(*arguments)
 
     FrameStore.read, extract._record, frame_store.encode = slow, slow_to_tar, slow_encode
