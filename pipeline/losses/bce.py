@@ -66,5 +66,14 @@ class ScaledBCE(nn.Module):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean of the N x C weighted binary cross-entropies, times `scale`."""
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        smooth = (1 - self.smoothing) * targets + self.smoothing / 2
-        return self.scale * F.binary_cross_entropy_with_logits(logits, smooth, weight=self.class_weights)
+        return self.scale * F.binary_cross_entropy_with_logits(logits, self._smooth(targets), weight=self.class_weights)
+
+    def parts(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """What the classes that are present, and those that are absent, add to the loss; the two sum to it."""
+        logits, smooth = logits.to(torch.promote_types(logits.dtype, torch.float32)), self._smooth(targets)
+        weight = self.scale if self.class_weights is None else self.scale * self.class_weights
+        present, absent = smooth * F.softplus(-logits), (1 - smooth) * F.softplus(logits)
+        return {"present": (weight * present).mean(), "absent": (weight * absent).mean()}
+
+    def _smooth(self, targets: Tensor) -> Tensor:
+        return (1 - self.smoothing) * targets + self.smoothing / 2

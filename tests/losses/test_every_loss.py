@@ -21,6 +21,7 @@ VARIANTS = [
     ("asymmetric", {"gamma_pos": 0.5}),
     ("asymmetric", {"gamma_pos": 1.0, "detach_focus": True}),
 ]
+WITH_PARTS = [(name, options) for name, options in VARIANTS if name in ("asymmetric", "bce")]
 every_loss = pytest.mark.parametrize("name", NAMES)
 every_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=str)
 every_ranking_loss = pytest.mark.parametrize("name", RANKING)
@@ -210,3 +211,16 @@ def test_lsep_is_a_mean_over_videos_the_others_over_labels(name, without, full):
 
     assert loss(logits[:3], targets[:3]).item() == pytest.approx(without * alone)
     assert loss(logits[[0, 1, 3]], targets[[0, 1, 3]]).item() == pytest.approx(full * alone)
+
+
+@pytest.mark.parametrize(("name", "options"), WITH_PARTS)
+@pytest.mark.parametrize("mixed", [False, True])
+def test_the_parts_sum_to_the_loss_and_each_sees_its_own_classes(name, options, mixed):
+    loss, logits = build(name, **options), noise()
+    targets = 0.7 * labels() + 0.3 * labels().flip(0) if mixed else labels()
+    parts = loss.parts(logits, targets)
+    assert sum(parts.values()) == pytest.approx(loss(logits, targets).item(), rel=1e-5)
+
+    raised = logits + 3 * (targets == 1)  # present classes alone stand higher
+    moved = {part: bool(value != parts[part]) for part, value in loss.parts(raised, targets).items()}
+    assert moved == {"present": True, "absent": bool(options.get("smoothing"))}
