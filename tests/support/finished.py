@@ -137,9 +137,12 @@ def _predictions(
 def _model(folder: Path, number: int) -> None:
     """What the page reads of a training: the curves and the recipe, as training.py writes them."""
     curves = folder / "curves" / "plots" / "metrics"
-    (curves / "val").mkdir(parents=True)
-    (curves / "loss.tsv").write_text("step\tloss\n1\t4.0\n2\t3.0\n3\t1.0\n")
-    (curves / "val" / "mAP.tsv").write_text("step\tmAP\n1\t40.0\n2\t60.0\n3\t55.0\n")
+    figures = {"loss": (4, 3, 1), "loss_present": (1.5, 1, 0.75), "loss_absent": (2.5, 2, 0.25), "lr": (0.2, 0.1, 0)}
+    figures |= {"gradient_norm": (9, 5, 7), "train/mAP": (45, 70, 95), "val/mAP": (40, 60, 55)}
+    for name, values in figures.items():
+        (curves / name).parent.mkdir(parents=True, exist_ok=True)
+        rows = "".join(f"{step}\t{float(value)}\n" for step, value in enumerate(values, start=1))
+        (curves / f"{name}.tsv").write_text(f"step\t{Path(name).name}\n{rows}")
     machine = dict(device="cuda", devices=8, threads=2, precision="bf16", tf32=True, clips_per_device=None)
     machines = [{**machine, "devices": 1 + number}, {**machine, "device": "cpu", "devices": 1}]
     optim = {"lr": 0.01 * (1 + number), "weight_decay": 1e-4, "name": "sgd"}
