@@ -42,15 +42,17 @@ def run(
     signal: float = 1.0,
     clips: int = 1,
     frame: np.ndarray = GREY,
+    unknown: bool = False,
     **ensemble: object,
 ) -> InputPaths:
     """Write the run; the last video of each split is broken, and the ids begin with `prefix`.
 
     The members are of unequal strength (`SIGNAL`), and the second is the best; no two views of one are alike.
     With `single` each video has one label, and the task is single_label; `signal` 0 leaves noise. A video has six
-    views for each of its `clips`, and one more; all frames are like `frame`, uint8 (H, W, 3).
+    views for each of its `clips`, and one more; all frames are like `frame`, uint8 (H, W, 3). With `unknown` nobody
+    knows of every other video whether it shows one of the classes.
     """
-    manifest, broken = _manifest(classes, videos, prefix, labelled, single)
+    manifest, broken = _manifest(classes, videos, prefix, labelled, single, unknown)
     manifest.write(folder / "manifest.tsv", folder / "classes.txt")
     write_broken(folder / "broken.tsv", broken)
     nothing = np.full(len(manifest), -1)
@@ -80,7 +82,7 @@ def _seal(folder: Path) -> None:
 
 
 def _manifest(
-    classes: Sequence[str], videos: int, prefix: str, labelled: bool, single: bool
+    classes: Sequence[str], videos: int, prefix: str, labelled: bool, single: bool, unknown: bool
 ) -> tuple[Manifest, list[BrokenVideo]]:
     rng = np.random.default_rng(0)
     records, broken = [], []
@@ -89,7 +91,8 @@ def _manifest(
         for number in range(count):
             names = {classes[number % len(classes)], classes[int(rng.integers(len(classes)))]}
             names = {classes[number % len(classes)]} if single else names
-            labels = ";".join(sorted(names)) if labelled or split != "test" else ""
+            hidden = [f"?{name}" for name in classes if unknown and number % 2 and name not in names][:1]
+            labels = ";".join([*sorted(names), *hidden]) if labelled or split != "test" else ""
             records.append(VideoRecord(f"{prefix}{split}{number}", split, f"{split}{number}.mp4", labels, "1-x"))
         last = records[-1]
         broken.append(BrokenVideo(last.video, split, last.path, "truncated", "moov <atom> not found"))
