@@ -104,7 +104,7 @@ class Running:
             (os.killpg if group else os.kill)(self.pid, number)
 
     def wait(self, seconds: float = 300) -> Ended:
-        """Wait for its end; a stage that takes longer hangs (or the machine is very busy): it is killed, the test fails."""
+        """Wait for its end; what takes longer hangs: it is killed, and the test fails."""
         self.process.join(seconds)
         if self.process.exitcode is None:
             self.kill()
