@@ -12,7 +12,6 @@ from pipeline.clips import sampling, transforms
 from pipeline.clips.dataset import generator, read_frames
 from pipeline.core import registry
 from pipeline.core.errors import UserError
-from pipeline.runtime import distributed
 from pipeline.runtime.checkpoint import FILE
 from pipeline.training import optim
 from pipeline.training.config import LossConfig
@@ -248,10 +247,7 @@ def test_a_state_that_has_diverged_is_never_saved(tmp_path, monkeypatch, bad):
 
 @pytest.mark.parametrize("loss", ["bce", "asymmetric", "lsep", "warp", "wlsep"])
 def test_pieces_of_labels_that_are_not_known_weigh_as_in_the_whole_batch(tmp_path, loss):
-    config = tiny.model(batch=6, loss=LossConfig(loss, {}))
-    manifest, _, statistics = tiny.corpus(tmp_path / "lmdb")
-    machine = tiny.machine(tmp_path / "work")
-    step = TrainStep(config, 3, statistics, distributed.launch(machine), machine)
+    step = tiny.train_step(tmp_path, tiny.model(batch=6, loss=LossConfig(loss, {})))
     generator = torch.Generator().manual_seed(0)
     targets = torch.randint(-1, 2, (6, 3), generator=generator).float()
     logits = torch.randn(6, 3, generator=generator)
