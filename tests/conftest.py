@@ -21,6 +21,14 @@ Videos = Mapping[str, Sequence[bytes]]
 NO_GPU = pytest.StashKey[int]()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Pass over what `-m gpu` selects nothing of: many files import what a machine with a GPU need not have."""
+    if config.option.markexpr != "gpu" or collection_path.suffix not in ("", ".py"):
+        return None
+    files = collection_path.rglob("test_*.py") if collection_path.is_dir() else [collection_path]
+    return not any("pytest.mark.gpu" in file.read_text(encoding="utf-8") for file in files) or None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs a GPU where there is none."""
     if torch.cuda.is_available():

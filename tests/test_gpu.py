@@ -1,6 +1,6 @@
 """What only a GPU can show: the same answers as on a CPU, copies beside the computation, and no waiting for a step.
 
-    python -m pytest -m gpu tests/test_gpu.py
+    python -m pytest -m gpu
 
 Where PyTorch sees no GPU these tests are left out, and the run says so. TF32 is off, so what differs in float32 is the
 order of sums.
