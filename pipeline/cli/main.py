@@ -12,7 +12,20 @@ from typing import Any, NoReturn, Protocol
 
 import argcomplete
 
-from pipeline.cli import check, checkpoint, compare, doctor, init, params, plan, predict, scores, submission, zoo
+from pipeline.cli import (
+    check,
+    checkpoint,
+    compare,
+    doctor,
+    doubles,
+    init,
+    params,
+    plan,
+    predict,
+    scores,
+    submission,
+    zoo,
+)
 from pipeline.core import faults
 from pipeline.core.errors import UserError
 
@@ -42,6 +55,7 @@ COMMANDS: dict[str, Command] = {
     "plan": plan,
     "check": check,
     "doctor": doctor,
+    "doubles": doubles,
     "predict": predict,
     "scores": scores,
     "checkpoint": checkpoint,
