@@ -1,4 +1,4 @@
-"""Find re-encoded copies: videos that show the same in other bytes.
+"""Find re-encoded copies: videos that show the same.
 
     pipeline doubles                    after `dvc repro pack`: writes data/near_doubles.tsv and data/near_doubles.html
     pipeline doubles --least 0.7        lists pairs that are less alike, too; look at them on the page
@@ -12,11 +12,13 @@ Files with the same bytes are found without it (data/doubles.tsv).
 
 import argparse
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from pipeline.cli.arguments import DATA
 from pipeline.core.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LEAST = 0.8
 """Likeness from which a pair is listed: docs/your-data.md has what that finds, and what else."""
@@ -69,7 +71,7 @@ def _likeness(text: str) -> float:
     return value
 
 
-def _tell(pairs: pd.DataFrame, torn: int, videos: int, still: int, args: argparse.Namespace) -> None:
+def _tell(pairs: "pd.DataFrame", torn: int, videos: int, still: int, args: argparse.Namespace) -> None:
     from pipeline.core.plural import number_of
 
     print(
@@ -84,7 +86,7 @@ def _tell(pairs: pd.DataFrame, torn: int, videos: int, still: int, args: argpars
         )
 
 
-def _write_annotations(file: Path, pairs: pd.DataFrame) -> None:
+def _write_annotations(file: Path, pairs: "pd.DataFrame") -> None:
     from pipeline.core import files, params, registry
     from pipeline.core.manifest import DatasetConfig
     from pipeline.near_doubles import table
