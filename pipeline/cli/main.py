@@ -24,6 +24,7 @@ from pipeline.cli import (
     predict,
     scores,
     submission,
+    watch,
     zoo,
 )
 from pipeline.core import faults
@@ -56,6 +57,7 @@ COMMANDS: dict[str, Command] = {
     "check": check,
     "doctor": doctor,
     "doubles": doubles,
+    "watch": watch,
     "predict": predict,
     "scores": scores,
     "checkpoint": checkpoint,

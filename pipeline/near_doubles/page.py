@@ -7,8 +7,8 @@ import pandas as pd
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import files
 from pipeline.near_doubles.table import torn
-from pipeline.report import examples
 from pipeline.report.page import style, templates
+from pipeline.report.strips import strip
 
 MOST = 100
 """Pairs that the page shows; the table has all."""
@@ -39,5 +39,5 @@ def write(file: Path, table: pd.DataFrame, store: FrameStore, looked_at: int, st
 
 def _video(row: dict[str, str], which: str, store: FrameStore) -> dict[str, object]:
     name = row[which]
-    strip = examples.strip(store, name)
-    return {"name": name, "split": row[f"{which}_split"], "labels": row[f"{which}_labels"], "strip": strip}
+    of_video = {"split": row[f"{which}_split"], "labels": row[f"{which}_labels"]}
+    return {"name": name, **of_video, "strip": strip(store, name)}

@@ -7,6 +7,7 @@ import pandas as pd
 
 from pipeline.core import groups
 from pipeline.core.manifest import SPLITS, Manifest
+from pipeline.core.names import NO_CLASS
 from pipeline.core.segments import COLUMNS as SPAN
 from pipeline.near_doubles.search import Pair
 
@@ -50,7 +51,10 @@ def annotations(corpus: Manifest, table: pd.DataFrame) -> pd.DataFrame:
     """
     of_video = groups.joined(corpus.groups, table[["one", "other"]].to_numpy().tolist())
     rows = corpus.table[["path", "labels", "split", *(name for name in SPAN if name in corpus.table)]]
-    rows = rows.assign(group=corpus.table["video"].map(lambda video: of_video.get(video, "")))
+    rows = rows.assign(
+        labels=rows["labels"].replace(NO_CLASS, ""),  # as the reader of a CSV has it, with unlabelled: negative
+        group=corpus.table["video"].map(lambda video: of_video.get(video, "")),
+    )
     if corpus.drawn == SPLITS:
         return rows.drop(columns="split")
     return rows.assign(split=rows["split"].where(~rows["split"].isin(corpus.drawn), "train"))  # val is taken from it

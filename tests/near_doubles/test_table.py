@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.core import doubles
 from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest, VideoRecord
+from pipeline.core.names import NO_CLASS
 from pipeline.datasets import folder
 from pipeline.near_doubles import table
 from pipeline.near_doubles.search import Pair
@@ -83,3 +84,8 @@ def test_the_reader_of_folders_reads_the_csv_and_tears_no_copies_apart(tmp_path)
     assert set(split.values()) == set(SPLITS)
     assert all(split[pair.one] == split[pair.other] for pair in alike)
     assert read.groups[names[0]] == read.groups[names[1]] != read.groups[names[4]]
+
+
+def test_a_video_of_no_class_has_an_empty_cell_as_its_annotations_have():
+    corpus = Manifest.from_records([*ROWS, VideoRecord("f.mp4", "train", "f.mp4", NO_CLASS)], ["run", "jump"])
+    assert table.annotations(corpus, table.listed([], corpus, copies()))["labels"].iloc[-1] == ""
