@@ -12,7 +12,21 @@ from typing import Any, NoReturn, Protocol
 
 import argcomplete
 
-from pipeline.cli import check, checkpoint, compare, doctor, init, params, plan, predict, scores, submission, watch, zoo
+from pipeline.cli import (
+    check,
+    checkpoint,
+    compare,
+    doctor,
+    doubles,
+    init,
+    params,
+    plan,
+    predict,
+    scores,
+    submission,
+    watch,
+    zoo,
+)
 from pipeline.core import faults
 from pipeline.core.errors import UserError
 
@@ -42,6 +56,7 @@ COMMANDS: dict[str, Command] = {
     "plan": plan,
     "check": check,
     "doctor": doctor,
+    "doubles": doubles,
     "watch": watch,
     "predict": predict,
     "scores": scores,
