@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Protocol
 
 import argcomplete
 
-from pipeline.cli import check, checkpoint, compare, doctor, init, params, plan, predict, scores, submission, zoo
+from pipeline.cli import check, checkpoint, compare, doctor, init, params, plan, predict, scores, submission, ui, zoo
 from pipeline.core import faults
 from pipeline.core.errors import UserError
 
@@ -48,6 +48,7 @@ COMMANDS: dict[str, Command] = {
     "zoo": zoo,
     "compare": compare,
     "submission": submission,
+    "ui": ui,
 }
 
 
