@@ -44,9 +44,10 @@ def run(args: argparse.Namespace) -> None:
         catalogue = Catalogue.read(args.data, scratch / "ui")
         media = Media(catalogue, corpus_root(root), args.data / "lmdb")
         app = application(App(catalogue, media, Marks(args.marks), root), names(args.host))
-        print(f"{len(catalogue):,} videos at http://{_shown(args.host)}:{opened.getsockname()[1]}; Ctrl-C ends it.")
+        lines = [f"{len(catalogue):,} videos at http://{_shown(args.host)}:{opened.getsockname()[1]}; Ctrl-C ends it."]
         if names(args.host):
-            print("Whoever reaches this machine can see the videos and set marks: there is no password.")
+            lines.append("Whoever reaches this machine can see the videos and set marks: there is no password.")
+        print("\n".join(lines), flush=True)
         uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False)).run(sockets=[opened])
 
 
