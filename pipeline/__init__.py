@@ -13,6 +13,7 @@ The packages in the order of the flow. Each noun of the domain has the file that
     layers/          parts that networks share
     models/          networks, one architecture a file
     losses/          losses, one a file
+    cost.py          a network -> its parameters and GMACs
     pretrained/      checkpoints of others -> weights here; importers/, one source a file
     runtime/         what the long jobs share: devices, checkpoints, signals, progress
     features.py      what a frozen network says of every video, computed once
@@ -37,7 +38,7 @@ may import whom, from the top; a package imports from those further down, and fr
     stages, cli > comparison, ui > report, check, check_corpus > ensemble, inference, folds
     > training, features, predictions
     > models, losses, pretrained, runtime, extraction, datasets, demo, clips
-    > layers, class_stats, verdict, chance, metrics, core
+    > layers, class_stats, verdict, chance, metrics, cost, core
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.
 """

@@ -22,7 +22,7 @@ LINE = [  # a package imports from those of lower lines, and from its neighbours
     "ensemble inference folds",
     "training features predictions",
     "models losses pretrained runtime extraction datasets demo clips",
-    "layers class_stats verdict chance metrics core",
+    "layers class_stats verdict chance metrics cost core",
 ]
 HEIGHT = {name: -number for number, names in enumerate(LINE) for name in names.split()}
 OPEN_SETS = {"models", "losses", "datasets"}

@@ -44,6 +44,7 @@ def build(
 class ScaledBCE(nn.Module):
     """Binary cross-entropy with a scale: logits (N, C), targets in 0..1 (N, C) -> scalar, the mean times the scale.
 
+    A target below 0 is not known and costs nothing; the mean divides by all N x C.
     Label smoothing e replaces a target y by (1 - e) y + e / 2: Szegedy et al., "Rethinking the Inception Architecture",
     CVPR 2016, arXiv:1512.00567, section 7, where the prior is uniform; each class here is a choice of two. Keras'
     BinaryCrossentropy does the same, while timm's spreads e over the C classes instead. The optimal logit of a class
@@ -66,5 +67,7 @@ class ScaledBCE(nn.Module):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean of the N x C weighted binary cross-entropies, times `scale`."""
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        smooth = (1 - self.smoothing) * targets + self.smoothing / 2
-        return self.scale * F.binary_cross_entropy_with_logits(logits, smooth, weight=self.class_weights)
+        known = (targets >= 0).to(logits.dtype)
+        weight = known if self.class_weights is None else known * self.class_weights
+        smooth = (1 - self.smoothing) * targets.clamp(min=0) + self.smoothing / 2
+        return self.scale * F.binary_cross_entropy_with_logits(logits, smooth, weight=weight)

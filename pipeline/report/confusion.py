@@ -3,11 +3,13 @@
 Where each video has one label, that is the confusion matrix. Of a video with k labels, the k highest scores are taken
 as its answer. The labels that are not among them are missed, and as many other classes stand in their place. Nobody
 knows which of these replaced which label, so that each missed label is shared evenly among them; the times of all pairs
-then sum to the number of labels missed.
+then sum to the number of labels missed. Classes of which nobody knows whether the video shows them are no answer.
 """
 
 import numpy as np
 import pandas as pd
+
+from pipeline import metrics
 
 _AT_ONCE = 500
 """Videos whose answers are looked at together, which bounds the memory."""
@@ -25,8 +27,8 @@ def confused_pairs(scores: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
     if scores.shape != targets.shape:
         raise ValueError(f"scores {scores.shape} and targets {targets.shape} must be of one shape (videos, classes)")
     wide = targets.shape[1]
-    starts = range(0, len(scores), _AT_ONCE)
-    parts = [_missed(scores[at : at + _AT_ONCE], targets[at : at + _AT_ONCE] > 0) for at in starts]
+    blocks = [slice(at, at + _AT_ONCE) for at in range(0, len(scores), _AT_ONCE)]
+    parts = [_missed(metrics.known_scores(scores[b], targets[b]), targets[b] > 0) for b in blocks]
     pairs, shares = (
         np.concatenate([np.empty(0, kind), *(part[n] for part in parts)]) for n, kind in enumerate((int, float))
     )

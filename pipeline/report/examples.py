@@ -10,7 +10,7 @@ import simplejpeg
 from pipeline import metrics
 from pipeline.clips import jpeg
 from pipeline.clips.frame_store import FrameStore
-from pipeline.core.names import LABEL_SEPARATOR
+from pipeline.core.labels import hidden, shown
 from pipeline.predictions.table import PredictionTable
 
 FRAMES = 5
@@ -26,8 +26,8 @@ class Answer:
 
     name: str
     score: float
-    right: bool
-    """Whether the class is a label of the video."""
+    right: bool | None
+    """Whether the class is a label of the video; None where nobody knows."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def best_and_worst(
     the same average precision, the one whose lowest label stands higher above the other classes is the better. Broken
     videos, which no model has seen, stay out, and so do those without a label.
     """
-    seen = np.flatnonzero(~table.broken & table.targets().any(axis=1))
+    seen = np.flatnonzero(~table.broken & (table.targets() > 0).any(axis=1))
     if not len(seen):
         return [], []
     scores, targets = table.probabilities[seen], table.targets()[seen]
@@ -90,13 +90,15 @@ def _data_url(store: FrameStore, video: str, frame: memoryview) -> str:
 def _margin(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Lowest score of a label less the highest of another class (V,); infinite where every class is a label."""
     lowest = np.where(targets > 0, scores, np.inf).min(axis=1)
-    margin: np.ndarray = lowest - np.where(targets > 0, -np.inf, scores).max(axis=1)
+    margin: np.ndarray = lowest - np.where(targets != 0, -np.inf, scores).max(axis=1)
     return margin
 
 
 def _example(table: PredictionTable, store: FrameStore, row: int, precision: float, top: int) -> Example:
-    labels = tuple(table.labels[row].split(LABEL_SEPARATOR))
+    labels, unknown = shown(table.labels[row]), hidden(table.labels[row])
     order: Sequence[int] = np.argsort(-table.probabilities[row], kind="stable")[:top].tolist()
-    answers = [Answer(table.classes[i], float(table.probabilities[row, i]), table.classes[i] in labels) for i in order]
+    names = [table.classes[i] for i in order]
+    right = [None if name in unknown else name in labels for name in names]
+    answers = map(Answer, names, table.probabilities[row, order].tolist(), right)
     video = table.videos[row]
     return Example(video, precision, labels, tuple(answers), strip(store, video))

@@ -179,7 +179,7 @@ def confusion_table(table: PredictionTable) -> pd.DataFrame:
     Percent is the share of the label's videos. Broken videos, which no model has seen, stay out.
     """
     scores, targets = table.probabilities[~table.broken], table.targets()[~table.broken]
-    labelled = targets.sum(axis=0)
+    labelled = (targets > 0).sum(axis=0)
     found = confused_pairs(scores, targets)
     rows = [
         (table.classes[label], table.classes[other], round(times, 2), round(100 * times / labelled[label], 2))
@@ -215,13 +215,14 @@ def data(inputs: Inputs) -> dict[str, Any]:
     index = frame_index.read(inputs.paths.frames)
     sizes = index.groupby(["width", "height"]).size().sort_values(ascending=False, kind="stable")
     counts = pd.read_csv(existing(inputs.paths.stats / LABELS_PER_VIDEO))
-    most = int(counts["videos"].max())
+    most, manifest = int(counts["videos"].max()), inputs.manifest
     return {
         "splits": [_split(inputs, split, index.set_index("video")) for split in SPLITS],
         "sizes": [(width, height, count) for (width, height), count in sizes.head(5).items()],
         "other_sizes": max(0, len(sizes) - 5),
         "labels": [{**row, "bar": 100 * row["videos"] / most} for row in counts.to_dict("records") if row["videos"]],
         "counts": inputs.statistics.counts,
+        "unknown": 100 * len(manifest.unknown_pairs()[0]) / (len(manifest) * len(manifest.classes)),
     }
 
 

@@ -97,3 +97,17 @@ def test_a_video_without_frames_has_no_strip_and_a_damaged_frame_is_named(packed
     assert examples.strip(store, "nobody") == ()
     with pytest.raises(UserError, match="video 'v1'"):
         examples.strip(store, "v1")
+
+
+def test_what_nobody_knows_is_neither_right_nor_wrong(packed):
+    scores = [[0.8, 0.9, 0.1], [0.5, 0.9, 0.7], [0.9, 0.1, 0.8]]
+    best, worst = examples.best_and_worst(table(scores, ["a;?b", "a;?b", "?a"]), packed({"v0": GREY}), each=2, top=3)
+    assert (ids(best), ids(worst)) == (["v0"], ["v1"])  # the last shows nothing that is known
+    assert (best[0].labels, best[0].precision, worst[0].precision) == (("a",), 1, pytest.approx(1 / 2))
+    assert [(a.name, a.right) for a in worst[0].answers] == [("b", None), ("c", False), ("a", True)]
+
+
+def test_of_videos_that_are_right_the_margin_is_that_of_the_known_classes(packed):
+    scores = [[0.9, 0.2, 0.1], [0.9, 0.8, 0.0], [0.9, 0.3, 0.1]]
+    best, _ = examples.best_and_worst(table(scores, ["a", "a;?b", "a"]), packed({"v0": GREY}), each=3, top=1)
+    assert ids(best) == ["v1", "v0", "v2"]

@@ -11,10 +11,7 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-in_browser = pytest.mark.skipif(
-    BROWSER is None,
-    reason="NOT RUN: no Chromium. Install one (Debian: apt-get install chromium), or name it in $CHROMIUM",
-)
+in_browser = pytest.mark.browser
 
 
 def browse(file: Path, profile: Path, *flags: str) -> tuple[str, list[str]]:
