@@ -12,7 +12,21 @@ from typing import Any, NoReturn, Protocol
 
 import argcomplete
 
-from pipeline.cli import check, checkpoint, compare, doctor, init, params, plan, predict, scores, submission, ui, zoo
+from pipeline.cli import (
+    check,
+    checkpoint,
+    compare,
+    doctor,
+    fiftyone,
+    init,
+    params,
+    plan,
+    predict,
+    scores,
+    submission,
+    ui,
+    zoo,
+)
 from pipeline.core import faults
 from pipeline.core.errors import UserError
 
@@ -49,6 +63,7 @@ COMMANDS: dict[str, Command] = {
     "compare": compare,
     "submission": submission,
     "ui": ui,
+    "fiftyone": fiftyone,
 }
 
 

@@ -1,4 +1,4 @@
-"""Look at a finished run in a browser: videos, answers, marks of wrong labels.
+"""Look at a run in a browser: videos, answers, wrong labels.
 
     pipeline ui                             http://127.0.0.1:8000, for this machine alone
     pipeline ui --port 8080 --data other/data

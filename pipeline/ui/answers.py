@@ -4,17 +4,19 @@ A prediction file is read once. Its scores then lie in the scratch folder as a m
 memory holds only what is looked at, under the hash of the file; in memory are a few numbers a video.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+import pyarrow.parquet as pq
 
-from pipeline.core import checksums, files
+from pipeline.core import checksums, files, task
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
-from pipeline.predictions.table import SPLITS, PredictionTable
+from pipeline.core.task import Task
+from pipeline.predictions.table import SPLITS, PredictionTable, read_meta
 
 NONE = -1
 """The class of a video without an answer."""
@@ -35,6 +37,8 @@ class Answers:
     """int32 (A,): the class with the highest score; `NONE` where the video is broken, as its row holds the prior."""
     highest: np.ndarray
     """float32 (A,): its score; NaN where there is none."""
+    meta: Mapping[str, Any]
+    """What the prediction files say of themselves, plain values."""
 
     @classmethod
     def read(cls, folder: Path, model: str, manifest: Manifest, scratch: Path) -> "Answers":
@@ -56,7 +60,18 @@ class Answers:
         if not place.is_dir():
             _lay_out([_table(path, manifest.split(split)) for path, split in zip(paths, SPLITS, strict=True)], place)
         scores = np.load(place / "scores.npy", mmap_mode="r")
-        return cls(model, scores, np.load(place / "best.npy"), np.load(place / "highest.npy"))
+        meta = read_meta(pq.read_schema(paths[0]), paths[0])
+        return cls(model, scores, np.load(place / "best.npy"), np.load(place / "highest.npy"), meta)
+
+    @property
+    def task(self) -> Task:
+        """Whether the scores are of one of several classes, or of each class by itself."""
+        return task.read(self.meta, self.model)
+
+    @property
+    def fuses_ranks(self) -> bool:
+        """Whether the scores are shares of ranks, and no probabilities."""
+        return self.meta.get("mean") == "rank"
 
     def lowest_of(self, videos: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """The lowest score of a label of each video, float32 (A,); NaN where it has no label or no answer.
