@@ -36,7 +36,11 @@ def write(data: Path, videos: int = 100_000, classes: int = 50, members: int = 3
     manifest.write(data / "manifest.tsv", data / "classes.txt")
     lost = table.iloc[ONE_BROKEN_OF - 1 :: ONE_BROKEN_OF]
     write_broken(
-        data / "broken.tsv", (BrokenVideo(r.video, r.split, r.path, "truncated", "cut") for r in lost.itertuples())
+        data / "broken.tsv",
+        (
+            BrokenVideo(r.video, r.split, r.path, ("truncated", "empty")[r.Index // ONE_BROKEN_OF % 2], "cut")
+            for r in lost.itertuples()
+        ),
     )
     for split in SPLITS:
         _write_answers(data, manifest.split(split), split, set(lost["video"]), members)

@@ -46,7 +46,8 @@ class App:
         self.catalogue, self.media, self.marks = catalogue, media, marks
         self.templates = templates(_TEMPLATES)
         options = "".join(Markup("<option>{}</option>").format(name) for name in catalogue.classes)
-        known = {"classes": Markup(options), "models": tuple(catalogue.models), "choices": query.CHOICES}  # noqa: S704
+        choices = query.CHOICES | {"status": (*query.STATUS, *catalogue.reasons)}
+        known = {"classes": Markup(options), "models": tuple(catalogue.models), "choices": choices}  # noqa: S704
         self.templates.globals |= {"corpus": corpus, "longest": query.LONGEST, **known}
 
     def listing(self, request: Request) -> Response:
@@ -60,9 +61,7 @@ class App:
         marked = {mark.video for mark in marks}
         shown = rows[(page - 1) * PAGE : page * PAGE].tolist()
         cards = [views.card(self.catalogue, self.media, asked, row, marked) for row in shown]
-        return self._page(
-            "listing.html", asked=asked, cards=cards, found=len(rows), page=page, pages=pages, marked=len(marks)
-        )
+        return self._page("listing.html", asked=asked, cards=cards, found=len(rows), page=page, pages=pages)
 
     def video(self, request: Request) -> Response:
         """One video."""

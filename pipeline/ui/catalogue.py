@@ -137,6 +137,11 @@ class Catalogue:
         found[list(self.broken)] = True
         return found
 
+    @cached_property
+    def reasons(self) -> tuple[str, ...]:
+        """The reasons of broken.tsv that occur, sorted."""
+        return tuple(sorted({one.reason for one in self.broken.values()}))
+
     def names(self, video: int) -> list[str]:
         """The labels of a video."""
         return [self.classes[number] for number in self.labels[video]]

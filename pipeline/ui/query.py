@@ -14,12 +14,13 @@ from pipeline.ui.catalogue import Catalogue, Model
 
 CHOICES = {
     "split": SPLITS,
-    "status": ("ok", "broken"),
     "outcome": ("right", "wrong"),
     "marked": ("yes", "no"),
     "sort": ("label", "confident", "unsure", "apart"),
 }
 """What a field may be besides empty, which leaves it open."""
+STATUS = ("ok", "broken")
+"""What a status may be, besides a reason of broken.tsv."""
 PAGE = 48
 """Videos of a page."""
 LONGEST = 500
@@ -36,6 +37,7 @@ class Query:
     """A class that is a label of the video."""
     split: str = ""
     status: str = ""
+    """One of `STATUS`, or why the video is broken."""
     model: str = ""
     """Whose answers count for the fields below; empty: the first model's."""
     answer: str = ""
@@ -63,12 +65,12 @@ class Query:
             UserError: a field is too long, or none of what it may be.
         """
         said = {one.name: given.get(one.name, "").strip() for one in fields(cls)}
-        models = {"model": tuple(catalogue.models)}
+        own = {"model": tuple(catalogue.models), "status": (*STATUS, *catalogue.reasons)}
         classes = dict.fromkeys(("label", "answer", "of"), catalogue.classes)
         for field, value in said.items():
             if len(value) > LONGEST:
                 raise UserError(f"{field} is longer than {LONGEST} characters.")
-            known = (CHOICES | models | classes).get(field)
+            known = (CHOICES | own | classes).get(field)
             if value and known is not None and value not in known:
                 raise UserError(f"{field}: there is no {value!r}.{params.hint(value, known)}")
             if value and field in ("low", "high", "apart"):
@@ -109,8 +111,11 @@ class Query:
             keep &= catalogue.labels.have(catalogue.classes.index(self.label))
         if self.split:
             keep &= catalogue.split == SPLITS.index(self.split)
-        if self.status:
+        if self.status in STATUS:
             keep &= catalogue.is_broken == (self.status == "broken")
+        elif self.status:
+            of_reason = [video for video, one in catalogue.broken.items() if one.reason == self.status]
+            keep &= np.isin(np.arange(len(catalogue)), of_reason)
         if self.marked:
             keep &= marked == (self.marked == "yes")
         return keep
