@@ -18,12 +18,14 @@ from pipeline.cli import (
     compare,
     doctor,
     doubles,
+    fiftyone,
     init,
     params,
     plan,
     predict,
     scores,
     submission,
+    ui,
     watch,
     zoo,
 )
@@ -64,6 +66,8 @@ COMMANDS: dict[str, Command] = {
     "zoo": zoo,
     "compare": compare,
     "submission": submission,
+    "ui": ui,
+    "fiftyone": fiftyone,
 }
 
 
