@@ -1,5 +1,6 @@
 """The page as a whole: well-formed, escaped, repeatable, and honest about what it leaves out."""
 
+import html
 import json
 import re
 import shutil
@@ -180,3 +181,12 @@ def test_predictions_of_another_corpus_are_refused(tmp_path):
     checksums.seal(one.ensemble)
     with pytest.raises(UserError, match=r"test\.parquet holds other videos or classes"):
         page(one, tmp_path / "report")
+
+
+def test_the_files_of_videos_are_listed_in_the_order_of_the_page_whatever_the_seed_of_hashes(done):
+    told = json.loads(re.search(r'id="page-data">(.*?)</script>', done[2])[1])
+    cards = [html.unescape(video) for video in re.findall(r'data-video="([^"]*)"', done[2])]
+    assert list(told["files"])[: len(cards)] == cards
+    assert told["base"] == "file:///corpora/clips/"
+    assert not set(told["strips"]) & set(cards), "the frames of the gallery stand there alone"
+    assert set(told["files"]) == set(told["strips"]) | set(cards)
