@@ -53,7 +53,9 @@ def write_page(paths: InputPaths, out: Path, root: str, config: ReportConfig) ->
         **({"variants": sections.variants(inputs), "members": sections.members(inputs)} if several else {}),
         "training": curves.section(inputs),
         **({"classes": sections.classes(precision)} if len(precision) >= _TAIL else {}),
-        "calibration": sections.calibration(reliability),
+        "calibration": sections.calibration(
+            reliability if several else {one: reliability[one] for one in inputs.members}
+        ),
         **(
             {"accuracy": sections.accuracy(inputs.fused, confusions)}
             if inputs.single_label

@@ -124,6 +124,7 @@ def classes(precision: pd.DataFrame) -> dict[str, Any]:
 def calibration(reliability: dict[str, Reliability]) -> dict[str, Any]:
     """Reliability diagram, calibration error and Brier score of every model in `reliability_by_model`."""
     unit = Axis("predicted, percent", 0, 100), Axis("observed, percent", 0, 100)
+    alone = next(iter(reliability.values())) if len(reliability) == 1 else None
     series = [
         Series(name, 100 * one.predicted, 100 * one.observed, strong=name == "ensemble")
         for name, one in reliability.items()
@@ -131,7 +132,7 @@ def calibration(reliability: dict[str, Reliability]) -> dict[str, Any]:
     return {
         "chart": charts.lines("Observed share by predicted probability", *unit, series, diagonal=True),
         "rows": list(reliability.items()),
-        "bins": bins(reliability.get("ensemble")).to_dict("records"),
+        "bins": bins(reliability.get("ensemble", alone)).to_dict("records"),
     }
 
 
