@@ -12,7 +12,23 @@ from typing import Any, NoReturn, Protocol
 
 import argcomplete
 
-from pipeline.cli import check, checkpoint, compare, doctor, init, params, plan, predict, scores, submission, watch, zoo
+from pipeline.cli import (
+    check,
+    checkpoint,
+    compare,
+    doctor,
+    doubles,
+    fiftyone,
+    init,
+    params,
+    plan,
+    predict,
+    scores,
+    submission,
+    ui,
+    watch,
+    zoo,
+)
 from pipeline.core import faults
 from pipeline.core.errors import UserError
 
@@ -42,6 +58,7 @@ COMMANDS: dict[str, Command] = {
     "plan": plan,
     "check": check,
     "doctor": doctor,
+    "doubles": doubles,
     "watch": watch,
     "predict": predict,
     "scores": scores,
@@ -49,6 +66,8 @@ COMMANDS: dict[str, Command] = {
     "zoo": zoo,
     "compare": compare,
     "submission": submission,
+    "ui": ui,
+    "fiftyone": fiftyone,
 }
 
 

@@ -145,7 +145,7 @@ class TrainStep:
         """By how much each piece's loss counts in the mean over the whole batch of all processes."""
         if not self.config.train.loss.over_labels:
             return [len(clip) / self.config.train.batch for clip, _ in pieces]
-        labels = torch.stack([targets.sum(dtype=torch.float64) for _, targets in pieces])
+        labels = torch.stack([targets.clamp(min=0).sum(dtype=torch.float64) for _, targets in pieces])
         total = distributed.summed(labels.sum(), self.fabric)
         return list((labels / total.clamp(min=1)).float())
 

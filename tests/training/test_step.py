@@ -243,3 +243,16 @@ def test_a_state_that_has_diverged_is_never_saved(tmp_path, monkeypatch, bad):
     state = torch.load(file, weights_only=True)
     assert state["state"]["step"] == 3, "the last step before it"
     assert all(torch.isfinite(tensor).all() for tensor in state["weights"].values())
+
+
+@pytest.mark.parametrize("loss", ["bce", "asymmetric", "lsep", "warp", "wlsep"])
+def test_pieces_of_labels_that_are_not_known_weigh_as_in_the_whole_batch(tmp_path, loss):
+    step = tiny.train_step(tmp_path, tiny.model(batch=6, loss=LossConfig(loss, {})))
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randint(-1, 2, (6, 3), generator=generator).float()
+    logits = torch.randn(6, 3, generator=generator)
+    targets[:, 0] = torch.tensor([1, 1, 0, 1, -1, 1])
+    cuts = (slice(0, 1), slice(1, 4), slice(4, 6))
+    shares = step._shares([(logits[cut], targets[cut]) for cut in cuts])
+    parts = sum(share * step.loss(logits[cut], targets[cut]) for share, cut in zip(shares, cuts, strict=True))
+    torch.testing.assert_close(parts, step.loss(logits, targets), rtol=1e-6, atol=1e-6)
