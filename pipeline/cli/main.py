@@ -17,6 +17,7 @@ from pipeline.cli import (
     checkpoint,
     compare,
     doctor,
+    doubles,
     fiftyone,
     init,
     params,
@@ -25,6 +26,7 @@ from pipeline.cli import (
     scores,
     submission,
     ui,
+    watch,
     zoo,
 )
 from pipeline.core import faults
@@ -56,6 +58,8 @@ COMMANDS: dict[str, Command] = {
     "plan": plan,
     "check": check,
     "doctor": doctor,
+    "doubles": doubles,
+    "watch": watch,
     "predict": predict,
     "scores": scores,
     "checkpoint": checkpoint,

@@ -66,6 +66,9 @@ class DatasetConfig:
     window: float | None = None
     """Seconds of the windows into which each clip is cut, with `format: charades`, to learn when an action occurs: the
     windows are the videos, each with the labels of all actions that are seen in it; null: whole clips."""
+    categories: str | None = None
+    """CSV with a line `class,category` for each class, as HVU has it; a video with labels, but none of a category, was
+    not annotated for that, so nobody knows whether it shows a class of it. null: what is not named is absent."""
     columns: dict[str, str] = field(default_factory=dict)
     """Names of the CSV's columns where they are others than path, labels, split, group, start and end, as {group:
     subject}."""

@@ -8,7 +8,7 @@ import math
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from pipeline.core.names import LABEL_SEPARATOR, NO_CLASS, UNKNOWN, check_class,
 from pipeline.core.plural import number_of
 from pipeline.core.segments import Segment
 from pipeline.datasets import _splits
-from pipeline.datasets._annotations import ClassFile, class_file
+from pipeline.datasets._annotations import ClassFile, categories, class_file
 
 log = logging.getLogger(__name__)
 LIKE_SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
@@ -118,6 +118,7 @@ def manifest(config: DatasetConfig, rows: Sequence[Row], known: ClassFile | None
     _refuse_duplicates(rows)
     rows = _grouped_by_file(_grouped_by_pattern(config, rows))
     classes = _classes(rows, known or class_file(config))
+    rows = _partly_known(rows, categories(config, classes))
     of_video = {row.id: row.group for row in rows if row.group}
     given = [row.split for row in rows]
     drawn = _splits.to_draw(config, given)
@@ -223,6 +224,18 @@ def _texts(config: DatasetConfig, rows: Sequence[Row], splits: Sequence[str]) ->
     if count := texts.count(NO_CLASS):
         log.info("%s: %s without a class (dataset.unlabelled)", config.annotations, number_of(count, "video"))
     return texts
+
+
+def _partly_known(rows: Sequence[Row], category_of: Mapping[str, str]) -> Sequence[Row]:
+    """The rows with more unknown classes: all those of categories of which a row with labels has none."""
+    if not category_of:
+        return rows
+    found = []
+    for row in rows:
+        annotated = {category_of[name] for name in row.labels}
+        others = [name for name, category in category_of.items() if annotated and category not in annotated]
+        found.append(row._replace(unknown=tuple(dict.fromkeys((*row.unknown, *others)))))
+    return found
 
 
 def _refuse_duplicates(rows: Sequence[Row]) -> None:

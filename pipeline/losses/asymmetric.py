@@ -70,6 +70,16 @@ class AsymmetricLoss(nn.Module):
         Raises:
             ValueError: targets are not of the logits' shape.
         """
+        present, absent = self._gains(logits, targets)
+        return -self.scale * (present + absent).mean()
+
+    def parts(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """What the classes that are present, and those that are absent, add to the loss; the two sum to it."""
+        present, absent = self._gains(logits, targets)
+        return {"present": -self.scale * present.mean(), "absent": -self.scale * absent.mean()}
+
+    def _gains(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The weighted log-probabilities (N, C) of presence and of absence."""
         if targets.shape != logits.shape:
             raise ValueError(f"logits are {tuple(logits.shape)}, but targets {tuple(targets.shape)}")
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -82,5 +92,4 @@ class AsymmetricLoss(nn.Module):
         focus_neg = (logits.sigmoid() - self.clip).clamp(min=torch.finfo(logits.dtype).tiny) ** self.gamma_neg
         if self.detach_focus:
             focus_pos, focus_neg = focus_pos.detach(), focus_neg.detach()
-        gains = targets * focus_pos * log_p + (1 - targets) * focus_neg * log_not_p_m
-        return -self.scale * (known * gains).mean()
+        return known * targets * focus_pos * log_p, known * (1 - targets) * focus_neg * log_not_p_m

@@ -67,7 +67,19 @@ class ScaledBCE(nn.Module):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean of the N x C weighted binary cross-entropies, times `scale`."""
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        known = (targets >= 0).to(logits.dtype)
-        weight = known if self.class_weights is None else known * self.class_weights
-        smooth = (1 - self.smoothing) * targets.clamp(min=0) + self.smoothing / 2
+        weight, smooth = self._weight(logits, targets), self._smooth(targets)
         return self.scale * F.binary_cross_entropy_with_logits(logits, smooth, weight=weight)
+
+    def parts(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """What the classes that are present, and those that are absent, add to the loss; the two sum to it."""
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        weight, smooth = self.scale * self._weight(logits, targets), self._smooth(targets)
+        present, absent = smooth * F.softplus(-logits), (1 - smooth) * F.softplus(logits)
+        return {"present": (weight * present).mean(), "absent": (weight * absent).mean()}
+
+    def _weight(self, logits: Tensor, targets: Tensor) -> Tensor:
+        known = (targets >= 0).to(logits.dtype)
+        return known if self.class_weights is None else known * self.class_weights
+
+    def _smooth(self, targets: Tensor) -> Tensor:
+        return (1 - self.smoothing) * targets.clamp(min=0) + self.smoothing / 2

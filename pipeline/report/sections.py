@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.class_stats import COOCCURRENCE, LABELS_PER_VIDEO, ClassStatistics
-from pipeline.clips.frame_store import FrameStore
 from pipeline.core import frame_index
 from pipeline.core.broken_videos import BrokenVideo, read_broken
 from pipeline.core.manifest import SPLITS
 from pipeline.predictions.table import PredictionTable
-from pipeline.report import charts, examples, per_class
+from pipeline.report import charts, per_class
 from pipeline.report.calibration import Reliability, bin_forecasts
 from pipeline.report.charts import Axis, Series
 from pipeline.report.confusion import confused_pairs, confusion_matrix, recall_and_precision
@@ -33,8 +32,6 @@ CAPS = {
     "points": 2000,
     "pairs": 15,
     "together": 24,
-    "examples": 6,
-    "answers": 5,
     "broken": 30,
 }
 """Longest list of each kind that the page shows."""
@@ -127,6 +124,7 @@ def classes(precision: pd.DataFrame) -> dict[str, Any]:
 def calibration(reliability: dict[str, Reliability]) -> dict[str, Any]:
     """Reliability diagram, calibration error and Brier score of every model in `reliability_by_model`."""
     unit = Axis("predicted, percent", 0, 100), Axis("observed, percent", 0, 100)
+    alone = next(iter(reliability.values())) if len(reliability) == 1 else None
     series = [
         Series(name, 100 * one.predicted, 100 * one.observed, strong=name == "ensemble")
         for name, one in reliability.items()
@@ -134,7 +132,7 @@ def calibration(reliability: dict[str, Reliability]) -> dict[str, Any]:
     return {
         "chart": charts.lines("Observed share by predicted probability", *unit, series, diagonal=True),
         "rows": list(reliability.items()),
-        "bins": bins(reliability.get("ensemble")).to_dict("records"),
+        "bins": bins(reliability.get("ensemble", alone)).to_dict("records"),
     }
 
 
@@ -201,13 +199,6 @@ def together(stats: Path) -> dict[str, Any]:
     shares = (counts + counts.T) / known.counts[chosen, None]
     drawn = charts.heat_map("Share of a class' videos that bear another class", [names[i] for i in chosen], shares)
     return {"chart": drawn, "shown": len(chosen), "classes": len(names), "most": 100 * shares.max()}
-
-
-def gallery(inputs: Inputs) -> dict[str, Any]:
-    """The best and the worst videos."""
-    store = FrameStore(inputs.paths.lmdb)
-    best, worst = examples.best_and_worst(inputs.fused, store, CAPS["examples"], CAPS["answers"])
-    return {"best": best, "worst": worst}
 
 
 def data(inputs: Inputs) -> dict[str, Any]:

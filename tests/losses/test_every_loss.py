@@ -21,6 +21,7 @@ VARIANTS = [
     ("asymmetric", {"gamma_pos": 0.5}),
     ("asymmetric", {"gamma_pos": 1.0, "detach_focus": True}),
 ]
+WITH_PARTS = [(name, options) for name, options in VARIANTS if name in ("asymmetric", "bce")]
 every_loss = pytest.mark.parametrize("name", NAMES)
 every_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=str)
 every_ranking_loss = pytest.mark.parametrize("name", RANKING)
@@ -254,3 +255,22 @@ def test_bce_of_labels_that_are_not_known_is_that_of_torch_with_weights():
         logits, (targets == 1).double(), weight=(targets != -1).double()
     )
     assert float(build("bce")(logits, targets)) == pytest.approx(float(expected), rel=1e-12)
+
+
+@pytest.mark.parametrize(("name", "options"), WITH_PARTS)
+@pytest.mark.parametrize("mixed", [False, True])
+def test_the_parts_sum_to_the_loss_and_each_sees_its_own_classes(name, options, mixed):
+    loss, logits = build(name, **options), noise()
+    targets = 0.7 * labels() + 0.3 * labels().flip(0) if mixed else labels()
+    parts = loss.parts(logits, targets)
+    assert sum(parts.values()) == pytest.approx(loss(logits, targets).item(), rel=1e-5)
+
+    raised = logits + 3 * (targets == 1)  # present classes alone stand higher
+    moved = {part: bool(value != parts[part]) for part, value in loss.parts(raised, targets).items()}
+    assert moved == {"present": True, "absent": bool(options.get("smoothing"))}
+
+
+@pytest.mark.parametrize(("name", "options"), WITH_PARTS)
+def test_the_parts_sum_to_the_loss_where_classes_are_not_known(name, options):
+    loss, logits, targets = build(name, **options).double(), noise(), partly_known()
+    assert sum(loss.parts(logits, targets).values()).item() == pytest.approx(loss(logits, targets).item(), rel=1e-9)

@@ -10,7 +10,7 @@ import pytest
 from pipeline.core import checksums, frame_index, tsv
 from pipeline.core.errors import UserError
 from pipeline.predictions.table import PredictionTable
-from pipeline.report.page import write_page
+from pipeline.report import gallery
 from tests.support import finished
 from tests.support.html_page import DASH, EVIL, Reader, check, page
 
@@ -157,7 +157,7 @@ def test_many_classes_and_videos_are_capped_and_it_is_said(tmp_path):
     read = check(text)
     assert "The 20 worst and the 20 best of 60 classes" in read.text
     assert "The 24 most frequent of 60 classes" in read.text
-    assert text.count('class="exhibit"') == 12
+    assert 12 < text.count('class="exhibit"') <= 3 * gallery.EACH + gallery.OTHERS
     assert len(text) < 1_000_000
 
 
@@ -170,7 +170,7 @@ def test_a_missing_out_is_named_and_an_older_page_stays(tmp_path, gone):
     (tmp_path / "report" / "old").touch()
     shutil.rmtree(tmp_path / gone) if gone == "stats" else (tmp_path / gone).unlink()
     with pytest.raises(UserError, match=f"{gone}.* does not exist. `dvc repro"):
-        write_page(sources, tmp_path / "report", "clips")
+        page(sources, tmp_path / "report")
     assert [file.name for file in (tmp_path / "report").iterdir()] == ["old"]
 
 
@@ -179,4 +179,4 @@ def test_predictions_of_another_corpus_are_refused(tmp_path):
     shutil.copy(other.ensemble / "test.parquet", one.ensemble / "test.parquet")
     checksums.seal(one.ensemble)
     with pytest.raises(UserError, match=r"test\.parquet holds other videos or classes"):
-        write_page(one, tmp_path / "report", "clips")
+        page(one, tmp_path / "report")
