@@ -20,7 +20,7 @@ from markupsafe import Markup
 from pipeline import metrics
 from pipeline.clips.views import PROTOCOLS
 from pipeline.core import files
-from pipeline.report import charts, class_detail, curves, doubles, per_class, sections
+from pipeline.report import charts, class_detail, costs, curves, doubles, per_class, sections
 from pipeline.report.inputs import InputPaths, Inputs
 from pipeline.report.provenance import Provenance
 
@@ -41,9 +41,11 @@ def write_page(paths: InputPaths, out: Path, corpus: str) -> None:
     precision = per_class.precision(inputs.statistics, inputs.fused, inputs.table(inputs.best_member))
     reliability = sections.reliability_by_model(inputs)
     confusions = sections.confusion_table(inputs.fused)
+    cost = costs.table(inputs, costs.of_members(inputs))
     values = {
         "models": sections.models(inputs),
         **({"variants": sections.variants(inputs), "members": sections.members(inputs)} if several else {}),
+        "costs": costs.section(inputs, cost),
         "training": curves.section(inputs),
         **({"classes": sections.classes(precision)} if len(precision) >= _TAIL else {}),
         "calibration": sections.calibration(reliability),
@@ -66,6 +68,7 @@ def write_page(paths: InputPaths, out: Path, corpus: str) -> None:
             _csv(partial / "reliability" / f"{name}.csv", sections.bins(reliability.get(name)))
         _csv(partial / "confusions.csv", confusions)
         _csv(partial / "curves.csv", curves.table(inputs))
+        _csv(partial / "costs.csv", cost)
 
 
 def render(inputs: Inputs, values: dict[str, Any], corpus: str) -> str:
@@ -92,14 +95,19 @@ def templates(*folders: Path) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "signed": signed, "pretty_json": pretty_json}
+    environment.filters |= {
+        "number": number,
+        "signed": signed,
+        "three_digits": three_digits,
+        "pretty_json": pretty_json,
+    }
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     return environment
 
 
 def _script() -> tuple[Markup, str]:
     """The page's script, and its hash as the page's policy names it: no other script runs."""
-    text = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
+    text = "".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.js", "charts.js"))
     return Markup(text), base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()  # noqa: S704 - ours
 
 
@@ -122,6 +130,11 @@ def number(value: float | None, digits: int = 2) -> str:
 def signed(value: float | None) -> str:
     """A difference with its sign and two decimals; a dash where it is not known."""
     return number(value) if value is None or math.isnan(value) else f"{value:+z.2f}".replace("-", "\N{MINUS SIGN}")
+
+
+def three_digits(value: float) -> str:
+    """A positive number with three significant digits, or all before the point; a dash where it is not known."""
+    return number(value) if not value > 0 else f"{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"
 
 
 def pretty_json(values: dict[str, Any]) -> str:

@@ -127,7 +127,7 @@ def test_shares_of_ranks_have_no_calibration(tmp_path):
     assert "its scores are shares of ranks" in read.text
     assert read.tables["calibration"][0][-1] == ["ensemble", DASH, DASH]
     assert len(read.tables["calibration"]) == 1, "no bins of the ensemble"
-    assert 'class="line fused"' not in text
+    assert 'class="line fused"' not in text[text.index('id="calibration"') : text.index('id="confusion"')]
     assert (tmp_path / "report/reliability/ensemble.csv").read_text() == "predicted,observed,forecasts\n"
 
 
