@@ -70,7 +70,7 @@ def all_of_it(report: Report, device: torch.device) -> None:
         for way in EAGER:
             speed(name, way, 15)
     layers.measure(report, device, clips=64, pixels=28)
-    testing.measure(report, device, models["tsm_r50"], side=256, views=(16, 64, 256), budget=1)
+    testing.measure(report, device, models["tsm_r50"], side=256, views=(1, 4, 16, 64, 256), budget=1)
     decoding.measure(report, device, frames=128)
     agreement.measure(report, device, models["tsm_demo"], (700, 180), seeds=2, workers=0)
     for name in MODELS:

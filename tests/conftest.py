@@ -30,6 +30,14 @@ WANTING = {
 LEFT_OUT = pytest.StashKey[set[str]]()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Pass over what `-m gpu` selects nothing of: many files import what a machine with a GPU need not have."""
+    if config.option.markexpr != "gpu" or collection_path.suffix not in ("", ".py"):
+        return None
+    files = collection_path.rglob("test_*.py") if collection_path.is_dir() else [collection_path]
+    return not any("pytest.mark.gpu" in file.read_text(encoding="utf-8") for file in files) or None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what needs something that is not here."""
     absent = {name for name, (here, _) in WANTING.items() if not here}

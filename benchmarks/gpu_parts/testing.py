@@ -1,4 +1,4 @@
-"""Testing: views a second by how many share a forward pass, which says what machine.views_per_pass should be."""
+"""Testing: views a second by how many share a pass: what machine.views_per_pass and videos_per_pass should be."""
 
 import torch
 from gpu_parts import ceilings

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, Protocol
 
 import argcomplete
 
-from pipeline.cli import check, checkpoint, compare, doctor, init, params, plan, predict, scores, submission, zoo
+from pipeline.cli import check, checkpoint, compare, doctor, init, params, plan, predict, scores, submission, watch, zoo
 from pipeline.core import faults
 from pipeline.core.errors import UserError
 
@@ -42,6 +42,7 @@ COMMANDS: dict[str, Command] = {
     "plan": plan,
     "check": check,
     "doctor": doctor,
+    "watch": watch,
     "predict": predict,
     "scores": scores,
     "checkpoint": checkpoint,

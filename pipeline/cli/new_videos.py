@@ -143,7 +143,7 @@ class Scorer:
         decoded = dataset.decode_video(source, video, specs).to(self.device)
         probabilities = []
         for member, crops in zip(self.members, decoded.crops, strict=True):
-            logits = member.predictor.score(decoded.frames, crops).read()[None]
+            logits = member.predictor.score([(decoded.frames, crops)]).read()
             views = ViewScores(logits, member.predictor.grid.describe(), member.predictor.task)
             probabilities.append(views.probabilities(self.fusion.protocol))
         scores = averaging.scale(np.stack(probabilities), self.fusion.mean, self.task)

@@ -55,12 +55,17 @@ class Machine:
     """Seconds between two resume states of training, which are also written at the end of every epoch."""
     views_per_pass: int | None = None
     """Largest number of views in a forward pass of testing; null takes as many as have 17 million pixels together."""
+    videos_per_pass: int = 1
+    """Largest number of videos of which a forward pass of testing holds views, 1 .. 16. More is for a GPU that the
+    views of one video leave idle: their frames then lie on it at once, and a pass has the size of `views_per_pass`."""
     scratch_gb: float = 20.0
     """Gigabytes of videos that `extract` has in the scratch folder at any moment, where they are fetched
     (`dataset.root` is a URL); each call and each task of Ray has its own. Other things in that folder do not count."""
     engine: Literal["local", "ray"] = "local"
     """What does the shards of extraction, packing and testing: this node, or all nodes of the Ray cluster that runs. A
     task of Ray takes `workers` CPUs; with 0, one (which extracts or packs) or as many as `threads` (which tests)."""
+    logs: str = "logs"
+    """Folder of what trainings say of themselves besides their results: how fast they go."""
 
     def __post_init__(self) -> None:
         params.require(
@@ -76,7 +81,9 @@ class Machine:
                 _at_least_one(self.views_per_pass),
                 f"views_per_pass must be 1 or more, or null, not {self.views_per_pass}",
             ),
+            (1 <= self.videos_per_pass <= 16, f"videos_per_pass must lie in 1..16, but is {self.videos_per_pass}"),
             (bool(self.scratch), "scratch must name a folder"),
+            (bool(self.logs), "logs must name a folder"),
             (self.scratch_gb > 0, f"scratch_gb must be above 0, but is {self.scratch_gb:g}"),
             ((self.precision, self.accelerator) != ("fp16", "cpu"), "precision fp16 needs a GPU; take 32 or bf16"),
         )

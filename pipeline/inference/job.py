@@ -9,7 +9,7 @@ import torch
 
 from pipeline.clips.dataset import ClipCrop
 from pipeline.core.errors import UserError
-from pipeline.inference.predictor import Predictor, Scores
+from pipeline.inference.predictor import Predictor, Scores, Views
 from pipeline.inference.score_cache import CHUNK, ScoreCache
 
 log = logging.getLogger(__name__)
@@ -30,14 +30,16 @@ class Job:
     all_views: int = 0
     """Number of views that have scores, of which equal ones are computed once."""
     _chunk: int | None = None
-    _kept: list[np.ndarray] = field(default_factory=list)
-    _new: list[Scores] = field(default_factory=list)
+    _kept: np.ndarray = field(default_factory=lambda: np.empty(0))
+    _scored: list[Scores] = field(default_factory=list)
+    _waiting: list[Views] = field(default_factory=list)
 
     def add(self, video: int, frames: Mapping[int, torch.Tensor], crops: Sequence[ClipCrop]) -> None:
-        """Score a video, and write its chunk if it is the last of it.
+        """Score a video, or keep it for a pass that it shares with the next ones; write its chunk if it is the last.
 
-        The videos of a chunk come in order, and the first is the one that the cache lacks. The error of a companion is
-        logged, since its own stage will meet it again; other processes notice nothing of it.
+        The videos of a chunk come in order, and the first is the one that the cache lacks. Those that share a pass are
+        of one chunk and begin at a multiple of their number, so a run that was stopped goes on with the same ones. The
+        error of a companion is logged, since its own stage will meet it again; other processes notice nothing of it.
 
         Args:
             video: number of the video in the cache.
@@ -52,12 +54,12 @@ class Job:
             if not self.is_companion:
                 raise
             log.warning("without %s, which fails: %s", self.predictor.name, error)
-            self.failed, self._chunk = True, None
+            self.failed, self._chunk, self._waiting = True, None, []
 
     def save(self) -> None:
-        """Write the scores of a chunk that is not finished."""
-        if self._chunk is not None:
-            self.cache.write(self._chunk, np.stack([*self._kept, *(scores.read() for scores in self._new)]))
+        """Write the scores of a chunk that is not finished; videos that wait for others are left out."""
+        if self._chunk is not None and self._scored:
+            self.cache.write(self._chunk, np.concatenate([self._kept, *(scores.read() for scores in self._scored)]))
             self._chunk = None
 
     def scores(self) -> Iterator[np.ndarray]:
@@ -77,9 +79,13 @@ class Job:
     def _add(self, video: int, frames: Mapping[int, torch.Tensor], crops: Sequence[ClipCrop]) -> None:
         if self._chunk is None:
             self._chunk = video // CHUNK
-            self._kept, self._new = list(self.cache.rows(self._chunk)), []
-        self._new.append(self.predictor.score(frames, crops))
+            self._kept, self._scored = self.cache.rows(self._chunk), []
+        self._waiting.append((frames, crops))
         self.computed_views += len(set(crops))
         self.all_views += len(crops)
-        if video == self.cache.span(self._chunk)[-1]:
+        last = video == self.cache.span(self._chunk)[-1]
+        if last or len(self._waiting) == self.predictor.machine.videos_per_pass:
+            self._scored.append(self.predictor.score(self._waiting))
+            self._waiting = []
+        if last:
             self.save()

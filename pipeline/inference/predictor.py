@@ -1,4 +1,4 @@
-"""A trained model, rebuilt from its checkpoint: the views of a video -> logits."""
+"""A trained model, rebuilt from its checkpoint: the views of videos -> logits."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,20 +24,28 @@ PIXELS = 1 << 24
 which take a ResNet some gigabytes."""
 
 
+Views = tuple[Mapping[int, torch.Tensor], Sequence[ClipCrop]]
+"""A video as a model sees it: the frames of its DecodedVideo, on the device of the model, and where the K views lie in
+them."""
+NumberedCrop = tuple[int, ClipCrop]
+"""The number of a video among those that are scored together, and a crop of it."""
+
+
 class Scores:
-    """The logits of the views of a video. A GPU may still be at work on them; who reads them waits until it is done.
+    """The logits of the views of videos. A GPU may still be at work on them; who reads them waits until it is done.
 
     Args:
-        logits: of the distinct views, float32 (D, C).
-        places: of each of the K views, its row there.
+        logits: of the distinct views of all V videos, float32 (D, C).
+        places: of each of the K views of a video, its row there, (V, K).
     """
 
-    def __init__(self, logits: torch.Tensor, places: Sequence[int]) -> None:
+    def __init__(self, logits: torch.Tensor, places: Sequence[Sequence[int]]) -> None:
         self.logits, self.places = Download(logits), places
 
     def read(self) -> np.ndarray:
-        """The logits, float16 (K, C)."""
-        return self.logits.read().numpy().astype(np.float16)[list(self.places)]
+        """The logits, float16 (V, K, C)."""
+        logits: np.ndarray = self.logits.read().numpy().astype(np.float16)[np.array(self.places)]
+        return logits
 
 
 class Predictor:
@@ -91,40 +99,39 @@ class Predictor:
         if classes != self.checkpoint.classes:
             raise UserError(f"Model {self.name} was trained on other classes. `dvc repro` trains it anew.")
 
-    def score(self, frames: Mapping[int, torch.Tensor], crops: Sequence[ClipCrop]) -> Scores:
-        """The logits of the views of a video; equal crops are computed once. A GPU is asked for them, not waited for.
+    def score(self, videos: Sequence[Views]) -> Scores:
+        """The logits of the views of one video or more, which share the forward passes.
 
-        Args:
-            frames: those of a DecodedVideo, on the device of the model.
-            crops: where the K views lie in them.
+        Equal crops of a video are computed once. A GPU is asked for the logits, not waited for.
 
         Raises:
             UserError: a pass does not fit into the device's memory.
         """
-        passes = self._passes(list(dict.fromkeys(crops)))
+        every = [(video, crop) for video, (_, crops) in enumerate(videos) for crop in dict.fromkeys(crops)]
+        passes = self._passes(every)
         with torch.inference_mode(), self.fabric.autocast():
-            logits = torch.cat([self._forward(part, frames) for part in passes])
-        place_of = {crop: place for place, crop in enumerate(crop for part in passes for crop in part)}
-        return Scores(logits, [place_of[crop] for crop in crops])
+            logits = torch.cat([self._forward(part, videos) for part in passes])
+        place_of = {view: place for place, view in enumerate(view for part in passes for view in part)}
+        return Scores(logits, [[place_of[video, crop] for crop in crops] for video, (_, crops) in enumerate(videos)])
 
-    def _passes(self, crops: Sequence[ClipCrop]) -> list[list[ClipCrop]]:
-        """The crops by forward pass: of one size each, and no more than fit."""
+    def _passes(self, views: Sequence[NumberedCrop]) -> list[list[NumberedCrop]]:
+        """The views by forward pass: of one size each, and no more than fit."""
         passes = []
-        for size, places in group_by_size(crops).items():
+        for size, places in group_by_size([crop for _, crop in views]).items():
             most = self.machine.views_per_pass or max(1, PIXELS // (self.clip.sampler.frames * size * size))
             passes += [
-                [crops[place] for place in places[start : start + most]] for start in range(0, len(places), most)
+                [views[place] for place in places[start : start + most]] for start in range(0, len(places), most)
             ]
         return passes
 
-    def _forward(self, crops: Sequence[ClipCrop], frames: Mapping[int, torch.Tensor]) -> torch.Tensor:
+    def _forward(self, views: Sequence[NumberedCrop], videos: Sequence[Views]) -> torch.Tensor:
         try:
-            clips = torch.stack([crop.pixels(frames) for crop in crops])
+            clips = torch.stack([crop.pixels(videos[video][0]) for video, crop in views])
             logits: torch.Tensor = self.network(normalize(clips, self.checkpoint.input))
             return logits.float()
         except torch.OutOfMemoryError as error:
             raise UserError(
-                f"Model {self.name}: a pass of {len(crops)} views does not fit into the memory of the device. Set a "
+                f"Model {self.name}: a pass of {len(views)} views does not fit into the memory of the device. Set a "
                 f"smaller machine.views_per_pass in conf/config.yaml (then `make params`). {error}"
             ) from error
 

@@ -1,9 +1,10 @@
 """Inference: a trained model and the views of every val and test video -> prediction files, on one device or many.
 
 A video is read and decoded once for all its views, and for several models where `infer.together` is on. Views that
-show the same pixels are computed once. A forward pass holds views of one video alone, so its scores are the same to the
-bit in whatever order, by however many processes and beside whichever models the videos are scored. A run that was
-killed goes on with the scores that it has. A broken video gets the class prior as its scores.
+show the same pixels are computed once. A forward pass holds views of one video alone, or of `machine.videos_per_pass`
+that are always the same ones, so scores are the same to the bit by however many processes and beside whichever models
+the videos are scored. A run that was killed goes on with the scores that it has. A broken video gets the class prior as
+its scores.
 """
 
 import logging
@@ -184,7 +185,7 @@ def _prepare(
     for names in classes:
         predictor.check(names)
     store, videos = data
-    rounding = [machine.threads, machine.views_per_pass]  # they decide on the last bits
+    rounding = [machine.threads, machine.views_per_pass, machine.videos_per_pass]  # they decide on the last bits
     code = fingerprint.code(*CODE, f"models/{predictor.meta['arch']}.py")
     folder = files.folder_of(
         Path(machine.scratch) / "infer", predictor.name, predictor.meta, rounding, predictor.grid.describe(),

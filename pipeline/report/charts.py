@@ -112,8 +112,11 @@ def points(title: str, x: Axis, y: Axis, series: Sequence[Series]) -> Markup:
     return _svg(title, WIDTH, HEIGHT, drawn)
 
 
-def intervals(title: str, x: Axis, y: Axis, series: Sequence[Series]) -> Markup:
-    """Scatter chart with whiskers, the points of a series joined by a thin line; each has its values as a title."""
+def intervals(title: str, x: Axis, y: Axis, series: Sequence[Series], unit: str) -> Markup:
+    """Scatter chart with whiskers, the points of a series joined by a thin line.
+
+    The title of a point says its values, that of x in `unit`.
+    """
     drawn = [_frame(x, y)]
     for number, one in enumerate(series):
         places, ends = _places(x, y, one), [y.at(end, _BOTTOM, _TOP) for end in (one.low, one.high)]
@@ -125,7 +128,7 @@ def intervals(title: str, x: Axis, y: Axis, series: Sequence[Series]) -> Markup:
             drawn.append(mark.format("line thin", one.hue(number), one.name, path))
         values = zip(places, one.names, one.x, one.y, one.low, one.high, strict=True)
         for (across, down), name, cost, value, low, high in values:
-            told = f"{one.name}, {name}: {value:.2f} ({low:.2f} to {high:.2f}) at {cost:.3g}"
+            told = f"{one.name}, {name}: {value:.2f} ({low:.2f} to {high:.2f}), {cost:.3g} {unit}"
             drawn.append(_dot(one, number, f"{across:.1f} {down:.1f}", told))
     return _svg(title, WIDTH, HEIGHT, drawn)
 

@@ -135,4 +135,4 @@ def _chart(inputs: Inputs, found: pd.DataFrame, total: float) -> Markup:
     across = Axis.over("GMACs of a video (log scale)", np.concatenate([one.x for one in series]), log=True)
     ends = np.concatenate([[*one.low, *one.high] for one in series])
     up = Axis.over(f"{inputs.split} {inputs.metric}, percent", ends)
-    return charts.intervals(f"{inputs.metric} by GMACs of a video", across, up, series)
+    return charts.intervals(f"{inputs.metric} by GMACs of a video", across, up, series, "GMACs")

@@ -1,6 +1,11 @@
-"""The benchmark for GPUs runs whole, at its smallest size, on a CPU, with nothing but the packages that it names."""
+"""The benchmark for GPUs runs whole, at its smallest size, on a CPU, with nothing but the packages that it names.
+
+So do the tests marked `gpu`, as far as a CPU can show it: pytest finds them.
+"""
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -20,8 +25,11 @@ REFUSED = (
     "psutil",
     "argcomplete",
     "ruamel",
+    "moto",
+    "s3fs",
+    "ray",
 )
-RUN = f"""
+ALONE = f"""
 import runpy, sys
 
 class Refuse:
@@ -37,14 +45,17 @@ for name in {REFUSED}:
         continue
     sys.exit(name + " is there after all")
 sys.argv = sys.argv[1:]
+"""
+SCRIPT = f"""{ALONE}
 sys.path.insert(0, "benchmarks")
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
+MODULE = f"{ALONE}runpy.run_module(sys.argv[0], run_name='__main__')"
 
 
 @pytest.mark.slow
 def test_all_of_it_runs_on_a_cpu_without_dvc_hydra_and_ffmpeg(tmp_path):
-    command = [sys.executable, "-c", RUN, "benchmarks/gpu.py", "--smoke", "--device", "cpu", "--out", tmp_path]
+    command = [sys.executable, "-c", SCRIPT, "benchmarks/gpu.py", "--smoke", "--device", "cpu", "--out", tmp_path]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     rows = json.loads((tmp_path / "gpu.json").read_text())
@@ -60,6 +71,19 @@ def test_all_of_it_runs_on_a_cpu_without_dvc_hydra_and_ffmpeg(tmp_path):
     assert exact < 1e-5 < coarse < 0.02
     assert all(row["most_error"] <= 2 for row in rows if row["section"].startswith("JPEGs"))
     assert next(row["copies"] for row in rows if row.get("layer") == "copy") == 1
+
+
+@pytest.mark.slow
+def test_the_tests_marked_gpu_are_found_without_naming_their_file_and_without_the_packages_of_the_others():
+    command = [sys.executable, "-c", MODULE, "pytest", "-m", "gpu", "--collect-only", "-q"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    )
+    assert done.returncode in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED), done.stdout[
+        -3000:
+    ]  # without a GPU, none
+    (found,) = re.findall(r"(\d+) (?:deselected|tests collected)", done.stdout)
+    assert int(found) > 40
 
 
 def test_what_would_end_too_late_is_left_out_and_told(tmp_path, monkeypatch, capsys):

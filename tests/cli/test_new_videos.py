@@ -44,7 +44,7 @@ def test_where_a_video_has_one_label_the_answers_of_the_members_sum_to_one(mean,
     def predictor(own: np.ndarray) -> SimpleNamespace:
         grid = SimpleNamespace(describe=lambda: view)
         return SimpleNamespace(
-            view_spec=None, task=SINGLE_LABEL, grid=grid, score=lambda *_: SimpleNamespace(read=lambda: own[None])
+            view_spec=None, task=SINGLE_LABEL, grid=grid, score=lambda *_: SimpleNamespace(read=lambda: own[None, None])
         )
 
     scorer = new_videos.Scorer.__new__(new_videos.Scorer)

@@ -16,6 +16,7 @@ import yaml
 from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, ffmpeg_version, load_machine, parallel, scratch_folder
+from pipeline.inference.score_cache import CHUNK
 from tests.support import tiny
 
 
@@ -51,6 +52,8 @@ def test_cores_are_counted_where_the_system_knows_no_affinity(monkeypatch: pytes
         {"devices": -1},
         {"clips_per_device": 0},
         {"views_per_pass": 0},
+        {"videos_per_pass": 0},
+        {"videos_per_pass": CHUNK + 1},  # more than share a chunk
         {"precision": "int8"},
     ],
 )

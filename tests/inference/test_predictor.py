@@ -2,15 +2,17 @@
 
 import numpy as np
 import pytest
+import simplejpeg
 import torch
 
+from pipeline.clips import dataset
 from pipeline.clips.dataset import MultiViewDataset
 from pipeline.clips.views import ViewConfig
 from pipeline.core.errors import UserError
 from pipeline.inference import predictor
 from pipeline.layers.normalize import normalize
 from pipeline.runtime.checkpoint import Checkpoint
-from tests.support.inference import load_predictor, scores_of
+from tests.support.inference import VIEWS, load_predictor, scores_of
 
 
 @pytest.mark.parametrize("most", [1, 5, 1000])
@@ -19,6 +21,44 @@ def test_the_size_of_a_pass_changes_rounding_only(models, most):
     expected = scores_of(load_predictor(models), store, "val0").astype(np.float32)
     found = scores_of(load_predictor(models, views_per_pass=most), store, "val0").astype(np.float32)
     np.testing.assert_allclose(found, expected, atol=2e-3)  # a unit of the stored float16 at 2..4
+
+
+def jpeg(height: int, width: int, seed: int) -> bytes:
+    """A picture of noise."""
+    return simplejpeg.encode_jpeg(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
+
+
+JPEGS = {
+    "long.mp4": [jpeg(40, 52, seed) for seed in range(9)],
+    "short.mp4": [jpeg(48, 36, seed) for seed in range(9, 12)],  # of 5 clips many are the same
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "most", "sizes"),
+    [
+        (VIEWS, 100, [26]),
+        (VIEWS, 10, [10, 10, 6]),
+        (ViewConfig(clips=5, sides=(34,), crop=None), 8, [2, 8, 8, 8]),  # centre views have 32 pixels, and others 34
+    ],
+)
+def test_videos_that_share_passes_get_the_logits_that_each_gets_alone(models, packed, config, most, sizes):
+    store, batches = packed(JPEGS), []
+    chosen = load_predictor(models, config, views_per_pass=most)
+    decoded = [dataset.decode_video(store, video, [chosen.view_spec]) for video in JPEGS]
+    videos = [(video.frames, video.crops[0]) for video in decoded]
+    alone = np.concatenate([exact(chosen.score([video])) for video in videos])
+    chosen.network.register_forward_hook(lambda module, inputs, output: batches.append(len(output)))
+    found = chosen.score(videos)
+    assert batches == sizes
+    np.testing.assert_allclose(exact(found), alone, rtol=1e-5, atol=1e-5)
+    assert found.read().dtype == np.float16
+    assert np.abs(alone[0] - alone[1]).max() > 0.1, "a mistaken video would be seen"
+
+
+def exact(scores: predictor.Scores) -> np.ndarray:
+    """The logits (V, K, C) before they are rounded to float16."""
+    return scores.logits.read().numpy()[np.array(scores.places)]
 
 
 def test_no_pass_is_larger_than_asked_for(models, monkeypatch):

@@ -1,6 +1,7 @@
 """Prediction files: the same however many processes and workers share the work, and after a kill."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 from pipeline.inference import run as inference_run
+from pipeline.inference.job import Job
 from pipeline.inference.predictor import Predictor
 from pipeline.inference.score_cache import CHUNK
 from pipeline.predictions.table import PredictionTable
@@ -155,7 +157,7 @@ def test_a_damaged_chunk_is_made_again(models, whole, tmp_path, monkeypatch, cap
     assert "is damaged" in caplog.text
 
 
-MACHINES = {"precision": "bf16", "threads": 2, "views_per_pass": 5}
+MACHINES = {"precision": "bf16", "threads": 2, "views_per_pass": 5, "videos_per_pass": 5}
 
 
 @pytest.mark.parametrize("change", ["views", "weights", "code", "versions", "videos", "frames", *MACHINES])
@@ -185,6 +187,33 @@ def test_another_run_never_goes_on_from_the_chunks_of_this_one(models, tmp_path,
     infer(models, tmp_path / "out", **kwargs)
     assert len(scored) == 38
     assert f"{old} holds unfinished scores of this model with other" in caplog.text
+
+
+def test_videos_that_share_passes_score_alike_and_to_the_byte_after_a_stop(models, whole, tmp_path, monkeypatch):
+    """The chunks of 16, 16 and 6 videos make 4 + 4 + 2 groups; the stop comes in the second chunk."""
+    together = infer(models, tmp_path / "undisturbed/out", videos_per_pass=5)
+    for split in ("val", "test"):
+        found, alone = (ViewScores.read(out, split).logits.astype(np.float32) for out in (together, whole))
+        np.testing.assert_allclose(found, alone, atol=2e-3)  # a unit of the stored float16 at 2..4
+    with monkeypatch.context() as patch:
+        kill_after(patch, 5, int(signal.SIGTERM))
+        with pytest.raises(Stopped, match="26 of 38 videos"):
+            infer(models, tmp_path / "out", videos_per_pass=5)
+    scored = scored_models(monkeypatch)
+    assert_same_files(together, infer(models, tmp_path / "out", videos_per_pass=5, workers=3))
+    assert len(scored) == 38 - 16 - 10
+
+
+def test_a_stop_before_the_first_pass_is_full_keeps_nothing(models, tmp_path, monkeypatch):
+    def stop(self, *arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        add(self, *arguments)
+
+    add = Job.add
+    monkeypatch.setattr(Job, "add", stop)
+    with pytest.raises(Stopped, match="1 of 38 videos"):
+        infer(models, tmp_path / "out", videos_per_pass=5)
+    assert not list((tmp_path / "work/infer").glob("net-*/*.npy"))
 
 
 def test_the_progress_bar_is_not_drawn_for_every_video(models, tmp_path, monkeypatch):

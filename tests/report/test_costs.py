@@ -12,7 +12,7 @@ from torch import nn
 from pipeline.core import checksums
 from pipeline.core.errors import UserError
 from pipeline.core.registry import find
-from pipeline.report.page import three_digits, write_page
+from pipeline.report.page import three_digits
 from tests.support import finished
 from tests.support.html_page import DASH, check, page
 
@@ -110,7 +110,7 @@ def test_an_option_that_the_code_has_no_more_is_named_with_its_remedy(tmp_path):
     with pytest.raises(
         UserError, match=r"tsn/recipe\.json \(`dvc repro train@tsn` makes it again\)\.depth: there is no"
     ):
-        write_page(sources, tmp_path / "report", "clips")
+        page(sources, tmp_path / "report")
 
 
 @pytest.mark.parametrize(

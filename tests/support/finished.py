@@ -49,15 +49,17 @@ def run(
     signal: float = 1.0,
     clips: int = 1,
     frame: np.ndarray = GREY,
+    unknown: bool = False,
     **ensemble: object,
 ) -> InputPaths:
     """Write the run; the last video of each split is broken, and the ids begin with `prefix`.
 
     The members are of unequal strength (`SIGNAL`), and the second is the best; no two views of one are alike.
     With `single` each video has one label, and the task is single_label; `signal` 0 leaves noise. A video has six
-    views for each of its `clips`, and one more; all frames are like `frame`, uint8 (H, W, 3).
+    views for each of its `clips`, and one more; all frames are like `frame`, uint8 (H, W, 3). With `unknown` nobody
+    knows of every other video whether it shows one of the classes.
     """
-    manifest, broken = _manifest(classes, videos, prefix, labelled, single)
+    manifest, broken = _manifest(classes, videos, prefix, labelled, single, unknown)
     manifest.write(folder / "manifest.tsv", folder / "classes.txt")
     write_broken(folder / "broken.tsv", broken)
     nothing = np.full(len(manifest), -1)
@@ -87,7 +89,7 @@ def _seal(folder: Path) -> None:
 
 
 def _manifest(
-    classes: Sequence[str], videos: int, prefix: str, labelled: bool, single: bool
+    classes: Sequence[str], videos: int, prefix: str, labelled: bool, single: bool, unknown: bool
 ) -> tuple[Manifest, list[BrokenVideo]]:
     rng = np.random.default_rng(0)
     records, broken = [], []
@@ -96,7 +98,8 @@ def _manifest(
         for number in range(count):
             names = {classes[number % len(classes)], classes[int(rng.integers(len(classes)))]}
             names = {classes[number % len(classes)]} if single else names
-            labels = ";".join(sorted(names)) if labelled or split != "test" else ""
+            hidden = [f"?{name}" for name in classes if unknown and number % 2 and name not in names][:1]
+            labels = ";".join([*sorted(names), *hidden]) if labelled or split != "test" else ""
             records.append(VideoRecord(f"{prefix}{split}{number}", split, f"{split}{number}.mp4", labels, "1-x"))
         last = records[-1]
         broken.append(BrokenVideo(last.video, split, last.path, "truncated", "moov <atom> not found"))
@@ -144,9 +147,12 @@ def _predictions(
 def _model(folder: Path, number: int) -> None:
     """What the page reads of a training: the curves and the recipe, as training.py writes them."""
     curves = folder / "curves" / "plots" / "metrics"
-    (curves / "val").mkdir(parents=True)
-    (curves / "loss.tsv").write_text("step\tloss\n1\t4.0\n2\t3.0\n3\t1.0\n")
-    (curves / "val" / "mAP.tsv").write_text("step\tmAP\n1\t40.0\n2\t60.0\n3\t55.0\n")
+    figures = {"loss": (4, 3, 1), "loss_present": (1.5, 1, 0.75), "loss_absent": (2.5, 2, 0.25), "lr": (0.2, 0.1, 0)}
+    figures |= {"gradient_norm": (9, 5, 7), "train/mAP": (45, 70, 95), "val/mAP": (40, 60, 55)}
+    for name, values in figures.items():
+        (curves / name).parent.mkdir(parents=True, exist_ok=True)
+        rows = "".join(f"{step}\t{float(value)}\n" for step, value in enumerate(values, start=1))
+        (curves / f"{name}.tsv").write_text(f"step\t{Path(name).name}\n{rows}")
     machine = dict(device="cuda", devices=8, threads=2, precision="bf16", tf32=True, clips_per_device=None)
     machines = [{**machine, "devices": 1 + number}, {**machine, "device": "cpu", "devices": 1}]
     optim = {"lr": 0.01 * (1 + number), "weight_decay": 1e-4, "name": "sgd"}

@@ -70,7 +70,7 @@ def load_predictor(models: Models, config: ViewConfig = VIEWS, name: str = "net"
 
 def scores_of(chosen: Predictor, store: FrameStore, video: str) -> np.ndarray:
     decoded = dataset.decode_video(store, video, [chosen.view_spec])
-    return chosen.score(decoded.frames, decoded.crops[0]).read()
+    return chosen.score([(decoded.frames, decoded.crops[0])]).read()[0]
 
 
 class Killed(BaseException):
@@ -96,7 +96,9 @@ def scored_models(monkeypatch) -> list[str]:
     """The model of every video that is scored from now on."""
     scored = []
     original = Predictor.score
-    monkeypatch.setattr(Predictor, "score", lambda self, *a: scored.append(self.name) or original(self, *a))
+    monkeypatch.setattr(
+        Predictor, "score", lambda self, videos: scored.extend([self.name] * len(videos)) or original(self, videos)
+    )
     return scored
 
 

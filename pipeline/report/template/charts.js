@@ -34,8 +34,7 @@ function tells(chart) {
   const series = marksOf(chart), box = chart.viewBox.baseVal, figure = chart.parentElement;
   if (!series.length) return;
   const tip = make("div", {className: "tip", role: "status", hidden: true});
-  const ring = document.createElementNS("http://www.w3.org/2000/svg", "circle");
-  for (const [name, value] of Object.entries({class: "ring", r: 7, visibility: "hidden"})) ring.setAttribute(name, value);
+  const ring = draw("circle", {class: "ring", r: 7, visibility: "hidden"});
   chart.append(ring);
   figure.classList.add("told");
   figure.append(tip);
@@ -50,9 +49,10 @@ function tells(chart) {
     ring.setAttribute("cx", mark.x);
     ring.setAttribute("cy", mark.y);
     tip.textContent = mark.told;
-    const scale = chart.clientWidth / box.width;
-    tip.style.top = `${chart.offsetTop + mark.y * scale + 12}px`;
-    tip.style.left = `${Math.max(0, Math.min(mark.x * scale - tip.offsetWidth / 2, figure.clientWidth - tip.offsetWidth))}px`;
+    const place = chart.getBoundingClientRect(), around = figure.getBoundingClientRect(), scale = place.width / box.width;
+    const middle = place.left - around.left + mark.x * scale - tip.offsetWidth / 2;
+    tip.style.top = `${place.top - around.top + mark.y * scale + 12}px`;
+    tip.style.left = `${Math.max(0, Math.min(middle, around.width - tip.offsetWidth))}px`;
   };
   const point = event => {
     const place = chart.getBoundingClientRect(), scale = box.width / place.width;
@@ -89,14 +89,14 @@ function tells(chart) {
 function singlesOut(legend) {
   const section = legend.closest("section"), chosen = new Set();
   for (const item of legend.children) {
-    const name = item.textContent, one = make("button", {type: "button", className: "bare", ariaPressed: "false"});
-    one.append(...item.childNodes);
-    item.append(one);
-    one.addEventListener("click", () => {
-      one.ariaPressed = String(chosen.delete(name) ? false : Boolean(chosen.add(name)));
+    const name = item.textContent;
+    const one = asButton(item, () => {
+      if (!chosen.delete(name)) chosen.add(name);
+      one.ariaPressed = String(chosen.has(name));
       for (const mark of section.querySelectorAll("svg.chart [data-of]"))
         mark.classList.toggle("faded", chosen.size > 0 && !chosen.has(mark.dataset.of));
     });
+    one.ariaPressed = "false";
   }
 }
 
