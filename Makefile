@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repository install demo params doctor test quick nightly check docs zoo bench compare clean
+.PHONY: help repository install demo params doctor test quick nightly browser check docs zoo bench compare clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
@@ -43,6 +43,9 @@ test: install ## all tests but the long forms of `make nightly`, two at a time: 
 
 nightly: $(VENV)/.ray ## the long forms, two at a time: a hundred kills, an hour of work; under two hours on two cores
 	python -m pytest -m nightly --numprocesses 2 --dist loadfile
+
+browser: install ## the tests of the page, in the system's Chromium; fails where there is none
+	python -m pytest -m "browser and not nightly" --numprocesses 2 tests/report
 
 check: install ## format, lint and types
 	ruff format --check . && ruff check . && mypy

@@ -27,6 +27,7 @@ from pipeline.ensemble.config import EnsembleConfig
 from pipeline.extraction.config import ExtractConfig
 from pipeline.inference.run import InferConfig
 from pipeline.losses import auto
+from pipeline.report.config import ReportConfig
 from pipeline.training.config import ModelConfig
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -40,6 +41,7 @@ SECTIONS = {
     "models.<name>.test": (ViewConfig, "conf/recipe/"),
     "infer": (InferConfig, "conf/config.yaml"),
     "ensemble": (EnsembleConfig, "conf/config.yaml"),
+    "report": (ReportConfig, "conf/config.yaml"),
     "machine": (Machine, "conf/config.yaml"),
 }
 WORDS = {int: "whole number", float: "number", str: "text", bool: "true, false", Any: "anything"}

@@ -13,6 +13,7 @@ The packages in the order of the flow. Each noun of the domain has the file that
     layers/          parts that networks share
     models/          networks, one architecture a file
     losses/          losses, one a file
+    cost.py          a network -> its parameters and GMACs
     pretrained/      checkpoints of others -> weights here; importers/, one source a file
     runtime/         what the long jobs share: devices, checkpoints, signals, progress
     features.py      what a frozen network says of every video, computed once
@@ -25,6 +26,9 @@ The packages in the order of the flow. Each noun of the domain has the file that
     folds/           cross-validation: a held-out prediction of every video
     ensemble/        prediction files -> fused files, member weights, intervals, a submission
     report/          all of that -> one page
+    comparison/      runs -> what was changed, and what came of it
+    near_doubles/    videos that show the same in other bytes, found by what moves in them
+    ui/              all of that -> pages in a browser, and marks of wrong labels
     check.py         everything that is wrong with params.yaml, before anything runs
     check_corpus.py  what the videos are too few for, as soon as they are listed
     cli/             `pipeline COMMAND`
@@ -32,9 +36,10 @@ The packages in the order of the flow. Each noun of the domain has the file that
 datasets, models, losses and pretrained/importers are open sets: one file is one member, its name the word in conf/. Who
 may import whom, from the top; a package imports from those further down, and from its neighbours without a circle:
 
-    stages, cli > report, check, check_corpus > ensemble, inference, folds > training, features, predictions
+    stages, cli > comparison, near_doubles, ui > report, check, check_corpus > ensemble, inference, folds
+    > training, features, predictions
     > models, losses, pretrained, runtime, extraction, datasets, demo, clips
-    > layers, class_stats, verdict, chance, metrics, core
+    > layers, class_stats, verdict, chance, metrics, cost, core
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.
 """

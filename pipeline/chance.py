@@ -18,8 +18,11 @@ CLEAR = 4
 interval, as the best of several models and epochs is looked at: of 100 figures at chance, one lies 2.3 above."""
 _DRAWS = 2000
 _SHUFFLES = 500
+_LEAST_SHUFFLES = 20
+_MOST_SHUFFLED = 2_000_000_000
+"""Scores that are ranked anew for the shuffles of one model; where labels are not known, each shuffle has to."""
 _RANKINGS = 10_000
-"""Random rankings that are drawn for each number of labels."""
+"""Random rankings that are drawn for each number of labels among so many classes."""
 _ROWS = 1000
 """Videos whose ranks or ties are looked at together, which bounds the memory."""
 
@@ -54,8 +57,12 @@ def random_answers(task: Task, targets: np.ndarray) -> Chance:
 
 def shuffled_answers(task: Task, scores: np.ndarray, targets: np.ndarray) -> Chance:
     """Chance for a model's own answers, dealt out to the videos at random; scores and labels are (V, C)."""
-    rng = np.random.default_rng(0)
-    orders = (rng.permutation(len(scores)) for _ in range(_SHUFFLES))
+    rng, shuffles = np.random.default_rng(0), _SHUFFLES
+    if unknown := bool((targets < 0).any()):
+        shuffles = int(np.clip(_MOST_SHUFFLED // scores.size, _LEAST_SHUFFLES, _SHUFFLES))
+    orders = (rng.permutation(len(scores)) for _ in range(shuffles))
+    if unknown:  # a class that counts for one video may not for the next, so no rank can be kept
+        return Chance.of_draws([metrics.sample_map(scores[order], targets) for order in orders])
     if task == SINGLE_LABEL:
         answer, label = scores.argmax(axis=1), targets.argmax(axis=1)
         return Chance.of_draws([100 * float((answer[order] == label).mean()) for order in orders])
@@ -85,7 +92,8 @@ def expected_per_video(task: Task, scores: np.ndarray, targets: np.ndarray) -> n
         share: np.ndarray = (top & (targets > 0)).sum(axis=1) / top.sum(axis=1)
         return share
     blocks = (slice(start, start + _ROWS) for start in range(0, len(scores), _ROWS))
-    return np.concatenate([_expected_precision(scores[block], targets[block] > 0) for block in blocks])
+    parts = ((metrics.known_scores(scores[block], targets[block]), targets[block] > 0) for block in blocks)
+    return np.concatenate([_expected_precision(*part) for part in parts])
 
 
 def _draws(task: Task, targets: np.ndarray) -> np.ndarray:
@@ -95,10 +103,9 @@ def _draws(task: Task, targets: np.ndarray) -> np.ndarray:
         right: np.ndarray = rng.binomial(videos, 1 / classes, size=_DRAWS) / videos
         return right
     total: np.ndarray = np.zeros(_DRAWS)
-    for labels, alike in zip(*np.unique((targets > 0).sum(axis=1), return_counts=True), strict=True):
-        blocks = [
-            _lowest(rng.random((min(_ROWS, _RANKINGS - at), classes)), labels) for at in range(0, _RANKINGS, _ROWS)
-        ]
+    kinds = np.stack([(targets >= 0).sum(axis=1), (targets > 0).sum(axis=1)], axis=1)
+    for (known, labels), alike in zip(*np.unique(kinds, axis=0, return_counts=True), strict=True):
+        blocks = [_lowest(rng.random((min(_ROWS, _RANKINGS - at), known)), labels) for at in range(0, _RANKINGS, _ROWS)]
         ranks = 1 + np.concatenate(blocks)
         precision = metrics.precision_at_ranks(ranks.ravel(), np.full(_RANKINGS, labels))
         total += [precision[rng.integers(_RANKINGS, size=alike)].sum() / videos for _ in range(_DRAWS)]

@@ -33,6 +33,7 @@ from pipeline.inference.run import InferConfig
 from pipeline.layers.backbone import build_backbone
 from pipeline.losses import auto
 from pipeline.pretrained import imagenet, weight_file
+from pipeline.report.config import ReportConfig
 from pipeline.training import config as training_config
 from pipeline.training import optim
 from pipeline.training.config import IMPOSSIBLE, OTHERS, ModelConfig, ProbeConfig
@@ -43,6 +44,7 @@ SECTIONS = {
     "pack": PackConfig,
     "infer": InferConfig,
     "ensemble": EnsembleConfig,
+    "report": ReportConfig,
     "machine": Machine,
 }
 GENERATED = {"demo": DemoConfig}

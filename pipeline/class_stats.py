@@ -18,6 +18,8 @@ from pipeline.core.manifest import Manifest
 
 CLASSES = "classes.csv"
 COOCCURRENCE = "cooccurrence.csv"
+KNOWN = "known"
+"""Column of `CLASSES` that is there where it is not known of every video whether it has every class."""
 SUMMARY = "summary.json"
 LABELS_PER_VIDEO = "labels_per_video.csv"
 _LABELS_AT_ONCE = 1_000_000
@@ -33,11 +35,13 @@ class ClassStatistics:
     """Number of videos with each class, N_i: int64 (C,)."""
     videos: int
     """Number of videos of the training split, without broken ones."""
+    known: np.ndarray | None = None
+    """Number of these of which it is known whether they have each class: int64 (C,); None: all of them."""
 
     @property
     def prior(self) -> np.ndarray:
-        """Share of the videos with each class, 0..1, float64 (C,): the scores that a broken video is given."""
-        return self.counts / self.videos
+        """Share of the known videos with each class, 0..1, float64 (C,): the scores that a broken video is given."""
+        return self.counts / (self.videos if self.known is None else self.known)
 
     def class_weights(self) -> dict[str, np.ndarray]:
         """Class weights of the loss by name: the report's two formulas and their inverses, float64 (C,) each."""
@@ -63,7 +67,8 @@ class ClassStatistics:
         try:
             table = pd.read_csv(folder / CLASSES, keep_default_na=False, dtype={"class": str, "videos": np.int64})
             videos = int(json.loads((folder / SUMMARY).read_text(encoding="utf-8"))["train_videos"])
-            return cls(tuple(table["class"]), table["videos"].to_numpy(), videos)
+            known = table[KNOWN].to_numpy(np.int64) if KNOWN in table else None
+            return cls(tuple(table["class"]), table["videos"].to_numpy(), videos, known)
         except (OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
             raise UserError(
                 f"{folder} cannot be read ({error!r}). `dvc repro --force stats` makes it again."
@@ -84,7 +89,9 @@ def count(good: Manifest) -> ClassStatistics:
             f"Every train video labelled {', '.join(map(repr, names[:5]))} is broken (see broken.tsv). "
             "Mend the files, or drop the class, then `dvc repro`."
         )
-    return ClassStatistics(good.classes, counts, len(good))
+    _, unknown = good.unknown_pairs()
+    known = len(good) - np.bincount(unknown, minlength=len(good.classes)).astype(np.int64) if len(unknown) else None
+    return ClassStatistics(good.classes, counts, len(good), known)
 
 
 def write(folder: Path, good: Manifest, expected: int) -> ClassStatistics:
@@ -104,6 +111,7 @@ def write(folder: Path, good: Manifest, expected: int) -> ClassStatistics:
     with files.aside(folder) as partial:
         partial.mkdir()
         columns = {"class": good.classes, "videos": statistics.counts, "prior": statistics.prior}
+        columns |= {} if statistics.known is None else {KNOWN: statistics.known}
         weights = {f"weight_{name}": values for name, values in statistics.class_weights().items()}
         _csv(partial / CLASSES, pd.DataFrame({**columns, **weights}))
         _csv(partial / COOCCURRENCE, _together(row, column, good.classes))

@@ -8,6 +8,9 @@ precision of each CLASS over the videos, averaged over classes. Average precisio
 positive; scores that tie count as one threshold.
 
 Where each video has one label, top-1 accuracy comes first, and sample mAP is the mean reciprocal rank of the label.
+
+Of some videos it may not be known whether they show a class: targets are then -1, and every metric of a row or column
+is that of its known entries alone.
 """
 
 from typing import Final
@@ -30,15 +33,21 @@ _AT_ONCE = 1000
 def average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Average precision of each row, 0..1: scores (R, N) and many-hot targets (R, N) -> float64 (R,).
 
-    A row without a positive has 1.
+    A row without a positive has 1. Targets below 0 are not known, and are left out.
 
     Raises:
         ValueError: shapes differ, or a score is not finite.
     """
     _check_scores(scores, targets)
     row, column = np.nonzero(targets > 0)
-    found = ranks(np.sort(scores, axis=1), row, scores[row, column])
+    found = ranks(np.sort(known_scores(scores, targets), axis=1), row, scores[row, column])
     return precision_at_ranks(found, np.bincount(row, minlength=len(targets)))
+
+
+def known_scores(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The scores with minus infinity where the target is not known, so that these rank below all others."""
+    unknown = targets < 0
+    return np.where(unknown, scores.dtype.type(-np.inf), scores) if unknown.any() else scores
 
 
 def precision_at_ranks(ranks: np.ndarray, positives: np.ndarray) -> np.ndarray:
@@ -154,7 +163,7 @@ def summary(scores: np.ndarray, targets: np.ndarray, broken: int, task: Task = M
 
     Args:
         scores: of all V videos; the row of a broken one holds the class prior.
-        targets: many-hot labels (V, C).
+        targets: many-hot labels (V, C), -1 where one is not known.
         broken: number of broken videos.
         task: which metrics there are.
     """
@@ -186,7 +195,7 @@ def _hits(k: int, scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     hits: np.ndarray = np.zeros(len(scores), dtype=bool)
     for start in range(0, len(scores), _AT_ONCE):
         block = slice(start, start + _AT_ONCE)
-        left, positive = scores[block].astype(np.float64), targets[block] > 0
+        left, positive = known_scores(scores[block].astype(np.float64), targets[block]), targets[block] > 0
         row = np.arange(len(left))
         for _ in range(min(k, left.shape[1])):
             top = left.argmax(axis=1)  # the first of those that tie

@@ -7,10 +7,11 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from pipeline.core import faults
+from pipeline.core import faults, params, status
 from pipeline.core.errors import UserError
 from pipeline.core.share import Share
 from pipeline.runtime.signals import Stopped
@@ -73,7 +74,7 @@ def run(main: Callable[..., None]) -> None:
     level = logging.INFO if first else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     try:
-        with contextlib.nullcontext() if first else contextlib.redirect_stdout(None):
+        with _reported(Path(str(module.__file__)).stem, vars(arguments)) if first else contextlib.redirect_stdout(None):
             main(**vars(arguments))
     except Stopped as stopped:
         logging.getLogger(__name__).info("stopped at %s; run the same command to go on", stopped)
@@ -91,3 +92,13 @@ def run(main: Callable[..., None]) -> None:
         in_place = "exps" not in Path.cwd().parts  # a queued experiment runs in a copy, below .dvc/tmp/exps
         way_back = f"\n{WAY_BACK}" if EXPERIMENT in os.environ and in_place else ""
         sys.exit(f"error{'' if first else ' (one of several processes)'}: {told.rstrip()}{way_back}")
+
+
+def _reported(stage: str, arguments: Mapping[str, Any]) -> contextlib.AbstractContextManager[Any]:
+    """Which stage this is, for `pipeline watch`; nothing where params.yaml names no scratch folder."""
+    try:
+        scratch = Path(params.text("machine.scratch"))
+    except UserError:
+        return contextlib.nullcontext()
+    of = {name: str(arguments[name]) for name in ("model", "out", SHARD) if arguments.get(name)}
+    return status.reported(scratch, {"stage": stage, **of, "experiment": os.environ.get(EXPERIMENT)})

@@ -3,12 +3,13 @@
     python -m stages.report data/manifest.tsv data/classes.txt data/frames/index.tsv data/broken.tsv data/doubles.tsv \\
         data/lmdb data/stats data/models data/predictions data/ensemble data/metrics.json data/report
 
-Setting `dataset.root` of params.yaml, whose last part names the corpus; the files know which models they are of.
+Section `report` of params.yaml and `dataset.root`, whose last part names the corpus; the files name their models.
 """
 
 from pathlib import Path
 
 from pipeline.core import params
+from pipeline.report.config import ReportConfig
 from pipeline.report.inputs import InputPaths
 from pipeline.report.page import PAGE, write_page
 from stages.command import run
@@ -29,10 +30,8 @@ def main(
     out: Path,
 ) -> None:
     """Write the page."""
-    paths = InputPaths(
-        manifest, classes, index, broken, of_doubles, lmdb, stats, models, predictions, ensemble, metrics
-    )
-    write_page(paths, out, Path(params.text("dataset.root")).absolute().name)
+    paths = (manifest, classes, index, broken, of_doubles, lmdb, stats, models, predictions, ensemble, metrics)
+    write_page(InputPaths(*paths), out, params.text("dataset.root"), params.load("report", ReportConfig))
     print(f"{out / PAGE}: {(out / PAGE).stat().st_size / 1e6:.1f} MB, open it in any browser")
 
 

@@ -14,11 +14,20 @@ import stages  # noqa: F401 - first: it sets how PyTorch's threads wait
 from pipeline.clips import packing
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import frame_index
+from tests.support.browser import BROWSER
 
 Videos = Mapping[str, Sequence[bytes]]
 
 
-NO_GPU = pytest.StashKey[int]()
+WANTING = {
+    "gpu": (torch.cuda.is_available(), "PyTorch sees no GPU here (CONTRIBUTING.md)"),
+    "browser": (
+        BROWSER is not None,
+        "there is no Chromium here: install one, or name it in $CHROMIUM, for `make browser` (CONTRIBUTING.md)",
+    ),
+}
+"""Marker -> whether what its tests need is here, and what is said where it is not."""
+LEFT_OUT = pytest.StashKey[set[str]]()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -30,19 +39,21 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what needs a GPU where there is none."""
-    if torch.cuda.is_available():
-        return
-    left_out = [item for item in items if item.get_closest_marker("gpu")]
-    items[:] = [item for item in items if not item.get_closest_marker("gpu")]
-    config.hook.pytest_deselected(items=left_out)
-    config.stash[NO_GPU] = len(left_out)
+    """Leave out what needs something that is not here."""
+    absent = {name for name, (here, _) in WANTING.items() if not here}
+    left_out = [item for item in items if any(map(item.get_closest_marker, absent))]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+    config.stash[LEFT_OUT] = {name for name in absent for item in left_out if item.get_closest_marker(name)}
 
 
+@pytest.hookimpl(trylast=True)  # after the durations, or nobody would see it
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say that tests were left out for want of a GPU; of several processes, the one that talks collects none."""
-    if config.stash.get(NO_GPU, int(not torch.cuda.is_available())):
-        terminalreporter.write_line("NOT RUN: the tests marked gpu, since PyTorch sees no GPU here (CONTRIBUTING.md).")
+    """Say which tests were left out; of several processes, the one that talks collects none."""
+    for name, (here, why) in WANTING.items():
+        if not here and name in config.stash.get(LEFT_OUT, set(WANTING)):
+            terminalreporter.write_line(f"NOT RUN: the tests marked {name}, since {why}.")
 
 
 @pytest.fixture(scope="session")

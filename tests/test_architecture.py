@@ -17,12 +17,12 @@ FILES = sorted(file.relative_to(ROOT) for top in ("pipeline", "stages") for file
 LINE = [  # a package imports from those of lower lines, and from its neighbours where no circle comes of it
     "__main__",
     "stages cli",
-    "comparison",
+    "comparison near_doubles ui",
     "report check check_corpus",
     "ensemble inference folds",
     "training features predictions",
     "models losses pretrained runtime extraction datasets demo clips",
-    "layers class_stats verdict chance metrics core",
+    "layers class_stats verdict chance metrics cost core",
 ]
 HEIGHT = {name: -number for number, names in enumerate(LINE) for name in names.split()}
 OPEN_SETS = {"models", "losses", "datasets"}

@@ -135,3 +135,43 @@ def test_it_takes_seconds_for_a_large_corpus():
     found = chance.random_answers(MULTI_LABEL, targets)
     assert found.low < found.mean < found.high < found.clear
     assert found.high - found.low < 0.5
+
+
+def partly_known(videos: int = 30, classes: int = 7) -> tuple[np.ndarray, np.ndarray]:
+    """Scores that tie, and labels of which some are not known."""
+    rng = np.random.default_rng(0)
+    unknown = rng.random((videos, classes)) < 0.4
+    targets = np.where(unknown, -1, many_hot(videos, 2, classes).astype(np.int8))
+    return rng.integers(4, size=targets.shape).astype(float), targets
+
+
+def test_the_expectation_is_that_of_the_classes_that_are_known():
+    scores, targets = partly_known()
+    expected = [
+        chance.expected_per_video(MULTI_LABEL, score[None, target >= 0], target[None, target >= 0])[0]
+        for score, target in zip(scores, targets, strict=True)
+    ]
+    assert chance.expected_per_video(MULTI_LABEL, scores, targets) == pytest.approx(expected)
+
+
+def test_random_answers_rank_the_classes_that_are_known():
+    _, targets = partly_known()
+    rng = np.random.default_rng(1)
+    figures = [metrics.sample_map(rng.random(targets.shape), targets) for _ in range(2000)]
+    found, drawn = chance.random_answers(MULTI_LABEL, targets), Chance.of_draws(figures)
+    assert found.mean == pytest.approx(np.mean(figures), abs=4 * drawn.deviation / 2000**0.5)
+    assert found.deviation == pytest.approx(drawn.deviation, rel=0.1)
+    assert (found.low, found.high) == pytest.approx((drawn.low, drawn.high), abs=0.5 * drawn.deviation)
+
+
+def test_shuffled_answers_are_judged_by_the_classes_that_are_known_of_their_new_video():
+    scores, targets = partly_known()
+    rng = np.random.default_rng(5)
+    figures = []
+    for _ in range(300):
+        dealt = scores[rng.permutation(len(scores))]
+        parts = [(t[t >= 0][None], s[t >= 0][None]) for s, t in zip(dealt, targets, strict=True)]
+        figures.append(100 * np.mean([metrics.average_precision(s, t)[0] for t, s in parts]))
+    found = chance.shuffled_answers(MULTI_LABEL, scores, targets)
+    assert found.mean == pytest.approx(np.mean(figures), abs=0.25 * np.std(figures))
+    assert found.deviation == pytest.approx(np.std(figures), rel=0.2)

@@ -52,6 +52,7 @@ WRONG = [
     ("pack.short_sides", [320, 160], "pack.short_sides", "must begin with extract.short_side, 64, not 320"),
     ("pack.short_sides", [64, 64], "pack", "in descending order, not [64, 64]"),
     ("infer.together", "perhaps", "infer.together", "must be of type bool"),
+    ("report.strips_megabytes", -1, "report", "strips_megabytes must be between 0 and 1000"),
     ("ensemble.members", ["tsn_demo", "tin_dem"], "ensemble.members", "'tin_dem' is no model"),
     ("ensemble.members", ["."], "ensemble.members", "'.' is no model"),
     ("ensemble.members", ["prior"], "ensemble", "needs another name"),

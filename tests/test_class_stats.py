@@ -157,3 +157,23 @@ def test_a_class_of_any_name_is_written_and_comes_back(tmp_path: Path, name: str
 def test_missing_statistics_name_the_stage_that_makes_them(tmp_path: Path):
     with pytest.raises(UserError, match="dvc repro stats"):
         ClassStatistics.read(tmp_path / "stats")
+
+
+def test_a_class_is_counted_where_it_is_known(tmp_path: Path):
+    corpus = videos(TARGETS, CLASSES)
+    corpus.table["labels"] = ["jump;run", "jump;?swim", "jump;run;swim", "jump;?swim;?run"]
+    written = class_stats.write(tmp_path / "stats", corpus, expected=4)
+    assert written.counts.tolist() == [4, 2, 1]
+    assert written.prior.tolist() == [1, 2 / 3, 1 / 2]
+    read = ClassStatistics.read(tmp_path / "stats")
+    assert read.prior.tolist() == written.prior.tolist()
+    assert pd.read_csv(tmp_path / "stats" / "classes.csv")["known"].tolist() == [4, 3, 2]
+    together = pd.read_csv(tmp_path / "stats" / "cooccurrence.csv")
+    assert together.to_numpy().tolist() == [["jump", "run", 2], ["jump", "swim", 1], ["run", "swim", 1]]
+    assert pd.read_csv(tmp_path / "stats" / "labels_per_video.csv")["videos"].tolist() == [0, 2, 1, 1]
+
+
+def test_where_all_is_known_there_is_no_column_of_it(tmp_path: Path):
+    class_stats.write(tmp_path / "stats", videos(TARGETS, CLASSES), expected=4)
+    assert "known" not in pd.read_csv(tmp_path / "stats" / "classes.csv")
+    assert ClassStatistics.read(tmp_path / "stats").known is None

@@ -312,3 +312,46 @@ def test_the_headline_is_the_first_of_the_summary(task):
 def test_top_5_tells_nothing_where_there_are_no_more_than_5_classes():
     assert [metrics.tells("top5", classes) for classes in (2, 5, 6)] == [False, False, True]
     assert metrics.tells("top1", 2)
+
+
+def partly_known(seed: int, values: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Scores, and targets of which a third is not known, in some rows all but one; some rows have no positive."""
+    scores, targets = random_case(seed, values=values)
+    rng = np.random.default_rng(seed)
+    targets = np.where(rng.random(targets.shape) < 1 / 3, -1, targets.astype(np.int8))
+    targets[0, 1:], targets[1], targets[2, 1:] = -1, np.where(targets[1] == 0, -1, targets[1]), 0
+    targets[0, 0] = 1
+    return scores, targets
+
+
+@pytest.mark.parametrize("values", [None, 1, 3, 10])
+def test_labels_that_are_not_known_are_left_out_of_each_video(values: int | None):
+    scores, targets = partly_known(0, values)
+    known = [(s[t >= 0], t[t >= 0]) for s, t in zip(scores, targets, strict=True)]
+    expected = [label_ranking_average_precision_score(t[None], s[None]) for s, t in known]
+    assert metrics.average_precision(scores, targets) == pytest.approx(expected, abs=1e-12)
+    assert metrics.sample_map(scores, targets) == pytest.approx(100 * np.mean(expected))
+
+
+@pytest.mark.parametrize("values", [None, 3])
+def test_labels_that_are_not_known_are_left_out_of_each_class(values: int | None):
+    scores, targets = partly_known(1, values)
+    expected = [average_precision_score(t[t >= 0], s[t >= 0]) for s, t in zip(scores.T, targets.T, strict=True)]
+    assert metrics.class_average_precision(scores, targets) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 3, 30])
+def test_a_class_of_which_nobody_knows_takes_no_place_among_the_highest(k: int):
+    scores, targets = partly_known(2)
+    hits = []
+    for score, target in zip(scores, targets, strict=True):
+        if (target > 0).any():
+            order = [c for c in np.argsort(-score) if target[c] >= 0]
+            hits.append(any(target[c] > 0 for c in order[:k]))
+    assert metrics.hit_at(k, scores, targets) == pytest.approx(100 * np.mean(hits))
+
+
+def test_what_is_said_of_an_unknown_class_moves_no_metric():
+    scores, targets = partly_known(3)
+    others = np.where(targets < 0, np.random.default_rng(9).normal(size=scores.shape), scores)
+    assert metrics.summary(others, targets, 0) == metrics.summary(scores, targets, 0)

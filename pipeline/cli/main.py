@@ -12,7 +12,23 @@ from typing import Any, NoReturn, Protocol
 
 import argcomplete
 
-from pipeline.cli import check, checkpoint, compare, doctor, init, params, plan, predict, scores, submission, zoo
+from pipeline.cli import (
+    check,
+    checkpoint,
+    compare,
+    doctor,
+    doubles,
+    fiftyone,
+    init,
+    params,
+    plan,
+    predict,
+    scores,
+    submission,
+    ui,
+    watch,
+    zoo,
+)
 from pipeline.core import faults
 from pipeline.core.errors import UserError
 
@@ -42,12 +58,16 @@ COMMANDS: dict[str, Command] = {
     "plan": plan,
     "check": check,
     "doctor": doctor,
+    "doubles": doubles,
+    "watch": watch,
     "predict": predict,
     "scores": scores,
     "checkpoint": checkpoint,
     "zoo": zoo,
     "compare": compare,
     "submission": submission,
+    "ui": ui,
+    "fiftyone": fiftyone,
 }
 
 

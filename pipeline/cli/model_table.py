@@ -3,10 +3,9 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import torch
 import yaml
-from torch.utils.flop_counter import FlopCounterMode
 
+from pipeline import cost as price
 from pipeline.cli.arguments import CLASSES
 from pipeline.core import params
 from pipeline.core.errors import UserError
@@ -39,16 +38,9 @@ def single_models(conf: Path) -> list[str]:
 
 
 def cost(config: ModelConfig | ProbeConfig, classes: int = CLASSES, crop: int | None = None) -> tuple[int, float]:
-    """Parameters, and GMACs of one clip, a training clip unless another `crop` in pixels is given.
-
-    Nothing is computed: tensors without data pass through.
-    """
-    with torch.device("meta"):
-        model, _ = config.build(classes)
-        clip = torch.empty(1, 3, config.clip.sampler.frames, *[crop or config.crop] * 2)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        model.eval()(clip)
-    return sum(parameter.numel() for parameter in model.parameters()), counter.get_total_flops() / 2 / 1e9
+    """Parameters, and GMACs of one clip, a training clip unless another `crop` in pixels is given."""
+    network = price.without_data(lambda: config.build(classes)[0])
+    return price.parameters(network), price.gmacs(network, config.clip.sampler.frames, crop or config.crop)
 
 
 def row(name: str, config: ModelConfig | ProbeConfig) -> list[str]:

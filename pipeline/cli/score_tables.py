@@ -9,6 +9,7 @@ from pipeline import chance, metrics, verdict
 from pipeline.comparison import paired
 from pipeline.core import params
 from pipeline.core.errors import UserError
+from pipeline.core.labels import hidden, shown
 from pipeline.core.markdown import text_table
 from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.core.task import SINGLE_LABEL
@@ -41,7 +42,7 @@ def extremes(table: PredictionTable, top: int) -> list[str]:
     if not table.labelled:
         return []
     by_video, by_class = _precisions(table)
-    counts = table.targets().sum(axis=0)
+    counts = (table.targets() > 0).sum(axis=0)
     lines = []
     for title, order in _ends(by_video, top):
         rows = [[table.videos[v], _percent(by_video[v]), table.labels[v], _top_of(table, v, 3)] for v in order]
@@ -55,11 +56,13 @@ def extremes(table: PredictionTable, top: int) -> list[str]:
 def video(table: PredictionTable, name: str, top: int) -> str:
     """The top classes of a video, and every label of it, by rank."""
     row = _position(table.videos, name, "video")
-    scores, labels = table.probabilities[row], set(filter(None, table.labels[row].split(LABEL_SEPARATOR)))
+    scores, labels = table.probabilities[row], set(filter(None, shown(table.labels[row])))
+    unknown = set(hidden(table.labels[row]))
     order = np.argsort(-scores, kind="stable").tolist()
-    shown = [c for rank, c in enumerate(order) if rank < top or table.classes[c] in labels]
+    listed = [c for rank, c in enumerate(order) if rank < top or table.classes[c] in labels]
     rank = {c: place + 1 for place, c in enumerate(order)}
-    rows = [[table.classes[c], f"{rank[c]}", f"{scores[c]:.4f}", "yes" * (table.classes[c] in labels)] for c in shown]
+    said = dict.fromkeys(labels, "yes") | dict.fromkeys(unknown, "unknown")
+    rows = [[table.classes[c], f"{rank[c]}", f"{scores[c]:.4f}", said.get(table.classes[c], "")] for c in listed]
     state = "broken: the class prior" if table.broken[row] else "ok"
     found = ""
     if labels:
@@ -75,12 +78,12 @@ def of_class(table: PredictionTable, name: str, top: int) -> str:
     other videos that are answered with it.
     """
     column = _position(table.classes, name, "class")
-    scores, positive = table.probabilities[:, column], table.targets()[:, column] > 0
+    scores, targets = table.probabilities[:, column], table.targets()[:, column]
     order = np.argsort(-scores, kind="stable")
-    lines = [f"{name}: {int(positive.sum())} of {len(positive)} videos"]
-    if positive.any():
-        lines[0] += f", AP {_percent(metrics.class_average_precision(scores[:, None], positive[:, None])[0])}"
-    found, alarms = order[positive[order]], order[~positive[order]]
+    lines = [f"{name}: {int((targets > 0).sum())} of {int((targets >= 0).sum())} videos"]
+    if (targets > 0).any():
+        lines[0] += f", AP {_percent(metrics.class_average_precision(scores[:, None], targets[:, None])[0])}"
+    found, alarms = order[targets[order] > 0], order[targets[order] == 0]
     missed = found[::-1]
     if table.task == SINGLE_LABEL:
         answered = table.probabilities.argmax(axis=1) == column
@@ -181,7 +184,7 @@ def _precisions(table: PredictionTable) -> tuple[np.ndarray, np.ndarray]:
     if not table.labelled:
         return np.full(len(table.videos), np.nan), np.full(len(table.classes), np.nan)
     scores, targets = table.probabilities, table.targets()
-    by_video = np.where(targets.any(axis=1), metrics.average_precision(scores, targets), np.nan)
+    by_video = np.where((targets > 0).any(axis=1), metrics.average_precision(scores, targets), np.nan)
     return by_video, metrics.class_average_precision(scores, targets)
 
 

@@ -125,6 +125,7 @@ def settings() -> Finding:
 
 def scratch() -> Finding:
     """Which finished pieces and resume states wait in the scratch folder, and take room that nothing else takes."""
+    from pipeline.core import status
     from pipeline.core.machine import load_machine
     from pipeline.core.scratch import CLAIM
 
@@ -132,8 +133,8 @@ def scratch() -> Finding:
     sizes: dict[str, int] = {}
     for file in sorted(folder.rglob("*")):
         linked = file.suffix == CLAIM or file.stat().st_nlink > 1  # shards are hard links to those of data/
-        if file.is_file() and not linked:
-            stage, *name = file.relative_to(folder).parts
+        stage, *name = file.relative_to(folder).parts
+        if file.is_file() and not linked and stage != status.FOLDER:
             job = f"{stage} {name[0].rpartition('-')[0]}" if stage in ("train", "infer") else stage
             sizes[job] = sizes.get(job, 0) + file.stat().st_size
     if not sizes:

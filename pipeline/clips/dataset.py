@@ -63,15 +63,15 @@ class ClipConfig:
 class TrainDataset(Dataset[tuple[Tensor, Tensor]]):
     """Random clips: item (epoch, position) is (clip uint8 (3, T, H, W), many-hot labels float32 (C,)).
 
-    `augment.flip` is what `flips.resolve` made of it.
+    A label that is not known is -1. `augment.flip` is what `flips.resolve` made of it.
     """
 
     def __init__(
         self, manifest: Manifest, store: FrameStore, sampler: SamplerConfig, augment: AugmentConfig, seed: int
     ) -> None:
         self.videos = manifest.videos
-        row, self.columns = manifest.label_pairs()
-        self.ends = np.cumsum(np.bincount(row, minlength=len(manifest)))  # of each video's labels in `columns`
+        self.shown = _ByVideo(len(manifest), *manifest.label_pairs())
+        self.unknown = _ByVideo(len(manifest), *manifest.unknown_pairs())
         self.classes = len(manifest.classes)
         assert augment.flip != "auto"  # half of the clips would be mirrored, whatever the classes are
         self.swapped = torch.tensor(flips.swapped(augment.flip, manifest.classes))
@@ -91,8 +91,20 @@ class TrainDataset(Dataset[tuple[Tensor, Tensor]]):
         frames = read_frames(store, video, indices, transforms.needed_side(self.augment))
         clip, mirrored = transforms.training_crop(frames, self.augment, rng)
         labels = torch.zeros(self.classes)
-        labels[self.columns[self.ends[position - 1] if position else 0 : self.ends[position]]] = 1
+        labels[self.shown[position]] = 1
+        labels[self.unknown[position]] = -1
         return clip, labels[self.swapped] if mirrored else labels
+
+
+class _ByVideo:
+    """Class numbers (L,) of each of V videos, from the video and class number of all labels."""
+
+    def __init__(self, videos: int, row: np.ndarray, columns: np.ndarray) -> None:
+        self.columns, self.ends = columns, np.cumsum(np.bincount(row, minlength=videos))
+
+    def __getitem__(self, position: int) -> np.ndarray:
+        """The numbers of one video."""
+        return self.columns[self.ends[position - 1] if position else 0 : self.ends[position]]
 
 
 def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -223,9 +223,9 @@ def _pair(one: Sequence[Run], other: Sequence[Run], model: str, split: str, lett
     if not tables[1]:
         return Pair(letter, (), 0, (), (), 1.0)
     videos = _common([table for group in tables for table in group])
-    scores = [[_answers(table, videos)[0] for table in group] for group in tables]
     first = tables[0][0]
     targets = _answers(first, videos)[1]
+    scores = [[metrics.known_scores(_answers(table, videos)[0], targets) for table in group] for group in tables]
     found = paired.of_classes(first.task, scores[0], scores[1], targets)
     counts = (targets > 0).sum(axis=0)
     classes = [

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline import metrics
 from pipeline.core.progress_bar import progress_bar
 from pipeline.core.task import SINGLE_LABEL, Task
 from pipeline.ensemble import bootstrap
@@ -59,7 +60,8 @@ def class_figures(task: Task, scores: np.ndarray, targets: np.ndarray, times: np
             return np.asarray((times @ right.astype(np.float64)) / (times @ targets.astype(np.float64)))
     found = np.full((len(times), scores.shape[1]), np.nan)
     by_video = np.ascontiguousarray(times.T.astype(np.min_scalar_type(times.max())))  # few bytes, and a row a video
-    for column in np.flatnonzero(targets.any(axis=0)):
+    scores = metrics.known_scores(scores, targets)
+    for column in np.flatnonzero((targets > 0).any(axis=0)):
         found[:, column] = _precision(scores[:, column], targets[:, column] > 0, by_video)
     return found
 

@@ -136,11 +136,14 @@ def recall(
     found = np.where(same, last["fingerprint"].to_numpy(dtype=object)[place], "")
     unread = np.flatnonzero(~same)
     read = parallel(of, (root / paths[number] for number in unread.tolist()), workers)
-    with progress_bar(read, total=len(unread), desc=memory.stem, unit="file") as bar:
-        found[unread] = list(bar)
-    if len(unread):
-        now = pd.DataFrame(dict(zip(COLUMNS, (paths, sizes, changed, found), strict=True)))
-        tsv.write(memory, now[(sizes >= 0) & (changed < (began - SETTLED) * 1e9)])
+    try:
+        with progress_bar(read, total=len(unread), desc=memory.stem, unit="file") as bar:
+            for number, text in zip(unread.tolist(), bar, strict=True):
+                found[number] = text
+    finally:  # what was read is not read again, though the rest did not come
+        if len(unread):
+            now = pd.DataFrame(dict(zip(COLUMNS, (paths, sizes, changed, found), strict=True)))
+            tsv.write(memory, now[(found != "") & (sizes >= 0) & (changed < (began - SETTLED) * 1e9)])
     return found
 
 

@@ -67,6 +67,8 @@ class Machine:
     engine: Literal["local", "ray"] = "local"
     """What does the shards of extraction, packing and testing: this node, or all nodes of the Ray cluster that runs. A
     task of Ray takes `workers` CPUs; with 0, one (which extracts or packs) or as many as `threads` (which tests)."""
+    logs: str = "logs"
+    """Folder of what trainings say of themselves besides their results: how fast they go."""
 
     def __post_init__(self) -> None:
         params.require(
@@ -84,6 +86,7 @@ class Machine:
             ),
             (1 <= self.videos_per_pass <= 16, f"videos_per_pass must lie in 1..16, but is {self.videos_per_pass}"),
             (bool(self.scratch), "scratch must name a folder"),
+            (bool(self.logs), "logs must name a folder"),
             (self.scratch_gb > 0, f"scratch_gb must be above 0, but is {self.scratch_gb:g}"),
             ((self.precision, self.accelerator) != ("fp16", "cpu"), "precision fp16 needs a GPU; take 32 or bf16"),
         )

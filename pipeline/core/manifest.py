@@ -13,9 +13,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipeline.core import checksums, files, groups, params, segments, tsv
+from pipeline.core import checksums, files, groups, labels, params, segments, tsv
 from pipeline.core.errors import UserError
-from pipeline.core.names import FORMULA, LABEL_SEPARATOR, LONGEST_ID, NO_CLASS, UNSAFE, check_class
+from pipeline.core.names import FORMULA, LONGEST_ID, UNSAFE, check_classes
 from pipeline.core.remote_folder import has_secret
 
 SPLITS = ("train", "val", "test")
@@ -63,6 +63,12 @@ class DatasetConfig:
     from train."""
     split_number: int = 1
     """Which of the three published splits is read, with `format: ucf101` and `hmdb51`: 1, 2 or 3."""
+    window: float | None = None
+    """Seconds of the windows into which each clip is cut, with `format: charades`, to learn when an action occurs: the
+    windows are the videos, each with the labels of all actions that are seen in it; null: whole clips."""
+    categories: str | None = None
+    """CSV with a line `class,category` for each class, as HVU has it; a video with labels, but none of a category, was
+    not annotated for that, so nobody knows whether it shows a class of it. null: what is not named is absent."""
     columns: dict[str, str] = field(default_factory=dict)
     """Names of the CSV's columns where they are others than path, labels, split, group, start and end, as {group:
     subject}."""
@@ -88,6 +94,8 @@ class DatasetConfig:
             (self.split_seed >= 0, "split_seed must not be negative"),
             (self.folds == 0 or 2 <= self.folds <= 10, "folds must be 0, for none, or 2 to 10"),
             (1 <= self.split_number <= 3, "split_number must be 1, 2 or 3"),
+            (self.window is None or self.window > 0, "window must be a positive number of seconds, or null"),
+            (self.window is None or self.format == "charades", "window is for format: charades alone"),
             (set(self.columns) <= set(COLUMNS), f"columns can name {', '.join(COLUMNS)}, not {list(self.columns)}"),
             (_is_pattern(self.group_pattern), f"group_pattern {self.group_pattern!r} is no regular expression"),
             (self.generated in ((), ("demo",)), "generated is [demo] for the built-in corpus, and [] for any other"),
@@ -112,7 +120,8 @@ class VideoRecord(NamedTuple):
     path: str
     """Path of the video file inside the root of the corpus, with forward slashes."""
     labels: str
-    """Names of its classes joined by ";", or `NO_CLASS`; may be empty in the test split alone."""
+    """Names of its classes joined by ";", or `NO_CLASS`; may be empty in the test split alone; `labels.py` reads it.
+    A name behind `UNKNOWN` is of a class of which nobody knows whether the video shows it."""
     fingerprint: str = ""
     """Text that changes when the video file changes (fingerprints.py); empty until stage `index` looks at the file."""
     start: float | None = None
@@ -195,23 +204,21 @@ class Manifest:
         return ids
 
     def targets(self) -> np.ndarray:
-        """Many-hot labels: uint8 (V, C), in the order of `videos` and `classes`."""
-        row, column = self.label_pairs()
-        targets = np.zeros((len(self), len(self.classes)), dtype=np.uint8)
-        targets[row, column] = 1
-        return targets
+        """Many-hot labels, -1 where one is not known: int8 (V, C), in the order of `videos` and `classes`."""
+        return labels.many_hot(self.table["labels"], self.classes)
 
     def label_pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers and class numbers of all labels, int (L,) each; -1 where no class has the name of the label."""
-        labels = self.table["labels"]
-        exploded = labels[~labels.isin(["", NO_CLASS])].str.split(LABEL_SEPARATOR).explode()
-        columns = pd.Index(self.classes).get_indexer(pd.Index(exploded.to_numpy(dtype=object)))
-        return exploded.index.to_numpy(), columns
+        return labels.pairs(self.table["labels"], self.classes)
+
+    def unknown_pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same of all labels that are not known: each a video, and a class that it may show or not."""
+        return labels.unknown_pairs(self.table["labels"], self.classes)
 
 
 def _validate(manifest: Manifest, where: str) -> None:
     table, classes = manifest.table, manifest.classes
-    _validate_classes(classes, where)
+    check_classes(classes, where)
     _refuse(table, table["video"].duplicated(), where, "the id {video!r} occurs twice; give each video one row")
     encoded = table["video"].str.encode("utf-8").str.len()
     unsafe = table["video"].str.contains(UNSAFE) | (encoded > LONGEST_ID) | (encoded == 0)
@@ -233,26 +240,11 @@ def _validate(manifest: Manifest, where: str) -> None:
             )
 
 
-def _validate_classes(classes: Sequence[str], where: str) -> None:
-    if not classes:
-        raise UserError(f"{where} has no classes.")
-    for name in classes:
-        check_class(name, where)
-    if len(set(classes)) != len(classes):
-        twice = next(name for name in classes if classes.count(name) > 1)
-        raise UserError(f"{where}: the class {twice!r} is listed twice.")
-
-
 def _validate_labels(manifest: Manifest, where: str) -> None:
     table = manifest.table
     row, column = manifest.label_pairs()
-    if (column < 0).any():
-        first = table.iloc[row[column < 0][0]]
-        unknown = [name for name in first["labels"].split(LABEL_SEPARATOR) if name not in manifest.classes]
-        raise UserError(
-            f"{where}, line {row[column < 0][0] + 2}: {first['video']} has the label {unknown[0]!r}, "
-            "which no class list knows. Mend the label, or add the class to the file that dataset.classes names."
-        )
+    _refuse_strange(manifest, row[column < 0], where)
+    _validate_unknown(manifest, where)
     unlabelled = table["labels"] == ""
     _refuse(table, unlabelled & (table["split"] != "test"), where, "{video} ({split}) has no label; only test may")
     test = unlabelled[table["split"] == "test"]
@@ -270,6 +262,30 @@ def _validate_labels(manifest: Manifest, where: str) -> None:
             f"{f' ({len(missing)} classes in all)' if len(missing) > 5 else ''}, so nothing could learn it. "
             "Add such a video to train, or drop the class."
         )
+
+
+def _refuse_strange(manifest: Manifest, rows: np.ndarray, where: str) -> None:
+    """Raise for the first of some rows, which have labels that no class bears."""
+    if len(rows):
+        first = manifest.table.iloc[rows[0]]
+        names = (*labels.hidden(first["labels"]), *labels.shown(first["labels"]))
+        strange = [name for name in names if name not in manifest.classes]
+        raise UserError(
+            f"{where}, line {rows[0] + 2}: {first['video']} has the label {strange[0]!r}, "
+            "which no class list knows. Mend the label, or add the class to the file that dataset.classes names."
+        )
+
+
+def _validate_unknown(manifest: Manifest, where: str) -> None:
+    row, column = manifest.unknown_pairs()
+    _refuse_strange(manifest, row[column < 0], where)
+    if len(row):
+        found = [np.stack(pairs, axis=1) for pairs in (manifest.label_pairs(), (row, column))]
+        pairs, times = np.unique(np.concatenate(found), axis=0, return_counts=True)
+        twice = pd.Series(np.isin(np.arange(len(manifest)), pairs[times > 1, 0]))
+        _refuse(manifest.table, twice, where, "{video}: a class stands twice among the labels {labels!r}")
+        nothing = pd.Series(np.bincount(row, minlength=len(manifest)) == len(manifest.classes))
+        _refuse(manifest.table, nothing, where, "{video}: no label is known, so it teaches and tests nothing; drop it")
 
 
 def _refuse(table: pd.DataFrame, bad: pd.Series, where: str, message: str) -> None:

@@ -1,6 +1,7 @@
 """Names that come from elsewhere: ids and paths of videos, classes, and what they may hold."""
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from pipeline.core.errors import UserError
@@ -8,6 +9,8 @@ from pipeline.core.errors import UserError
 LABEL_SEPARATOR = ";"
 NO_CLASS = LABEL_SEPARATOR
 """The labels of a video of which it is known that it shows none of the classes; an empty text is that nobody said."""
+UNKNOWN = "?"
+"""What stands before the name of a class, among the labels, where nobody knows whether the video shows it."""
 LONGEST_ID = 500
 """Largest length of an id, in bytes of UTF-8; LMDB keys have 511 bytes at most."""
 RESERVED = ("video", "status", "labels")
@@ -40,11 +43,29 @@ def check_class(name: str, where: str) -> None:
     """Refuse what cannot be the name of a class.
 
     Raises:
-        UserError: the name is empty or reserved, or has outer blanks, control characters or the separator of labels.
+        UserError: the name is empty or reserved, or has outer blanks, control characters, the separator of labels, or
+            the mark of an unknown one at its begin.
     """
     if not name or name != name.strip() or LABEL_SEPARATOR in name or UNSAFE.search(name):
         raise UserError(f"{where}: {name!r} cannot be a class name: no {LABEL_SEPARATOR!r}, tab or outer blank.")
+    if name.startswith(UNKNOWN):
+        raise UserError(f"{where}: {name!r} cannot be a class name: {UNKNOWN!r} marks a label that is not known.")
     if FORMULA.match(name):
         raise UserError(f"{where}: {name!r} cannot be a class name: a spreadsheet would run it as a formula.")
     if name in RESERVED:
         raise UserError(f"{where}: {name!r} cannot be a class name, since prediction files have such a column.")
+
+
+def check_classes(names: Sequence[str], where: str) -> None:
+    """Refuse what cannot be the names of all classes.
+
+    Raises:
+        UserError: there is none, one occurs twice, or one fails `check_class`.
+    """
+    if not names:
+        raise UserError(f"{where} has no classes.")
+    for name in names:
+        check_class(name, where)
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"{where}: the class {twice!r} is listed twice.")

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from pipeline.core.errors import UserError
+from pipeline.core.labels import hidden
 from pipeline.core.manifest import Manifest
-from pipeline.core.names import LABEL_SEPARATOR, NO_CLASS
+from pipeline.core.names import LABEL_SEPARATOR, NO_CLASS, UNKNOWN
 
 Task = Literal["multi_label", "single_label"]
 MULTI_LABEL: Final = "multi_label"
@@ -24,11 +25,13 @@ def resolve(setting: str, manifest: Manifest) -> Task:
     """The task that `dataset.task` means for a corpus: `auto` is single_label where each labelled video has one label.
 
     Raises:
-        UserError: the setting is single_label, and a video has several labels or shows none of the classes.
+        UserError: the setting is single_label, and a video has several labels or shows none of the classes, or nobody
+            knows whether it shows one of them.
     """
     if setting == MULTI_LABEL:
         return MULTI_LABEL
-    several = manifest.table["labels"].str.contains(LABEL_SEPARATOR, regex=False)
+    labels = manifest.table["labels"]
+    several = labels.str.contains(LABEL_SEPARATOR, regex=False) | labels.str.startswith(UNKNOWN)
     if not several.any():
         return SINGLE_LABEL
     if setting == AUTO:
@@ -39,6 +42,12 @@ def resolve(setting: str, manifest: Manifest) -> Task:
             f"dataset.task is single_label, but {row['video']} shows none of the classes (dataset.unlabelled: "
             "negative). Give such videos a class of their own, or set dataset.task=multi_label in conf/dataset/, then "
             "`pipeline params`."
+        )
+    if hidden(row["labels"]):
+        raise UserError(
+            f"dataset.task is single_label, but of {row['video']} some labels are not known ({row['labels']!r}), and "
+            "cross-entropy and accuracy need the one. Give it that alone, or set dataset.task=multi_label in "
+            "conf/dataset/, then `pipeline params`."
         )
     raise UserError(
         f"dataset.task is single_label, but {row['video']} has the labels {row['labels']!r} ({int(several.sum())} such "

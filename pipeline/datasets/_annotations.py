@@ -78,17 +78,18 @@ def lines_of(path: Path, setting: str = "dataset.annotations") -> Iterator[tuple
             yield f"{path}, line {number}", line.strip()
 
 
-def cells_of(path: Path, **form: str | bool) -> Iterator[tuple[str, list[str]]]:
+def cells_of(path: Path, setting: str = "dataset.annotations", **form: str | bool) -> Iterator[tuple[str, list[str]]]:
     """The rows of a CSV that are not blank, each with its file and line for messages.
 
     Args:
         path: the file.
+        setting: the one that names it.
         form: as `csv.reader` takes it.
 
     Raises:
         UserError: as `text_of`, or the file is no CSV.
     """
-    reader = csv.reader(io.StringIO(text_of(path, "dataset.annotations"), newline=""), strict=True, **form)  # type: ignore[arg-type]  # names of csv.reader
+    reader = csv.reader(io.StringIO(text_of(path, setting), newline=""), strict=True, **form)  # type: ignore[arg-type]  # names of csv.reader
     read = 0  # lines up to the last good row
     try:
         for cells in reader:
@@ -188,6 +189,24 @@ def class_file(config: DatasetConfig) -> ClassFile | None:
     for number, name in enumerate(names, start=1):
         check_class(name, f"{path}, line {number}")
     return ClassFile(path, tuple(names))
+
+
+def categories(config: DatasetConfig, classes: Sequence[str]) -> dict[str, str]:
+    """The category of each class by the file `dataset.categories`, which may have a header and other classes; or none.
+
+    Raises:
+        UserError: the file is missing or no CSV of two columns, or lacks a class.
+    """
+    if config.categories is None:
+        return {}
+    found = {}
+    for where, cells in cells_of(Path(config.categories), setting="dataset.categories (or null)"):
+        if len(cells) != 2:
+            raise UserError(f"{where}: {len(cells)} cells, not `class,category`. Quote what has a comma.")
+        found[cells[0].strip()] = cells[1].strip()
+    if lacking := [name for name in classes if name not in found]:
+        raise UserError(f"{config.categories} has no category of the class {lacking[0]!r}. Add a line for it.")
+    return {name: found[name] for name in classes}
 
 
 def numbered_classes(config: DatasetConfig, folder: Path, names: Sequence[str], form: str, first: int = 0) -> ClassFile:

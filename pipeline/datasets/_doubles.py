@@ -15,8 +15,8 @@ import pandas as pd
 from pipeline.core import doubles, groups
 from pipeline.core.doubles import NO, YES
 from pipeline.core.errors import UserError
+from pipeline.core.labels import shown
 from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest
-from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.core.plural import number_of
 from pipeline.datasets import _splits
 
@@ -102,7 +102,7 @@ def _drawn(config: DatasetConfig, corpus: Manifest, sets: np.ndarray) -> Manifes
     table = corpus.table
     if not corpus.drawn:
         return corpus
-    labels = [tuple(text.split(LABEL_SEPARATOR)) if text else () for text in table["labels"]]
+    labels = [shown(text) if text else () for text in table["labels"]]
     among = np.where(table["split"].isin(corpus.drawn), sets, -1)
     of_video = groups.joined(corpus.groups, _together(corpus, among, apart=False))
     try:

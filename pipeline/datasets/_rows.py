@@ -8,17 +8,17 @@ import math
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest, VideoRecord
-from pipeline.core.names import LABEL_SEPARATOR, NO_CLASS, check_class, safe_path
+from pipeline.core.names import LABEL_SEPARATOR, NO_CLASS, UNKNOWN, check_class, safe_path
 from pipeline.core.plural import number_of
 from pipeline.core.segments import Segment
 from pipeline.datasets import _splits
-from pipeline.datasets._annotations import ClassFile, class_file
+from pipeline.datasets._annotations import ClassFile, categories, class_file
 
 log = logging.getLogger(__name__)
 LIKE_SPLITS = ("train", "training", "val", "valid", "validation", "dev", "test", "testing")
@@ -42,6 +42,8 @@ class Row(NamedTuple):
     """Empty where the video is a group by itself; a segment then is of the group of its file."""
     segment: Segment | None = None
     """The span of the file that is the video; None: all of it."""
+    unknown: tuple[str, ...] = ()
+    """Names of the classes of which nobody knows whether it shows them."""
 
     @property
     def id(self) -> str:
@@ -61,15 +63,22 @@ class Row(NamedTuple):
     ) -> "Row":
         """A row whose path is put into its normal form, and whose labels lose outer blanks and repetitions.
 
+        A label behind `UNKNOWN` is one of which nobody knows whether the video shows it.
+
         Raises:
-            UserError: the path leaves the root, a label cannot be the name of a class, or start and end, in seconds,
-                are no span of a file.
+            UserError: the path leaves the root, a label cannot be the name of a class, or is there and not known, or
+                start and end, in seconds, are no span of a file.
         """
         video = safe_path(path, where)
-        names = tuple(dict.fromkeys(filter(None, map(str.strip, labels))))
-        for name in names:
+        texts = dict.fromkeys(filter(None, map(str.strip, labels)))
+        names = tuple(text for text in texts if not text.startswith(UNKNOWN))
+        unknown = tuple(text.removeprefix(UNKNOWN).strip() for text in texts if text.startswith(UNKNOWN))
+        for name in (*names, *unknown):
             check_class(name, where)
-        return cls(where, video, names, split, " ".join(group.split()), Segment.between(start, end, where))
+        if both := set(names) & set(unknown):
+            raise UserError(f"{where}: {min(both)!r} is a label, and one that is not known ({UNKNOWN}). Drop one.")
+        span = Segment.between(start, end, where)
+        return cls(where, video, names, split, " ".join(group.split()), span, unknown)
 
 
 def named(rows: Sequence[Row], known: ClassFile, hint: str = "") -> list[Row]:
@@ -80,16 +89,20 @@ def named(rows: Sequence[Row], known: ClassFile, hint: str = "") -> list[Row]:
     Raises:
         UserError: there is no class of a number.
     """
-    used = {int(label) for row in rows for label in row.labels}
+    used = {int(label) for row in rows for label in (*row.labels, *row.unknown)}
     if used and max(used) == len(known.names) and 0 not in used:
         hint = "They seem to count from 1: subtract 1. "
     for row in rows:
-        if wrong := [label for label in row.labels if int(label) >= len(known.names)]:
+        if wrong := [label for label in (*row.labels, *row.unknown) if int(label) >= len(known.names)]:
             raise UserError(
                 f"{row.where}: there is no class {int(wrong[0])}, as {known.path} has {len(known.names)}, counted from "
                 f"0. {hint}Mend the one or the other."
             )
-    return [row._replace(labels=tuple(dict.fromkeys(known.names[int(n)] for n in row.labels))) for row in rows]
+    return [row._replace(labels=_of(row.labels, known), unknown=_of(row.unknown, known)) for row in rows]
+
+
+def _of(numbers: Iterable[str], known: ClassFile) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(known.names[int(number)] for number in numbers))
 
 
 def manifest(config: DatasetConfig, rows: Sequence[Row], known: ClassFile | None = None) -> Manifest:
@@ -105,6 +118,7 @@ def manifest(config: DatasetConfig, rows: Sequence[Row], known: ClassFile | None
     _refuse_duplicates(rows)
     rows = _grouped_by_file(_grouped_by_pattern(config, rows))
     classes = _classes(rows, known or class_file(config))
+    rows = _partly_known(rows, categories(config, classes))
     of_video = {row.id: row.group for row in rows if row.group}
     given = [row.split for row in rows]
     drawn = _splits.to_draw(config, given)
@@ -191,7 +205,7 @@ def _tested(config: DatasetConfig, rows: Sequence[Row]) -> Sequence[Row]:
 
 def _refuse_unlabelled(config: DatasetConfig, rows: Sequence[Row]) -> None:
     for row in rows:
-        if config.unlabelled == "refuse" and not row.labels and row.split != "test":
+        if config.unlabelled == "refuse" and not (row.labels or row.unknown) and row.split != "test":
             raise UserError(
                 f"{row.where}: {row.video!r} has no label; only videos of the split 'test' may. Where that means that "
                 "it shows none of the classes, set dataset.unlabelled: negative."
@@ -200,15 +214,28 @@ def _refuse_unlabelled(config: DatasetConfig, rows: Sequence[Row]) -> None:
 
 def _texts(config: DatasetConfig, rows: Sequence[Row], splits: Sequence[str]) -> list[str]:
     """The labels of each video as the manifest has them; says how many show none of the classes."""
-    scored = any(row.labels for row, split in zip(rows, splits, strict=True) if split == "test")
+    scored = any(row.labels or row.unknown for row, split in zip(rows, splits, strict=True) if split == "test")
     none = NO_CLASS if config.unlabelled == "negative" else ""
     texts = [
-        LABEL_SEPARATOR.join(row.labels) or (none if scored or split != "test" else "")
+        LABEL_SEPARATOR.join((*row.labels, *(UNKNOWN + name for name in row.unknown)))
+        or (none if scored or split != "test" else "")
         for row, split in zip(rows, splits, strict=True)
     ]
     if count := texts.count(NO_CLASS):
         log.info("%s: %s without a class (dataset.unlabelled)", config.annotations, number_of(count, "video"))
     return texts
+
+
+def _partly_known(rows: Sequence[Row], category_of: Mapping[str, str]) -> Sequence[Row]:
+    """The rows with more unknown classes: all those of categories of which a row with labels has none."""
+    if not category_of:
+        return rows
+    found = []
+    for row in rows:
+        annotated = {category_of[name] for name in row.labels}
+        others = [name for name, category in category_of.items() if annotated and category not in annotated]
+        found.append(row._replace(unknown=tuple(dict.fromkeys((*row.unknown, *others)))))
+    return found
 
 
 def _refuse_duplicates(rows: Sequence[Row]) -> None:
@@ -249,10 +276,10 @@ def _grouped_by_file(rows: Sequence[Row]) -> Sequence[Row]:
 
 def _classes(rows: Sequence[Row], known: ClassFile | None) -> Sequence[str]:
     if known is None:
-        return sorted({label for row in rows for label in row.labels})
+        return sorted({label for row in rows for label in (*row.labels, *row.unknown)})
     names = set(known.names)
     for row in rows:
-        for label in row.labels:
+        for label in (*row.labels, *row.unknown):
             if label not in names:
                 near = [name for name in known.names if _look(name) == _look(label)]
                 but = f", which has {near[0]!a} instead of {label!a}" if near else ""

@@ -1,9 +1,10 @@
 """A folder of clips and a CSV with the columns `path,labels`, and perhaps `split`, `group`, `start` and `end`.
 
-Paths are relative to the folder, labels are separated by ";". Start and end, in seconds or as HH:MM:SS.mmm, make a
-video of a part of a file (core/segments.py). A video's id is its path, with the times of a part. Tabs or semicolons may
-separate the columns, `label` is another name of `labels`, and `dataset.columns` names columns that are called
-otherwise. All others are left alone. What becomes of rows without a split is told in pipeline/datasets/_rows.py.
+Paths are relative to the folder, labels are separated by ";", and `?jump` among them says that nobody knows whether the
+video shows `jump`. Start and end, in seconds or as HH:MM:SS.mmm, make a video of a part of a file (core/segments.py). A
+video's id is its path, with the times of a part. Tabs or semicolons may separate the columns, `label` is another name
+of `labels`, and `dataset.columns` names columns that are called otherwise. All others are left alone. What becomes of
+rows without a split is told in pipeline/datasets/_rows.py.
 """
 
 import csv

@@ -2,7 +2,8 @@
 
 `dataset.annotations` is such a file; or a folder with one file a split, whose names hold train, val and test. Paths are
 relative to the root. Tabs or commas may stand for the blanks, and a name of a class may then have blanks. Where every
-label is a number, it counts the lines of the file `dataset.classes` from 0.
+label is a number, it counts the lines of the file `dataset.classes` from 0. A label that is not known has a `?` before
+it: `clip.mp4 3 ?17`.
 """
 
 import logging
@@ -94,7 +95,7 @@ def _refuse_frames(rows: Sequence[Row]) -> None:
 
 def numbered(rows: Sequence[Row]) -> bool:
     """Whether every label is a number, as where classes are counted."""
-    return all(label.isascii() and label.isdigit() for row in rows for label in row.labels)
+    return all(label.isascii() and label.isdigit() for row in rows for label in (*row.labels, *row.unknown))
 
 
 def _named(config: DatasetConfig, rows: Sequence[Row]) -> Sequence[Row]:

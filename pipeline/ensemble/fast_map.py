@@ -45,11 +45,15 @@ class RankMargins:
     def from_scores(
         cls, scores: Sequence[np.ndarray] | np.ndarray, targets: np.ndarray, tie_tolerance: float = 0.0
     ) -> "RankMargins":
-        """Compare members' finite scores (M, V, C), given many-hot targets (V, C) with a positive in some row."""
+        """Compare members' finite scores (M, V, C), given many-hot targets (V, C) with a positive in some row.
+
+        A class whose target is below 0 is not known to be in the video or not, and is contested by none of its labels.
+        """
         video, label = np.nonzero(targets > 0)
         step = max(1, _BLOCK // targets.shape[1])
         blocks = [slice(start, start + step) for start in range(0, len(video), step)]
-        margins, counts, base_ranks = zip(*(_compare(scores, video[b], label[b]) for b in blocks), strict=True)
+        compared = (_compare(scores, targets, video[b], label[b]) for b in blocks)
+        margins, counts, base_ranks = zip(*compared, strict=True)
         by_member = tuple(np.concatenate(parts) for parts in zip(*margins, strict=True))
         positives = np.bincount(video, minlength=len(targets))
         return cls(by_member, np.concatenate(counts), np.concatenate(base_ranks), positives, tie_tolerance)
@@ -122,13 +126,14 @@ class RankMargins:
 
 
 def _compare(
-    scores: Sequence[np.ndarray] | np.ndarray, video: np.ndarray, label: np.ndarray
+    scores: Sequence[np.ndarray] | np.ndarray, targets: np.ndarray, video: np.ndarray, label: np.ndarray
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """The first three fields of `RankMargins`, for the positives at (`video`, `label`)."""
     above = np.zeros((len(video), scores[0].shape[1]), dtype=np.uint32)
     own = [member[video, label][:, None] for member in scores]
     for member, score in zip(scores, own, strict=True):
         above += member[video] >= score
+    above[targets[video] < 0] = 0
     contested = (above > 0) & (above < len(scores))
     margins = [(member[video] - score)[contested].astype(np.float32) for member, score in zip(scores, own, strict=True)]
     return margins, contested.sum(axis=1), (above == len(scores)).sum(axis=1)

@@ -10,9 +10,10 @@ def error_products(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray
 
     Args:
         probabilities: of M members, float32 (M, V, C), 0..1.
-        targets: many-hot labels (V, C).
+        targets: many-hot labels (V, C); where one is below 0, it is not known, and no member errs.
     """
     wrong = probabilities - targets.astype(np.float32)
+    wrong *= targets >= 0
     products = np.empty((targets.shape[1], len(wrong), len(wrong)))
     for i, one in enumerate(wrong):
         for j, other in enumerate(wrong[: i + 1]):

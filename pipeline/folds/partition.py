@@ -20,8 +20,8 @@ from pipeline import class_stats
 from pipeline.core import checksums, files, tsv
 from pipeline.core.errors import UserError
 from pipeline.core.groups import of_each
+from pipeline.core.labels import shown
 from pipeline.core.manifest import DatasetConfig, Manifest
-from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.core.stratify import stratified
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ class Corpus:
 
     def deal(self, rows: np.ndarray, shares: Sequence[float], seed: int) -> np.ndarray:
         """The part of each of some videos, int (R,): broken ones do not count as examples of their labels."""
-        labels = [tuple(text.split(LABEL_SEPARATOR)) for text in self.manifest.table["labels"].iloc[rows]]
+        labels = [shown(text) for text in self.manifest.table["labels"].iloc[rows]]
         seen = [names if good else () for names, good in zip(labels, self.good[rows], strict=True)]
         groups = None if self.groups is None else [self.groups[row] for row in rows]
         return np.array(stratified(seen, shares, seed, groups))

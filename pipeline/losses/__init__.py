@@ -7,6 +7,10 @@ A loss' file offers four things:
     MEAN_OVER                                     "videos" or "labels": by which of them pieces of a batch weigh
     build(statistics, *, scale=1.0, <options>)    a module: logits (N, C), targets (N, C) -> scalar
 
+A target of -1 is not known, and costs nothing: losses that look at each class alone keep their divisor, so that a known
+class pulls as it does where all are known, and those that look at pairs leave out the pairs with such a class.
+cross_entropy needs the one label, and dataset.task refuses others for it.
+
 The keyword arguments of `build` are the options that a configuration may set. All losses compute in float32 where the
 logits are of half precision, and have finite gradients for all finite logits and any set of labels.
 

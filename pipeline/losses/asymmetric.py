@@ -38,7 +38,7 @@ class AsymmetricLoss(nn.Module):
     """Asymmetric loss: logits (N, C), targets in 0..1 (N, C) -> scalar.
 
     The mean over videos and classes, so that without focus and clip it is BCE; the paper sums over the classes, which
-    is a scale of C. A target between 0 and 1 mixes the two costs.
+    is a scale of C. A target between 0 and 1 mixes the two costs, and one below 0 is not known and costs nothing.
 
     Args:
         scale: factor of the mean.
@@ -70,9 +70,20 @@ class AsymmetricLoss(nn.Module):
         Raises:
             ValueError: targets are not of the logits' shape.
         """
+        present, absent = self._gains(logits, targets)
+        return -self.scale * (present + absent).mean()
+
+    def parts(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """What the classes that are present, and those that are absent, add to the loss; the two sum to it."""
+        present, absent = self._gains(logits, targets)
+        return {"present": -self.scale * present.mean(), "absent": -self.scale * absent.mean()}
+
+    def _gains(self, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """The weighted log-probabilities (N, C) of presence and of absence."""
         if targets.shape != logits.shape:
             raise ValueError(f"logits are {tuple(logits.shape)}, but targets {tuple(targets.shape)}")
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        known, targets = targets >= 0, targets.clamp(min=0)
         log_p, log_not_p = F.logsigmoid(logits), F.logsigmoid(-logits)
         log_clip = logits.new_full((), math.log(self.clip) if self.clip else -math.inf)
         log_not_p_m = torch.logaddexp(log_not_p, log_clip).clamp(max=0)  # 1 - p_m = min(1 - p + m, 1)
@@ -81,5 +92,4 @@ class AsymmetricLoss(nn.Module):
         focus_neg = (logits.sigmoid() - self.clip).clamp(min=torch.finfo(logits.dtype).tiny) ** self.gamma_neg
         if self.detach_focus:
             focus_pos, focus_neg = focus_pos.detach(), focus_neg.detach()
-        gains = targets * focus_pos * log_p + (1 - targets) * focus_neg * log_not_p_m
-        return -self.scale * gains.mean()
+        return known * targets * focus_pos * log_p, known * (1 - targets) * focus_neg * log_not_p_m

@@ -44,6 +44,7 @@ def build(
 class ScaledBCE(nn.Module):
     """Binary cross-entropy with a scale: logits (N, C), targets in 0..1 (N, C) -> scalar, the mean times the scale.
 
+    A target below 0 is not known and costs nothing; the mean divides by all N x C.
     Label smoothing e replaces a target y by (1 - e) y + e / 2: Szegedy et al., "Rethinking the Inception Architecture",
     CVPR 2016, arXiv:1512.00567, section 7, where the prior is uniform; each class here is a choice of two. Keras'
     BinaryCrossentropy does the same, while timm's spreads e over the C classes instead. The optimal logit of a class
@@ -66,5 +67,19 @@ class ScaledBCE(nn.Module):
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Mean of the N x C weighted binary cross-entropies, times `scale`."""
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        smooth = (1 - self.smoothing) * targets + self.smoothing / 2
-        return self.scale * F.binary_cross_entropy_with_logits(logits, smooth, weight=self.class_weights)
+        weight, smooth = self._weight(logits, targets), self._smooth(targets)
+        return self.scale * F.binary_cross_entropy_with_logits(logits, smooth, weight=weight)
+
+    def parts(self, logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """What the classes that are present, and those that are absent, add to the loss; the two sum to it."""
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        weight, smooth = self.scale * self._weight(logits, targets), self._smooth(targets)
+        present, absent = smooth * F.softplus(-logits), (1 - smooth) * F.softplus(logits)
+        return {"present": (weight * present).mean(), "absent": (weight * absent).mean()}
+
+    def _weight(self, logits: Tensor, targets: Tensor) -> Tensor:
+        known = (targets >= 0).to(logits.dtype)
+        return known if self.class_weights is None else known * self.class_weights
+
+    def _smooth(self, targets: Tensor) -> Tensor:
+        return (1 - self.smoothing) * targets.clamp(min=0) + self.smoothing / 2

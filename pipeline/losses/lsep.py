@@ -31,7 +31,7 @@ def build(_statistics: ClassStatistics, *, scale: float = 1.0) -> nn.Module:
 
 
 class LSEP(nn.Module):
-    """LSEP: logits (N, C), targets 0 or 1 (N, C) -> scalar, the mean over videos times `scale`.
+    """LSEP: logits (N, C), targets 0, 1 or -1 (N, C) -> scalar, the mean over videos times `scale`.
 
     A video without a present or without an absent class has no pair: it costs log(1) = 0 and counts in the mean.
 
@@ -49,10 +49,10 @@ class LSEP(nn.Module):
         """Mean of the N videos' losses, times `scale`.
 
         Raises:
-            ValueError: targets are not of the logits' shape, or not 0 or 1.
+            ValueError: targets are not of the logits' shape, or not 0, 1 or -1.
         """
-        logits, present = scores_and_presence(logits, targets)
+        logits, present, is_absent = scores_and_presence(logits, targets)
         # The sum over pairs is a product of two sums, so nothing is larger than N x C.
-        absent = logits.masked_fill(present, -torch.inf).logsumexp(dim=1)  # (N,)
+        absent = logits.masked_fill(~is_absent, -torch.inf).logsumexp(dim=1)  # (N,)
         missing = (-logits).masked_fill(~present, -torch.inf).logsumexp(dim=1)
         return self.scale * F.softplus(absent + missing).mean()

@@ -45,7 +45,7 @@ def build(statistics: ClassStatistics, *, scale: float = 1.0, class_weights: Cla
 
 
 class WLSEP(nn.Module):
-    """WLSEP: logits (N, C), targets 0 or 1 (N, C) -> scalar, the mean over the labels of the batch times `scale`.
+    """WLSEP: logits (N, C), targets 0, 1 or -1 (N, C) -> scalar, the mean over the labels of the batch times `scale`.
 
     A video counts as often as it has labels: one without adds nothing, and one with all classes adds zeros. The mean
     divides by the number of labels, not by the sum of their weights. A batch without any label costs 0.
@@ -71,10 +71,10 @@ class WLSEP(nn.Module):
         """Mean over present classes, times `scale`.
 
         Raises:
-            ValueError: targets are not of the logits' shape, or not 0 or 1.
+            ValueError: targets are not of the logits' shape, or not 0, 1 or -1.
         """
-        logits, present = scores_and_presence(logits, targets)
-        absent = logits.masked_fill(present, -torch.inf).logsumexp(dim=1, keepdim=True)  # (N, 1)
+        logits, present, is_absent = scores_and_presence(logits, targets)
+        absent = logits.masked_fill(~is_absent, -torch.inf).logsumexp(dim=1, keepdim=True)  # (N, 1)
         losses = F.softplus(absent - logits).masked_fill(~present, 0)
         if self.class_weights is not None:
             losses = self.class_weights * losses

@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.clips.views import PROTOCOLS
 from pipeline.core import checksums, files, task
 from pipeline.core.errors import UserError
-from pipeline.core.names import LABEL_SEPARATOR, RESERVED
+from pipeline.core.labels import hidden, many_hot, shown
+from pipeline.core.names import RESERVED
 from pipeline.core.task import Task
 
 SPLITS = ("val", "test")
@@ -46,7 +48,7 @@ class PredictionTable:
     """bool (V,): true for videos that gave no frame; their scores are the class prior."""
     labels: tuple[str, ...]
     """Labels as in the manifest, joined by ";"; ";" where a video shows none of the classes, and an empty text where
-    nobody said."""
+    nobody said. A name behind "?" is of a class of which nobody knows whether the video shows it."""
     classes: tuple[str, ...]
     probabilities: np.ndarray
     """float32 (V, C) in 0..1, of the protocol that `meta` names."""
@@ -64,13 +66,8 @@ class PredictionTable:
         return all(self.labels)
 
     def targets(self) -> np.ndarray:
-        """Many-hot labels: uint8 (V, C)."""
-        position = {name: number for number, name in enumerate(self.classes)}
-        targets = np.zeros((len(self.videos), len(self.classes)), dtype=np.uint8)
-        for row, labels in enumerate(self.labels):
-            for name in filter(None, labels.split(LABEL_SEPARATOR)):
-                targets[row, position[name]] = 1
-        return targets
+        """Many-hot labels, -1 where one is not known: int8 (V, C)."""
+        return many_hot(pd.Series(self.labels, dtype=str), self.classes)
 
     def write(self, path: Path) -> None:
         """Write one Parquet file, all or nothing; the same table gives the same bytes."""
@@ -195,7 +192,8 @@ def _check_words(
     for row, (state, text) in enumerate(zip(status, labels, strict=True)):
         if state not in (OK, BROKEN):
             raise UserError(f"{place(row)}: the status is {state!r}, neither {OK!r} nor {BROKEN!r}.")
-        strange = [text] if text is None else [name for name in text.split(LABEL_SEPARATOR) if name not in known]
+        names = (text,) if text is None else (*shown(text), *hidden(text))
+        strange = [name for name in names if name not in known]
         if strange:
             raise UserError(f"{place(row)}: no column of a class is called {strange[0]!r}, as a label is.")
 

@@ -32,15 +32,17 @@ class Reliability:
 def bin_forecasts(probabilities: np.ndarray, targets: np.ndarray, bins: int = 10) -> Reliability:
     """Reliability of probabilities, 0..1 (V, C), given many-hot targets (V, C), in `bins` bins of equal width.
 
+    Where a target is below 0, nobody knows what came true, and it is left out.
+
     Raises:
         ValueError: shapes differ, there is no forecast, or a value lies outside 0..1.
     """
     if probabilities.shape != targets.shape or not probabilities.size:
         raise ValueError(f"probabilities {probabilities.shape} and targets {targets.shape} must be of one shape, not 0")
-    forecast = probabilities.astype(np.float64).ravel()
+    forecast = probabilities[targets >= 0].astype(np.float64)
     if not ((forecast >= 0) & (forecast <= 1)).all():
         raise ValueError("a probability lies outside 0..1; ranks and logits have no calibration")
-    truth = (targets > 0).ravel()
+    truth = targets[targets >= 0] > 0
     where = np.minimum((forecast * bins).astype(np.int64), bins - 1)  # 1 belongs to the last bin
     count = np.bincount(where, minlength=bins)
     filled = count > 0

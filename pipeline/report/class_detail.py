@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.core.labels import shown
 from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.predictions.table import PredictionTable
 
@@ -18,7 +19,7 @@ LABELS = 4
 def details(table: PredictionTable, most: int) -> dict[str, Any]:
     """What is told of the classes with positives, at most `most` of them, those with the most positives first.
 
-    Broken videos, which no model has seen, stay out.
+    Broken videos, which no model has seen, stay out, and from a class those of which nobody knows whether they show it.
 
     Returns:
         Plain values. "videos" is the number of videos, "steps" of thresholds less one, and "classes" maps a name to
@@ -26,18 +27,19 @@ def details(table: PredictionTable, most: int) -> dict[str, Any]:
         threshold), "missed" and "alarms" (lists of [video, score, labels], the worst first).
     """
     seen = ~table.broken
-    scores, targets = table.probabilities[seen], table.targets()[seen] > 0
+    scores, targets = table.probabilities[seen], table.targets()[seen]
     videos, labels = np.array(table.videos, object)[seen], np.array(table.labels, object)[seen]
-    counts = targets.sum(axis=0)
+    counts = (targets > 0).sum(axis=0)
     chosen = [int(c) for c in np.argsort(-counts, kind="stable")[:most] if counts[c]]
     found = {}
     for column in chosen:
-        score, positive = scores[:, column], targets[:, column]
+        known = np.flatnonzero(targets[:, column] >= 0)
+        score, positive = scores[known, column], targets[known, column] > 0
         order = np.argsort(score, kind="stable")
         missed, alarms = order[positive[order]], order[::-1][~positive[order[::-1]]]
 
-        def rows(of: np.ndarray, score: np.ndarray = score) -> list[list[Any]]:
-            return [[str(videos[v]), round(float(score[v]), 4), _some(str(labels[v]))] for v in of[:LISTED]]
+        def rows(of: np.ndarray, score: np.ndarray = score, row: np.ndarray = known) -> list[list[Any]]:
+            return [[str(videos[row[v]]), round(float(score[v]), 4), _some(str(labels[row[v]]))] for v in of[:LISTED]]
 
         found[table.classes[column]] = {
             "positives": int(counts[column]),
@@ -50,8 +52,8 @@ def details(table: PredictionTable, most: int) -> dict[str, Any]:
 
 
 def _some(labels: str) -> str:
-    names = labels.split(LABEL_SEPARATOR)
-    return labels if len(names) <= LABELS else f"{LABEL_SEPARATOR.join(names[:LABELS])} and {len(names) - LABELS} more"
+    names = shown(labels)
+    return LABEL_SEPARATOR.join(names[:LABELS]) + (f" and {len(names) - LABELS} more" if len(names) > LABELS else "")
 
 
 def _at_least(scores: np.ndarray) -> list[int]:

@@ -3,11 +3,13 @@
 Where each video has one label, that is the confusion matrix. Of a video with k labels, the k highest scores are taken
 as its answer. The labels that are not among them are missed, and as many other classes stand in their place. Nobody
 knows which of these replaced which label, so that each missed label is shared evenly among them; the times of all pairs
-then sum to the number of labels missed.
+then sum to the number of labels missed. Classes of which nobody knows whether the video shows them are no answer.
 """
 
 import numpy as np
 import pandas as pd
+
+from pipeline import metrics
 
 _AT_ONCE = 500
 """Videos whose answers are looked at together, which bounds the memory."""
@@ -25,8 +27,8 @@ def confused_pairs(scores: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
     if scores.shape != targets.shape:
         raise ValueError(f"scores {scores.shape} and targets {targets.shape} must be of one shape (videos, classes)")
     wide = targets.shape[1]
-    starts = range(0, len(scores), _AT_ONCE)
-    parts = [_missed(scores[at : at + _AT_ONCE], targets[at : at + _AT_ONCE] > 0) for at in starts]
+    blocks = [slice(at, at + _AT_ONCE) for at in range(0, len(scores), _AT_ONCE)]
+    parts = [_missed(scores[b], targets[b]) for b in blocks]
     pairs, shares = (
         np.concatenate([np.empty(0, kind), *(part[n] for part in parts)]) for n, kind in enumerate((int, float))
     )
@@ -37,12 +39,22 @@ def confused_pairs(scores: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"label": label, "instead": instead, "times": times[order]})
 
 
-def _missed(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of a label that is missed and a class in its place, as label * C + class, and the share of each."""
-    count, wide = labels.sum(axis=1), labels.shape[1]
-    highest = np.argsort(-scores, axis=1, kind="stable")[:, : count.max(initial=0)]
-    answer = np.zeros_like(labels)
+def answered(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The answer to each video, bool (V, C): its k highest classes where it has k labels; arrays as `confused_pairs`.
+
+    Scores that tie go to the class that comes first; a class of which nobody knows (target -1) is no answer.
+    """
+    count = (targets > 0).sum(axis=1)
+    known = metrics.known_scores(scores, targets)
+    highest = np.argsort(-known, axis=1, kind="stable")[:, : count.max(initial=0)]
+    answer = np.zeros(targets.shape, dtype=bool)
     np.put_along_axis(answer, highest, np.arange(highest.shape[1]) < count[:, None], axis=1)
+    return answer
+
+
+def _missed(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of a label that is missed and a class in its place, as label * C + class, and the share of each."""
+    answer, labels, wide = answered(scores, targets), targets > 0, targets.shape[1]
     missed, instead = labels & ~answer, answer & ~labels  # as many of the one as of the other
     number = missed.sum(axis=1)
     pairs, shares = [], []

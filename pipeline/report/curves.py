@@ -10,43 +10,58 @@ from pipeline.report import charts
 from pipeline.report.charts import Axis, Series
 from pipeline.report.inputs import Inputs
 
+FIGURES = {
+    "figure": "val/{headline}.tsv",
+    "train_figure": "train/{headline}.tsv",
+    **{name: f"{name}.tsv" for name in ("loss", "loss_present", "loss_absent", "gradient_norm", "lr")},
+}
+"""Column of `curves.csv` -> the file of it among a model's curves; `figure` is the headline metric."""
 EPOCHS = 200
 """Most epochs that the page draws of a model; `curves.csv` has all."""
 
 
 def table(inputs: Inputs) -> pd.DataFrame:
-    """A row an epoch of each model trained here: model, epoch (from 1), figure (headline metric on val), loss."""
+    """A row an epoch of each model trained here, with what is known of: model, epoch (from 1), and FIGURES."""
     found = []
     for member in inputs.members:
         folder = inputs.paths.models / member / "curves" / "plots" / "metrics"
-        files = {"figure": folder / "val" / f"{metrics.HEADLINE[inputs.task]}.tsv", "loss": folder / "loss.tsv"}
         columns = [
             pd.read_csv(file, sep="\t").set_axis(["epoch", name], axis=1).set_index("epoch")
-            for name, file in files.items()
-            if file.is_file()
+            for name, path in FIGURES.items()
+            if (file := folder / path.format(headline=metrics.HEADLINE[inputs.task])).is_file()
         ]
         if columns:
             found.append(pd.concat(columns, axis=1).assign(model=member).reset_index())
-    return (pd.concat(found) if found else pd.DataFrame()).reindex(columns=["model", "epoch", "figure", "loss"])
+    return (pd.concat(found) if found else pd.DataFrame()).reindex(columns=["model", "epoch", *FIGURES])
 
 
 def section(inputs: Inputs) -> dict[str, Any]:
-    """Headline metric on val and loss by epoch of each model trained here; the loss in percent of its first epoch's."""
-    maps: list[Series] = []
-    losses: list[Series] = []
-    for member, rows in table(inputs).groupby("model", sort=False):
-        for into, name in ((maps, "figure"), (losses, "loss")):
-            if len(known := rows[rows[name].notna()]):
-                kept = sorted({*range(0, len(known), -(-len(known) // EPOCHS)), len(known) - 1})
-                into.append(Series(str(member), *known[["epoch", name]].to_numpy()[kept].T))
-    losses = [Series(one.name, one.x, 100 * np.asarray(one.y) / one.y[0]) for one in losses]
+    """The curves of each model trained here by epoch; losses and their parts in percent of the first epoch's loss.
+
+    The figures of val and of the sample of train have one axis, so that over-fitting is seen.
+    """
+    rows = table(inputs).reset_index(drop=True)
+    first = rows.groupby("model", sort=False)["loss"].transform("first")
+    for name in ("loss", "loss_present", "loss_absent"):
+        rows[name] *= 100 / first
+    score, scores = inputs.metric, rows[["figure", "train_figure"]].to_numpy(np.float64)
+    shown = {
+        "figure": (f"Val {score} by epoch", f"val {score}, percent"),
+        "train_figure": (f"Train {score} by epoch", f"train {score}, percent"),
+        "loss": ("Training loss by epoch", "loss, percent of epoch 1"),
+        "loss_present": ("Loss of present classes by epoch", "percent of the loss of epoch 1"),
+        "loss_absent": ("Loss of absent classes by epoch", "percent of the loss of epoch 1"),
+        "gradient_norm": ("Norm of the gradient by epoch", "mean of the steps, before clipping"),
+        "lr": ("Learning rate by epoch", "at the last step"),
+    }
     drawn = {
-        "score": _curve(f"Val {inputs.metric} by epoch", f"val {inputs.metric}, percent", maps),
-        "loss": _curve("Training loss by epoch", "loss, percent of epoch 1", losses),
+        name: _curve(*words, rows, name, scores if name.endswith("figure") else rows[[name]].to_numpy(np.float64))
+        for name, words in shown.items()
     }
     compared = [{"name": member, **found} for member in inputs.members if (found := _compared(inputs, member))]
     broken = inputs.metrics["videos"]["val_n_broken"]
-    return {"names": [one.name for one in losses], "broken": broken, "compared": compared, **drawn}
+    names = list(dict.fromkeys(rows["model"]))
+    return {"names": names, "broken": broken, "compared": compared, "drawn": drawn}
 
 
 def _compared(inputs: Inputs, member: str) -> dict[str, Any]:
@@ -66,8 +81,13 @@ def _compared(inputs: Inputs, member: str) -> dict[str, Any]:
     return {"decays": grid.columns.tolist(), "rows": rows, "best": float(found["figure"].max())}
 
 
-def _curve(title: str, label: str, series: list[Series]) -> str:
+def _curve(title: str, label: str, rows: pd.DataFrame, name: str, span: np.ndarray) -> str:
+    """The chart of a figure, a line a model, on an axis that holds all of `span`; nothing where no model has it."""
+    series = []
+    for model, own in rows[rows[name].notna()].groupby("model", sort=False):
+        kept = sorted({*range(0, len(own), -(-len(own) // EPOCHS)), len(own) - 1})
+        series.append(Series(str(model), *own[["epoch", name]].to_numpy(np.float64)[kept].T))
     if not series:
         return ""
-    x, y = (np.concatenate([getattr(one, axis) for one in series]) for axis in "xy")
-    return charts.lines(title, Axis.over("epoch", x, whole=True), Axis.over(label, y), series)
+    epochs = np.concatenate([one.x for one in series])
+    return charts.lines(title, Axis.over("epoch", epochs, whole=True), Axis.over(label, span[~np.isnan(span)]), series)

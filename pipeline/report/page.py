@@ -20,18 +20,23 @@ from markupsafe import Markup
 from pipeline import metrics
 from pipeline.clips.views import PROTOCOLS
 from pipeline.core import files
-from pipeline.report import charts, class_detail, curves, doubles, per_class, sections
+from pipeline.report import charts, curves, doubles, gallery, per_class, sections
+from pipeline.report.config import ReportConfig
+from pipeline.report.embedded import embedded
+from pipeline.report.footage import Footage
 from pipeline.report.inputs import InputPaths, Inputs
 from pipeline.report.provenance import Provenance
 
 PAGE = "index.html"
 _TEMPLATES = Path(__file__).parent / "template"
+_SCRIPTS = ("elements.js", "tables.js", "videos.js", "class.js", "gallery.js", "matrix.js")
+"""Parts of the page's script, of which each uses those before it."""
 _TAIL = 10
 """Fewest classes of which it is asked whether the rare ones suffer."""
 
 
-def write_page(paths: InputPaths, out: Path, corpus: str) -> None:
-    """Write the page and its lists into the folder `out`; `corpus` is what the page calls the corpus.
+def write_page(paths: InputPaths, out: Path, root: str, config: ReportConfig) -> None:
+    """Write the page and its lists into the folder `out`; `root` is `dataset.root`, whose last part names the corpus.
 
     Raises:
         UserError: an out of an earlier stage is missing, damaged or not of this corpus.
@@ -41,18 +46,22 @@ def write_page(paths: InputPaths, out: Path, corpus: str) -> None:
     precision = per_class.precision(inputs.statistics, inputs.fused, inputs.table(inputs.best_member))
     reliability = sections.reliability_by_model(inputs)
     confusions = sections.confusion_table(inputs.fused)
+    footage = Footage.of(inputs, config, root, out)
+    examples = gallery.section(inputs, footage)
     values = {
         "models": sections.models(inputs),
         **({"variants": sections.variants(inputs), "members": sections.members(inputs)} if several else {}),
         "training": curves.section(inputs),
         **({"classes": sections.classes(precision)} if len(precision) >= _TAIL else {}),
-        "calibration": sections.calibration(reliability),
+        "calibration": sections.calibration(
+            reliability if several else {one: reliability[one] for one in inputs.members}
+        ),
         **(
             {"accuracy": sections.accuracy(inputs.fused, confusions)}
             if inputs.single_label
             else {"confusion": sections.confusion(confusions, paths.stats)}
         ),
-        "gallery": sections.gallery(inputs),
+        "gallery": examples,
         "data": sections.data(inputs),
         "broken": sections.broken(paths.broken),
         **({"doubles": found} if (found := doubles.section(inputs)) else {}),
@@ -60,7 +69,8 @@ def write_page(paths: InputPaths, out: Path, corpus: str) -> None:
     }
     with files.aside(out) as partial:
         partial.mkdir()
-        files.write_text(partial / PAGE, render(inputs, values, corpus))
+        told = embedded(inputs, examples, footage, confusions)
+        files.write_text(partial / PAGE, render(inputs, values, told, Path(root).absolute().name))
         _csv(partial / "classes.csv", precision)
         for name in (*inputs.members, "ensemble"):
             _csv(partial / "reliability" / f"{name}.csv", sections.bins(reliability.get(name)))
@@ -68,10 +78,10 @@ def write_page(paths: InputPaths, out: Path, corpus: str) -> None:
         _csv(partial / "curves.csv", curves.table(inputs))
 
 
-def render(inputs: Inputs, values: dict[str, Any], corpus: str) -> str:
+def render(inputs: Inputs, values: dict[str, Any], told: dict[str, Any], corpus: str) -> str:
     """The page as HTML: a section each of `values`, in their order, by the template of its name.
 
-    Every name is escaped, and an unknown variable of a template is an error.
+    `told` are the plain values that its script reads. Every name is escaped, and an unknown variable is an error.
     """
     environment = templates()
     environment.globals |= {"caps": sections.CAPS, "series_class": charts.series_class, "protocols": PROTOCOLS}
@@ -79,7 +89,7 @@ def render(inputs: Inputs, values: dict[str, Any], corpus: str) -> str:
     page = environment.get_template("index.html")
     own = {"corpus": corpus, "style": style(), "headline": sections.headline(inputs), "sections": list(values)}
     own["script"], own["script_hash"] = _script()
-    own["class_data"] = _embedded(class_detail.details(inputs.fused, sections.CAPS["opened"]))
+    own["page_data"] = _embedded(told)
     return page.render(inputs=inputs, **own, **values)
 
 
@@ -99,7 +109,7 @@ def templates(*folders: Path) -> jinja2.Environment:
 
 def _script() -> tuple[Markup, str]:
     """The page's script, and its hash as the page's policy names it: no other script runs."""
-    text = (_TEMPLATES / "page.js").read_text(encoding="utf-8")
+    text = "\n".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in _SCRIPTS)
     return Markup(text), base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()  # noqa: S704 - ours
 
 

@@ -22,7 +22,7 @@ def precision(statistics: ClassStatistics, ensemble: PredictionTable, member: Pr
     columns = {
         "class": ensemble.classes,
         "videos": statistics.counts,
-        "positives": targets.sum(axis=0, dtype=np.int64),
+        "positives": (targets > 0).sum(axis=0, dtype=np.int64),
         "ensemble": 100 * metrics.class_average_precision(ensemble.probabilities, targets),
         "member": 100 * metrics.class_average_precision(member.probabilities, targets),
     }

@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.class_stats import COOCCURRENCE, LABELS_PER_VIDEO, ClassStatistics
-from pipeline.clips.frame_store import FrameStore
 from pipeline.core import frame_index
 from pipeline.core.broken_videos import BrokenVideo, read_broken
 from pipeline.core.manifest import SPLITS
 from pipeline.predictions.table import PredictionTable
-from pipeline.report import charts, examples, per_class
+from pipeline.report import charts, per_class
 from pipeline.report.calibration import Reliability, bin_forecasts
 from pipeline.report.charts import Axis, Series
 from pipeline.report.confusion import confused_pairs, confusion_matrix, recall_and_precision
@@ -33,8 +32,6 @@ CAPS = {
     "points": 2000,
     "pairs": 15,
     "together": 24,
-    "examples": 6,
-    "answers": 5,
     "broken": 30,
 }
 """Longest list of each kind that the page shows."""
@@ -127,6 +124,7 @@ def classes(precision: pd.DataFrame) -> dict[str, Any]:
 def calibration(reliability: dict[str, Reliability]) -> dict[str, Any]:
     """Reliability diagram, calibration error and Brier score of every model in `reliability_by_model`."""
     unit = Axis("predicted, percent", 0, 100), Axis("observed, percent", 0, 100)
+    alone = next(iter(reliability.values())) if len(reliability) == 1 else None
     series = [
         Series(name, 100 * one.predicted, 100 * one.observed, strong=name == "ensemble")
         for name, one in reliability.items()
@@ -134,7 +132,7 @@ def calibration(reliability: dict[str, Reliability]) -> dict[str, Any]:
     return {
         "chart": charts.lines("Observed share by predicted probability", *unit, series, diagonal=True),
         "rows": list(reliability.items()),
-        "bins": bins(reliability.get("ensemble")).to_dict("records"),
+        "bins": bins(reliability.get("ensemble", alone)).to_dict("records"),
     }
 
 
@@ -179,7 +177,7 @@ def confusion_table(table: PredictionTable) -> pd.DataFrame:
     Percent is the share of the label's videos. Broken videos, which no model has seen, stay out.
     """
     scores, targets = table.probabilities[~table.broken], table.targets()[~table.broken]
-    labelled = targets.sum(axis=0)
+    labelled = (targets > 0).sum(axis=0)
     found = confused_pairs(scores, targets)
     rows = [
         (table.classes[label], table.classes[other], round(times, 2), round(100 * times / labelled[label], 2))
@@ -203,25 +201,19 @@ def together(stats: Path) -> dict[str, Any]:
     return {"chart": drawn, "shown": len(chosen), "classes": len(names), "most": 100 * shares.max()}
 
 
-def gallery(inputs: Inputs) -> dict[str, Any]:
-    """The best and the worst videos."""
-    store = FrameStore(inputs.paths.lmdb)
-    best, worst = examples.best_and_worst(inputs.fused, store, CAPS["examples"], CAPS["answers"])
-    return {"best": best, "worst": worst}
-
-
 def data(inputs: Inputs) -> dict[str, Any]:
     """Videos, labels and frames of each split, frame sizes, and labels per video."""
     index = frame_index.read(inputs.paths.frames)
     sizes = index.groupby(["width", "height"]).size().sort_values(ascending=False, kind="stable")
     counts = pd.read_csv(existing(inputs.paths.stats / LABELS_PER_VIDEO))
-    most = int(counts["videos"].max())
+    most, manifest = int(counts["videos"].max()), inputs.manifest
     return {
         "splits": [_split(inputs, split, index.set_index("video")) for split in SPLITS],
         "sizes": [(width, height, count) for (width, height), count in sizes.head(5).items()],
         "other_sizes": max(0, len(sizes) - 5),
         "labels": [{**row, "bar": 100 * row["videos"] / most} for row in counts.to_dict("records") if row["videos"]],
         "counts": inputs.statistics.counts,
+        "unknown": 100 * len(manifest.unknown_pairs()[0]) / (len(manifest) * len(manifest.classes)),
     }
 
 

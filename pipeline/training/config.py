@@ -116,11 +116,15 @@ class TrainConfig:
     """Decay a step of the moving average of the weights, which is then what is validated and kept; null: none."""
     least_steps: int = 0
     """Updates of the weights that a training has at least: on a small corpus `epochs` is raised to reach it."""
+    train_sample: int = 200
+    """Most train videos, the same in every epoch, that are evaluated as those of val are, so that over-fitting is seen;
+    never more than val has. 0: none. It changes no weight."""
 
     def __post_init__(self) -> None:
         params.require(
             (self.epochs >= 1 and self.batch >= 1, "epochs and batch must be at least 1"),
             (self.least_steps >= 0, "least_steps must be 0 or more"),
+            (self.train_sample >= 0, "train_sample must be 0 or more"),
             (0 <= self.seed < 2**31, "seed must lie in 0 .. 2147483647"),
             (self.ema is None or 0 < self.ema < 1, "ema is a decay between 0 and 1, e.g. 0.999, or null"),
         )

@@ -13,6 +13,7 @@ from pipeline.core.task import MULTI_LABEL, Task
 from pipeline.runtime.checkpoint import FILE
 from pipeline.runtime.progress import duration
 from pipeline.training import evaluate
+from pipeline.training.speed import SpeedLog
 
 log = logging.getLogger(__name__)
 
@@ -20,27 +21,38 @@ FOLDER = "curves"
 
 
 class EpochLogger:
-    """A row an epoch, in the log and in DVCLive; only the first of several processes writes."""
+    """A row an epoch, in the log and in DVCLive; only the first of several processes writes.
 
-    def __init__(self, name: str, epochs: int, live: Logger | None, task: Task = MULTI_LABEL) -> None:
-        self.name, self.epochs, self.live, self.task = name, epochs, live, task
+    Curves are results, and lie in `out`. How fast it goes is none, and lies in the folder `logs`, where there is one.
+    """
+
+    def __init__(
+        self, out: Path, epochs: int, live: Logger | None, task: Task = MULTI_LABEL, logs: Path | None = None
+    ) -> None:
+        self.name, self.epochs, self.live, self.task = out.name, epochs, live, task
+        self.speed = SpeedLog(logs, out) if logs and live is not None else None
 
     @classmethod
     def start(
-        cls, out: Path, epochs: int, history: Sequence[dict[str, float]], task: Task = MULTI_LABEL
-    ) -> "EpochLogger":
+        cls, out: Path, epochs: int, history: Sequence[dict[str, float]], task: Task = MULTI_LABEL,
+        logs: Path | None = None,
+    ) -> "EpochLogger":  # fmt: skip
         """New curves that begin with what earlier runs of the same training had logged.
 
         Weights of another training in the folder `out` are deleted, since new curves beside them would mislead.
         """
-        logger = cls(out.name, epochs, _live(out), task)
+        logger = cls(out, epochs, _live(out), task, logs)
         for number, row in enumerate(history, start=1):  # from 1: the logger takes 0 for "no step given"
             logger._curve(row, number)
         return logger
 
-    def epoch(self, history: Sequence[dict[str, float]], seconds: float, left: float) -> None:
-        """Write the last entry of `history`; the epoch took `seconds`, and the others will take `left`."""
+    def epoch(
+        self, history: Sequence[dict[str, float]], speeds: Sequence[dict[str, float]], seconds: float, left: float
+    ) -> None:
+        """Write the last entry of `history`, and `speeds`; it took `seconds`, and the epochs to come take `left`."""
         self._curve(history[-1], len(history))
+        if self.speed is not None:
+            self.speed.write(speeds)
         if self.live is not None:
             times = duration(seconds) + (f", {duration(left)} left" if left else "")
             log.info("%s  %s  %s", self.name, epoch_line(history, self.epochs, self.task), times)
@@ -61,7 +73,9 @@ def epoch_line(history: Sequence[dict[str, float]], epochs: int, task: Task = MU
     if headline in last:
         best = max(evaluate.best(history, task), 0)
         score, so_far = last[headline], history[best][headline]
-        validated = f"{metrics.SHORT[task]} {score:.1f} (best {so_far:.1f}, epoch {best + 1})  "
+        train = evaluate.key(task, "train")
+        seen = f"; train {last[train]:.1f}" if train in last else ""
+        validated = f"{metrics.SHORT[task]} {score:.1f} (best {so_far:.1f}, epoch {best + 1}{seen})  "
     return f"epoch {len(history)}/{epochs}  loss {last['loss']:.3f}  {validated}lr {last['lr']:.2g}"
 
 

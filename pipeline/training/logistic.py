@@ -20,10 +20,14 @@ RANK = 1e-9
 
 
 def losses(logits: Tensor, targets: Tensor, task: Task) -> Tensor:
-    """Cross-entropy of each sample (N,), summed over the classes, from logits and many-hot targets (N, C)."""
+    """Cross-entropy of each sample (N,), summed over the classes, from logits and many-hot targets (N, C).
+
+    A target below 0 is not known and costs nothing.
+    """
     if task == SINGLE_LABEL:
         return F.cross_entropy(logits, targets, reduction="none")
-    return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(dim=1)
+    known = (targets >= 0).to(logits.dtype)
+    return F.binary_cross_entropy_with_logits(logits, targets.clamp(min=0), weight=known, reduction="none").sum(dim=1)
 
 
 def solve(kernel: Tensor, targets: Tensor, decays: Sequence[float], task: Task) -> Iterator[tuple[Tensor, Tensor]]:

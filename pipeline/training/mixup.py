@@ -2,7 +2,8 @@
 
 Zhang et al.: "mixup", ICLR 2018, arXiv:1710.09412; Yun et al.: "CutMix", ICCV 2019, arXiv:1905.04899. Each clip is
 blended with the one before it in the batch. The labels of several classes are many-hot rows, which blend like one-hot
-ones: a target becomes the share of the clip, in 0..1, that shows the class. The loss must take such targets.
+ones: a target becomes the share of the clip, in 0..1, that shows the class. The loss must take such targets. Where one
+of the two is not known (-1), neither is the blend.
 """
 
 import math
@@ -47,4 +48,5 @@ def mix(clips: Tensor, targets: Tensor, config: MixConfig) -> tuple[Tensor, Tens
         ways.append(v2.CutMix(alpha=config.cutmix, num_classes=classes))
     way = ways[int(torch.randint(len(ways), ()))]
     blended, shares = way(tv_tensors.Video(clips), targets)
-    return blended.as_subclass(Tensor), shares
+    unknown = targets < 0
+    return blended.as_subclass(Tensor), shares.masked_fill(unknown | unknown.roll(1, 0), -1)

@@ -17,9 +17,9 @@ from torch import Tensor
 from pipeline import metrics, verdict
 from pipeline.core import files, groups, params, stratify
 from pipeline.core.errors import UserError
+from pipeline.core.labels import shown
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
-from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.core.task import Task, noted
 from pipeline.features import Features
 from pipeline.models.probe import Probe
@@ -131,7 +131,7 @@ def compare(
     settings = config.train
     rng = np.random.default_rng(settings.seed)
     rows = np.sort(rng.permutation(len(train))[: settings.most])
-    labels = [tuple(train.table["labels"][row].split(LABEL_SEPARATOR)) for row in rows]
+    labels = [shown(train.table["labels"][row]) for row in rows]
     together = groups.of_each([train.videos[row] for row in rows], of_groups)
     number = min(settings.folds, len(set(together or rows)))
     if number < 2:

@@ -30,6 +30,7 @@ def recipe_of(
     labels = files.fingerprint(manifest.table[["video", "split", "labels"]].values.tolist(), manifest.classes)
     settings = params.plain(config)
     del settings["train"]["least_steps"]  # the epochs say it
+    del settings["train"]["train_sample"]  # it changes no weight
     if config.train.pretrained_set is None:
         del settings["train"]["pretrained_set"]  # as in the recipes of before there was a choice
     return {

@@ -4,6 +4,7 @@ The state lies in the scratch folder under the fingerprint of the recipe, the da
 ever goes on from it; it is written aside and renamed, and deleted when training ends.
 """
 
+import math
 import pickle
 import struct
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -38,14 +40,21 @@ class TrainState:
     """Learning rate of the last step."""
     best_epoch: int = -1
     """Epoch of the best validation so far, counted from 0; -1 where no score was finite."""
-    losses: list[float] = field(default_factory=list)
-    """Losses of the steps of the epoch so far."""
+    steps: dict[str, list[float]] = field(default_factory=dict)
+    """Figure (loss, its parts, gradient_norm) -> its values at the steps of the epoch so far."""
     history: list[dict[str, float]] = field(default_factory=list)
-    """One entry a finished epoch: loss, what `evaluate` found where there is validation, lr."""
+    """One entry a finished epoch: the means of `steps`, what `evaluate` found where there is validation, lr."""
+    speeds: list[dict[str, float]] = field(default_factory=list)
+    """What `speed.figures` says of each finished epoch. No result depends on it: no two runs agree."""
     machines: list[dict[str, Any]] = field(default_factory=list)
     """What the training has run on, in order: it may be moved to other devices between two steps."""
     scaler: dict[str, float] = field(default_factory=dict)
     """State of the gradient scaler of fp16; empty for other precisions."""
+
+    def means(self) -> dict[str, float]:
+        """The mean of each of `steps`, without what is not finite: the gradient of a step that fp16 left out."""
+        finite = {name: [value for value in values if math.isfinite(value)] for name, values in self.steps.items()}
+        return {name: float(np.mean(values)) for name, values in finite.items() if values}
 
 
 class ResumeFolder:

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from timm.utils import ModelEmaV3
 from torch import Tensor
+from torch.nn.utils import get_total_norm
 
 from pipeline.class_stats import ClassStatistics
 from pipeline.core.errors import UserError
@@ -33,26 +34,29 @@ class Outcome:
     """What came of a step. The device may still be at work on it; who reads it waits until it is done.
 
     Args:
-        loss: of the whole batch before the update, float64 ().
         asked: number of processes that were asked to stop, float64 ().
-        norm: of the gradient, float32 (), where it is to be finite.
+        figures: name -> float64 (): `loss`, of the whole batch before the update, its parts, and `gradient_norm`.
+        scaled: whether a gradient that is not finite was left out, as the gradient scaler of fp16 does.
     """
 
-    def __init__(self, loss: Tensor, asked: Tensor, norm: Tensor) -> None:
-        self.numbers = Download(torch.stack([loss, asked, norm.double()]))
+    def __init__(self, asked: Tensor, figures: dict[str, Tensor], *, scaled: bool) -> None:
+        self.names, self.scaled = list(figures), scaled
+        self.numbers = Download(torch.stack([asked, *figures.values()]))
 
-    def read(self) -> tuple[float, bool]:
-        """The loss, and whether any process was asked to stop.
+    def read(self) -> tuple[dict[str, float], bool]:
+        """The figures, and whether any process was asked to stop.
 
         Raises:
             Diverged: the loss or the gradient is not finite.
         """
-        loss, asked, norm = self.numbers.read().tolist()
+        asked, *values = self.numbers.read().tolist()
+        figures = dict(zip(self.names, values, strict=True))
+        loss, norm = figures["loss"], figures["gradient_norm"]
         if not math.isfinite(loss):
             raise Diverged(f"The loss is {loss}")
-        if not math.isfinite(norm):
+        if not math.isfinite(norm) and not self.scaled:
             raise Diverged(f"The norm of the gradient is {norm}")
-        return loss, asked > 0
+        return figures, asked > 0
 
 
 class TrainStep:
@@ -109,17 +113,19 @@ class TrainStep:
             group["lr"] = lr * group["scale"]
         self.optimizer.zero_grad(set_to_none=True)
         pieces = tuple((self.upload(clip), self.upload(targets)) for clip, targets in pieces)
-        value = torch.zeros((), device=fabric.device)
+        value: dict[str, Tensor] = {}
         for number, ((clip, targets), share) in enumerate(zip(pieces, self._shares(pieces), strict=True), start=1):
             with fabric.no_backward_sync(self.model, enabled=number < len(pieces)):
-                loss = self._loss_of(clip, targets) * share
+                found = self._loss_of(clip, targets)
                 with distributed.sound_gradients(fabric, self.machine):
-                    fabric.backward(loss * fabric.world_size)  # by which DDP divides
-            value += loss.detach()
+                    fabric.backward(found["loss"] * share * fabric.world_size)  # by which DDP divides
+            value = {name: value.get(name, 0) + part.detach() * share for name, part in found.items()}
         norm = self._update()
         asked = torch.full((), float(stop), dtype=torch.float64, device=fabric.device)
-        total, asked = distributed.summed(torch.stack([value.double(), asked]), fabric)
-        return Outcome(total, asked, norm)
+        own = torch.stack([asked, *(part.double() for part in value.values())])
+        asked, *parts = distributed.summed(own, fabric).unbind()
+        figures = {**dict(zip(value, parts, strict=True)), "gradient_norm": norm.double()}
+        return Outcome(asked, figures, scaled=self.machine.precision == "fp16")
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights, and their average, under names that do not clash: what a resumed training needs."""
@@ -139,34 +145,36 @@ class TrainStep:
         """By how much each piece's loss counts in the mean over the whole batch of all processes."""
         if not self.config.train.loss.over_labels:
             return [len(clip) / self.config.train.batch for clip, _ in pieces]
-        labels = torch.stack([targets.sum(dtype=torch.float64) for _, targets in pieces])
+        labels = torch.stack([targets.clamp(min=0).sum(dtype=torch.float64) for _, targets in pieces])
         total = distributed.summed(labels.sum(), self.fabric)
         return list((labels / total.clamp(min=1)).float())
 
-    def _loss_of(self, clip: Tensor, targets: Tensor) -> Tensor:
-        """The mean loss of clips as the loader gives them, on the device."""
+    def _loss_of(self, clip: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """The mean loss of clips as the loader gives them, on the device, and its parts, if it has some."""
         clip, targets = mixup.mix(normalize(clip, self.input), targets, self.config.train.mix)
         if self.channels_last:
             clip = clip.contiguous(memory_format=torch.channels_last_3d)
-        loss: Tensor = self.loss(self.model(clip), targets)
-        return loss
+        logits = self.model(clip)
+        found: dict[str, Tensor] = {"loss": self.loss(logits, targets)}
+        if parts := getattr(self.loss, "parts", None):
+            with torch.no_grad():
+                found |= {f"loss_{name}": part for name, part in parts(logits, targets).items()}
+        return found
 
     def _update(self) -> Tensor:
-        """Clip the gradients and move the weights, and their average; the norm of the gradient, 0 if nobody asks."""
-        norm: Tensor | None = None
-        if self.config.train.optim.clip_norm is not None:
-            norm = self.fabric.clip_gradients(
-                self.model, self.optimizer, max_norm=self.config.train.optim.clip_norm, error_if_nonfinite=False
-            )
+        """Clip the gradients and move the weights, and their average; the norm of the gradient before, float32 ()."""
+        most = self.config.train.optim.clip_norm
+        if most is None:
+            self.fabric.strategy.precision.unscale_gradients(self.optimizer.optimizer)
+            norm = get_total_norm([one.grad for one in self.network.parameters() if one.grad is not None])
+        else:
+            clipped = self.fabric.clip_gradients(self.model, self.optimizer, max_norm=most, error_if_nonfinite=False)
+            assert clipped is not None  # it is, where the norm is what is clipped
+            norm = clipped
         self.optimizer.step()
         if self.ema is not None:
             self.ema.update(self.network)
-        # The scaler of fp16 leaves out a step whose gradient is not finite, and lowers its scale.
-        return (
-            norm
-            if norm is not None and self.machine.precision != "fp16"
-            else torch.zeros((), device=self.fabric.device)
-        )
+        return norm
 
 
 @contextmanager

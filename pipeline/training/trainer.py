@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from pipeline import verdict
 from pipeline.class_stats import ClassStatistics
@@ -40,9 +40,8 @@ from pipeline.runtime.allocator import keep_freed_memory
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.runtime.progress import Timer, duration, rate, whole_epoch
 from pipeline.runtime.signals import Stopped
-from pipeline.training import optim
+from pipeline.training import evaluate, optim, speed
 from pipeline.training.config import ModelConfig
-from pipeline.training.evaluate import best, evaluate, key
 from pipeline.training.logger import EpochLogger
 from pipeline.training.recipe import check_sizes, recipe_of
 from pipeline.training.resume import ResumeFolder, TrainState
@@ -51,8 +50,6 @@ from pipeline.training.under_way import UnderWay
 
 log = logging.getLogger(__name__)
 
-STARVED = 0.2
-"""Share of the time spent waiting for data above which a remedy is named."""
 RECORDED = ("threads", "precision", "tf32", "clips_per_device", "channels_last", "compile")
 """Settings of the machine that change a result, if only in the last bit."""
 
@@ -80,7 +77,7 @@ def fit(
     trainer = Trainer(config, manifest, store, statistics, machine, out.name, task, stop)
     with lease.hold(trainer.resume.lock, trainer.fabric, wait=True), signals.listen() as request:
         state = trainer.restore()
-        logger = EpochLogger.start(out, trainer.epochs, state.history, task)
+        logger = EpochLogger.start(out, trainer.epochs, state.history, task, Path(machine.logs))
         while len(state.history) < trainer.epochs:
             timer = Timer()
             for _ in trainer.epoch(state, request):
@@ -89,7 +86,7 @@ def fit(
             trainer.save(state)  # a kill during the validation costs no step
             trainer.end_epoch(state, *trainer.validate(state))
             whole = whole_epoch(timer.elapsed, trainer.timers[-1].elapsed, trainer.batches.first, trainer.batches.steps)
-            logger.epoch(state.history, timer.elapsed, whole * (trainer.epochs - len(state.history)))
+            logger.epoch(state.history, state.speeds, timer.elapsed, whole * (trainer.epochs - len(state.history)))
             trainer.save(state)
         logger.end()
         trainer.finish(state, out)
@@ -143,10 +140,14 @@ class Trainer:
                 "train.mix blends clips of one pass, and here some have one. Raise machine.clips_per_device."
             )
         self.loader = loader(clips, workers, stay=True, batch_sampler=self.batches, collate_fn=collate, **options)
-        grid = ViewGrid((View(1, 0, clip.centre, "centre"),), {"clip": (0,)})
-        views = MultiViewDataset(distributed.share(self.val_split.videos, fabric), store, clip.sampler, grid)
         self.clips_per_pass = min(train.batch // fabric.world_size, self.machine.clips_per_device or train.batch)
-        self.validation_loader = loader(views, workers, batch_size=self.clips_per_pass, **options)
+        grid = ViewGrid((View(1, 0, clip.centre, "centre"),), {"clip": (0,)})
+        sample = evaluate.sample(self.train_split, min(train.train_sample, len(self.val_split)))
+        self.evaluated: dict[str, tuple[Manifest, DataLoader[Any]]] = {}
+        for name, videos in {"train": sample, "val": self.val_split}.items():
+            if len(videos) and not self.stop:
+                views = MultiViewDataset(distributed.share(videos.videos, fabric), store, clip.sampler, grid)
+                self.evaluated[name] = videos, loader(views, workers, batch_size=self.clips_per_pass, **options)
 
     def restore(self) -> TrainState:
         """Go on where the last training with this recipe stopped; a fresh start where there was none."""
@@ -188,6 +189,7 @@ class Trainer:
         self.batches.epoch, self.batches.first = number, state.step - number * self.batches.steps
         self.step.model.train()
         self.timers.append(timer := Timer())
+        speed.reset_memory(self.fabric.device)
         title = f"epoch {number + 1}/{self.epochs}"
         with progress_bar(
             total=self.batches.steps, initial=self.batches.first, desc=title, unit="step", leave=False,
@@ -197,9 +199,7 @@ class Trainer:
             for done, pieces in enumerate(zip(*[arriving] * self.batches.parts, strict=True), start=1):
                 self._update(pieces, state, bool(request.number))
                 self._end_if_asked(state, request, but=1)
-                loss = f"{state.losses[-1]:.3f}" if state.losses else "-"
-                score = f"{state.history[-1][key(self.task)]:.1f}" if state.history and not self.stop else "-"
-                bar.set_description_str(f"{title}  loss {loss}  {SHORT[self.task]} {score}", refresh=False)
+                bar.set_description_str(f"{title}  {self._latest(state)}", refresh=False)
                 bar.set_postfix(
                     lr=f"{state.lr:.2g}", speed=rate(done * train.batch, timer.elapsed, "clip"),
                     waiting=f"{timer.waiting:.0%}",
@@ -209,12 +209,14 @@ class Trainer:
                 yield
         self._end_if_asked(state, request)
         timer.stop()
-        if timer.waiting > STARVED and timer.elapsed > 10:
-            log.warning(
-                "%.0f%% of the epoch was spent waiting for data. Raise machine.workers, put data/lmdb on a faster "
-                "disk, or extract at a smaller short side.",
-                100 * timer.waiting,
-            )
+        speed.warn_if_starved(timer)
+
+    def _latest(self, state: TrainState) -> str:
+        """The figures of the last step that was looked at, and of the last validation."""
+        loss, norm = (f"{state.steps[name][-1]:.3g}" if state.steps else "-" for name in ("loss", "gradient_norm"))
+        score = f"{state.history[-1][evaluate.key(self.task)]:.1f}" if state.history and not self.stop else "-"
+        gpu = f"  GPU {speed.memory(self.fabric.device):.1f} GB" if self.fabric.device.type == "cuda" else ""
+        return f"loss {loss}  gradient {norm}  {SHORT[self.task]} {score}{gpu}"
 
     def _update(self, pieces: Pieces, state: TrainState, stop: bool) -> None:
         """Take the next step."""
@@ -236,20 +238,24 @@ class Trainer:
             raise Stopped(request.number or signal.SIGTERM, self.where(state))
 
     def validate(self, state: TrainState) -> tuple[dict[str, float], Tensor]:
-        """What `evaluate` finds on the validation split; nothing without validation."""
-        if self.stop:
-            return {}, torch.empty(0, len(self.classes))
-        title = f"validate {len(state.history) + 1}/{self.epochs}"
-        step, targets = self.step, self.val_split.targets()
-        with enough_memory(self.config, self.clips_per_pass):
-            return evaluate(step.kept, step.input, self.validation_loader, targets, self.fabric, title, self.task)
+        """What `evaluate` finds on the sample of train and on val, whose logits come with it; nothing without val."""
+        found, logits, step = dict[str, float](), torch.empty(0, len(self.classes)), self.step
+        for split, (videos, batches) in self.evaluated.items():
+            title, targets = f"evaluate {split} {len(state.history) + 1}/{self.epochs}", videos.targets()
+            with enough_memory(self.config, self.clips_per_pass):
+                network, spec, on = step.kept, step.input, self.fabric
+                figures, logits = evaluate.evaluate(network, spec, batches, targets, on, title, self.task, split)
+            found |= figures
+        return found, logits
 
     def end_epoch(self, state: TrainState, found: dict[str, float], logits: Tensor) -> None:
         """Note the epoch's loss and validation, and keep its weights if they are the best so far, or the last."""
-        state.history.append({"loss": float(np.mean(state.losses)), **found, "lr": state.lr})
-        state.losses = []
+        state.history.append({**state.means(), **found, "lr": state.lr})
+        state.steps = {}
+        clips = (self.batches.steps - self.batches.first) * self.config.train.batch
+        state.speeds.append(speed.figures(self.timers[-1], clips, self.fabric.device))
         last = len(state.history) - 1
-        epoch = best(state.history, self.task) if found else last if last + 1 == self.stop else -1
+        epoch = evaluate.best(state.history, self.task) if found else last if last + 1 == self.stop else -1
         if epoch != state.best_epoch:
             state.best_epoch = epoch
             self.resume.keep_best(self.step.kept.state_dict(), logits)
@@ -269,8 +275,8 @@ class Trainer:
         if state.best_epoch < 0:
             raise UserError("No epoch ended with finite validation scores. Lower train.optim.lr.")
         if self.fabric.is_global_zero:
-            headline = {} if self.stop else {key(self.task): state.history[state.best_epoch][key(self.task)]}
-            result = {"epoch": state.best_epoch, **headline}
+            key = evaluate.key(self.task)
+            result = {"epoch": state.best_epoch, **({} if self.stop else {key: state.history[state.best_epoch][key]})}
             recipe = {**self.recipe, "machines": state.machines, "result": result}
             weights, logits = self.resume.best()
             Checkpoint(weights, recipe, self.classes, self.step.input).write(out)
@@ -281,13 +287,8 @@ class Trainer:
                 for line in verdict.of_training(self.task, logits.numpy(), targets, state.history, pretrained):
                     log.info("%s", line)
         if self.timers:
-            seconds, waited = sum(t.elapsed for t in self.timers), sum(t.waited for t in self.timers)
             clips = (state.step - self.first_step) * self.config.train.batch
-            epochs = f"{len(self.timers)} epoch{'s' * (len(self.timers) > 1)}{' in this run' * (self.first_step > 0)}"
-            _say(
-                f"trained {epochs}: {duration(seconds)} without validation, {rate(clips, seconds, 'clip')}, "
-                f"{waited / seconds:.0%} of the time waiting for data"
-            )
+            _say(speed.summary(self.timers, clips, resumed=self.first_step > 0))
         distributed.close(self.fabric)
 
     def where(self, state: TrainState) -> str:

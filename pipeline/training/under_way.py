@@ -29,7 +29,7 @@ class UnderWay:
         self.outcomes.append(outcome)
 
     def read(self, state: TrainState, but: int = 0) -> None:
-        """Note the losses of all steps but the last `but` in the state, which counts all; the device is waited for.
+        """Note the figures of all steps but the last `but` in the state, which counts all; the device is waited for.
 
         Raises:
             UserError: one is not finite.
@@ -37,11 +37,12 @@ class UnderWay:
         while len(self.outcomes) > but:
             step = state.step - len(self.outcomes)
             try:
-                loss, asked = self.outcomes.popleft().read()
+                figures, asked = self.outcomes.popleft().read()
             except Diverged as error:
                 raise UserError(
                     f"{error} at step {step} (epoch {step // self.steps + 1}). Weights of earlier epochs, if there "
                     f"were any, stay in {self.folder}. Lower train.optim.lr or train.optim.clip_norm in conf/model/."
                 ) from error
-            state.losses.append(loss)
+            for name, value in figures.items():
+                state.steps.setdefault(name, []).append(value)
             self.asked = self.asked or asked

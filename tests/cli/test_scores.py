@@ -203,3 +203,24 @@ def test_a_reader_that_leaves_early_is_no_error(folder):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+@pytest.fixture
+def partly_known(tmp_path):
+    """Of a.mp4 nobody knows whether it shows jump, and of c.mp4 whether it shows run."""
+    scores = np.array([[0.9, 0.6, 0.1], [0.8, 0.5, 0.7], [0.3, 0.9, 0.4]], np.float32)
+    labels = ("run;?jump", "jump;swim", "swim;?run")
+    table = PredictionTable(("a.mp4", "b.mp4", "c.mp4"), np.zeros(3, bool), labels, CLASSES, scores, {"model": "net"})
+    table.write(tmp_path / "val.parquet")
+    return tmp_path / "val.parquet"
+
+
+def test_what_nobody_knows_counts_neither_for_a_video_nor_for_a_class(partly_known, capsys):
+    assert "mAP 100.00, class_mAP 100.00, hit_at_1 100.00" in said(capsys, "show", partly_known, "--top", "1")[3]
+    lines = said(capsys, "show", partly_known, "--video", "a.mp4", "--top", "3")
+    assert lines[0] == "a.mp4: ok, labels run;?jump, AP 100.00"
+    found = [cells(line)[::3] for line in lines[3:]]
+    assert found == [["jump", "unknown"], ["run", "yes"], ["swim", ""]]
+    lines = said(capsys, "show", partly_known, "--class", "run")
+    assert lines[0] == "run: 1 of 2 videos, AP 100.00"
+    assert [cells(line)[0] for line in lines[lines.index("false alarms") + 3 :]] == ["b.mp4"]

@@ -137,6 +137,23 @@ def test_a_mirrored_clip_has_the_label_of_its_classs_partner_and_any_other_its_o
     assert seen == {True, False}
 
 
+def test_what_is_not_known_of_a_class_is_not_known_of_its_partner_in_the_mirror(packed: Packed):
+    half = np.zeros((16, 16, 3), np.uint8)
+    half[:, 8:] = 255  # bright on the right
+    store = packed({video: [simplejpeg.encode_jpeg(half)] * 3 for video in "01"})
+    rows = [VideoRecord(video, "train", video, text, "x") for video, text in (("0", "a;b;c"), ("1", "b;?a"))]
+    augment = replace(WHOLE, flip=(("c", "a"),))
+    train = TrainDataset(Manifest(pd.DataFrame(rows), ("a", "b", "c")), store, SEGMENTS, augment, seed=0)
+    seen = set()
+    for epoch in range(20):
+        assert train[epoch, 0][1].tolist() == [1, 1, 1]
+        clip, labels = train[epoch, 1]
+        mirrored = bool(clip[0, 0, 0, 0] > 128)
+        assert labels.tolist() == ([0, 1, -1] if mirrored else [-1, 1, 0])
+        seen.add(mirrored)
+    assert seen == {False, True}
+
+
 def test_clips_are_not_drawn_before_it_is_known_whether_they_are_mirrored(packed: Packed):
     with pytest.raises(AssertionError):
         training_clips(packed, augment=replace(WHOLE, flip="auto"))

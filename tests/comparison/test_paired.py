@@ -119,3 +119,16 @@ def test_right_is_what_most_seeds_answer_right():
 def test_the_sign_test_is_scipys(gained, lost):
     wanted = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
     assert paired.sign_test(gained, lost) == pytest.approx(wanted)
+
+
+def test_average_precision_of_resamples_leaves_out_what_is_not_known():
+    scores, targets = answers(videos=60, classes=4)
+    targets = np.where(np.random.default_rng(2).random(targets.shape) < 0.4, -1, targets.astype(np.int8))
+    times = resamples(60)
+    found = paired.class_figures(MULTI_LABEL, scores, targets, times)
+    parts = [targets[:, c] >= 0 for c in range(4)]
+    wanted = [
+        [average_precision_score(targets[k, c], scores[k, c], sample_weight=w[k]) for c, k in enumerate(parts)]
+        for w in times
+    ]
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core import fingerprints
+from pipeline.core.errors import UserError
 from pipeline.core.fingerprints import MEMORY, look, of_file
 from pipeline.core.manifest import SPLITS, Manifest, VideoRecord
 from tests.support import hostile
@@ -131,6 +132,25 @@ def test_a_file_that_may_be_changing_is_read_again(corpus: Corpus, monkeypatch: 
     monkeypatch.setattr(fingerprints, "SETTLED", 3600.0)
     assert corpus.look() == corpus.look()
     assert sorted(corpus.read) == corpus.names
+
+
+def test_what_was_read_before_an_error_is_not_read_again(corpus: Corpus, monkeypatch: pytest.MonkeyPatch):
+    first = corpus.look()
+    (corpus.scratch / MEMORY).unlink()
+    whole = fingerprints.of_file
+
+    def failing(path: Path) -> str:
+        if path.name == "4.mp4":
+            raise UserError("the service does not answer")
+        return whole(path)
+
+    with monkeypatch.context() as service:
+        service.setattr(fingerprints, "of_file", failing)
+        with pytest.raises(UserError, match="does not answer"):
+            corpus.look()
+    assert set(corpus.names[:4]) <= set(corpus.read)
+    assert corpus.look() == first
+    assert sorted(corpus.read) == corpus.names[4:]
 
 
 @pytest.mark.parametrize(

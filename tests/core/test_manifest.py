@@ -32,7 +32,7 @@ def test_labels_become_a_one_in_the_column_of_the_class():
     targets = manifest(record("4.mp4", "val", "swim;jump")).targets()
 
     assert targets.tolist() == [[1, 1, 1], [1, 0, 0], [0, 1, 0], [1, 0, 1]]
-    assert targets.dtype == np.uint8
+    assert targets.dtype == np.int8
 
 
 def test_a_video_without_labels_has_no_one():
@@ -256,3 +256,32 @@ def test_a_path_that_leaves_the_root_or_is_no_file_is_refused(text: str):
 def test_a_path_that_cannot_be_a_key_is_refused(text: str):
     with pytest.raises(UserError, match=r"^labels.csv, line 2: the path"):
         safe_path(text, "labels.csv, line 2")
+
+
+def test_a_label_that_nobody_knows_is_minus_one_and_comes_back_from_the_file(tmp_path: Path):
+    made = manifest(record("4.mp4", "val", "swim;?jump"), record("5.mp4", "test", "?run"))
+    made.write(tmp_path / "manifest.tsv", tmp_path / "classes.txt")
+    read = Manifest.read(tmp_path / "manifest.tsv", tmp_path / "classes.txt")
+    assert read.targets()[3:].tolist() == [[-1, 0, 1], [0, -1, 0]]
+    assert read.split("test").targets().tolist() == [[0, 1, 0], [0, -1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ("run;?dive", "has the label 'dive', which no class list knows"),
+        ("run;?run", "4.mp4: a class stands twice among the labels 'run;?run'"),
+        ("?jump;?run;?swim", "4.mp4: no label is known, so it teaches and tests nothing; drop it"),
+    ],
+)
+def test_what_is_wrong_with_labels_that_nobody_knows_is_said(labels: str, said: str):
+    assert f"line 5: {said}" in refusal(record("4.mp4", "val", labels)).replace("4.mp4 has", "has")
+
+
+def test_a_class_that_nobody_knows_of_any_train_video_is_not_learnt():
+    with pytest.raises(UserError, match="no train video is labelled 'swim'"):
+        Manifest.from_records([record("1.mp4", labels="jump;run;?swim"), record("2.mp4", "val")], CLASSES)
+
+
+def test_no_class_has_the_mark_of_an_unknown_label():
+    assert "'?jump' cannot be a class name: '?' marks" in refusal(classes=("?jump", "run", "swim"))

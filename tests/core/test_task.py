@@ -22,6 +22,7 @@ def corpus(*labels: str) -> Manifest:
         ("auto", ("jump", "run", ""), "single_label"),  # a test video without a label has not several
         ("auto", ("jump", "run", "jump;run"), "multi_label"),
         ("auto", ("jump", "run", ";"), "multi_label"),  # one that shows none of the classes
+        ("auto", ("jump", "run", "?run"), "multi_label"),  # one of which not all is known
         ("single_label", ("jump", "run", ""), "single_label"),
         ("multi_label", ("jump", "run"), "multi_label"),
         ("multi_label", ("jump", "jump;run"), "multi_label"),
@@ -46,3 +47,8 @@ def test_a_video_of_no_class_is_named_where_each_should_have_one():
 
 def test_all_tasks_are_listed():
     assert get_args(task.Task) == task.TASKS
+
+
+def test_a_video_of_which_not_all_is_known_is_named_where_each_should_have_one_label():
+    with pytest.raises(UserError, match=r"of 1\.mp4 some labels are not known \('\?run'\), and cross-entropy"):
+        task.resolve("single_label", corpus("jump", "?run", "run"))

@@ -6,6 +6,8 @@ have none; 157 classes, all of them in both; 214 and 53 subjects, none of them i
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from tests.support.published import read, refusal, rows
@@ -18,6 +20,8 @@ TRAIN = (
     "G5H6I,S1,Stairs,7,7,Yes,x,broom,y,c001 0.00 5.00;c001 6.30 12.30,29.62\n"
     + "".join(f"X{n},T{n},Stairs,7,7,Yes,x,broom,y,c00{n % 3} 0.00 5.00,9\n" for n in range(12))
 )
+ACTIONS = (("Sitting down", 1.0, 9.0), ("Holding some clothes", 0.0, 9.0))
+"""Those of A1B2C."""
 LISTS = {
     "Charades_v1_classes.txt": CLASSES,
     "Charades_v1_train.csv": TRAIN,
@@ -67,3 +71,67 @@ def test_what_is_wrong_is_said_with_file_and_line(tmp_path: Path, files: dict[st
 
 def test_rows_without_an_action_are_refused_where_they_are_not_said_to_be_right(tmp_path: Path):
     assert "train.csv, line 3: 'D3E4F.mp4' has no label" in refusal(tmp_path, "charades", LISTS)
+
+
+def windows(root: Path, window: float, **settings: object) -> dict[str, str]:
+    """The labels of each video that is read, by its id."""
+    manifest = read(root, "charades", LISTS, unlabelled="negative", window=window, **settings)
+    return dict(zip(manifest.videos, manifest.table["labels"], strict=True))
+
+
+def test_windows_have_all_actions_that_are_seen_in_them_and_may_have_none(tmp_path: Path):
+    found = windows(tmp_path, 4)
+    both, holding = "Sitting down;Holding some clothes", "Holding some clothes"
+    assert {name: text for name, text in found.items() if name.startswith("A1B2C")} == {  # 8.5 s: two of 4.25
+        "A1B2C.mp4#0-4.25": both,  # from 1 s on, and from the begin on
+        "A1B2C.mp4#4.25-": both,
+    }
+    found = windows(tmp_path, 0.85)  # ten of as much
+    assert [found[f"A1B2C.mp4#{span}"] for span in ("0-0.85", "0.85-1.7", "7.65-")] == [holding, both, both]
+    assert {text for name, text in found.items() if name.startswith("D3E4F")} == {";"}
+
+
+def test_an_action_that_goes_on_past_the_end_is_in_the_last_window_and_a_repeated_one_is_named_once(tmp_path: Path):
+    found = windows(tmp_path, 5)
+    phone = "Taking a phone/camera"  # 0 to 5 s, and 6.3 to 12.3 s, of 29.62 s: six windows of 4.94
+    spans = [name for name in found if name.startswith("G5H6I")]
+    assert spans == [
+        f"G5H6I.mp4#{span}" for span in ("0-4.94", "4.94-9.87", "9.87-14.81", "14.81-19.75", "19.75-24.68", "24.68-")
+    ]
+    assert [found[name] for name in spans] == [phone, phone, phone, ";", ";", ";"]
+
+
+def test_of_a_clip_shorter_than_a_window_all_is_read(tmp_path: Path):
+    whole = read(tmp_path, "charades", LISTS, unlabelled="negative")
+    found = read(tmp_path, "charades", LISTS, unlabelled="negative", window=100)
+    assert found.table.to_numpy().tolist() == whole.table.to_numpy().tolist()
+
+
+@pytest.mark.parametrize("window", [0.7, 3, 4.5, 10])
+def test_windows_of_a_clip_lie_end_to_end_and_their_labels_are_those_of_a_fine_clock(tmp_path: Path, window: float):
+    manifest = read(tmp_path, "charades", LISTS, unlabelled="negative", window=window)
+    table = manifest.table[manifest.table["path"] == "A1B2C.mp4"]
+    starts, ends = (pd.to_numeric(table[name]).to_numpy() for name in ("start", "end"))
+    assert starts[1:].tolist() == ends[:-1].tolist()
+    assert len(table) == max(1, round(8.5 / window))
+    for start, end, labels in zip(np.nan_to_num(starts), np.nan_to_num(ends, nan=8.5), table["labels"], strict=True):
+        times = np.arange(start, end, 0.005)
+        wanted = [name for name, a, b in ACTIONS if ((times >= a) & (times < b)).any()]
+        assert labels == (";".join(wanted) or ";")
+
+
+def test_windows_of_one_subject_stay_together(tmp_path: Path):
+    manifest = read(tmp_path, "charades", LISTS, unlabelled="negative", window=2)
+    split = manifest.table.assign(group=[manifest.groups[video] for video in manifest.videos]).groupby("group")["split"]
+    assert all(len(set(of_group)) == 1 for _, of_group in split)
+
+
+@pytest.mark.parametrize("text", ["", "0", "long"])
+def test_a_clip_without_a_length_cannot_be_cut(tmp_path: Path, text: str):
+    given = {**LISTS, **changed(",8.50", f",{text}")}
+    assert "train.csv, line 2: " in refusal(tmp_path, "charades", given, unlabelled="negative", window=4)
+
+
+def test_other_formats_have_no_windows(tmp_path: Path):
+    with pytest.raises(ValueError, match="window is for format: charades alone"):
+        read(tmp_path, "lists", {}, window=4)

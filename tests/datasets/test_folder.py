@@ -321,3 +321,23 @@ def test_splits_that_tear_a_file_with_segments_apart_are_warned_of(tmp_path: Pat
     read(tmp_path, "path,labels,split,start,end\na.mp4,x,train,0,1\na.mp4,x,val,1,2\nb.mp4,x,test,0,1\n")
 
     assert "the splits tear 1 of 2 groups apart, so scores on val and test flatter: 'a.mp4' (train, val)" in caplog.text
+
+
+def test_a_mark_says_that_nobody_knows_of_a_label(tmp_path: Path):
+    csv = "path,labels,split\na.mp4,run;jump,train\nb.mp4,run; ?jump,val\nc.mp4,?run,test\nd.mp4,,test\n"
+    manifest = read(tmp_path, csv, unlabelled="negative")
+    assert manifest.table["labels"].tolist() == ["run;jump", "run;?jump", "?run", ";"]
+    assert manifest.targets().tolist() == [[1, 1], [-1, 1], [0, -1], [0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ("run;?run", "labels.csv, line 3: 'run' is a label, and one that is not known (?). Drop one."),
+        ("run;?", "labels.csv, line 3: '' cannot be a class name"),
+        ("run;??jump", "labels.csv, line 3: '?jump' cannot be a class name: '?' marks a label"),
+        ("run;?dive", "no train video is labelled 'dive'"),
+    ],
+)
+def test_a_mark_in_a_wrong_place_is_said(tmp_path: Path, labels: str, said: str):
+    assert said in refusal(tmp_path, RIGHT.replace("b.mp4,run,", f"b.mp4,{labels},"))

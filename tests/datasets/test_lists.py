@@ -101,3 +101,18 @@ def test_a_folder_without_a_list_of_train_is_refused(tmp_path: Path):
 
 def test_a_missing_file_is_named_with_the_setting(tmp_path: Path):
     assert "no.txt does not exist. Set dataset.annotations" in refusal(tmp_path, annotations="no.txt")
+
+
+@pytest.mark.parametrize("text", ["a.mp4 0 ?2\n", "a.mp4,jump,? swim\n", "a.mp4\tjump\t?swim\t?swim\n"])
+def test_a_label_that_nobody_knows_has_a_mark(tmp_path: Path, text: str):
+    numbered = text.startswith("a.mp4 0")
+    rest = "b.mp4 1 2\n" if numbered else "b.mp4,run,swim\n"
+    files = RIGHT if numbered else {"my_val_list": "c.mp4 run\n", "testlist": "d.mp4 swim\n"}
+    manifest = read(tmp_path, NAMES, **{**files, "my_train_list": text + rest})
+    assert manifest.table["labels"].tolist()[0] == "jump;?swim"
+    assert manifest.targets()[0].tolist() == [1, 0, -1]
+
+
+def test_the_number_of_a_label_that_nobody_knows_is_checked_too(tmp_path: Path):
+    said = refusal(tmp_path, NAMES, **{**RIGHT, "my_train_list": "a.mp4 0 2\nb.mp4 1 ?7\n"})
+    assert "my_train_list.txt, line 2: there is no class 7, as" in said

@@ -1,11 +1,13 @@
 """What all formats share: groups that stay whole, splits that are made, and what is said of likely mistakes."""
 
 from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.core.manifest import DatasetConfig, Manifest
+from pipeline.core.manifest import SPLITS, DatasetConfig, Manifest
 from pipeline.datasets import _rows
 from pipeline.datasets._rows import Row, alike
 
@@ -168,3 +170,42 @@ def test_a_name_that_is_no_utf8_is_refused():
 def test_a_long_list_is_cut_short():
     assert _rows.some(range(5)) == "0, 1, 2, 3, 4"
     assert _rows.some(range(8)) == "0, 1, 2, 3, 4 and 3 more"
+
+
+CATEGORIES = 'Tag,Category\nrun,action\njump,action\ngrass,object\n"sea, lake",scene\n'
+
+
+def by_category(tmp_path: Path, labels: Sequence[str], text: str = CATEGORIES, **settings: object) -> list[str]:
+    (tmp_path / "tags.csv").write_text(text)
+    every = Row.of("line 1", "all.mp4", ["run", "jump", "grass", "sea, lake"], "train")
+    rows = [Row.of("line 2", f"{n}.mp4", its.split(";"), SPLITS[n % 3]) for n, its in enumerate(labels)]
+    found = _rows.manifest(config(categories=str(tmp_path / "tags.csv"), **settings), [every, *rows])
+    return found.table["labels"].tolist()[1:]
+
+
+def test_of_a_category_without_a_label_nothing_is_known(tmp_path: Path):
+    labels = ["run", "grass;jump", "sea, lake;run;grass", "grass;?run", ""]
+    assert by_category(tmp_path, labels, unlabelled="negative") == [
+        "run;?grass;?sea, lake",
+        "grass;jump;?sea, lake",
+        "sea, lake;run;grass",
+        "grass;?run;?jump;?sea, lake",
+        ";",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (CATEGORIES.replace("run,action", "walk,action"), r"tags.csv has no category of the class 'run'\. Add a line"),
+        (CATEGORIES.replace('"', ""), "tags.csv, line 5: 3 cells, not `class,category`. Quote"),
+    ],
+)
+def test_what_is_wrong_with_categories_is_said(tmp_path: Path, text: str, said: str):
+    with pytest.raises(UserError, match=said):
+        by_category(tmp_path, ["run", "run", "run"], text)
+
+
+def test_a_file_of_categories_that_is_not_there_is_named_with_its_setting(tmp_path: Path):
+    with pytest.raises(UserError, match=r"none.csv does not exist\. Set dataset\.categories"):
+        _rows.manifest(config(categories=str(tmp_path / "none.csv")), [*UNLABELLED[:9], *TEST])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import label_ranking_average_precision_score
 
 from pipeline import metrics
 from pipeline.core.errors import UserError
@@ -189,3 +190,17 @@ def test_more_folds_than_videos_are_refused():
     probabilities, targets = members(videos=3)
     with pytest.raises(UserError, match="3 val videos cannot be cut into 5 folds"):
         select(probabilities, targets, folds=5)
+
+
+@pytest.mark.parametrize("weights", ["uniform", "single", "greedy", "fitted", "per_class"])
+def test_what_is_said_of_a_class_that_is_not_known_moves_nothing(weights):
+    probabilities, targets = members()
+    targets = np.where(np.random.default_rng(5).random(targets.shape) < 0.3, -1, targets.astype(np.int8))
+    others = np.where(targets < 0, np.random.default_rng(6).random(targets.shape, dtype=np.float32), probabilities)
+    found, again = (select(scores, targets, weights=weights, mean="probability") for scores in (probabilities, others))
+    np.testing.assert_allclose(again.used.weights, found.used.weights, atol=1e-6)
+    np.testing.assert_allclose(again.crossfit, found.crossfit, atol=1e-6)
+    fused = (found.used.weights.reshape(3, 1, -1) * probabilities).sum(axis=0)
+    known = [(t[t >= 0][None], s[t >= 0][None]) for t, s in zip(targets, fused, strict=True)]
+    expected = [label_ranking_average_precision_score(*one) if one[0].size else 1.0 for one in known]
+    np.testing.assert_allclose(found.used.fitted, expected, atol=1e-6)

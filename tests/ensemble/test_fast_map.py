@@ -96,3 +96,15 @@ def test_blocks_do_not_show(monkeypatch):
     blocks = RankMargins.from_scores(scores, targets)
     assert [m.tobytes() for m in blocks.margins] == [m.tobytes() for m in whole.margins]
     assert blocks.base_ranks.tolist() == whole.base_ranks.tolist()
+
+
+@pytest.mark.parametrize("weights", WEIGHTS, ids=str)
+def test_a_class_that_is_not_known_has_no_rank(weights):
+    scores, targets = case(5)
+    targets = np.where(np.random.default_rng(5).random(targets.shape) < 0.4, -1, targets.astype(np.int8))
+    margins = RankMargins.from_scores(scores, targets)
+    expected = metrics.average_precision(np.tensordot(weights, scores, axes=1), targets)
+    assert margins.average_precision(margins.fuse(weights)) == pytest.approx(expected, abs=1e-12)
+    assert expected.mean() != pytest.approx(
+        metrics.sample_map(np.tensordot(weights, scores, axes=1), targets > 0) / 100
+    )

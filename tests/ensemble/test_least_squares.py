@@ -72,3 +72,13 @@ def test_points_are_projected_on_the_simplex():
     points = np.array([[0.2, 0.3, 0.5], [2.0, 0.0, 0.0], [1.0, 1.0, -5.0], [0.0, 0.0, 0.0]])
     expected = [[0.2, 0.3, 0.5], [1, 0, 0], [0.5, 0.5, 0], [1 / 3, 1 / 3, 1 / 3]]
     assert least_squares.project_on_simplex(points) == pytest.approx(np.array(expected))
+
+
+def test_nobody_errs_where_a_label_is_not_known():
+    rng = np.random.default_rng(3)
+    probabilities, targets = rng.random((3, 20, 4), dtype=np.float32), rng.integers(-1, 2, size=(20, 4))
+    found = least_squares.error_products(probabilities, targets)
+    for number in range(4):
+        known = targets[:, number] >= 0
+        wrong = probabilities[:, known, number].astype(np.float64) - targets[known, number]
+        assert found[number] == pytest.approx(wrong @ wrong.T, rel=1e-5)

@@ -21,6 +21,7 @@ VARIANTS = [
     ("asymmetric", {"gamma_pos": 0.5}),
     ("asymmetric", {"gamma_pos": 1.0, "detach_focus": True}),
 ]
+WITH_PARTS = [(name, options) for name, options in VARIANTS if name in ("asymmetric", "bce")]
 every_loss = pytest.mark.parametrize("name", NAMES)
 every_variant = pytest.mark.parametrize(("name", "options"), VARIANTS, ids=str)
 every_ranking_loss = pytest.mark.parametrize("name", RANKING)
@@ -210,3 +211,66 @@ def test_lsep_is_a_mean_over_videos_the_others_over_labels(name, without, full):
 
     assert loss(logits[:3], targets[:3]).item() == pytest.approx(without * alone)
     assert loss(logits[[0, 1, 3]], targets[[0, 1, 3]]).item() == pytest.approx(full * alone)
+
+
+MULTI_LABEL = [(name, options) for name, options in VARIANTS if name != "cross_entropy"]
+
+
+def partly_known() -> Tensor:
+    """Rows with a label, and at least one class that is absent or not known."""
+    return torch.tensor([[1, -1, 1, 0, 0], [0, -1, -1, 1, 0], [0, 0, -1, -1, -1], [1, 1, -1, -1, 1]]).double()
+
+
+@pytest.mark.parametrize(("name", "options"), MULTI_LABEL, ids=str)
+def test_a_class_that_is_not_known_costs_nothing(name, options):
+    loss, logits, targets = build(name, **options).double(), noise(), partly_known()
+    found = gradient(loss, logits, targets)
+    assert (found[targets < 0] == 0).all()
+    assert found[:2].abs().sum() > 0
+    moved = torch.where(targets < 0, 9 * noise(seed=1), logits)
+    assert loss(moved, targets).item() == pytest.approx(loss(logits, targets).item(), rel=1e-12)
+
+
+@pytest.mark.parametrize(("name", "options"), MULTI_LABEL, ids=str)
+def test_the_known_classes_cost_what_they_do_alone(name, options):
+    loss, logits, targets = build(name, **options).double(), noise(), partly_known()
+    weights = getattr(loss, "class_weights", None)
+    total, divisor = 0.0, {"videos": len(targets), "labels": int((targets > 0).sum())}
+    for logit, target in zip(logits, targets, strict=True):
+        known = target >= 0
+        if weights is not None:
+            loss.class_weights = weights[known]
+        count = {"videos": 1.0, "labels": float((target > 0).sum())}[registry.find("losses", name).MEAN_OVER]
+        if name not in RANKING:  # a mean over classes too
+            count *= float(known.sum()) / targets.shape[1]
+        total += count * float(loss(logit[None, known], target[None, known]))
+    loss.class_weights = weights
+    expected = total / divisor[registry.find("losses", name).MEAN_OVER]
+    assert float(loss(logits, targets)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_bce_of_labels_that_are_not_known_is_that_of_torch_with_weights():
+    logits, targets = noise(), partly_known()
+    expected = nn.functional.binary_cross_entropy_with_logits(
+        logits, (targets == 1).double(), weight=(targets != -1).double()
+    )
+    assert float(build("bce")(logits, targets)) == pytest.approx(float(expected), rel=1e-12)
+
+
+@pytest.mark.parametrize(("name", "options"), WITH_PARTS)
+@pytest.mark.parametrize("mixed", [False, True])
+def test_the_parts_sum_to_the_loss_and_each_sees_its_own_classes(name, options, mixed):
+    loss, logits = build(name, **options), noise()
+    targets = 0.7 * labels() + 0.3 * labels().flip(0) if mixed else labels()
+    parts = loss.parts(logits, targets)
+    assert sum(parts.values()) == pytest.approx(loss(logits, targets).item(), rel=1e-5)
+
+    raised = logits + 3 * (targets == 1)  # present classes alone stand higher
+    moved = {part: bool(value != parts[part]) for part, value in loss.parts(raised, targets).items()}
+    assert moved == {"present": True, "absent": bool(options.get("smoothing"))}
+
+
+@pytest.mark.parametrize(("name", "options"), WITH_PARTS)
+def test_the_parts_sum_to_the_loss_where_classes_are_not_known(name, options):
+    loss, logits, targets = build(name, **options).double(), noise(), partly_known()
+    assert sum(loss.parts(logits, targets).values()).item() == pytest.approx(loss(logits, targets).item(), rel=1e-9)

@@ -169,3 +169,16 @@ def test_the_first_repetition_is_found_quickly_in_a_long_list():
     assert prediction_table.repeated(names) is None
     assert prediction_table.repeated([*names, "29999", "0"]) == 30_000
     assert time.process_time() - started < 5
+
+
+def test_a_label_that_nobody_knows_survives_the_round_trip(tmp_path):
+    table(labels=("run;?jump", "?run")).write(tmp_path / "val.parquet")
+    read = PredictionTable.read(tmp_path / "val.parquet")
+    assert read.targets().tolist() == [[-1, 1], [0, -1]]
+    assert read.labelled
+
+
+def test_a_label_that_nobody_knows_is_that_of_a_column(tmp_path):
+    table(labels=("run;?dive", "run")).write(tmp_path / "val.parquet")
+    with pytest.raises(UserError, match="row 1: no column of a class is called 'dive', as a label is"):
+        PredictionTable.read(tmp_path / "val.parquet")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.report.config import ReportConfig
 from tests.support import stage_process
 from tests.support.stage_process import make, run
 
@@ -32,11 +33,12 @@ def test_many_classes_take_bounded_time_and_memory(tmp_path, clips, classes, lab
     settings = wide_corpus(tmp_path / "wide", clips / "short.mp4", classes, labels, judged)
     folder = make(tmp_path / "project", clips, *settings, "models.tsn_demo.train.epochs=1")
     for stage in stage_process.ORDER:
-        ended = run(stage, folder)
+        ended = run(stage, folder, seconds=800)  # by the wall; what is bounded is processor time
         assert ended.status == 0, ended.said
         print(f"{stage}: {ended.seconds:.1f} s, {ended.peak:.0f} MB")
         assert ended.seconds < seconds, stage
         assert ended.peak < megabytes, stage
     pages = [file for file in (folder / "data/report").rglob("*") if file.is_file()]
     print({file.name: file.stat().st_size for file in pages})
-    assert (folder / "data/report/index.html").stat().st_size < 3e6
+    frames = 1e6 * ReportConfig().strips_megabytes
+    assert (folder / "data/report/index.html").stat().st_size < 3e6 + frames

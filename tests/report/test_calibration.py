@@ -47,3 +47,15 @@ def test_what_is_no_probability_is_refused(bad):
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match=r"\(1, 2\) and targets \(2, 1\)"):
         bin_forecasts(np.zeros((1, 2)), np.zeros((2, 1)))
+
+
+def test_a_forecast_of_which_nobody_knows_what_came_true_is_left_out():
+    rng = np.random.default_rng(1)
+    scores, targets = rng.random((50, 7)), rng.integers(-1, 2, size=(50, 7))
+    known = targets >= 0
+    found = bin_forecasts(scores, targets)
+    observed, predicted = calibration_curve(targets[known], scores[known], n_bins=10)
+    assert found.predicted == pytest.approx(predicted)
+    assert found.observed == pytest.approx(observed)
+    assert found.brier == pytest.approx(brier_score_loss(targets[known], scores[known]))
+    assert found.forecasts.sum() == known.sum()

@@ -51,3 +51,10 @@ def test_pairs_come_most_often_first_and_then_in_the_order_of_the_classes():
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match="must be of one shape"):
         count_confusions(np.zeros((1, 2)), np.zeros((2, 2)))
+
+
+def test_a_class_of_which_nobody_knows_replaces_no_label():
+    scores, targets = np.array([[0.1, 0.9, 0.8, 0.3]]), np.array([[1, -1, 0, 1]])
+    expected = np.zeros((4, 4))
+    expected[A, C] = 1  # C and D are the two highest of those that are known
+    np.testing.assert_allclose(count_confusions(scores, targets), expected)

@@ -237,7 +237,7 @@ def test_labels_that_stand_together_are_a_share_of_the_rows_class(tmp_path):
 
 def test_curves_start_at_epoch_1_and_the_loss_at_100_percent(unequal):
     sources, _, read = unequal
-    svg = curves.section(Inputs.read(sources))["loss"]
+    svg = curves.section(Inputs.read(sources))["drawn"]["loss"]
     ticks = re.findall(r'x="40" y="([\d.]+)" text-anchor="end">(\d+)<', svg)
     of_percent = {int(text): float(y) - 4 for y, text in ticks}
     first, _, last = re.search(
@@ -310,10 +310,12 @@ def test_origins_are_what_the_recipes_say(unequal):
 def test_the_curves_of_all_models_are_one_table(unequal):
     sources, out, _ = unequal
     table = pd.read_csv(out / "curves.csv")
-    assert list(table.columns) == ["model", "epoch", "figure", "loss"]
+    parts = ["loss_present", "loss_absent"]
+    assert list(table.columns) == ["model", "epoch", "figure", "train_figure", "loss", *parts, "gradient_norm", "lr"]
     for model, rows in table.groupby("model"):
         folder = sources.models / model / "curves/plots/metrics"
-        for name, file in (("figure", "val/mAP.tsv"), ("loss", "loss.tsv")):
+        named = {name: f"{name}.tsv" for name in ("loss", *parts, "gradient_norm", "lr")}
+        for name, file in {"figure": "val/mAP.tsv", "train_figure": "train/mAP.tsv", **named}.items():
             wanted = pd.read_csv(folder / file, sep="\t")
             assert rows["epoch"].tolist() == wanted["step"].tolist()
             assert rows[name].tolist() == pytest.approx(wanted.iloc[:, 1].tolist())

@@ -11,24 +11,24 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 BROWSER = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-in_browser = pytest.mark.skipif(
-    BROWSER is None,
-    reason="NOT RUN: no Chromium. Install one (Debian: apt-get install chromium), or name it in $CHROMIUM",
+OPTIONS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
 )
+"""A browser without a window and without a way outside."""
+in_browser = pytest.mark.browser
 
 
 def browse(file: Path, profile: Path, *flags: str) -> tuple[str, list[str]]:
     """(the document after it was laid out, lines that the console had) of a page on disk, with no way outside."""
-    options = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--hide-scrollbars",
-        "--no-first-run",
-        "--disable-background-networking",
-    ]
-    options += ["--disable-component-update", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}"]
-    options += ["--enable-logging=stderr", "--virtual-time-budget=3000", "--dump-dom", *flags, file.as_uri()]
+    options = [*OPTIONS, f"--user-data-dir={profile}", "--enable-logging=stderr", "--virtual-time-budget=3000"]
+    options += ["--dump-dom", *flags, file.as_uri()]
     done = subprocess.run([str(BROWSER), *options], capture_output=True, text=True, timeout=120, check=True)
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 

@@ -1,8 +1,9 @@
 """A finished run, as small or as large as a test wants it: all outs of the stages before `report`, without training."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,8 +21,8 @@ from pipeline.ensemble.run import run_ensemble
 from pipeline.predictions.view_scores import ViewScores, protocol_table
 from pipeline.report.inputs import InputPaths
 
-GRID = views.grid(Scale(32, 32), ViewConfig(1, (32, 40), 32)).describe()
 FRAMES = 6
+GREY = np.zeros((32, 40, 3), np.uint8)
 SIGNAL = (0.6, 2.5, 1.2)
 """What a label adds to its logit in the first member, the second, the third and so on from the first again."""
 SETTINGS = dict(
@@ -39,25 +40,30 @@ def run(
     labelled: bool = True,
     single: bool = False,
     signal: float = 1.0,
+    clips: int = 1,
+    frame: np.ndarray = GREY,
+    unknown: bool = False,
     **ensemble: object,
 ) -> InputPaths:
     """Write the run; the last video of each split is broken, and the ids begin with `prefix`.
 
     The members are of unequal strength (`SIGNAL`), and the second is the best; no two views of one are alike.
-    With `single` each video has one label, and the task is single_label; `signal` 0 leaves noise.
+    With `single` each video has one label, and the task is single_label; `signal` 0 leaves noise. A video has six
+    views for each of its `clips`, and one more; all frames are like `frame`, uint8 (H, W, 3). With `unknown` nobody
+    knows of every other video whether it shows one of the classes.
     """
-    manifest, broken = _manifest(classes, videos, prefix, labelled, single)
+    manifest, broken = _manifest(classes, videos, prefix, labelled, single, unknown)
     manifest.write(folder / "manifest.tsv", folder / "classes.txt")
     write_broken(folder / "broken.tsv", broken)
     nothing = np.full(len(manifest), -1)
     tsv.write(folder / "doubles.tsv", doubles.table(manifest, nothing, nothing < 0))
-    _frames(folder, [v for v in manifest.videos if v not in {b.video for b in broken}])
+    _frames(folder, [v for v in manifest.videos if v not in {b.video for b in broken}], frame)
     train = manifest.split("train").without(b.video for b in broken)
     counted = class_stats.write(folder / "stats", train, len(manifest.split("train")))
+    lost, grid = {b.video for b in broken}, views.grid(Scale(32, 32), ViewConfig(clips, (32, 40), 32)).describe()
     for number, member in enumerate(members):
-        _predictions(
-            folder / "predictions" / member, manifest, {b.video for b in broken}, number, counted.prior, single, signal
-        )
+        of_member = folder / "predictions" / member
+        _predictions(of_member, manifest, lost, number, counted.prior, single, signal, grid)
         _model(folder / "models" / member, number)
     config = EnsembleConfig(members=tuple(members), **(SETTINGS | ensemble))
     results = run_ensemble(config, manifest, counted, folder / "predictions", folder / "ensemble")
@@ -76,7 +82,7 @@ def _seal(folder: Path) -> None:
 
 
 def _manifest(
-    classes: Sequence[str], videos: int, prefix: str, labelled: bool, single: bool
+    classes: Sequence[str], videos: int, prefix: str, labelled: bool, single: bool, unknown: bool
 ) -> tuple[Manifest, list[BrokenVideo]]:
     rng = np.random.default_rng(0)
     records, broken = [], []
@@ -85,23 +91,26 @@ def _manifest(
         for number in range(count):
             names = {classes[number % len(classes)], classes[int(rng.integers(len(classes)))]}
             names = {classes[number % len(classes)]} if single else names
-            labels = ";".join(sorted(names)) if labelled or split != "test" else ""
+            hidden = [f"?{name}" for name in classes if unknown and number % 2 and name not in names][:1]
+            labels = ";".join([*sorted(names), *hidden]) if labelled or split != "test" else ""
             records.append(VideoRecord(f"{prefix}{split}{number}", split, f"{split}{number}.mp4", labels, "1-x"))
         last = records[-1]
         broken.append(BrokenVideo(last.video, split, last.path, "truncated", "moov <atom> not found"))
     return Manifest.from_records(records, classes), broken
 
 
-def _frames(folder: Path, seen: list[str]) -> None:
-    """Six grey frames a video in one shard; of a large corpus for some hundred videos, and the index lists these."""
+def _frames(folder: Path, seen: list[str], frame: np.ndarray) -> None:
+    """Six frames a video in one shard, each brighter than the one before, and the index."""
     kept = sorted(seen, key=str.encode)
-    if len(kept) > 200:
-        kept = kept[:: len(kept) // 100]
-    grey = [simplejpeg.encode_jpeg(np.full((32, 40, 3), 40 * n, np.uint8)) for n in range(FRAMES)]
+    jpegs = [simplejpeg.encode_jpeg(frame + np.uint8(40 * n)) for n in range(FRAMES)]
+    height, width, _ = frame.shape
     (folder / "lmdb").mkdir(parents=True)
-    frame_store.write_shard(folder / "lmdb" / "a.lmdb", [(video, frame_store.encode(grey, 40, 32)) for video in kept])
+    encoded = frame_store.encode(jpegs, width, height)
+    frame_store.write_shard(folder / "lmdb" / "a.lmdb", [(video, encoded) for video in kept])
     lmdb_pages.write(folder / "lmdb")
-    rows = [(video, "a", FRAMES, 40, 32, FRAMES + n % 2, FRAMES, int(n % 3 == 0), "") for n, video in enumerate(kept)]
+    rows = [
+        (video, "a", FRAMES, width, height, FRAMES + n % 2, FRAMES, int(n % 3 == 0), "") for n, video in enumerate(kept)
+    ]
     index = pd.DataFrame(rows, columns=list(frame_index.COLUMNS))
     (folder / "frames").mkdir()
     frame_index.write(folder / "frames" / frame_index.FILE, index)
@@ -109,8 +118,9 @@ def _frames(folder: Path, seen: list[str]) -> None:
 
 
 def _predictions(
-    folder: Path, manifest: Manifest, broken: set[str], number: int, prior: np.ndarray, single: bool, signal: float
-) -> None:
+    folder: Path, manifest: Manifest, broken: set[str], number: int, prior: np.ndarray, single: bool, signal: float,
+    grid: Mapping[str, Any],
+) -> None:  # fmt: skip
     rng = np.random.default_rng(number)
     task: Task = SINGLE_LABEL if single else MULTI_LABEL
     folder.mkdir(parents=True)
@@ -118,10 +128,10 @@ def _predictions(
         part = manifest.split(name)
         lost = np.array([video in broken for video in part.videos])
         targets = part.targets()[:, None].astype(np.float64)
-        noise = rng.normal(size=(len(part), 1 + len(GRID["views"]), len(part.classes)))
+        noise = rng.normal(size=(len(part), 1 + len(grid["views"]), len(part.classes)))
         logits = noise[:, :1] + noise[:, 1:] + signal * SIGNAL[number % len(SIGNAL)] * targets - 1
         logits[lost] = np.log(prior / (1.001 - prior))
-        scores = ViewScores(logits.astype(np.float16), GRID, task)
+        scores = ViewScores(logits.astype(np.float16), grid, task)
         table = protocol_table(part, lost, scores, "multiscale", {"checkpoint": f"{number % 10}" * 64, **noted(task)})
         table.write(folder / f"{name}.parquet")
         scores.write(folder, name)
@@ -130,9 +140,12 @@ def _predictions(
 def _model(folder: Path, number: int) -> None:
     """What the page reads of a training: the curves and the recipe, as training.py writes them."""
     curves = folder / "curves" / "plots" / "metrics"
-    (curves / "val").mkdir(parents=True)
-    (curves / "loss.tsv").write_text("step\tloss\n1\t4.0\n2\t3.0\n3\t1.0\n")
-    (curves / "val" / "mAP.tsv").write_text("step\tmAP\n1\t40.0\n2\t60.0\n3\t55.0\n")
+    figures = {"loss": (4, 3, 1), "loss_present": (1.5, 1, 0.75), "loss_absent": (2.5, 2, 0.25), "lr": (0.2, 0.1, 0)}
+    figures |= {"gradient_norm": (9, 5, 7), "train/mAP": (45, 70, 95), "val/mAP": (40, 60, 55)}
+    for name, values in figures.items():
+        (curves / name).parent.mkdir(parents=True, exist_ok=True)
+        rows = "".join(f"{step}\t{float(value)}\n" for step, value in enumerate(values, start=1))
+        (curves / f"{name}.tsv").write_text(f"step\t{Path(name).name}\n{rows}")
     machine = dict(device="cuda", devices=8, threads=2, precision="bf16", tf32=True, clips_per_device=None)
     machines = [{**machine, "devices": 1 + number}, {**machine, "device": "cpu", "devices": 1}]
     optim = {"lr": 0.01 * (1 + number), "weight_decay": 1e-4, "name": "sgd"}

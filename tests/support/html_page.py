@@ -7,6 +7,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+from pipeline.report.config import ReportConfig
 from pipeline.report.inputs import InputPaths
 from pipeline.report.page import PAGE, write_page
 
@@ -77,8 +78,8 @@ class Reader(HTMLParser):
             self.cell.append(data)
 
 
-def page(sources: InputPaths, out: Path, corpus: str = "clips") -> str:
-    write_page(sources, out, corpus)
+def page(sources: InputPaths, out: Path, corpus: str = "clips", config: ReportConfig | None = None) -> str:
+    write_page(sources, out, f"/corpora/{corpus}", config or ReportConfig())
     return (out / PAGE).read_text(encoding="utf-8")
 
 
@@ -86,7 +87,9 @@ def check(text: str) -> Reader:
     """The page is whole, and asks nobody for anything."""
     read = Reader(text)
     assert len(set(read.ids)) == len(read.ids)
-    assert {link.removeprefix("#") for link in read.links} <= set(read.ids)
+    inside = {link for link in read.links if link.startswith("#")}
+    assert {link.removeprefix("#") for link in inside} <= set(read.ids)
+    assert all(link.startswith(("file:///corpora/", "./", "../")) for link in set(read.links) - inside)
     assert all(load.startswith("data:") for load in read.loads)
     style = text[text.index("<style>") : text.index("</style>")]
     assert not OUTSIDE.search(style)
@@ -94,7 +97,7 @@ def check(text: str) -> Reader:
     scripts = re.findall(r"<script([^>]*)>(.*?)</script>", text, re.DOTALL)
     assert len(scripts) == read.tags.count("script") == 2
     (kind, data), (plain, script) = scripts
-    assert (kind, plain) == (' type="application/json" id="class-data"', "")  # what is JSON is never run
+    assert (kind, plain) == (' type="application/json" id="page-data"', "")  # what is JSON is never run
     assert json.loads(data)["classes"]
     assert policy[1] == base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert "innerHTML" not in script

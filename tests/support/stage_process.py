@@ -103,8 +103,8 @@ class Running:
         with contextlib.suppress(ProcessLookupError):  # it has just ended
             (os.killpg if group else os.kill)(self.pid, number)
 
-    def wait(self, seconds: float = 100) -> Ended:
-        """Wait for its end; a stage that takes longer is killed, and the test fails."""
+    def wait(self, seconds: float = 300) -> Ended:
+        """Wait for its end; what takes longer hangs: it is killed, and the test fails."""
         self.process.join(seconds)
         if self.process.exitcode is None:
             self.kill()
@@ -114,8 +114,8 @@ class Running:
         return Ended(self.process.exitcode, self.log.read_text(errors="replace"), seconds, peak)
 
 
-def run(stage: str, folder: Path, **how) -> Ended:
-    return Running(stage, folder, **how).wait()
+def run(stage: str, folder: Path, seconds: float = 300, **how) -> Ended:
+    return Running(stage, folder, **how).wait(seconds)
 
 
 def settings(clips: Path) -> list[str]:

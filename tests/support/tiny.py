@@ -77,7 +77,8 @@ def model(epochs: int = 3, lr: float = 0.05, **train: object) -> ModelConfig:
 def machine(scratch: Path, **settings: object) -> Machine:
     given = dict(
         workers=1, threads=1, accelerator="cpu", devices=0, precision="32", tf32=False, clips_per_device=None,
-        channels_last=False, compile=False, scratch=str(scratch), ffmpeg=None, save_seconds=60.0,
+        channels_last=False, compile=False, scratch=str(scratch), logs=str(scratch / "logs"), ffmpeg=None,
+        save_seconds=60.0,
     )  # fmt: skip
     return Machine(**given | settings)
 

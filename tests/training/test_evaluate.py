@@ -69,6 +69,16 @@ def test_where_each_video_has_one_label_the_scores_are_accuracy_and_cross_entrop
     assert lost == {"val_top1": -math.inf, "val_cross_entropy": math.inf}
 
 
+def test_a_sample_of_train_has_so_many_videos_of_it_and_is_always_the_same(tmp_path):
+    train = tiny.corpus(tmp_path)[0].split("train")
+    sample = evaluate.sample(train, 5)
+    assert len(sample) == 5
+    assert set(sample.videos) < set(train.videos)
+    assert evaluate.sample(train, 5).videos == sample.videos
+    assert evaluate.sample(train, 100).videos == train.videos
+    assert len(evaluate.sample(train, 0)) == 0
+
+
 def test_the_first_of_the_highest_epochs_is_the_best():
     history = [{"val_mAP": value} for value in (50.0, 70.0, -math.inf, 70.0)]
     assert evaluate.best(history, "multi_label") == 1

@@ -27,6 +27,10 @@ def test_of_equal_epochs_the_first_is_the_best_and_none_may_be_finite():
     assert "mAP -inf (best -inf, epoch 1)" in epoch_line([row(1.0, float("-inf"))], 2)
 
 
+def test_a_figure_of_train_videos_stands_beside_that_of_val():
+    assert "mAP 60.0 (best 60.0, epoch 1; train 93.1)" in epoch_line([row(1.0, 60.0) | {"train_mAP": 93.08}], 2)
+
+
 def test_an_epoch_without_validation_is_told_by_its_loss():
     assert epoch_line([{"loss": 2.0, "lr": 0.004}], 20) == "epoch 1/20  loss 2.000  lr 0.004"
 
@@ -37,9 +41,8 @@ def test_a_log_file_holds_every_epoch_and_no_control_character(tmp_path):
     with (tmp_path / "log").open("wb") as log:
         subprocess.run([sys.executable, str(SCRIPT), str(tmp_path), "net", "{}"], stderr=log, stdout=log, check=True)
     text = (tmp_path / "log").read_text()
-    pattern = (
-        r"^net  epoch (\d)/3  loss [\d.]+  mAP [\d.]+ \(best [\d.]+, epoch \d\)  lr \S+  \d+ s(?:, \d+ s (left))?$"
-    )
+    figures = r"loss [\d.]+  mAP [\d.]+ \(best [\d.]+, epoch \d; train [\d.]+\)  lr \S+"
+    pattern = rf"^net  epoch (\d)/3  {figures}  \d+ s(?:, \d+ s (left))?$"
     assert re.findall(pattern, text, re.MULTILINE) == [("1", "left"), ("2", "left"), ("3", "")]
     assert text.replace("\n", "").isprintable()
     assert all(line.strip() for line in text.splitlines())

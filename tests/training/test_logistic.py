@@ -49,3 +49,16 @@ def test_losses_are_of_each_sample_and_summed_over_the_classes():
     assert logistic.losses(logits, targets, MULTI_LABEL).tolist() == pytest.approx(
         [2 * np.log(2), np.log1p(np.exp(2)) + np.log(2)]
     )
+
+
+def test_labels_that_are_not_known_leave_the_optimum_to_the_others(samples):
+    values, labels = samples
+    targets = np.stack([labels == 0, labels != 1], axis=1).astype(float)
+    targets[3:15, 0], targets[10:20, 1] = -1, -1
+    for decay, (weight, bias) in zip(DECAYS, weights(values, targets, MULTI_LABEL), strict=True):
+        for number in range(2):
+            known = targets[:, number] >= 0
+            oracle = LogisticRegression(C=1 / (decay * len(labels)), tol=1e-10, max_iter=10_000)
+            oracle.fit(values[known], targets[known, number])
+            np.testing.assert_allclose(weight[number], oracle.coef_[0], atol=2e-3)
+            np.testing.assert_allclose(bias[number], oracle.intercept_[0], atol=5e-3)

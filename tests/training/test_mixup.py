@@ -66,3 +66,14 @@ def test_a_seed_gives_the_same_blend():
 def test_a_negative_parameter_is_refused():
     with pytest.raises(ValueError, match="mixup and cutmix"):
         MixConfig(mixup=-1.0)
+
+
+def test_a_blend_with_a_label_that_is_not_known_is_not_known():
+    torch.manual_seed(0)
+    clips, targets = batch()
+    targets[1, 3] = -1
+    _, labels = mix(clips, targets, MixConfig(mixup=1.0))
+    unknown = torch.zeros(4, 5, dtype=torch.bool)
+    unknown[[1, 2], 3] = True  # its own, and that of the clip which is blended with it
+    assert (labels[unknown] == -1).all()
+    assert (labels[~unknown] >= 0).all()

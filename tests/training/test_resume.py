@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> ResumeFolder:
 
 def test_everything_comes_back_as_it_was(tmp_path):
     kept = {"moment": torch.tensor([1.0, 2.0]), "dims": ((1, 2), [None, True]), "kind": torch.float32, "step": 3}
-    state = TrainState(step=5, lr=0.1, losses=[1.0], history=[{"loss": 2.0, "val_mAP": 50.0, "lr": 0.1}])
+    state = TrainState(step=5, lr=0.1, steps={"loss": [1.0]}, history=[{"loss": 2.0, "val_mAP": 50.0, "lr": 0.1}])
     folder(tmp_path).save(state, {"a": torch.arange(3)}, Remembers(**kept))
 
     weights, optimizer = {"a": torch.zeros(3, dtype=torch.int64)}, Remembers()

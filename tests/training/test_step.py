@@ -15,6 +15,7 @@ from pipeline.core.errors import UserError
 from pipeline.runtime.checkpoint import FILE
 from pipeline.training import optim
 from pipeline.training.config import LossConfig
+from pipeline.training.optim import OptimConfig
 from pipeline.training.step import Outcome, TrainStep
 from tests.support import tiny
 from tests.support.tiny import fit
@@ -163,9 +164,36 @@ def test_a_step_takes_no_number_out_of_a_tensor_until_its_outcome_is_read(tmp_pa
         outcome = step(pieces, 0.01, 0)
     looks_at_targets = loss in ("lsep", "wlsep", "warp")  # on a CPU alone, at each piece's
     assert (reads.count, lists) == (len(pieces) * looks_at_targets, [])
-    value, asked = outcome.read()
+    figures, asked = outcome.read()
     assert lists == [1]
-    assert (value > 0, asked) == (True, False)
+    assert (figures["loss"] > 0, figures["gradient_norm"] > 0, asked) == (True, True, False)
+
+
+@pytest.mark.parametrize("clip", [0.5, None])
+def test_the_gradient_norm_is_that_of_the_whole_batch_before_it_is_clipped(tmp_path, clip):
+    config = tiny.model(
+        batch=4, optim=OptimConfig(0.01, 0.0, clip, options={"sgd": {"momentum": 0.0, "nesterov": False}})
+    )
+    config.options["dropout"] = 0.0
+    step, pieces = tiny.train_step(tmp_path, config), tiny.pieces(2)
+    before = [parameter.detach().clone() for parameter in step.network.parameters()]
+    with Reads() as reads:
+        outcome = step(pieces, 0.01, 0)
+    assert reads.count == 0
+    norm = outcome.read()[0]["gradient_norm"]
+    moved = [old - new.detach() for old, new in zip(before, step.network.parameters(), strict=True)]
+    by_the_update = torch.cat([move.flatten() for move in moved]).norm().item() / 0.01  # plain SGD, without decay
+    assert norm > 0.5
+    assert by_the_update == pytest.approx(clip or norm, rel=1e-3)
+
+
+@pytest.mark.parametrize("loss", ["bce", "asymmetric"])
+def test_the_parts_of_a_loss_sum_to_it_over_all_pieces(tmp_path, loss):
+    step = tiny.train_step(tmp_path, tiny.model(batch=4, loss=LossConfig(loss, {})))
+    figures, _ = step(tiny.pieces(2), 0.01, 0).read()
+    assert list(figures) == ["loss", "loss_present", "loss_absent", "gradient_norm"]
+    assert min(figures["loss_present"], figures["loss_absent"]) > 0
+    assert figures["loss_present"] + figures["loss_absent"] == pytest.approx(figures["loss"], rel=1e-5)
 
 
 def test_the_count_of_reads_sees_one():
@@ -200,7 +228,8 @@ def test_a_state_that_has_diverged_is_never_saved(tmp_path, monkeypatch, bad):
 
     def spoilt(self, clip, targets):
         seen.append(1)
-        return original(self, clip, targets) * (float("nan") if bad == "loss" and len(seen) == 4 else 1)
+        found = original(self, clip, targets)
+        return found | {"loss": found["loss"] * (float("nan") if bad == "loss" and len(seen) == 4 else 1)}
 
     def spoilt_update(self):
         norm = updated(self)
@@ -214,3 +243,16 @@ def test_a_state_that_has_diverged_is_never_saved(tmp_path, monkeypatch, bad):
     state = torch.load(file, weights_only=True)
     assert state["state"]["step"] == 3, "the last step before it"
     assert all(torch.isfinite(tensor).all() for tensor in state["weights"].values())
+
+
+@pytest.mark.parametrize("loss", ["bce", "asymmetric", "lsep", "warp", "wlsep"])
+def test_pieces_of_labels_that_are_not_known_weigh_as_in_the_whole_batch(tmp_path, loss):
+    step = tiny.train_step(tmp_path, tiny.model(batch=6, loss=LossConfig(loss, {})))
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randint(-1, 2, (6, 3), generator=generator).float()
+    logits = torch.randn(6, 3, generator=generator)
+    targets[:, 0] = torch.tensor([1, 1, 0, 1, -1, 1])
+    cuts = (slice(0, 1), slice(1, 4), slice(4, 6))
+    shares = step._shares([(logits[cut], targets[cut]) for cut in cuts])
+    parts = sum(share * step.loss(logits[cut], targets[cut]) for share, cut in zip(shares, cuts, strict=True))
+    torch.testing.assert_close(parts, step.loss(logits, targets), rtol=1e-6, atol=1e-6)

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from sklearn.metrics import label_ranking_average_precision_score as ranking
 
 from pipeline.clips.transforms import AugmentConfig
 from pipeline.core import files, registry
@@ -22,7 +23,7 @@ from pipeline.core.errors import UserError
 from pipeline.pretrained import imagenet
 from pipeline.runtime import fingerprint, signals
 from pipeline.runtime.checkpoint import FILE, Checkpoint
-from pipeline.training import trainer
+from pipeline.training import evaluate, trainer
 from pipeline.training.config import LossConfig
 from pipeline.training.mixup import MixConfig
 from pipeline.training.optim import OptimConfig
@@ -131,6 +132,42 @@ def test_the_curves_have_one_row_an_epoch(tmp_path):
     curve = pd.read_csv(out / "curves" / "plots" / "metrics" / "val" / "mAP.tsv", sep="\t")
     assert curve["step"].tolist() == [1, 2, 3]
     assert curve["mAP"].tolist() == pytest.approx([row["val_mAP"] for row in progress.history])
+
+
+def test_what_is_told_of_train_videos_changes_no_weight_and_no_recipe(tmp_path):
+    told, with_them = fit(tmp_path, "told", tiny.model(epochs=2, ema=0.9))
+    silent, without = fit(tmp_path, "silent", tiny.model(epochs=2, ema=0.9, train_sample=0))
+    assert {"train_mAP"} == set(with_them.history[0]) - set(without.history[0])
+    for name in (FILE, "recipe.json"):
+        assert (told / name).read_bytes() == (silent / name).read_bytes()
+
+
+def test_the_sample_of_train_is_the_same_in_every_epoch_and_scored_as_val_is(tmp_path, monkeypatch):
+    seen = []
+    original = evaluate.evaluate
+
+    def watched(network, spec, batches, targets, *others):
+        found, logits = original(network, spec, batches, targets, *others)
+        seen.append((others[-1], batches.dataset.videos, found, 100 * ranking(targets, logits.numpy())))
+        return found, logits
+
+    monkeypatch.setattr(evaluate, "evaluate", watched)
+    fit(tmp_path, "out", tiny.model(epochs=2, train_sample=2))
+    assert [split for split, *_ in seen] == ["train", "val"] * 2
+    assert seen[0][1] == seen[2][1]
+    assert len(seen[0][1]) == 2
+    for split, _, found, score in seen:
+        assert found == {f"{split}_mAP": pytest.approx(score)}
+
+
+def test_how_fast_it_goes_lies_apart_from_the_results(tmp_path):
+    out, progress = fit(tmp_path, "out")
+    table = pd.read_csv(tmp_path / "out-work/logs/speed.csv")
+    assert table["model"].tolist() == [out.as_posix()] * 3
+    assert table["epoch"].tolist() == [1, 2, 3]
+    assert (table["clips_per_second"] > 0).all()
+    assert table["data_wait_percent"].between(0, 100).all()
+    assert not any("second" in name or "wait" in name for row in progress.history for name in row)
 
 
 def test_the_number_of_workers_changes_no_byte(tmp_path):
@@ -251,7 +288,7 @@ def test_a_polite_signal_stops_at_the_next_step_with_all_work_saved(tmp_path, nu
     (state,) = (tmp_path / "out-work").rglob("state.pt")
     progress = torch.load(state, weights_only=True)["state"]
     assert progress["step"] > 0
-    assert len(progress["losses"]) == progress["step"] - 2 * len(progress["history"])
+    assert len(progress["steps"]["loss"]) == progress["step"] - 2 * len(progress["history"])
 
 
 def test_the_first_signal_asks_and_the_next_one_ends_at_once():
@@ -500,7 +537,7 @@ def test_a_signal_to_the_whole_job_reaches_loader_workers_and_costs_nothing(tmp_
     assert process.wait(timeout=60) == 128 + number
     (state,) = (tmp_path / "out-work").rglob("state.pt")
     progress = torch.load(state, weights_only=True)["state"]
-    assert progress["step"] == 2 * len(progress["history"]) + len(progress["losses"]) > 0
+    assert progress["step"] == 2 * len(progress["history"]) + len(progress["steps"]["loss"]) > 0
 
 
 def test_where_each_video_has_one_label_cross_entropy_trains_and_top_1_picks_the_epoch(tmp_path):
@@ -508,7 +545,8 @@ def test_where_each_video_has_one_label_cross_entropy_trains_and_top_1_picks_the
         tmp_path, "out", tiny.model(epochs=12, loss=LossConfig("auto", {"cross_entropy": {"scale": 3.0}}))
     )
 
-    assert list(done.history[0]) == ["loss", "val_top1", "val_cross_entropy", "lr"]
+    of_split = [f"{split}_{name}" for split in ("train", "val") for name in ("top1", "cross_entropy")]
+    assert list(done.history[0]) == ["loss", "gradient_norm", *of_split, "lr"]
     ranked = [(row["val_top1"], -row["val_cross_entropy"]) for row in done.history]
     assert ranked[done.best_epoch] == max(ranked)
     assert done.history[done.best_epoch]["val_top1"] == 100
@@ -545,7 +583,7 @@ def test_too_little_memory_names_the_settings_that_take_less(tmp_path, monkeypat
     if where == "forward":
         monkeypatch.setattr(TrainStep, "_loss_of", full)
     else:
-        monkeypatch.setattr(trainer, "evaluate", full)
+        monkeypatch.setattr(evaluate, "evaluate", full)
     message = "A pass of 2 clips of 2 frames of 32 x 32 .*machine.clips_per_device below 2.*train.batch.*9 GiB"
     with pytest.raises(UserError, match=message):
         fit(tmp_path, "out", tiny.model(epochs=1), clips_per_device=2)
