@@ -60,6 +60,9 @@ class Machine:
     videos_per_pass: int = 1
     """Largest number of videos of which a forward pass of testing holds views, 1 .. 16. More is for a GPU that the
     views of one video leave idle: their frames then lie on it at once, and a pass has the size of `views_per_pass`."""
+    decode: Literal["workers", "device"] = "workers"
+    """What decodes the frames for testing: the workers, or the device of the model, for machines with few cores for
+    each GPU: a GPU by nvJPEG, whose pixels differ by a few of 255."""
     scratch_gb: float = 20.0
     """Gigabytes of videos that `extract` has in the scratch folder at any moment, where they are fetched
     (`dataset.root` is a URL); each call and each task of Ray has its own. Other things in that folder do not count."""
