@@ -3,6 +3,7 @@
     python benchmarks/million_rows.py                   # the report's corpus: 1,025,862 videos of 313 classes
     python benchmarks/million_rows.py --rows 20000      # a small one
     python benchmarks/million_rows.py --steps 4         # stage `index` alone
+    python benchmarks/million_rows.py --class-folders   # one label a video, its folder; a seed draws the splits
 
 The corpus is made up: sparse files of some kilobytes, one tiny frame of each video that is not broken, and logits of 31
 views (5 clips x 3 crops x 2 scales, and the centre) of 14 members for the held-out videos. No video is decoded and no
@@ -63,10 +64,15 @@ def measure(folder: Path, arguments: list[str]) -> str:
     return f"{seconds:9.1f} | {used.ru_utime + used.ru_stime:9.1f} | {used.ru_maxrss / 2**20:8.2f} | {said}"
 
 
-def write_settings(folder: Path, members: int) -> None:
-    """Write the params.yaml of a project in this folder: ours, with this corpus, 512 shards and so many members."""
+def write_settings(folder: Path, members: int, class_folders: bool, share: float) -> None:
+    """Write the params.yaml of a project in this folder: ours, with this corpus, 512 shards and so many members.
+
+    Where a seed draws the splits, val and test get the same `share` of the videos.
+    """
     settings = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    settings["dataset"] |= {"format": "folder", "root": "videos", "annotations": "labels.csv", "generated": []}
+    kind = ("class_folders", "videos") if class_folders else ("folder", "labels.csv")
+    settings["dataset"] |= {"format": kind[0], "root": "videos", "annotations": kind[1], "generated": []}
+    settings["dataset"] |= {"val_share": share, "test_share": share}
     settings["extract"]["shards"] = 512
     settings["ensemble"] |= {"members": [f"m{number:02d}" for number in range(members)], "subsets": {"half": ["m0?"]}}
     settings["machine"]["scratch"] = "scratch"
@@ -79,13 +85,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_025_862, help="videos of the corpus")
     parser.add_argument("--steps", type=int, default=len(STEPS), help="how many of the steps, from the first")
     parser.add_argument("--members", type=int, default=14, help="members of the ensemble")
+    parser.add_argument("--class-folders", action="store_true", help="labels are folders, and not a CSV")
     parser.add_argument("--scratch", type=Path, help="folder on a disk with room for 10 GB; else the system's")
     options = parser.parse_args()
     sizes = options.rows, min(10_000, options.rows // 10), options.members
     print(f"{options.rows:,} videos, of which {sizes[1]:,} val and as many test; {options.members} members\n")
     print("| step | seconds | CPU seconds | peak GiB | |\n|---|--:|--:|--:|---|", flush=True)
     with tempfile.TemporaryDirectory(dir=options.scratch) as name:
-        write_settings(Path(name), options.members)
+        write_settings(Path(name), options.members, options.class_folders, sizes[1] / sizes[0])
         (Path(name) / "data").mkdir()
         for title, step in list(STEPS.items())[: options.steps]:
             first, *others = step.split()

@@ -26,9 +26,9 @@ The packages in the order of the flow. Each noun of the domain has the file that
     folds/           cross-validation: a held-out prediction of every video
     ensemble/        prediction files -> fused files, member weights, intervals, a submission
     report/          all of that -> one page
-    comparison/      runs side by side
-    ui/              all of that -> pages in a browser, and marks of wrong labels
+    comparison/      runs -> what was changed, and what came of it
     near_doubles/    videos that show the same in other bytes, found by what moves in them
+    ui/              all of that -> pages in a browser, and marks of wrong labels
     check.py         everything that is wrong with params.yaml, before anything runs
     check_corpus.py  what the videos are too few for, as soon as they are listed
     cli/             `pipeline COMMAND`
@@ -37,7 +37,8 @@ datasets, models, losses and pretrained/importers are open sets: one file is one
 may import whom, from the top; a package imports from those further down, and from its neighbours without a circle:
 
     stages, cli > comparison, near_doubles, ui > report, check, check_corpus > ensemble, inference, folds
-    > training, features, predictions > models, losses, pretrained, runtime, extraction, datasets, demo, clips
+    > training, features, predictions
+    > models, losses, pretrained, runtime, extraction, datasets, demo, clips
     > layers, class_stats, verdict, chance, metrics, cost, core
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.

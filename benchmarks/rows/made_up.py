@@ -19,7 +19,7 @@ from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.views import Scale, ViewConfig
 from pipeline.core import checksums, doubles, frame_index, params
 from pipeline.core.broken_videos import BrokenVideo, write_broken
-from pipeline.core.manifest import Manifest
+from pipeline.core.manifest import DatasetConfig, Manifest
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.extract import plan, shard_number
 from pipeline.predictions.table import FINAL, SPLITS
@@ -36,16 +36,19 @@ FRAMES, LMDB, STATS, PREDICTIONS = (Path("data", name) for name in ("frames", "l
 
 
 def make_videos(rows: int, held_out: int, _: int) -> None:
-    """Write labels.csv and a sparse file for each row, a thousand a folder; one to five labels, the first by turns."""
+    """Write labels.csv and a sparse file for each row, a thousand a folder; one to five labels, the first by turns.
+
+    Where labels are folders (`dataset.format`), the file lies in that of its first, and there is no labels.csv.
+    """
+    by_class = params.load("dataset", DatasetConfig).format == "class_folders"
     rng = np.random.default_rng(0)
     more = rng.integers(CLASSES, size=(rows, 4))
     counts = np.minimum(rng.poisson(1.0, rows), 4)
     places = rng.permutation(rows)  # the splits are spread over the list
     lines = ["path,labels,split\n"]
     for row in range(rows):
-        path = Path("videos", f"{row // 1000:04d}", f"clip_{row:07d}.mp4")
-        if row % 1000 == 0:
-            path.parent.mkdir(parents=True)
+        path = Path("videos", f"class {row % CLASSES:03d}" if by_class else f"{row // 1000:04d}", f"clip_{row:07d}.mp4")
+        path.parent.mkdir(parents=True, exist_ok=True)
         content = row - (row % ONE_COPY_OF == ONE_COPY_OF - 1)
         with path.open("wb") as file:
             file.write(f"{content}".encode())
@@ -53,7 +56,8 @@ def make_videos(rows: int, held_out: int, _: int) -> None:
         labels = ";".join(f"class {number:03d}" for number in {row % CLASSES, *more[row, : counts[row]].tolist()})
         split = "val" if places[row] < held_out else "test" if places[row] < 2 * held_out else "train"
         lines.append(f"{path.relative_to('videos')},{labels},{split}\n")
-    Path("labels.csv").write_text("".join(lines), encoding="utf-8")
+    if not by_class:
+        Path("labels.csv").write_text("".join(lines), encoding="utf-8")
 
 
 def find_doubles(*_: int) -> None:

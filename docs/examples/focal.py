@@ -18,7 +18,7 @@ def build(_statistics: ClassStatistics, *, scale: float = 1.0, gamma: float = 2.
 
 
 class FocalLoss(nn.Module):
-    """Logits (N, C), targets 0 or 1 (N, C) -> scalar.
+    """Logits (N, C), targets 0, 1 or, where nobody knows, -1 (N, C) -> scalar.
 
     Raises:
         ValueError: scale is not positive, or gamma is below 1, where the slope is not finite.
@@ -33,8 +33,8 @@ class FocalLoss(nn.Module):
         self.scale, self.gamma = scale, gamma
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """`scale` x the mean of the N x C losses."""
+        """`scale` x the mean of the N x C losses, 0 where nobody knows."""
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         every_class_alike = -1
         losses = sigmoid_focal_loss(logits, targets.to(logits.dtype), alpha=every_class_alike, gamma=self.gamma)
-        return self.scale * losses.mean()
+        return self.scale * losses.masked_fill(targets < 0, 0).mean()

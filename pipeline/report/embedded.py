@@ -22,8 +22,8 @@ def embedded(inputs: Inputs, gallery: Gallery, footage: Footage, confusions: pd.
         and "matrix" (`matrix.matrix`, from the table `confusions`).
     """
     details = class_detail.details(inputs.fused, CAPS["opened"])
-    there = {one.video for one in gallery.shown}
-    videos = list(dict.fromkeys(in_turn(details["classes"])))
+    there = [one.video for one in gallery.shown]
+    videos = list(dict.fromkeys([*there, *in_turn(details["classes"])]))
     found = {video: footage.strips.of(video) for video in videos if video not in there}
     return {
         **details,
@@ -31,7 +31,7 @@ def embedded(inputs: Inputs, gallery: Gallery, footage: Footage, confusions: pd.
         "megabytes": footage.config.strips_megabytes,
         "base": footage.links.base,
         "matrix": matrix(inputs.fused, confusions),
-        "files": footage.links.some([*there, *videos]),
+        "files": footage.links.some(videos),
     }
 
 

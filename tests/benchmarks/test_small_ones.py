@@ -16,8 +16,8 @@ ROWS = {
     "ensemble.py": ["uniform probability", "fitted probability", "best best"],
     "metric.py": ["pipeline.metrics.sample_map", "label_ranking_average_precision_score", "average_precision_score"],
     "near_doubles.py": ["decoding", "every outline", "1,000 of"],
-    "ui.py": ["| all videos", "| name contains", "| one video"],
     "threads.py": ["machine idle", "one other process"],
+    "ui.py": ["| all videos", "| name contains", "| one video"],
 }
 """Script -> how lines begin that hold figures."""
 LONG = ("allocator.py", "threads.py")

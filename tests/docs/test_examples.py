@@ -78,6 +78,8 @@ def test_the_loss_is_cross_entropy_less_what_is_known_and_has_a_finite_gradient(
     known = torch.sigmoid(logits[:1].detach() * torch.tensor([1.0, -1.0]))  # probability of the right answer
     expected = 160 * (-((1 - known) ** 2) * known.log()).mean()
     torch.testing.assert_close(loss(logits[:1], targets[:1]), expected)
+    partly, row = torch.tensor([[1.0, -1.0]]), torch.tensor([[0.3, -2.0]])
+    torch.testing.assert_close(loss(row, partly), loss(row[:, :1], partly[:, :1]) / 2)
     assert value.isfinite()
     assert logits.grad.isfinite().all()
     with pytest.raises(UserError, match="scale must be greater than 0"):
