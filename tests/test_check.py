@@ -70,6 +70,7 @@ WRONG = [
     ("machine.clips_per_device", 0, "machine", "clips_per_device must be 1 or more"),
     ("machine", {**COMMITTED["machine"], "precision": "fp16", "accelerator": "cpu"}, "machine", "fp16 needs a GPU"),
     (f"{TIN}.train.seed", 2**31, f"{TIN}.train", "seed must lie in 0 .. 2147483647"),
+    (f"{TIN}.train.train_sample", -1, f"{TIN}.train", "train_sample must be 0 or more"),
     (f"{TIN}.train.pretrained", "timm:resnet18", f"{TIN}.train.pretrained", "checkpoint timm:resnet18 --save"),
     (f"{TIN}.train.optim.name", "bnbadam8bit", f"{TIN}.train.optim.name", "not to be had on this machine"),
     ("models.tsn_demo.options.backbone_options", {"channels": [1, 2]}, "models.tsn_demo.clip.sampler.frames", "layer3"),
