@@ -4,7 +4,7 @@ const cards = new Map([...document.querySelectorAll(".exhibit")].map(card => [ca
 
 /** Small frames of a video side by side: a data URL, empty without frames, undefined beyond the budget. */
 const stripOf = video => {
-  if (!cards.has(video)) return page.strips[video];
+  if (!cards.has(video)) return Object.hasOwn(page.strips, video) ? page.strips[video] : undefined;
   const card = cards.get(video);
   return card.dataset.left ? undefined : card.querySelector(".strip img")?.src ?? "";
 };
