@@ -21,7 +21,7 @@ ENSEMBLE = "ensemble"
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of V videos: those of video v are `classes[begin[v]:begin[v + 1]]`."""
+    """Classes of V videos: those of video v are `classes[begin[v]:begin[v + 1]]`."""
 
     begin: np.ndarray
     """int (V + 1,)."""
@@ -29,14 +29,20 @@ class Labels:
     """int32 (L,)."""
 
     @classmethod
-    def of(cls, manifest: Manifest) -> "Labels":
-        """The labels of a manifest."""
-        rows, classes = manifest.label_pairs()
-        return cls(np.searchsorted(rows, np.arange(len(manifest) + 1)), classes.astype(np.int32))
+    def of(cls, pairs: tuple[np.ndarray, np.ndarray], videos: int) -> "Labels":
+        """Those of pairs of a video and a class, in the order of the videos, as `Manifest.label_pairs` gives them."""
+        rows, classes = pairs
+        return cls(np.searchsorted(rows, np.arange(videos + 1)), classes.astype(np.int32))
 
     def __getitem__(self, video: int) -> np.ndarray:
         """The classes of a video."""
         return self.classes[self.begin[video] : self.begin[video + 1]]
+
+    def hit(self, best: np.ndarray) -> np.ndarray:
+        """bool (V,): whether a video has the class that `best`, int (V,), names for it."""
+        found = np.zeros(len(best), bool)
+        found[self.videos[best[self.videos] == self.classes]] = True
+        return found
 
     @cached_property
     def videos(self) -> np.ndarray:
@@ -63,6 +69,8 @@ class Model:
     """float32 (V,): the lowest score of a label of the video."""
     right: np.ndarray
     """bool (V,): whether the class with the highest score is a label of the video."""
+    unjudged: np.ndarray
+    """bool (V,): whether nobody knows if the video shows the class with the highest score."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,8 @@ class Catalogue:
     labelled: np.ndarray
     """bool (V,): whether somebody said what the video shows, which may be none of the classes."""
     labels: Labels
+    unknown: Labels
+    """The classes of which nobody knows whether a video shows them."""
     classes: tuple[str, ...]
     broken: dict[int, BrokenVideo]
     """Video -> its row in broken.tsv."""
@@ -103,7 +113,8 @@ class Catalogue:
         """
         manifest = Manifest.read(data / "manifest.tsv", data / "classes.txt")
         number = {video: row for row, video in enumerate(manifest.videos)}
-        labels, place = Labels.of(manifest), _place(manifest)
+        pairs, place = (manifest.label_pairs(), manifest.unknown_pairs()), _place(manifest)
+        labels, unknown = (Labels.of(each, len(manifest)) for each in pairs)
         read = [Answers.read(folder, name, manifest, scratch) for name, folder in _folders(data)]
         spread = disagreement([one for one in read if one.model != ENSEMBLE], scratch)
         columns = manifest.table
@@ -114,10 +125,11 @@ class Catalogue:
             spans=dict(_spans(manifest)),
             labelled=(columns["labels"] != "").to_numpy(),
             labels=labels,
+            unknown=unknown,
             classes=manifest.classes,
             broken={number[one.video]: one for one in read_broken(data / "broken.tsv") if one.video in number},
             place=place,
-            models={one.model: _model(one, place, labels) for one in read},
+            models={one.model: _model(one, place, labels, unknown) for one in read},
             apart=_spread_out(spread, place, np.nan),
         )
 
@@ -182,13 +194,11 @@ def _spans(manifest: Manifest) -> Iterator[tuple[int, Segment]]:
                 yield row, span
 
 
-def _model(answers: Answers, place: np.ndarray, labels: Labels) -> Model:
-    best = _spread_out(answers.best, place, NONE)
+def _model(answers: Answers, place: np.ndarray, labels: Labels, unknown: Labels) -> Model:
+    best, highest = _spread_out(answers.best, place, NONE), _spread_out(answers.highest, place, np.nan)
     tested = place[labels.videos] >= 0
-    lowest = answers.lowest_of(place[labels.videos[tested]], labels.classes[tested])
-    right = np.zeros(len(place), bool)
-    right[labels.videos[best[labels.videos] == labels.classes]] = True
-    return Model(answers, best, _spread_out(answers.highest, place, np.nan), _spread_out(lowest, place, np.nan), right)
+    lowest = _spread_out(answers.lowest_of(place[labels.videos[tested]], labels.classes[tested]), place, np.nan)
+    return Model(answers, best, highest, lowest, labels.hit(best), unknown.hit(best))
 
 
 def _spread_out(values: np.ndarray, place: np.ndarray, otherwise: float) -> np.ndarray:

@@ -43,7 +43,7 @@ class Query:
     answer: str = ""
     """The class with the highest score."""
     outcome: str = ""
-    """Whether the class with the highest score is a label; neither where nobody said what the video shows."""
+    """Whether the class with the highest score is a label; neither where nobody said whether the video shows it."""
     of: str = ""
     """The class whose score lies between the next two; empty: the highest score, whatever the class."""
     low: str = ""
@@ -125,7 +125,7 @@ class Query:
         if self.answer:
             keep &= model.best == catalogue.classes.index(self.answer)
         if self.outcome:
-            known = catalogue.labelled & ~np.isnan(model.highest)
+            known = catalogue.labelled & ~np.isnan(model.highest) & ~model.unjudged
             keep &= known & (model.right == (self.outcome == "right"))
         return keep
 

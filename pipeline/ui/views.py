@@ -31,6 +31,8 @@ class ClassRow:
 
     name: str
     is_label: bool
+    is_unknown: bool
+    """Whether nobody knows if the video shows it."""
     is_marked: bool
     scores: tuple[Score, ...]
     """One a model."""
@@ -51,6 +53,7 @@ def card(catalogue: Catalogue, media: Media, asked: Query, row: int, marked: set
         "answer": catalogue.classes[model.best[row]] if answered else "",
         "score": float(model.highest[row]) if answered else None,
         "right": bool(model.right[row]),
+        "unjudged": bool(model.unjudged[row]),
         "lowest": _known(model.lowest_label[row]),
         "apart": _known(catalogue.apart[row]),
         "marked": catalogue.videos[row].as_py() in marked,
@@ -69,6 +72,7 @@ def video(catalogue: Catalogue, media: Media, row: int, marks: list[Mark]) -> di
         "split": SPLITS[catalogue.split[row]],
         "labelled": bool(catalogue.labelled[row]),
         "labels": catalogue.names(row),
+        "unknown": len(catalogue.unknown[row]),
         "reason": broken.reason if broken else "",
         "words": broken.words if broken else "",
         "span": catalogue.spans.get(row),
@@ -86,7 +90,7 @@ def class_rows(catalogue: Catalogue, row: int, scores: list[np.ndarray], marked:
     """The `TOP` classes of each model, the labels, and the classes that are marked, by the first model's score."""
     if not scores:
         return []
-    labels = set(catalogue.labels[row].tolist())
+    labels, unknown = (set(of[row].tolist()) for of in (catalogue.labels, catalogue.unknown))
     ranks = []
     shown = labels | {number for number, name in enumerate(catalogue.classes) if name in marked}
     for each in scores:
@@ -97,6 +101,7 @@ def class_rows(catalogue: Catalogue, row: int, scores: list[np.ndarray], marked:
         ClassRow(
             catalogue.classes[number],
             number in labels,
+            number in unknown,
             catalogue.classes[number] in marked,
             tuple(Score(float(one[number]), int(rank[number])) for one, rank in zip(scores, ranks, strict=True)),
         )

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.ui.query import PAGE
+from tests.support import finished
 from tests.support.html_page import EVIL, VOID
 from tests.ui.conftest import FORM
 
@@ -164,3 +165,13 @@ def test_nothing_is_asked_of_other_servers_by_the_style(client, run, catalogue):
     style = client(run, catalogue).get("/style.css")
     assert style.headers["content-type"].startswith("text/css")
     assert not re.search(r"url\(|@import|https?:", style.text)
+
+
+def test_a_class_of_which_nobody_knows_is_no_class_that_is_absent(client, tmp_path):
+    finished.run(tmp_path / "data", unknown=True)
+    manifest = (tmp_path / "data/manifest.tsv").read_text().splitlines()[1:]
+    video = next(n for n, row in enumerate(manifest) if row.startswith("val") and "?" in row)
+    (name,) = re.findall(r"\?(\w+)", manifest[video])
+    page = client(tmp_path).get(f"/video/{video}").text
+    assert "of 1 class nobody knows" in page
+    assert re.findall(r'class="whole">(\w+)</span></th><td class="text">not known<', page) == [name]

@@ -1,5 +1,6 @@
 """The columns of a run against its files, by the ids of the videos."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -7,6 +8,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.segments import Segment
 from pipeline.predictions.table import PredictionTable
 from pipeline.ui.catalogue import Catalogue
+from pipeline.ui.query import Query
 from tests.support import finished
 
 
@@ -70,3 +72,21 @@ def test_rows_with_times_are_segments(run, tmp_path):
     for name in ("classes.txt", "broken.tsv", "predictions"):
         (tmp_path / name).symlink_to(run / "data" / name)
     assert Catalogue.read(tmp_path, tmp_path / "scratch").spans == {1: Segment(0.5, 2.0), 2: Segment(3.0)}
+
+
+def test_an_answer_of_which_nobody_knows_is_neither_right_nor_wrong(tmp_path):
+    finished.run(tmp_path / "data", videos=40, signal=0.0, unknown=True)
+    catalogue = Catalogue.read(tmp_path / "data", tmp_path / "scratch")
+    texts = pd.read_csv(tmp_path / "data/manifest.tsv", sep="\t", dtype=str)["labels"].str.split(";")
+    nobody = np.zeros(len(catalogue), bool)
+    found: dict[str, set[int]] = {
+        outcome: set(Query(outcome=outcome).rows(catalogue, nobody).tolist()) for outcome in ("right", "wrong")
+    }
+    model, unjudged = catalogue.models["ensemble"], 0
+    for number, names in enumerate(texts):
+        answer = catalogue.classes[model.best[number]] if model.best[number] >= 0 else None
+        assert {catalogue.classes[n] for n in catalogue.unknown[number]} == {n[1:] for n in names if n[0] == "?"}
+        assert (number in found["right"]) == (answer in names)
+        assert (number in found["wrong"]) == (answer is not None and not {answer, f"?{answer}"} & set(names))
+        unjudged += f"?{answer}" in names
+    assert unjudged == model.unjudged.sum() > 5
