@@ -4,6 +4,7 @@ from dataclasses import fields
 
 from pipeline.cli.layout import Layout
 from pipeline.core import task
+from pipeline.core.labels import hidden, shown
 from pipeline.core.manifest import DatasetConfig, Manifest
 
 HEAD = """\
@@ -62,8 +63,13 @@ def _of_columns(config: DatasetConfig) -> str:
 
 
 def _of_task(corpus: Manifest) -> str:
-    several = int(corpus.table["labels"].str.contains(";", regex=False).sum())
-    return f"guessed, as {f'{several:,} videos have several labels' if several else 'each video has one label'}"
+    labels = corpus.table["labels"]
+    if several := sum(len(shown(text)) > 1 for text in labels):
+        return f"guessed, as {several:,} videos have several labels"
+    partly = sum(bool(hidden(text)) for text in labels)
+    return (
+        f"guessed, as {f'{partly:,} videos have labels that are not known' if partly else 'each video has one label'}"
+    )
 
 
 def _of_groups(corpus: Manifest, config: DatasetConfig) -> str:
