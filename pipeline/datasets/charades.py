@@ -26,7 +26,7 @@ from pipeline.datasets._rows import Row
 LISTS = {"train": ("charades_v1_train.csv",), "test": ("charades_v1_test.csv",)}
 CLASSES = ("charades_v1_classes.txt",)
 CLASS = r"c(?P<number>\d+)\s+(?P<name>.+)"
-ACTION = re.compile(r"c(?P<number>\d+)\s+(?P<start>[\d.]+)\s+(?P<end>[\d.]+)")
+ACTION = re.compile(r"c(?P<number>\d+)\s+(?P<start>\d+\.?\d*)\s+(?P<end>\d+\.?\d*)")
 """A class with the seconds from which and until which it is seen; they may lie beyond the end of the video."""
 NEEDED = ("id", "subject", "actions")
 LENGTH = "length"

@@ -57,6 +57,7 @@ def changed(column: str, text: str) -> dict[str, str]:
     [
         (changed("c002 1.00", "c157 1.00"), "train.csv, line 2: there is no class 157, as"),
         (changed("c002 1.00 9.00", "c002 1.00"), "train.csv, line 2: the action 'c002 1.00' is no `c092 11.90 21.20`"),
+        (changed("c002 1.00", "c002 1.0.0"), "train.csv, line 2: the action 'c002 1.0.0 9.00' is no `c092"),
         (changed("actions", "deeds"), "train.csv, line 1: there is no column 'actions', but id, subject"),
         (changed('"He sits, then stands."', "He sits, then stands."), "line 2: 12 cells, and the header has 11"),
         (changed("A1B2C", '"A1B2C'), "train.csv, line 2: no readable CSV"),
