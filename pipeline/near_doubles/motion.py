@@ -81,12 +81,12 @@ def likeness(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _shrunk(pixels: np.ndarray) -> np.ndarray:
-    """The means of the cells of a grid over an RGB frame of at least 16 x 16 pixels, in grey (256,)."""
+    """The means of the cells of a grid over an RGB frame, in grey (256,); a smaller one has pixels in several cells."""
     grey = pixels.mean(axis=2)
     rows, columns = (np.arange(SIDE) * size // SIDE for size in grey.shape)
     sums = np.add.reduceat(np.add.reduceat(grey, rows, axis=0), columns, axis=1)
-    areas = np.outer(np.diff([*rows, grey.shape[0]]), np.diff([*columns, grey.shape[1]]))
-    means: np.ndarray = (sums / areas).ravel()
+    tall, wide = (np.diff([*ends, size]).clip(1) for ends, size in zip((rows, columns), grey.shape, strict=True))
+    means: np.ndarray = (sums / np.outer(tall, wide)).ravel()
     return means
 
 

@@ -104,3 +104,10 @@ def test_a_picture_that_stands_flickers_or_is_too_short_is_still(packed):
 def test_a_frame_that_is_no_jpeg_is_named(packed):
     with pytest.raises(UserError, match=r"a\.lmdb is damaged \(video 'v'"):
         motion.frames(packed({"v": [*jpegs(clip(1)[:3])[:1], b"none"] * 3}), "v", 10)
+
+
+def test_a_frame_smaller_than_the_grid_fills_it(packed):
+    frames = np.random.default_rng(0).integers(0, 255, (20, 8, 16, 1)).repeat(3, axis=3).astype(np.uint8)
+    found = motion.frames(packed({"v": jpegs(frames, quality=100)}), "v", 10)
+    expected = frames[..., 0].repeat(2, axis=1).reshape(20, 256)
+    assert np.abs(found.astype(int) - expected).max() <= 3
