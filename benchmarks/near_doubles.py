@@ -68,8 +68,13 @@ def alike(videos: Sequence[np.ndarray]) -> dict[tuple[int, int], float]:
 
 def rates(folder: Path) -> None:
     """Print the table of one folder."""
-    paths = video_files.inside(folder)
-    videos = [frames_of(path) for path in paths]
+    paths, videos = [], []
+    for path in video_files.inside(folder):
+        try:
+            videos.append(frames_of(path))
+            paths.append(path)
+        except subprocess.CalledProcessError:
+            print(f"{path} is left out, as FFmpeg does not read it")
     found = np.array(list(alike(videos).values()))
     still = sum(motion.is_still(frames) for frames in videos)
     pairs = len(videos) * (len(videos) - 1) // 2
