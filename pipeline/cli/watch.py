@@ -67,7 +67,7 @@ def stages(folders: list[Path]) -> list[dict[str, Any]]:
 
 
 def gpus() -> list[dict[str, Any]]:
-    """The GPUs of this machine: name, share of the last second that they computed, and gigabytes in use and in all."""
+    """The GPUs of this machine: name, `busy` (percent), and gigabytes in use and in all."""
     import pynvml
 
     try:
@@ -78,9 +78,19 @@ def gpus() -> list[dict[str, Any]]:
     for number in range(pynvml.nvmlDeviceGetCount()):
         handle = pynvml.nvmlDeviceGetHandleByIndex(number)
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-        name, busy = pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetUtilizationRates(handle).gpu
-        found.append({"name": name, "busy_percent": busy, "used_gb": memory.used / 1e9, "total_gb": memory.total / 1e9})
+        of = {"name": pynvml.nvmlDeviceGetName(handle), "busy_percent": busy(handle)}
+        found.append({**of, "used_gb": memory.used / 1e9, "total_gb": memory.total / 1e9})
     return found
+
+
+def busy(handle: Any) -> int | None:
+    """The share of the last second that a GPU computed, in percent; None where it does not say, as one with MIG."""
+    import pynvml
+
+    try:
+        return int(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+    except pynvml.NVMLError:
+        return None
 
 
 def shown(running: list[dict[str, Any]], devices: list[dict[str, Any]], now: float) -> "Table":
@@ -95,7 +105,8 @@ def shown(running: list[dict[str, Any]], devices: list[dict[str, Any]], now: flo
         table.add_row(*map(Text, row(one, now)))
     for number, gpu in enumerate(devices):
         memory = f"{gpu['used_gb']:.1f} of {gpu['total_gb']:.0f} GB"
-        table.add_row(*map(Text, (f"GPU {number}", gpu["name"], f"{gpu['busy_percent']}% busy", memory)))
+        share = "" if gpu["busy_percent"] is None else f"{gpu['busy_percent']}% busy"
+        table.add_row(*map(Text, (f"GPU {number}", gpu["name"], share, memory)))
     if not running:
         table.add_row(Text("No stage is running."))
     return table

@@ -79,6 +79,12 @@ def test_a_gpu_is_a_row():
     assert " ".join(last.split()) == "GPU 0 NVIDIA H200 97% busy 12.3 of 150 GB"
 
 
+def test_a_gpu_that_does_not_say_how_busy_it_is_has_its_row():
+    gpu = {"name": "NVIDIA H200", "busy_percent": watch.busy(None), "used_gb": 12.34, "total_gb": 150.0}
+    last = text(SEEN, gpus=(gpu,)).splitlines()[-1]
+    assert " ".join(last.split()) == "GPU 0 NVIDIA H200 12.3 of 150 GB"
+
+
 def test_where_nothing_runs_it_says_so(project, capsys):
     assert "No stage is running." in said(capsys, "--once")
     assert json.loads(said(capsys, "--json"))["stages"] == []
