@@ -30,6 +30,9 @@ from gpu_parts.report import Report
 from gpu_parts.steps import Way
 
 from pipeline.cli.arguments import CONF
+from pipeline.clips import views
+from pipeline.clips.dataset import ViewSpec
+from pipeline.clips.views import ViewConfig
 from pipeline.training.config import ModelConfig
 
 MODELS = ("tsm_r50", "tin_r101", "slowfast_8x8_r101")
@@ -54,6 +57,11 @@ def settings() -> dict[str, ModelConfig]:
     return {name: ModelConfig.read(section, f"models.{name}") for name, section in sections.items()}
 
 
+def views_of(model: ModelConfig, sides: tuple[int, ...]) -> ViewSpec:
+    """The views of ten clips in three crops at some sides."""
+    return ViewSpec(model.clip.sampler, views.grid(model.clip.centre, ViewConfig(10, sides, None)))
+
+
 def all_of_it(report: Report, device: torch.device) -> None:
     """What a GPU is asked, the most wanted first."""
     models = settings()
@@ -72,6 +80,7 @@ def all_of_it(report: Report, device: torch.device) -> None:
     layers.measure(report, device, clips=64, pixels=28)
     testing.measure(report, device, models["tsm_r50"], side=256, views=(1, 4, 16, 64, 256), budget=1)
     decoding.measure(report, device, frames=128)
+    decoding.measure_video(report, device, views_of(models["tsm_r50"], (256, 320)), frames=90)
     agreement.measure(report, device, models["tsm_demo"], (700, 180), seeds=2, workers=0)
     for name in MODELS:
         for last in (True, False):
@@ -90,6 +99,7 @@ def smoke(report: Report, device: torch.device) -> None:
     layers.measure(report, device, clips=1, pixels=7)
     testing.measure(report, device, model, side=40, views=(2,), budget=0)
     decoding.measure(report, device, frames=2)
+    decoding.measure_video(report, device, views_of(model, (64,)), frames=3)
     agreement.measure(report, device, once, (8, 4), seeds=1, workers=1)
 
 

@@ -63,11 +63,14 @@ WRONG = [
     ("ensemble.folds", 1, "ensemble", "folds must be at least 2"),
     ("ensemble.seed", -1, "ensemble", "seed must not be negative"),
     ("machine.ffmpeg", "/no/such/ffmpeg", "machine.ffmpeg", "FFmpeg does not run"),
+    ("machine.logger", "tensorbord", "machine.logger", "not 'tensorbord'"),
+    ("machine.logger", ["mlflow", "none"], "machine.logger[1]", "not 'none'"),
     ("machine.precision", "fp8", "machine.precision", "must be one of '32', 'bf16', 'fp16'"),
     ("machine.threads", 0, "machine", "threads must be at least 1"),
     ("machine.clips_per_device", 0, "machine", "clips_per_device must be 1 or more"),
     ("machine", {**COMMITTED["machine"], "precision": "fp16", "accelerator": "cpu"}, "machine", "fp16 needs a GPU"),
     (f"{TIN}.train.seed", 2**31, f"{TIN}.train", "seed must lie in 0 .. 2147483647"),
+    (f"{TIN}.train.train_sample", -1, f"{TIN}.train", "train_sample must be 0 or more"),
     (f"{TIN}.train.pretrained", "timm:resnet18", f"{TIN}.train.pretrained", "checkpoint timm:resnet18 --save"),
     (f"{TIN}.train.optim.name", "bnbadam8bit", f"{TIN}.train.optim.name", "not to be had on this machine"),
     ("models.tsn_demo.options.backbone_options", {"channels": [1, 2]}, "models.tsn_demo.clip.sampler.frames", "layer3"),
@@ -174,6 +177,12 @@ def test_an_engine_that_is_not_installed_is_said_before_anything_runs(tmp_path, 
     monkeypatch.setitem(sys.modules, "ray", None)
     (line,) = problems(changed(**{"machine.engine": "ray"}), tmp_path)
     assert line.startswith("machine.engine: The engine ray needs a package")
+
+
+def test_a_logger_that_is_not_installed_is_said_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    (line,) = problems(changed(**{"machine.logger": ["wandb"]}), tmp_path)
+    assert line.startswith("machine.logger: wandb needs wandb, which is not installed")
 
 
 def starting_from_imagenet(arch: str, options: dict[str, Any]) -> list[str]:

@@ -15,13 +15,14 @@ import pytest
 import torch
 
 from pipeline.clips.dataset import decode_video
+from pipeline.clips.device_decoding import DeviceDecoder, read_video
 from pipeline.core import registry
 from pipeline.inference.predictor import Predictor
 from pipeline.runtime import distributed
 from pipeline.runtime.transfer import Download, Upload
 from pipeline.training.config import LossConfig
 from tests.models.test_every_model import ALL
-from tests.support import inference, tiny
+from tests.support import inference, pictures, tiny
 
 pytestmark = pytest.mark.gpu
 
@@ -109,6 +110,18 @@ def test_the_order_of_a_batch_s_bytes_is_kept_on_the_way():
     arrived = Upload(torch.device("cuda"))(clips)
     assert arrived.stride() == clips.stride()
     assert torch.equal(arrived.cpu(), clips)
+
+
+def test_a_gpu_decodes_and_resizes_frames_to_nearly_the_pixels_of_a_cpu():
+    source = pictures.Frames(6, 96, 128)
+    by_cpu = decode_video(source, "a", [pictures.SPEC])
+    decode = DeviceDecoder(source, torch.device("cuda"))
+    by_gpu = decode(read_video(source, "a", [pictures.SPEC]))
+    assert by_gpu.crops == by_cpu.crops
+    for side, frames in by_cpu.frames.items():
+        apart = (by_gpu.frames[side].cpu().int() - frames.int()).abs().float()
+        assert apart.mean() <= 2, "colours of 4:2:0 are spread by another filter"
+        assert apart.max() <= 24
 
 
 @pytest.mark.parametrize("number", [1, 3])

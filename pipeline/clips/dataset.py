@@ -5,7 +5,7 @@ the seed and the view as well): neither the number of workers nor their order ch
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -169,34 +169,59 @@ def decode_video(source: FrameSource, video: str, specs: Sequence[ViewSpec]) -> 
     Raises:
         UserError: a frame does not decode.
     """
-    count = source.frames(video)
+    clips = clips_of_views(specs, source.frames(video))
+    at_side = _at_sides(source, video, clips.needed)
+    sizes = {side: (frames.shape[-2], frames.shape[-1]) for side, frames in at_side.items()}
+    return DecodedVideo(at_side, clips.crops(video, specs, sizes))
+
+
+@dataclass(frozen=True)
+class ClipsOfViews:
+    """The frames of a video that the views of several models show."""
+
+    indices: list[list[np.ndarray]]
+    """For each ViewSpec, the frames (T,) of each view."""
+    needed: dict[int, np.ndarray]
+    """Short side -> the frames (F,) that some view needs at this scale, in order."""
+
+    def crops(
+        self, video: str, specs: Sequence[ViewSpec], sizes: Mapping[int, tuple[int, int]]
+    ) -> tuple[tuple[ClipCrop, ...], ...]:
+        """Where the views lie in the frames of the video, of which `sizes` has height and width at each short side."""
+
+        def crop_of(number: int, view: View, clip: np.ndarray, seed: int) -> ClipCrop:
+            positions = tuple(np.searchsorted(self.needed[view.scale.side], clip).tolist())
+            box = _box(view, *sizes[view.scale.side], generator(seed, number, video))
+            return ClipCrop(view.scale.side, positions, box)
+
+        return tuple(
+            tuple(crop_of(k, view, clips[k], spec.grid.seed) for k, view in enumerate(spec.grid.views))
+            for spec, clips in zip(specs, self.indices, strict=True)
+        )
+
+
+def clips_of_views(specs: Sequence[ViewSpec], count: int) -> ClipsOfViews:
+    """The frames that the views of several models show of a video of `count` frames."""
     indices = [_frames_of_views(spec, count) for spec in specs]
     wanted: dict[int, list[np.ndarray]] = {}
     for spec, clips in zip(specs, indices, strict=True):
         for view, clip in zip(spec.grid.views, clips, strict=True):
             wanted.setdefault(view.scale.side, []).append(clip)
-    needed = {side: np.unique(np.concatenate(clips)) for side, clips in wanted.items()}
-    at_side = _at_sides(source, video, needed)
+    return ClipsOfViews(indices, {side: np.unique(np.concatenate(clips)) for side, clips in wanted.items()})
 
-    def crop_of(number: int, view: View, clip: np.ndarray, seed: int) -> ClipCrop:
-        height, width = at_side[view.scale.side].shape[-2:]
-        positions = tuple(np.searchsorted(needed[view.scale.side], clip).tolist())
-        return ClipCrop(view.scale.side, positions, _box(view, height, width, generator(seed, number, video)))
 
-    crops = tuple(
-        tuple(crop_of(k, view, clips[k], spec.grid.seed) for k, view in enumerate(spec.grid.views))
-        for spec, clips in zip(specs, indices, strict=True)
-    )
-    return DecodedVideo(at_side, crops)
+def sides_by_source(source: FrameSource, sides: Iterable[int]) -> dict[FrameSource, list[int]]:
+    """The frames of each stored size that is read for these short sides -> the short sides."""
+    found: dict[FrameSource, list[int]] = {}
+    for side in sides:
+        found.setdefault(source.at(side), []).append(side)
+    return found
 
 
 def _at_sides(source: FrameSource, video: str, needed: Mapping[int, np.ndarray]) -> dict[int, Tensor]:
     """Short side -> the `needed` frames (F,) resized to it, uint8 (F, 3, H, W)."""
-    sides_of: dict[FrameSource, list[int]] = {}
-    for side in needed:
-        sides_of.setdefault(source.at(side), []).append(side)
     found = {}
-    for stored, sides in sides_of.items():
+    for stored, sides in sides_by_source(source, needed).items():
         every = np.unique(np.concatenate([needed[side] for side in sides]))
         frames = read_frames(stored, video, every, at_least=None)  # all pixels, or one view would depend on others
         for side in sides:

@@ -19,6 +19,20 @@ def size(data: bytes | memoryview) -> tuple[int, int]:
     return height, width
 
 
+def size_of_all(jpegs: Sequence[bytes | memoryview]) -> tuple[int, int]:
+    """The height and width of one JPEG or more in pixels, as their headers say.
+
+    Raises:
+        ValueError: one is no JPEG or of too many pixels, or two differ in size.
+    """
+    height, width = size(jpegs[0])
+    _refuse_bomb(height, width)
+    for data in jpegs[1:]:
+        if size(data) != (height, width):
+            raise ValueError(f"a frame has {size(data)} pixels, and the first one {(height, width)}")
+    return height, width
+
+
 def decode(
     data: bytes | memoryview, min_height: int = 0, min_width: int = 0, into: np.ndarray | None = None
 ) -> np.ndarray:
@@ -30,9 +44,7 @@ def decode(
     Raises:
         ValueError: it is no JPEG, of too many pixels, or of another size than `into`.
     """
-    height, width = size(data)
-    if height * width > MOST_PIXELS:
-        raise ValueError(f"{width} x {height} pixels are more than a frame has")
+    _refuse_bomb(*size(data))
     pixels: np.ndarray = simplejpeg.decode_jpeg(data, "RGB", min_height=min_height, min_width=min_width, buffer=into)
     if into is not None and pixels.shape != into.shape:
         raise ValueError(f"a frame has the shape {pixels.shape}, and the first one {into.shape}")
@@ -69,3 +81,8 @@ def decode_all(jpegs: Sequence[bytes | memoryview], at_least: int = 0) -> np.nda
     for data, into in zip(jpegs[1:], frames[1:], strict=True):
         decode(data, at_least, at_least, into)
     return frames
+
+
+def _refuse_bomb(height: int, width: int) -> None:
+    if height * width > MOST_PIXELS:
+        raise ValueError(f"{width} x {height} pixels are more than a frame has")

@@ -127,9 +127,13 @@ def resize_short_side(frames: Tensor, side: int) -> Tensor:
     The filter is bilinear and antialiased.
     """
     height, width = frames.shape[-2:]
+    return _resize(frames, list(resized(height, width, side)))
+
+
+def resized(height: int, width: int, side: int) -> tuple[int, int]:
+    """The height and width of frames that `resize_short_side` resizes."""
     short = min(height, width)
-    size = [height * side // short, width * side // short]
-    return _resize(frames, size)
+    return height * side // short, width * side // short
 
 
 def crop_box(height: int, width: int, size: int, place: str) -> Box:

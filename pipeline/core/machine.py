@@ -19,6 +19,8 @@ from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.share import Share
 
+Logger = Literal["tensorboard", "wandb", "mlflow"]
+
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -58,6 +60,9 @@ class Machine:
     videos_per_pass: int = 1
     """Largest number of videos of which a forward pass of testing holds views, 1 .. 16. More is for a GPU that the
     views of one video leave idle: their frames then lie on it at once, and a pass has the size of `views_per_pass`."""
+    decode: Literal["workers", "device"] = "workers"
+    """What decodes the frames for testing: the workers, or the device of the model, for machines with few cores for
+    each GPU: a GPU by nvJPEG, whose pixels differ by a few of 255."""
     scratch_gb: float = 20.0
     """Gigabytes of videos that `extract` has in the scratch folder at any moment, where they are fetched
     (`dataset.root` is a URL); each call and each task of Ray has its own. Other things in that folder do not count."""
@@ -65,7 +70,9 @@ class Machine:
     """What does the shards of extraction, packing and testing: this node, or all nodes of the Ray cluster that runs. A
     task of Ray takes `workers` CPUs; with 0, one (which extracts or packs) or as many as `threads` (which tests)."""
     logs: str = "logs"
-    """Folder of what trainings say of themselves besides their results: how fast they go."""
+    """Folder of what trainings say of themselves besides their results: how fast they go, and the files of `logger`."""
+    logger: Literal["none"] | Logger | tuple[Logger, ...] = "none"
+    """Experiment tracker, or a list of some, that trainings write to besides; each is an extra of the same name."""
 
     def __post_init__(self) -> None:
         params.require(
@@ -94,6 +101,12 @@ class Machine:
         if self.workers:
             return self.workers
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    @property
+    def loggers(self) -> tuple[str, ...]:
+        """The names of the trackers that `logger` asks for."""
+        asked = self.logger if isinstance(self.logger, tuple) else (self.logger,)
+        return tuple(name for name in asked if name != "none")
 
     def uses_ray(self, share: Share | None) -> bool:
         """Whether the nodes of a Ray cluster do the work.

@@ -77,6 +77,7 @@ class Predictor:
             "device": fabric.device.type,
             "precision": machine.precision,
             **({"tf32": machine.tf32} if gpu else {}),
+            **({"decode": machine.decode} if machine.decode != "workers" else {}),
         }
         self.meta = {
             "model": self.name,

@@ -22,6 +22,7 @@ from lightning_fabric import Fabric
 
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips.dataset import DecodedVideo, DecodedVideoDataset
+from pipeline.clips.device_decoding import DeviceDecoder, EncodedVideoDataset
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.loader import loader
 from pipeline.clips.views import ViewConfig, ViewGrid
@@ -130,10 +131,13 @@ def score(
     mine = [item for chunk in distributed.share(list(todo), fabric) for item in todo[chunk]]
     specs = [(videos[video], [jobs[j].predictor.view_spec for j in lacking]) for video, lacking in mine]
     workers = max(1, machine.processes // distributed.local_processes(fabric))
-    decoded = loader(DecodedVideoDataset(specs, store), workers, fabric.device.type == "cuda", batch_size=None)
+    on_device = machine.decode == "device"
+    videos_of = EncodedVideoDataset(specs, store) if on_device else DecodedVideoDataset(specs, store)
+    receive = DeviceDecoder(store, fabric.device) if on_device else partial(_uploaded, Upload(fabric.device))
+    decoded = loader(videos_of, workers, fabric.device.type == "cuda", batch_size=None)
     timer, total = Timer(), sum(map(len, todo.values()))
     with signals.listen() as stop, closing(timer.waits(decoded)) as arriving:  # its workers leave here, in any case
-        _score_all(jobs, zip(mine, arriving, strict=True), total, timer, stop, fabric)
+        _score_all(jobs, zip(mine, map(receive, arriving), strict=True), total, timer, stop, fabric)
     fabric.barrier()  # all have written before any reads
     if total and fabric.is_global_zero:
         _log_speed(jobs, total, timer)
@@ -239,10 +243,10 @@ def _score_all(
     fabric: Fabric,
 ) -> None:  # fmt: skip
     """Score the videos of this process, in step with the others, until no process has one left or a signal comes."""
-    upload, done, title = Upload(fabric.device), 0, f"infer {', '.join(job.predictor.name for job in jobs)}"
+    done, title = 0, f"infer {', '.join(job.predictor.name for job in jobs)}"
     with progress_bar(total=total, desc=title, unit="video", disable=not fabric.is_global_zero) as bar:
         while True:
-            scored = _score_next(jobs, arriving, upload)
+            scored = _score_next(jobs, arriving)
             stopping, count = distributed.add([float(bool(stop.number)), float(scored)], fabric)
             done += int(count)
             if stopping:
@@ -256,15 +260,18 @@ def _score_all(
             bar.update(int(count))
 
 
-def _score_next(jobs: Sequence[Job], arriving: Iterator[tuple[Item, DecodedVideo]], upload: Upload) -> bool:
+def _uploaded(upload: Upload, decoded: DecodedVideo) -> DecodedVideo:
+    return DecodedVideo({side: upload(frames) for side, frames in decoded.frames.items()}, decoded.crops)
+
+
+def _score_next(jobs: Sequence[Job], arriving: Iterator[tuple[Item, DecodedVideo]]) -> bool:
     """Score the next video for the jobs that lack it; False where this process has none left."""
     arrived = next(arriving, None)
     if arrived is None:
         return False
     (video, lacking), decoded = arrived
-    frames = {side: upload(some) for side, some in decoded.frames.items()}
     for j, crops in zip(lacking, decoded.crops, strict=True):
-        jobs[j].add(video, frames, crops)
+        jobs[j].add(video, decoded.frames, crops)
     return True
 
 

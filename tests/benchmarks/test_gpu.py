@@ -70,6 +70,7 @@ def test_all_of_it_runs_on_a_cpu_without_dvc_hydra_and_ffmpeg(tmp_path):
     )
     assert exact < 1e-5 < coarse < 0.02
     assert all(row["most_error"] <= 2 for row in rows if row["section"].startswith("JPEGs"))
+    assert all(row["most_error"] <= 1 for row in rows if row["section"].startswith("frames of"))
     assert next(row["copies"] for row in rows if row.get("layer") == "copy") == 1
 
 

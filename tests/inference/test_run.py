@@ -157,7 +157,7 @@ def test_a_damaged_chunk_is_made_again(models, whole, tmp_path, monkeypatch, cap
     assert "is damaged" in caplog.text
 
 
-MACHINES = {"precision": "bf16", "threads": 2, "views_per_pass": 5, "videos_per_pass": 5}
+MACHINES = {"precision": "bf16", "threads": 2, "views_per_pass": 5, "videos_per_pass": 5, "decode": "device"}
 
 
 @pytest.mark.parametrize("change", ["views", "weights", "code", "versions", "videos", "frames", *MACHINES])
@@ -202,6 +202,16 @@ def test_videos_that_share_passes_score_alike_and_to_the_byte_after_a_stop(model
     scored = scored_models(monkeypatch)
     assert_same_files(together, infer(models, tmp_path / "out", videos_per_pass=5, workers=3))
     assert len(scored) == 38 - 16 - 10
+
+
+def test_frames_that_the_device_decodes_give_the_scores_of_those_that_the_workers_decode(models, whole, tmp_path):
+    """On a CPU libjpeg decodes both; the resizing may round a pixel otherwise."""
+    out = infer(models, tmp_path / "out", decode="device")
+    for split in ("val", "test"):
+        found, workers = (ViewScores.read(folder, split).logits.astype(np.float32) for folder in (out, whole))
+        np.testing.assert_allclose(found, workers, atol=2e-2)
+    assert PredictionTable.read(out / "val.parquet").meta["machine"]["decode"] == "device"
+    assert_same_files(out, infer(models, tmp_path / "again/out", decode="device", workers=3, devices=1))
 
 
 def test_a_stop_before_the_first_pass_is_full_keeps_nothing(models, tmp_path, monkeypatch):
