@@ -5,6 +5,7 @@ only those are read as a whole, so a corpus without doubles costs nothing. Missi
 """
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ import pandas as pd
 
 from pipeline.core import files, fingerprints, tsv
 from pipeline.core.fingerprints import FAULTS
+from pipeline.core.labels import hidden, shown
 from pipeline.core.manifest import Manifest
-from pipeline.core.names import LABEL_SEPARATOR
 from pipeline.core.remote_folder import RemoteFile, RemoteFolder
 from pipeline.core.segments import COLUMNS as SPAN
 from pipeline.core.video_files import MISSING
@@ -66,9 +67,14 @@ def table(corpus: Manifest, sets: np.ndarray, kept: np.ndarray) -> pd.DataFrame:
     rows = rows[np.argsort(sets[rows], kind="stable")]
     found = corpus.table.iloc[rows][["video", "split", "labels"]].reset_index(drop=True)
     found = found.assign(set=sets[rows] + 1, dropped=np.where(kept[rows], NO, YES))
-    meant = found["labels"].map(lambda text: LABEL_SEPARATOR.join(sorted(text.split(LABEL_SEPARATOR))))
-    different = meant.where(meant != "").groupby(found["set"]).transform("nunique") > 1
-    return found.assign(labels_differ=np.where(different, YES, NO))[list(COLUMNS)]
+    different = {number: _differ(texts) for number, texts in found.groupby("set")["labels"]}
+    return found.assign(labels_differ=np.where(found["set"].map(different), YES, NO))[list(COLUMNS)]
+
+
+def _differ(texts: Iterable[str]) -> bool:
+    """Whether a class is a label of one of some videos and known to be absent from another; "" says nothing."""
+    said = [({*shown(text)} - {""}, {*hidden(text)}) for text in {*texts} - {""}]
+    return any(names - other - unknown for names, _ in said for other, unknown in said)
 
 
 def read(path: Path) -> pd.DataFrame:

@@ -72,7 +72,8 @@ class Row(NamedTuple):
         video = safe_path(path, where)
         texts = dict.fromkeys(filter(None, map(str.strip, labels)))
         names = tuple(text for text in texts if not text.startswith(UNKNOWN))
-        unknown = tuple(text.removeprefix(UNKNOWN).strip() for text in texts if text.startswith(UNKNOWN))
+        marked = (text.removeprefix(UNKNOWN).strip() for text in texts if text.startswith(UNKNOWN))
+        unknown = tuple(dict.fromkeys(marked))
         for name in (*names, *unknown):
             check_class(name, where)
         if both := set(names) & set(unknown):

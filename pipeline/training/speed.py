@@ -6,11 +6,13 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
 
 from pipeline.core import files, scratch
+from pipeline.core.errors import UserError
 from pipeline.runtime.progress import Timer, duration, rate
 
 log = logging.getLogger(__name__)
@@ -77,12 +79,28 @@ class SpeedLog:
         self.folder, self.name = folder, out.as_posix()
 
     def write(self, speeds: Sequence[Mapping[str, float]]) -> None:
-        """Replace the training's rows by one for each finished epoch; those of folders that are gone go, too."""
+        """Replace the training's rows by one for each finished epoch; those of folders that are gone go, too.
+
+        Raises:
+            UserError: what lies there is no such file.
+        """
         rows = [{"model": self.name, "epoch": number, **row} for number, row in enumerate(speeds, start=1)]
         self.folder.mkdir(parents=True, exist_ok=True)
         with scratch.alone(self.folder):  # two trainings may end an epoch at the same moment
             file = self.folder / FILE
-            before = pd.read_csv(file).to_dict("records") if file.is_file() else []
-            others = [row for row in before if row["model"] != self.name and Path(row["model"]).is_dir()]
+            others = [row for row in _rows(file) if row["model"] != self.name and Path(row["model"]).is_dir()]
             table = pd.DataFrame([*others, *rows], columns=["model", "epoch", *FIGURES])
             files.write_text(file, table.to_csv(index=False, lineterminator="\n", float_format="%.6g"))
+
+
+def _rows(file: Path) -> list[dict[str, Any]]:
+    if not file.is_file():
+        return []
+    try:
+        found: list[dict[str, Any]] = pd.read_csv(file, dtype={"model": str}).dropna(subset="model").to_dict("records")
+    except (ValueError, KeyError) as error:
+        raise UserError(
+            f"{file} is no table of speeds ({error!r}). No result depends on it: `rm {file}`, and start again; the "
+            "training goes on where it is."
+        ) from error
+    return found

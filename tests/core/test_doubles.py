@@ -147,6 +147,26 @@ def test_an_unlabelled_copy_differs_from_none():
     assert doubles.table(corpus, np.zeros(3, int), np.ones(3, bool))["labels_differ"].tolist() == ["no"] * 3
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "differ"),
+    [
+        ("run", "run;?jump", "no"),
+        ("run;jump", "run;?jump", "no"),
+        ("run", "?run", "no"),
+        ("run", "jump;?run", "yes"),
+        ("jump;?run", "?run;jump", "no"),
+        ("run", ";", "yes"),
+        (";", "?run", "no"),
+    ],
+)
+def test_what_nobody_knows_differs_from_nothing(one, other, differ):
+    texts, splits = (one, other, "run;jump", "run", "run"), ("train", "train", "train", "val", "test")
+    rows = [VideoRecord(*row) for row in zip("abcde", splits, "abcde", texts, strict=True)]
+    corpus = Manifest.from_records(rows, ["jump", "run"])
+    found = doubles.table(corpus, np.array([0, 0, -1, -1, -1]), np.ones(5, bool))
+    assert found["labels_differ"].tolist() == [differ] * 2
+
+
 def test_without_doubles_the_table_is_a_header(tmp_path: Path):
     nothing = doubles.table(listed(list("abc")), np.full(3, -1), np.ones(3, bool))
     tsv.write(tmp_path / "doubles.tsv", nothing)

@@ -209,3 +209,8 @@ def test_what_is_wrong_with_categories_is_said(tmp_path: Path, text: str, said: 
 def test_a_file_of_categories_that_is_not_there_is_named_with_its_setting(tmp_path: Path):
     with pytest.raises(UserError, match=r"none.csv does not exist\. Set dataset\.categories"):
         _rows.manifest(config(categories=str(tmp_path / "none.csv")), [*UNLABELLED[:9], *TEST])
+
+
+def test_a_label_that_is_not_known_is_named_once():
+    row = Row.of("line 1", "v.mp4", ["?run", "? run", "jump", " ?run "])
+    assert (row.labels, row.unknown) == (("jump",), ("run",))

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import torch
 
+from pipeline.core.errors import UserError
 from pipeline.runtime.progress import Timer
 from pipeline.training import speed
 from pipeline.training.speed import SpeedLog
@@ -45,3 +46,11 @@ def test_trainings_share_a_file_and_each_replaces_its_own_rows(tmp_path):
 def test_the_summary_counts_the_epochs_and_the_waiting():
     said = speed.summary([timer(3.0, 1.0), timer(1.0, 0.0)], clips=8, resumed=True)
     assert said == "trained 2 epochs in this run: 4 s without validation, 2.0 clips/s, 25% of the time waiting for data"
+
+
+@pytest.mark.parametrize("content", [b"", b"my notes\n", b"model,epoch\n\xff", b'model,epoch\n"a'])
+def test_a_file_of_something_else_is_named_with_the_way_out(tmp_path, content):
+    (tmp_path / speed.FILE).write_bytes(content)
+    with pytest.raises(UserError, match=r"speed\.csv is no table of speeds .* `rm .*speed\.csv`"):
+        SpeedLog(tmp_path, tmp_path / "one").write([{"clips_per_second": 1.0}])
+    assert (tmp_path / speed.FILE).read_bytes() == content
