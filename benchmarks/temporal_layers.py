@@ -1,6 +1,7 @@
 """What looking along time costs a 2D network, and the layers for it against their plain formulas.
 
     python benchmarks/temporal_layers.py [clips pixels]        # --smoke: one round of one clip of 32 pixels
+    python benchmarks/temporal_layers.py --layers              # the second part alone
 
 First part: forward and backward of whole networks (ResNet-50, 8 frames, 2 clips of 112 pixels unless told
 otherwise), as ratios to TSN. Every round measures all of them, beginning with another one each time, and the
@@ -149,11 +150,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("size", nargs="*", type=int, default=[2, 112], help="clips and pixels of the networks")
     parser.add_argument("--smoke", action="store_true", help="one round of one clip of 32 pixels")
+    parser.add_argument("--layers", action="store_true", help="the second part alone")
     args = parser.parse_args()
     (clips, pixels), rounds = ((1, 32), 1) if args.smoke else (args.size, ROUNDS)
     torch.set_num_threads(2)
     torch.manual_seed(0)
-    networks_table(clips, pixels, rounds)
+    if not args.layers:
+        networks_table(clips, pixels, rounds)
     layers_table(1 if args.smoke else 2, rounds)
 
 
