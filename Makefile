@@ -41,7 +41,7 @@ test: install ## all tests but the long forms of `make nightly`, two at a time: 
 	python -m pytest -m "not slow and not nightly" --numprocesses 2
 	python -m pytest -m "slow and not nightly" --numprocesses 2 --dist loadfile
 
-nightly: $(VENV)/.ray ## the long forms, two at a time: a hundred kills, an hour of work; under two hours on two cores
+nightly: $(VENV)/.extras ## the long forms, two at a time: a hundred kills, an hour of work; under two hours on two cores
 	python -m pytest -m nightly --numprocesses 2 --dist loadfile
 
 browser: install ## the tests of the page, in the system's Chromium; fails where there is none
@@ -58,8 +58,8 @@ $(VENV)/.docs: $(INSTALLED)
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	@touch $@
 
-$(VENV)/.ray: $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
+$(VENV)/.extras: $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[ray,tensorboard,wandb,mlflow]'
 	@touch $@
 
 compare: install ## the figures of all experiments, side by side (`pipeline compare RUN RUN` says more)

@@ -35,7 +35,7 @@ from pipeline.losses import auto
 from pipeline.pretrained import imagenet, weight_file
 from pipeline.report.config import ReportConfig
 from pipeline.training import config as training_config
-from pipeline.training import optim
+from pipeline.training import optim, trackers
 from pipeline.training.config import IMPOSSIBLE, OTHERS, ModelConfig, ProbeConfig
 
 SECTIONS = {
@@ -145,6 +145,9 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
         if machine.engine == "ray":
             with _reported(found, "machine.engine: "):
                 ray_engine.library()
+        for logger in machine.loggers:
+            with _reported(found, ""):
+                trackers.require(logger)
     return found
 
 

@@ -63,6 +63,8 @@ WRONG = [
     ("ensemble.folds", 1, "ensemble", "folds must be at least 2"),
     ("ensemble.seed", -1, "ensemble", "seed must not be negative"),
     ("machine.ffmpeg", "/no/such/ffmpeg", "machine.ffmpeg", "FFmpeg does not run"),
+    ("machine.logger", "tensorbord", "machine.logger", "not 'tensorbord'"),
+    ("machine.logger", ["mlflow", "none"], "machine.logger[1]", "not 'none'"),
     ("machine.precision", "fp8", "machine.precision", "must be one of '32', 'bf16', 'fp16'"),
     ("machine.threads", 0, "machine", "threads must be at least 1"),
     ("machine.clips_per_device", 0, "machine", "clips_per_device must be 1 or more"),
@@ -174,6 +176,12 @@ def test_an_engine_that_is_not_installed_is_said_before_anything_runs(tmp_path, 
     monkeypatch.setitem(sys.modules, "ray", None)
     (line,) = problems(changed(**{"machine.engine": "ray"}), tmp_path)
     assert line.startswith("machine.engine: The engine ray needs a package")
+
+
+def test_a_logger_that_is_not_installed_is_said_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    (line,) = problems(changed(**{"machine.logger": ["wandb"]}), tmp_path)
+    assert line.startswith("machine.logger: wandb needs wandb, which is not installed")
 
 
 def starting_from_imagenet(arch: str, options: dict[str, Any]) -> list[str]:

@@ -117,6 +117,11 @@ def test_the_curves_are_metrics_and_plots(done):
     plots = json.loads(project.dvc(done, "plots", "show", "--json").stdout)["data"]
     assert "data/models/tsn_demo/curves/plots/metrics/val/mAP.tsv" in plots
     assert {"Average precision per class", "Reliability of the ensemble"} <= set(plots)
+    for name, figure in (("Gradient norm by epoch", "gradient_norm"), ("Training speed by epoch", "clips_per_second")):
+        (chart,) = plots[name]
+        drawn = {row["model"]: float(row[figure]) for row in chart["content"]["data"]["values"]}
+        assert [Path(model).name for model in drawn] == ["tsn_demo", "tsm_demo"]
+        assert min(drawn.values()) > 0
 
 
 def test_a_stage_by_hand_gives_the_bytes_that_it_gives_under_dvc(done, tmp_path):

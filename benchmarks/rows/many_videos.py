@@ -26,7 +26,7 @@ def write(data: Path, videos: int = 100_000, classes: int = 50, members: int = 3
             "split": np.array(["train", "val", "train", "test"])[rows % 4],
             "path": [f"part{row // 1000:04d}/Clip_{row:07d}.mp4" for row in rows],
             "labels": [
-                ";".join(names[number] for number in {row % classes, *([more[row]] if several[row] else [])})
+                ";".join(names[number] for number in {row // 4 % classes, *([more[row]] if several[row] else [])})
                 for row in rows.tolist()
             ],
             "fingerprint": "1-x",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 EXPERIMENTS = Path(".dvc/tmp/exps")
-"""Where DVC copies the project to for each experiment that runs from its queue."""
+"""Where DVC copies the project to for each experiment of its queue, and in `standalone` for one of `--temp`."""
 PAUSE = 1.0
 """Seconds between two looks."""
 SILENT = 30.0
@@ -57,8 +57,8 @@ def run(args: argparse.Namespace) -> None:
 
 def scratch_folders(scratch: Path) -> list[Path]:
     """That of this project, and where its path is relative, those of the copies in which queued experiments run."""
-    copies = [] if scratch.is_absolute() else sorted(EXPERIMENTS.glob("*/"))
-    return [scratch, *(copy / scratch for copy in copies)]
+    copies = [] if scratch.is_absolute() else [*EXPERIMENTS.glob("*/"), *EXPERIMENTS.glob("standalone/*/")]
+    return [scratch, *(copy / scratch for copy in sorted(copies))]
 
 
 def stages(folders: list[Path]) -> list[dict[str, Any]]:

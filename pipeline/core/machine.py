@@ -19,6 +19,8 @@ from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.share import Share
 
+Logger = Literal["tensorboard", "wandb", "mlflow"]
+
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -68,7 +70,9 @@ class Machine:
     """What does the shards of extraction, packing and testing: this node, or all nodes of the Ray cluster that runs. A
     task of Ray takes `workers` CPUs; with 0, one (which extracts or packs) or as many as `threads` (which tests)."""
     logs: str = "logs"
-    """Folder of what trainings say of themselves besides their results: how fast they go."""
+    """Folder of what trainings say of themselves besides their results: how fast they go, and the files of `logger`."""
+    logger: Literal["none"] | Logger | tuple[Logger, ...] = "none"
+    """Experiment tracker, or a list of some, that trainings write to besides; each is an extra of the same name."""
 
     def __post_init__(self) -> None:
         params.require(
@@ -97,6 +101,12 @@ class Machine:
         if self.workers:
             return self.workers
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    @property
+    def loggers(self) -> tuple[str, ...]:
+        """The names of the trackers that `logger` asks for."""
+        asked = self.logger if isinstance(self.logger, tuple) else (self.logger,)
+        return tuple(name for name in asked if name != "none")
 
     def uses_ray(self, share: Share | None) -> bool:
         """Whether the nodes of a Ray cluster do the work.

@@ -1,5 +1,9 @@
 """Small charts as SVG text: lines, points, a heat map. Numbers in, markup out; colours and fonts are the page's.
 
+They are ours and no library's, since they stand in the page before any script runs, are read where there is none, and
+take some kilobytes. uPlot has 50 kB and neither intervals nor maps; Vega-Lite and Plotly have both, and a megabyte or
+more in every page. Who wants to draw with one finds the numbers as CSV beside the page.
+
 A chart names CSS classes (`s0`..`s7`, `grid`, `tick`), never a colour, so that one style sheet serves light and dark.
 Coordinates have one decimal: the same numbers give the same bytes.
 """
@@ -13,6 +17,8 @@ from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 440, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 430, 12, 236
+_DECADES = 1000
+"""Span of a log axis above which only powers of ten are marked."""
 HUES = 8
 """Number of hues; further series begin anew with another dash."""
 
@@ -28,6 +34,14 @@ class Series:
     """Name of each point, shown when it is pointed at."""
     strong: bool = False
     """Whether it is drawn in the colour of text instead of a hue."""
+    low: Sequence[float] | np.ndarray = ()
+    """Lower end of each point's interval."""
+    high: Sequence[float] | np.ndarray = ()
+    """Upper end."""
+
+    def hue(self, number: int) -> str:
+        """CSS classes of the series, which is the chart's `number`-th."""
+        return "fused" if self.strong else series_class(number)
 
 
 @dataclass(frozen=True)
@@ -46,7 +60,8 @@ class Axis:
         """An axis that holds all values and ends on round ones."""
         low, high = float(values.min()), float(values.max())
         if log:
-            return cls(label, max(1.0, low / 1.15), max(high, low + 1) * 1.15, log=True)
+            ends = (max(1.0, low / 1.15), max(high, low + 1)) if low >= 1 or low <= 0 else (low / 1.15, high)
+            return cls(label, ends[0], max(ends[1], 2 * ends[0]) * 1.15, log=True)
         if low == high:
             low, high = low - 1, high + 1
         step = _step(low, high, whole)
@@ -64,7 +79,8 @@ class Axis:
         """Round values along the axis."""
         if self.log:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            found = [digit * 10.0**decade for decade in decades for digit in (1, 2, 5)]
+            digits = (1,) if self.high / self.low > _DECADES else (1, 2, 5)
+            found = [digit * 10.0**decade for decade in decades for digit in digits]
             return [value for value in found if self.low <= value <= self.high] or [round(self.low)]
         step = _step(self.low, self.high, self.whole)
         return [i * step for i in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)]
@@ -77,14 +93,13 @@ def lines(title: str, x: Axis, y: Axis, series: Sequence[Series], diagonal: bool
         (x0, x1), (y0, y1) = x.at([x.low, x.high], _LEFT, _RIGHT), y.at([x.low, x.high], _BOTTOM, _TOP)
         drawn.append(Markup('<path class="diagonal" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>').format(x0, y0, x1, y1))
     for number, one in enumerate(series):
-        points = zip(x.at(one.x, _LEFT, _RIGHT), y.at(one.y, _BOTTOM, _TOP), strict=True)
-        places = [f"{across:.1f} {down:.1f}" for across, down in points]
-        path, kind = "L".join(places), "fused" if one.strong else series_class(number)
+        places = [f"{across:.1f} {down:.1f}" for across, down in _places(x, y, one)]
         if len(places) == 1:
-            dot = Markup('<circle class="dot {}" cx="{}" cy="{}" r="4"><title>{}</title></circle>')
-            drawn.append(dot.format(kind, *places[0].split(), one.name))
+            drawn.append(_dot(one, number, places[0], f"{one.name}: {one.y[0]:.4g}"))
             continue
-        drawn.append(Markup('<path class="line {}" d="M{}h0"><title>{}</title></path>').format(kind, path, one.name))
+        values = ",".join(f"{across:.4g} {up:.4g}" for across, up in zip(one.x, one.y, strict=True))
+        line = Markup('<path class="line {}" data-of="{}" data-values="{}" d="M{}h0"><title>{}</title></path>')
+        drawn.append(line.format(one.hue(number), one.name, values, "L".join(places), one.name))
     return _svg(title, WIDTH, HEIGHT, drawn)
 
 
@@ -92,11 +107,29 @@ def points(title: str, x: Axis, y: Axis, series: Sequence[Series]) -> Markup:
     """Scatter chart; each point has its name and its y as a title."""
     drawn = [_frame(x, y)]
     for number, one in enumerate(series):
-        for across, down, name, value in zip(
-            x.at(one.x, _LEFT, _RIGHT), y.at(one.y, _BOTTOM, _TOP), one.names, one.y, strict=True
-        ):
-            dot = Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="4"><title>{}: {:.1f}</title></circle>')
-            drawn.append(dot.format(series_class(number), across, down, name, value))
+        for (across, down), name, value in zip(_places(x, y, one), one.names, one.y, strict=True):
+            drawn.append(_dot(one, number, f"{across:.1f} {down:.1f}", f"{name}: {value:.1f}"))
+    return _svg(title, WIDTH, HEIGHT, drawn)
+
+
+def intervals(title: str, x: Axis, y: Axis, series: Sequence[Series], unit: str) -> Markup:
+    """Scatter chart with whiskers, the points of a series joined by a thin line.
+
+    The title of a point says its values, that of x in `unit`.
+    """
+    drawn = [_frame(x, y)]
+    for number, one in enumerate(series):
+        places, ends = _places(x, y, one), [y.at(end, _BOTTOM, _TOP) for end in (one.low, one.high)]
+        mark = Markup('<path class="{} {}" data-of="{}" d="M{}"/>')
+        path = "L".join(f"{across:.1f} {down:.1f}" for across, down in places)
+        drawn += [mark.format("line thin", one.hue(number), one.name, path)] if len(places) > 1 else []
+        for place, low, high in zip(places, *ends, strict=True):
+            path = f"{place[0]:.1f} {low:.1f}V{high:.1f}"
+            drawn.append(mark.format("line thin", one.hue(number), one.name, path))
+        values = zip(places, one.names, one.x, one.y, one.low, one.high, strict=True)
+        for (across, down), name, cost, value, low, high in values:
+            told = f"{one.name}, {name}: {value:.2f} ({low:.2f} to {high:.2f}), {cost:.3g} {unit}"
+            drawn.append(_dot(one, number, f"{across:.1f} {down:.1f}", told))
     return _svg(title, WIDTH, HEIGHT, drawn)
 
 
@@ -163,6 +196,17 @@ def interval(axis: Axis, mean: float, low: float, high: float, zero: bool = Fals
 def series_class(number: int) -> str:
     """CSS classes of a series by its number: its hue, and its dash after the hues are used up."""
     return f"s{number % HUES} dash{number // HUES % 3}"
+
+
+def _places(x: Axis, y: Axis, series: Series) -> list[tuple[float, float]]:
+    """Coordinates of the points of a series."""
+    return list(zip(x.at(series.x, _LEFT, _RIGHT), y.at(series.y, _BOTTOM, _TOP), strict=True))
+
+
+def _dot(series: Series, number: int, place: str, told: str) -> Markup:
+    """A point at `place`, "x y", which says `told`."""
+    dot = Markup('<circle class="dot {}" data-of="{}" cx="{}" cy="{}" r="4"><title>{}</title></circle>')
+    return dot.format(series.hue(number), series.name, *place.split(), told)
 
 
 def _frame(x: Axis, y: Axis) -> Markup:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from pipeline import metrics as metric_names
 from pipeline.class_stats import ClassStatistics
@@ -15,7 +16,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 from pipeline.core.task import SINGLE_LABEL, Task
 from pipeline.ensemble.results import VARIANTS
-from pipeline.predictions.table import PredictionTable
+from pipeline.predictions.table import PredictionTable, read_meta
 from pipeline.predictions.view_scores import ViewScores
 
 _NOT_FITTED = ("uniform", "given")
@@ -139,6 +140,15 @@ class Inputs:
         """Whether the ensemble's scores are means of ranks, which order classes and are not probabilities."""
         mean: str = self.fused.meta["mean"]
         return mean == "rank"
+
+    def meta(self, member: str) -> dict[str, Any]:
+        """What a member's scores for `split` say they were made with.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        path = existing(self.paths.predictions / member / f"{self.split}.parquet")
+        return read_meta(pq.read_schema(path), path)
 
     def table(self, member: str) -> PredictionTable:
         """Predictions of a member for `split`, under the protocol that is fused.

@@ -10,8 +10,10 @@ import base64
 import hashlib
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 import pandas as pd
@@ -20,16 +22,18 @@ from markupsafe import Markup
 from pipeline import metrics
 from pipeline.clips.views import PROTOCOLS
 from pipeline.core import files
-from pipeline.report import charts, curves, doubles, gallery, per_class, sections
+from pipeline.report import charts, costs, curves, doubles, gallery, per_class, precision_recall, sections
+from pipeline.report.calibration import Reliability
 from pipeline.report.config import ReportConfig
 from pipeline.report.embedded import embedded
 from pipeline.report.footage import Footage
 from pipeline.report.inputs import InputPaths, Inputs
+from pipeline.report.precision_recall import PrecisionRecall
 from pipeline.report.provenance import Provenance
 
 PAGE = "index.html"
 _TEMPLATES = Path(__file__).parent / "template"
-_SCRIPTS = ("elements.js", "tables.js", "videos.js", "class.js", "gallery.js", "matrix.js")
+_SCRIPTS = ("elements.js", "tables.js", "videos.js", "class.js", "gallery.js", "matrix.js", "charts.js")
 """Parts of the page's script, of which each uses those before it."""
 _TAIL = 10
 """Fewest classes of which it is asked whether the rare ones suffer."""
@@ -42,40 +46,82 @@ def write_page(paths: InputPaths, out: Path, root: str, config: ReportConfig) ->
         UserError: an out of an earlier stage is missing, damaged or not of this corpus.
     """
     inputs = Inputs.read(paths)
-    several = len(inputs.members) > 1
-    precision = per_class.precision(inputs.statistics, inputs.fused, inputs.table(inputs.best_member))
-    reliability = sections.reliability_by_model(inputs)
-    confusions = sections.confusion_table(inputs.fused)
+    found = _Found.of(inputs)
     footage = Footage.of(inputs, config, root, out)
     examples = gallery.section(inputs, footage)
-    values = {
+    beside = _beside(inputs, found)
+    values = _sections(inputs, found, examples)
+    values["files"] = [(quote(name), name, what) for name, (what, _) in beside.items()]
+    told = embedded(inputs, examples, footage, found.confusions)
+    with files.aside(out) as partial:
+        partial.mkdir()
+        files.write_text(partial / PAGE, render(inputs, values, told, Path(root).absolute().name))
+        for name, (_, table) in beside.items():
+            files.write_text(partial / name, table.to_csv(index=False, lineterminator="\n", float_format="%.6f"))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What both a section and a list beside the page tell."""
+
+    classes: pd.DataFrame
+    confusions: pd.DataFrame
+    costs: pd.DataFrame
+    reliability: dict[str, Reliability]
+    curves: dict[str, PrecisionRecall]
+
+    @classmethod
+    def of(cls, inputs: Inputs) -> "_Found":
+        return cls(
+            per_class.precision(inputs.statistics, inputs.fused, inputs.table(inputs.best_member)),
+            sections.confusion_table(inputs.fused),
+            costs.table(inputs, costs.of_members(inputs)),
+            sections.reliability_by_model(inputs),
+            precision_recall.by_model(inputs),
+        )
+
+
+def _sections(inputs: Inputs, found: _Found, examples: Any) -> dict[str, Any]:
+    """Section -> what its template is filled with, in the order of the page."""
+    several, paths = len(inputs.members) > 1, inputs.paths
+    shown = found.reliability if several else {one: found.reliability[one] for one in inputs.members}
+    return {
         "models": sections.models(inputs),
         **({"variants": sections.variants(inputs), "members": sections.members(inputs)} if several else {}),
+        "costs": costs.section(inputs, found.costs),
         "training": curves.section(inputs),
-        **({"classes": sections.classes(precision)} if len(precision) >= _TAIL else {}),
-        "calibration": sections.calibration(
-            reliability if several else {one: reliability[one] for one in inputs.members}
-        ),
+        **({"classes": sections.classes(found.classes)} if len(found.classes) >= _TAIL else {}),
+        "precision": precision_recall.section(found.curves),
+        "calibration": sections.calibration(shown),
         **(
-            {"accuracy": sections.accuracy(inputs.fused, confusions)}
+            {"accuracy": sections.accuracy(inputs.fused, found.confusions)}
             if inputs.single_label
-            else {"confusion": sections.confusion(confusions, paths.stats)}
+            else {"confusion": sections.confusion(found.confusions, paths.stats)}
         ),
         "gallery": examples,
         "data": sections.data(inputs),
         "broken": sections.broken(paths.broken),
-        **({"doubles": found} if (found := doubles.section(inputs)) else {}),
+        **({"doubles": some} if (some := doubles.section(inputs)) else {}),
         "provenance": Provenance.read(paths.models, inputs.checkpoints, (paths.manifest, paths.classes)),
     }
-    with files.aside(out) as partial:
-        partial.mkdir()
-        told = embedded(inputs, examples, footage, confusions)
-        files.write_text(partial / PAGE, render(inputs, values, told, Path(root).absolute().name))
-        _csv(partial / "classes.csv", precision)
-        for name in (*inputs.members, "ensemble"):
-            _csv(partial / "reliability" / f"{name}.csv", sections.bins(reliability.get(name)))
-        _csv(partial / "confusions.csv", confusions)
-        _csv(partial / "curves.csv", curves.table(inputs))
+
+
+def _beside(inputs: Inputs, found: _Found) -> dict[str, tuple[str, pd.DataFrame]]:
+    """Name of a list beside the page -> what it is of, and the list."""
+    return {
+        "classes.csv": ("average precision of every class", found.classes),
+        "confusions.csv": ("all pairs of classes that are confused", found.confusions),
+        "costs.csv": ("cost and figure of every member and protocol", found.costs),
+        "curves.csv": ("training curves by epoch", curves.table(inputs)),
+        "precision_recall.csv": (
+            "precision and recall of every model by threshold",
+            precision_recall.table(found.curves),
+        ),
+        **{
+            f"reliability/{name}.csv": (f"calibration of {name}", sections.bins(found.reliability.get(name)))
+            for name in (*inputs.members, "ensemble")
+        },
+    }
 
 
 def render(inputs: Inputs, values: dict[str, Any], told: dict[str, Any], corpus: str) -> str:
@@ -102,7 +148,12 @@ def templates(*folders: Path) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "signed": signed, "pretty_json": pretty_json}
+    environment.filters |= {
+        "number": number,
+        "signed": signed,
+        "three_digits": three_digits,
+        "pretty_json": pretty_json,
+    }
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
     return environment
 
@@ -134,10 +185,11 @@ def signed(value: float | None) -> str:
     return number(value) if value is None or math.isnan(value) else f"{value:+z.2f}".replace("-", "\N{MINUS SIGN}")
 
 
+def three_digits(value: float) -> str:
+    """A positive number with three significant digits, or all before the point; a dash where it is not known."""
+    return number(value) if not value > 0 else f"{value:,.{max(0, 2 - math.floor(math.log10(value)))}f}"
+
+
 def pretty_json(values: dict[str, Any]) -> str:
     """Settings as JSON, one a line."""
     return json.dumps(values, indent=2, ensure_ascii=False)
-
-
-def _csv(path: Path, table: pd.DataFrame) -> None:
-    files.write_text(path, table.to_csv(index=False, lineterminator="\n", float_format="%.6f"))

@@ -116,7 +116,7 @@ class TrainConfig:
     """Decay a step of the moving average of the weights, which is then what is validated and kept; null: none."""
     least_steps: int = 0
     """Updates of the weights that a training has at least: on a small corpus `epochs` is raised to reach it."""
-    train_sample: int = 200
+    train_sample: int = 100
     """Most train videos, the same in every epoch, that are evaluated as those of val are, so that over-fitting is seen;
     never more than val has. 0: none. It changes no weight."""
 

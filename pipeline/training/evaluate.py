@@ -63,8 +63,8 @@ def evaluate(
 
 def sample(train: Manifest, most: int) -> Manifest:
     """At most so many of the train videos: the same in every epoch, and in every training on them."""
-    chosen = np.random.default_rng(0).permutation(len(train))[most:]
-    return train.without({train.videos[position] for position in chosen})
+    others = np.random.default_rng(0).permutation(len(train))[most:]
+    return train.without(np.array(train.videos, dtype=object)[others])
 
 
 def key(task: Task, split: str = "val") -> str:

@@ -14,6 +14,7 @@ from pipeline.runtime.checkpoint import FILE
 from pipeline.runtime.progress import duration
 from pipeline.training import evaluate
 from pipeline.training.speed import SpeedLog
+from pipeline.training.trackers import Tracker, update
 
 log = logging.getLogger(__name__)
 
@@ -24,26 +25,29 @@ class EpochLogger:
     """A row an epoch, in the log and in DVCLive; only the first of several processes writes.
 
     Curves are results, and lie in `out`. How fast it goes is none, and lies in the folder `logs`, where there is one.
+    Other trackers get both.
     """
 
     def __init__(
-        self, out: Path, epochs: int, live: Logger | None, task: Task = MULTI_LABEL, logs: Path | None = None
-    ) -> None:
-        self.name, self.epochs, self.live, self.task = out.name, epochs, live, task
+        self, out: Path, epochs: int, live: Logger | None, task: Task = MULTI_LABEL, logs: Path | None = None,
+        trackers: Sequence[Tracker] = (),
+    ) -> None:  # fmt: skip
+        self.name, self.epochs, self.live, self.task, self.trackers = out.name, epochs, live, task, trackers
         self.speed = SpeedLog(logs, out) if logs and live is not None else None
 
     @classmethod
     def start(
         cls, out: Path, epochs: int, history: Sequence[dict[str, float]], task: Task = MULTI_LABEL,
-        logs: Path | None = None,
+        logs: Path | None = None, speeds: Sequence[dict[str, float]] = (), trackers: Sequence[Tracker] = (),
     ) -> "EpochLogger":  # fmt: skip
         """New curves that begin with what earlier runs of the same training had logged.
 
         Weights of another training in the folder `out` are deleted, since new curves beside them would mislead.
         """
-        logger = cls(out, epochs, _live(out), task, logs)
+        logger = cls(out, epochs, _live(out), task, logs, trackers)
         for number, row in enumerate(history, start=1):  # from 1: the logger takes 0 for "no step given"
             logger._curve(row, number)
+        logger._beside(history, speeds)
         return logger
 
     def epoch(
@@ -51,8 +55,7 @@ class EpochLogger:
     ) -> None:
         """Write the last entry of `history`, and `speeds`; it took `seconds`, and the epochs to come take `left`."""
         self._curve(history[-1], len(history))
-        if self.speed is not None:
-            self.speed.write(speeds)
+        self._beside(history, speeds)
         if self.live is not None:
             times = duration(seconds) + (f", {duration(left)} left" if left else "")
             log.info("%s  %s  %s", self.name, epoch_line(history, self.epochs, self.task), times)
@@ -61,6 +64,12 @@ class EpochLogger:
         """Say that the training is over."""
         if self.live is not None:
             self.live.finalize("success")
+
+    def _beside(self, history: Sequence[dict[str, float]], speeds: Sequence[dict[str, float]]) -> None:
+        if self.speed is not None:
+            self.speed.write(speeds)
+        if self.trackers:
+            update(self.trackers, [row | speed for row, speed in zip(history, speeds, strict=True)])
 
     def _curve(self, row: dict[str, float], number: int) -> None:
         if self.live is not None:

@@ -2,14 +2,20 @@
 
 from typing import Any
 
+from lightning_fabric import Fabric
+
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.transforms import asked_side
 from pipeline.core import files, params
 from pipeline.core.errors import UserError
+from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.runtime import fingerprint
 from pipeline.training.config import ModelConfig
+
+RECORDED = ("threads", "precision", "tf32", "clips_per_device", "channels_last", "compile")
+"""Settings of the machine that change a result, if only in the last bit."""
 
 
 def check_sizes(name: str, config: ModelConfig, train: Manifest, val: Manifest, stop: int | None) -> None:
@@ -41,4 +47,15 @@ def recipe_of(
             "statistics": files.fingerprint(statistics.counts.tolist()),
         },
         "versions": fingerprint.versions(),
+    }
+
+
+def ran_on(machine: Machine, fabric: Fabric, channels_last: bool) -> dict[str, Any]:
+    """What of the machine the recipe says, beside what makes the weights; `channels_last` is what came of `auto`."""
+    settings = {name: getattr(machine, name) for name in RECORDED}
+    return {
+        "device": fabric.device.type,
+        "devices": fabric.world_size,
+        **settings,
+        "channels_last": channels_last,
     }

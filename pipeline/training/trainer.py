@@ -14,6 +14,7 @@ one is under way, so that there is always one; and before a state is saved, so t
 import logging
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +41,15 @@ from pipeline.runtime.allocator import keep_freed_memory
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.runtime.progress import Timer, duration, rate, whole_epoch
 from pipeline.runtime.signals import Stopped
-from pipeline.training import evaluate, optim, speed
+from pipeline.training import evaluate, optim, speed, trackers
 from pipeline.training.config import ModelConfig
 from pipeline.training.logger import EpochLogger
-from pipeline.training.recipe import check_sizes, recipe_of
+from pipeline.training.recipe import check_sizes, ran_on, recipe_of
 from pipeline.training.resume import ResumeFolder, TrainState
 from pipeline.training.step import Pieces, TrainStep, enough_memory
 from pipeline.training.under_way import UnderWay
 
 log = logging.getLogger(__name__)
-
-RECORDED = ("threads", "precision", "tf32", "clips_per_device", "channels_last", "compile")
-"""Settings of the machine that change a result, if only in the last bit."""
 
 
 def fit(
@@ -75,9 +73,12 @@ def fit(
         Stopped: SIGTERM or SIGINT came; the state is saved, and the same call goes on from there.
     """
     trainer = Trainer(config, manifest, store, statistics, machine, out.name, task, stop)
-    with lease.hold(trainer.resume.lock, trainer.fabric, wait=True), signals.listen() as request:
+    lock = lease.hold(trainer.resume.lock, trainer.fabric, wait=True)
+    with lock, signals.listen() as request, ExitStack() as stack:
         state = trainer.restore()
-        logger = EpochLogger.start(out, trainer.epochs, state.history, task, Path(machine.logs))
+        named = trainer.resume.folder.name, out.name, trainer.recipe
+        tracked = Path(machine.logs), state.speeds, stack.enter_context(trackers.opened(machine, *named))
+        logger = EpochLogger.start(out, trainer.epochs, state.history, task, *tracked)
         while len(state.history) < trainer.epochs:
             timer = Timer()
             for _ in trainer.epoch(state, request):
@@ -167,14 +168,9 @@ class Trainer:
                 f"{others[0]} holds an unfinished training of this model with other settings, code, versions or data, "
                 "which does not go on: go back to what made it, or delete it."
             )
-        ran_on = {
-            "device": self.fabric.device.type,
-            "devices": self.fabric.world_size,
-            **{name: getattr(self.machine, name) for name in RECORDED},
-            "channels_last": self.step.channels_last,
-        }
-        if ran_on not in state.machines:
-            state.machines.append(ran_on)
+        runs_on = ran_on(self.machine, self.fabric, self.step.channels_last)
+        if runs_on not in state.machines:
+            state.machines.append(runs_on)
         if not state.step:
             self.save(state)  # from here on, a folder without a state is a loss and not a beginning
         return state

@@ -84,8 +84,9 @@ def test_where_nothing_runs_it_says_so(project, capsys):
     assert json.loads(said(capsys, "--json"))["stages"] == []
 
 
-def test_an_experiment_of_the_queue_is_seen_from_the_project(project, capsys):
-    copy = project / watch.EXPERIMENTS / "tmpabc"
+@pytest.mark.parametrize("copied_to", ["tmpabc", "standalone/tmpabc"])
+def test_an_experiment_that_runs_in_a_copy_is_seen_from_the_project(project, capsys, copied_to):
+    copy = project / watch.EXPERIMENTS / copied_to
     with status.reported(copy / "work", {"stage": "pack", "experiment": "idled-cost"}):
         (seen,) = json.loads(said(capsys, "--json"))["stages"]
         assert "pack idled-cost on" in said(capsys, "--once")

@@ -4,6 +4,7 @@ import html
 import json
 import re
 import shutil
+from urllib.parse import unquote
 
 import pandas as pd
 import pytest
@@ -64,6 +65,13 @@ def test_what_is_listed_is_whole_beside_the_page(done):
     assert pd.read_csv(out / "reliability/ensemble.csv")["forecasts"].sum() == scores.probabilities.size
 
 
+def test_every_file_beside_the_page_is_linked_and_every_link_is_one(done):
+    _, out, text = done
+    linked = [unquote(link) for link in Reader(text).links if link.startswith("./") and link.endswith(".csv")]
+    files = [f"./{file.relative_to(out)}" for file in out.rglob("*") if file.is_file() and file.name != "index.html"]
+    assert sorted(linked) == sorted(files)
+
+
 def test_broken_videos_are_told_in_ffmpegs_words(done):
     assert "moov <atom> not found" in Reader(done[2]).text
 
@@ -79,7 +87,7 @@ def test_without_test_labels_val_is_judged_and_the_page_says_so(tmp_path):
     assert f"clips: {used['val']:.2f} mAP on val" in read.text
     assert terms[1][0] == "Gain over tin , cross-fitted"
     assert all(term[-1].endswith(", fitted to these videos") for term in terms[2:])
-    assert read.text.count("fitted to these same videos") == 4, "classes, calibration, confusion, gallery"
+    assert read.text.count("fitted to these same videos") == 5, "classes, precision, calibration, confusion, gallery"
     assert not re.search(r"\bnan\b", read.text), "what is not known is a dash"
 
 
@@ -128,7 +136,7 @@ def test_shares_of_ranks_have_no_calibration(tmp_path):
     assert "its scores are shares of ranks" in read.text
     assert read.tables["calibration"][0][-1] == ["ensemble", DASH, DASH]
     assert len(read.tables["calibration"]) == 1, "no bins of the ensemble"
-    assert 'class="line fused"' not in text
+    assert 'class="line fused"' not in text[text.index('id="calibration"') : text.index('id="confusion"')]
     assert (tmp_path / "report/reliability/ensemble.csv").read_text() == "predicted,observed,forecasts\n"
 
 

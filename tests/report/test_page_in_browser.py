@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow  # it starts a browser
 def test_a_browser_has_nothing_to_complain_about(done, tmp_path):
     shown, console = browse(done[1] / PAGE, tmp_path)
     assert console == []
-    assert shown.count("<section") == 11
+    assert shown.count("<section") == 14
     assert 'class="sorts"' in shown  # the script ran, under the page's policy
 
 

@@ -241,7 +241,7 @@ def test_curves_start_at_epoch_1_and_the_loss_at_100_percent(unequal):
     ticks = re.findall(r'x="40" y="([\d.]+)" text-anchor="end">(\d+)<', svg)
     of_percent = {int(text): float(y) - 4 for y, text in ticks}
     first, _, last = re.search(
-        r'class="line s0 dash0" d="M[\d.]+ ([\d.]+)L[\d.]+ ([\d.]+)L[\d.]+ ([\d.]+)h0', svg
+        r'class="line s0 dash0"[^>]* d="M[\d.]+ ([\d.]+)L[\d.]+ ([\d.]+)L[\d.]+ ([\d.]+)h0', svg
     ).groups()
     per_percent = (of_percent[100] - of_percent[40]) / 60
     assert float(first) == pytest.approx(of_percent[100], abs=0.1)

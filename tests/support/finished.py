@@ -25,6 +25,13 @@ FRAMES = 6
 GREY = np.zeros((32, 40, 3), np.uint8)
 SIGNAL = (0.6, 2.5, 1.2)
 """What a label adds to its logit in the first member, the second, the third and so on from the first again."""
+SMALL = {"backbone": "resnet10t", "backbone_options": {"stem_width": 8, "channels": [16, 32, 64, 128]}}
+NETWORKS = (
+    ("tsn", SMALL),
+    ("tin", {**SMALL, "frames": 8, "shift_div": 4}),
+    ("slowfast", {"blocks": [1, 1, 1, 1], "block": "basic", "width": 16, "beta_inv": 4}),
+)
+"""Architecture and options of the first member, the second, the third and so on from the first again."""
 SETTINGS = dict(
     protocol="multiscale", weights="uniform", mean="probability", given=None, subsets={}, starts=1, shrinkage=10.0,
     folds=2, resamples=20, seed=0, top=2,
@@ -149,11 +156,19 @@ def _model(folder: Path, number: int) -> None:
     machine = dict(device="cuda", devices=8, threads=2, precision="bf16", tf32=True, clips_per_device=None)
     machines = [{**machine, "devices": 1 + number}, {**machine, "device": "cpu", "devices": 1}]
     optim = {"lr": 0.01 * (1 + number), "weight_decay": 1e-4, "name": "sgd"}
+    arch, options = NETWORKS[number % 3]
     recipe = {
-        "arch": ("tsn", "tin", "slowfast")[number % 3],
-        "options": {"dropout": 0.5},
-        "clip": {"side": 40, "crop": 40},
-        "train": {"epochs": 3, "batch": 16 + number, "seed": number, "loss": {"name": "bce"}, "optim": optim},
+        "arch": arch,
+        "options": options,
+        "clip": {"side": 40, "crop": 32, "sampler": {"kind": "segments", "frames": 8}},
+        "train": {
+            "epochs": 3,
+            "batch": 16 + number,
+            "seed": number,
+            "loss": {"name": "bce"},
+            "optim": optim,
+            "augment": {"crop": 32},
+        },
         "data": {"frames": "f" * 64, "labels": "1" * 32},
         "versions": {"torch": "2.0"},
         "machines": machines[: 1 + number % 2],

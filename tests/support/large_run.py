@@ -1,5 +1,8 @@
 """A finished run as large as the page is made for: 313 classes, 14 members, 10,000 videos, 31 views of each."""
 
+import multiprocessing
+import resource
+import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,19 @@ def write(folder: Path) -> InputPaths:
         frame=_picture(),
         resamples=100,
     )
+
+
+def page_cost(sources: InputPaths, out: Path) -> tuple[float, float]:
+    """Write the page in a process of its own: its CPU seconds, and the most GB of memory that it took."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_write, (sources, out))
+
+
+def _write(sources: InputPaths, out: Path) -> tuple[float, float]:
+    from tests.support.html_page import page
+
+    page(sources, out)
+    return time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def _picture() -> np.ndarray:
