@@ -114,7 +114,7 @@ class DeviceDecoder:
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:
-                raise self.source.damaged(encoded.video, error) from error
+                raise self.source.at(min(stored.at)).damaged(encoded.video, error) from error
             for side, positions in stored.at.items():
                 chosen = pictures[torch.tensor(positions).to(self.device, non_blocking=True)]
                 frames[side] = transforms.resize_short_side(chosen, side)
