@@ -100,5 +100,7 @@ def _reported(stage: str, arguments: Mapping[str, Any]) -> contextlib.AbstractCo
         scratch = Path(params.text("machine.scratch"))
     except UserError:
         return contextlib.nullcontext()
+    with contextlib.suppress(OSError, ValueError):  # who needs the folder says what is wrong with it
+        status.running(scratch)  # deletes what stages that were killed have left
     of = {name: str(arguments[name]) for name in ("model", "out", SHARD) if arguments.get(name)}
     return status.reported(scratch, {"stage": stage, **of, "experiment": os.environ.get(EXPERIMENT)})
