@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 from rich.console import Console
 
 from pipeline.cli import watch
@@ -116,10 +115,3 @@ def test_a_stage_is_seen_while_it_runs_and_not_once_it_is_killed(project, capsys
         process.kill()
         process.wait()
         assert json.loads(said(capsys, "--json"))["stages"] == []
-
-
-@pytest.mark.gpu
-def test_a_gpu_of_this_machine_is_named_as_pytorch_names_it():
-    (first, *_) = watch.gpus()
-    assert first["name"] == torch.cuda.get_device_name(0)
-    assert 0 < first["used_gb"] <= first["total_gb"]

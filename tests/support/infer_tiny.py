@@ -27,7 +27,7 @@ def main(folder: Path, out: Path, machine: dict, names: list[str]) -> None:
     corpus = tiny.corpus(folder / "lmdb", **inference.VIDEOS)
     tests = dict.fromkeys(names, inference.VIEWS)
     share, gate = Share.parse(machine.pop("share", "1/1")), machine.pop("gate", None)
-    machine = tiny.machine(machine.pop("scratch", out.parent / "work"), **machine)
+    machine = tiny.machine(Path(machine.pop("scratch", out.parent / "work")), **machine)
     if gate:
         run.score = partial(hindrances.gated_score, Path(gate))
     run.run_inference(
