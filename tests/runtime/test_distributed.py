@@ -118,7 +118,7 @@ def test_a_signal_to_the_first_process_saves_and_ends_all_of_them(folder):
     assert job.wait(timeout=120) != 0
     (state,) = scratch.rglob("state.pt")
     progress = torch.load(state, weights_only=True)["state"]
-    assert progress["step"] == 2 * len(progress["history"]) + len(progress["losses"]) > 0
+    assert progress["step"] == 2 * len(progress["history"]) + len(progress["steps"]["loss"]) > 0
     deadline = time.monotonic() + 60
     while subprocess.run(["pgrep", "-g", str(job.pid)], stdout=subprocess.DEVNULL).returncode == 0:
         assert time.monotonic() < deadline, "a process of the job is still there"
