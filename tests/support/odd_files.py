@@ -21,7 +21,7 @@ PICTURES = f"-f lavfi -i testsrc2=s=160x120:r=30:d={SECONDS}"
 YUV = "-pix_fmt yuv420p"
 KEYS = (
     "-encryption_scheme cenc-aes-ctr -encryption_key 76a6c65c5ea762046bd749a2e632ccbb"
-    " -encryption_kid a7e61c373e219033c21091fa607bf3b8"
+    " -encryption_kid a7e61c373e219033c21091fa607bf3b8 -fflags +bitexact"  # the same start of the cipher each time
 )
 RED = "-f lavfi -i color=red:d=0.04:r=25"
 FIRST, THEN = "-disposition:v:0", "-disposition:v:1"
