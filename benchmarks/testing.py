@@ -23,7 +23,7 @@ from loading import Corpus, draw
 
 from pipeline.cli import model_table
 from pipeline.cli.arguments import CLASSES, CONF
-from pipeline.clips import dataset, jpeg, sampling, views
+from pipeline.clips import dataset, frame_source, jpeg, sampling, views
 from pipeline.clips.dataset import ClipCrop, DecodedVideo, ViewSpec
 from pipeline.clips.views import ViewConfig
 from pipeline.core.markdown import text_table
@@ -74,7 +74,7 @@ def decode(spec: ViewSpec, corpus: Corpus) -> tuple[DecodedVideo, int, tuple[flo
     whole = Stopwatch(dataset.decode_video)
     with (
         mock.patch.object(jpeg, "decode", Stopwatch(jpeg.decode)) as one,
-        mock.patch.object(dataset, "read_frames", Stopwatch(dataset.read_frames)) as read,
+        mock.patch.object(dataset, "read_frames", Stopwatch(frame_source.read_frames)) as read,
     ):
         decoded = whole(corpus.store, "0.mp4", [spec])
     return decoded, len(one.seconds), (read.seconds[0], whole.seconds[0] - read.seconds[0])

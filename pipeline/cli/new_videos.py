@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.clips import dataset, jpeg, short_sides
+from pipeline.clips.frame_source import FrameSource
 from pipeline.clips.short_sides import Smaller
 from pipeline.clips.views import PROTOCOLS, ViewConfig
 from pipeline.core import checksums, params, video_files
@@ -137,7 +138,7 @@ class Scorer:
         """The classes, in the order of the scores."""
         return self.members[0].predictor.checkpoint.classes
 
-    def score(self, source: dataset.FrameSource, video: str) -> np.ndarray:
+    def score(self, source: FrameSource, video: str) -> np.ndarray:
         """The probability of every class, float32 (C,)."""
         specs = [member.predictor.view_spec for member in self.members]
         decoded = dataset.decode_video(source, video, specs).to(self.device)

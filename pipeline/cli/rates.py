@@ -21,7 +21,8 @@ from lightning_fabric import Fabric
 from pipeline.cli import model_table
 from pipeline.cli.arguments import CLASSES
 from pipeline.clips import packing
-from pipeline.clips.dataset import TrainDataset, read_frames
+from pipeline.clips.dataset import TrainDataset
+from pipeline.clips.frame_source import read_frames
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.short_sides import PackConfig
 from pipeline.core import files, params

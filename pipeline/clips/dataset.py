@@ -5,9 +5,8 @@ the seed and the view as well): neither the number of workers nor their order ch
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -15,29 +14,13 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from pipeline.clips import flips, sampling, transforms
+from pipeline.clips.frame_source import FrameSource, read_frames, sides_by_source
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.transforms import AugmentConfig, Box
 from pipeline.clips.views import CROPS, Scale, View, ViewGrid
-from pipeline.core import faults, params
-from pipeline.core.errors import UserError
+from pipeline.core import params
 from pipeline.core.manifest import Manifest
-
-
-class FrameSource(Protocol):
-    """Source of the JPEGs of videos: a FrameStore, or the frames of new videos."""
-
-    def at(self, side: int) -> "FrameSource":
-        """The frames for who shows them at a short side of `side` pixels; of equal sizes, the same object."""
-
-    def frames(self, video: str) -> int:
-        """The number of frames of a video."""
-
-    def read(self, video: str, indices: Sequence[int]) -> Sequence[memoryview]:
-        """The JPEGs of some frames, counted from 0, in the order asked for."""
-
-    def damaged(self, video: str, why: object) -> UserError:
-        """The error for a JPEG that does not decode."""
 
 
 @dataclass(frozen=True)
@@ -210,14 +193,6 @@ def clips_of_views(specs: Sequence[ViewSpec], count: int) -> ClipsOfViews:
     return ClipsOfViews(indices, {side: np.unique(np.concatenate(clips)) for side, clips in wanted.items()})
 
 
-def sides_by_source(source: FrameSource, sides: Iterable[int]) -> dict[FrameSource, list[int]]:
-    """The frames of each stored size that is read for these short sides -> the short sides."""
-    found: dict[FrameSource, list[int]] = {}
-    for side in sides:
-        found.setdefault(source.at(side), []).append(side)
-    return found
-
-
 def _at_sides(source: FrameSource, video: str, needed: Mapping[int, np.ndarray]) -> dict[int, Tensor]:
     """Short side -> the `needed` frames (F,) resized to it, uint8 (F, 3, H, W)."""
     found = {}
@@ -283,21 +258,6 @@ def group_by_size(crops: Sequence[ClipCrop]) -> dict[int, list[int]]:
     for position, crop in enumerate(crops):
         groups.setdefault(crop.box.width, []).append(position)
     return groups
-
-
-def read_frames(store: FrameSource, video: str, indices: Sequence[int] | np.ndarray, at_least: int | None) -> Tensor:
-    """Read and decode some frames of a video as uint8 (T, 3, H, W); `at_least` is that of `transforms.decode`.
-
-    Raises:
-        UserError: a stored frame does not decode; the message names the shard.
-    """
-    jpegs = store.read(video, [int(index) for index in indices])
-    try:
-        return transforms.decode(jpegs, at_least)
-    except ValueError as error:
-        if faults.told(error) is not None:  # the decoder's word for too little memory
-            raise
-        raise store.damaged(video, error) from error
 
 
 def generator(seed: int, number: int, video: str) -> np.random.Generator:

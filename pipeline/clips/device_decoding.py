@@ -16,7 +16,8 @@ from torch.utils.data import Dataset
 from torchvision import io
 
 from pipeline.clips import dataset, jpeg, transforms
-from pipeline.clips.dataset import ClipCrop, DecodedVideo, FrameSource, ViewSpec
+from pipeline.clips.dataset import ClipCrop, DecodedVideo, ViewSpec
+from pipeline.clips.frame_source import FrameSource, sides_by_source
 from pipeline.core.errors import UserError
 
 
@@ -51,7 +52,7 @@ def read_video(source: FrameSource, video: str, specs: Sequence[ViewSpec]) -> En
     clips = dataset.clips_of_views(specs, source.frames(video))
     stored = []
     sizes: dict[int, tuple[int, int]] = {}
-    for at, sides in dataset.sides_by_source(source, clips.needed).items():
+    for at, sides in sides_by_source(source, clips.needed).items():
         every = np.unique(np.concatenate([clips.needed[side] for side in sides]))
         jpegs = at.read(video, every.tolist())
         try:

@@ -1,6 +1,7 @@
 """Whether what FFmpeg decoded is the video that the file promises."""
 
 from collections.abc import Callable
+from functools import cache
 
 from pipeline.extraction import damage
 from pipeline.extraction.config import ExtractConfig
@@ -26,16 +27,16 @@ def judge(
         log: what FFmpeg said as it decoded.
         frames: number of frames that it wrote.
         span: those that were wanted. The verdict is on them alone.
-        examine: a longer look at the file, which is only for those with damage.
+        examine: a longer look at the file, which is only for those with damage, or of which frames are missing.
 
     Raises:
         NoFrames: there is no frame, or a larger share than `most_damage` is damaged or missing, or it is one picture.
     """
+    examine = cache(examine)
     pictures, decoded, damaged = damage.count(log, *span.shown(log))
-    seconds, encrypted = damage.seconds(log), facts.encrypted
+    seconds, doubtful = damage.seconds(log), damaged > 0 or not frames
     if span.seek is None:  # what was sought is sound, and does not begin with the stream
-        length, encrypted = _announced(log, stream, facts, damaged > 0 or not frames, examine)
-        seconds = max(seconds, length)
+        seconds = max(seconds, _announced(log, stream, facts, doubtful, examine))
     begins = damage.begins(log)
     promised = span.promised(begins, begins + seconds) if span.segment else round(seconds * config.fps)
     promised = min(promised, config.most_frames)
@@ -43,14 +44,16 @@ def judge(
     share = damaged / max(1, pictures)
     outside = span.outside(begins, begins + seconds)
     found = _finding(frames, promised, damaged, pictures, outside)
-    if encrypted and (damaged or not frames):
+    single = len(log.pictures) - log.pictures.count(None) == 1
+    # a picture of ciphers may decode without a complaint, one in some hundred times
+    if (doubtful or single or missing > config.most_damage) and (facts.encrypted or examine().encrypted):
         raise _refused("encrypted", f"the video is encrypted; {found}", log)
     if not frames:
         raise _refused(*_nothing(log, span, found, outside), log)
     if max(missing, share) > config.most_damage:
         reason = "partial" if missing > share else "damaged"
         raise _refused(reason, f"{found} (extract.most_damage is {config.most_damage:g})", log)
-    if len(log.pictures) - log.pictures.count(None) == 1:
+    if single:
         raise _refused("still", "a single picture, no video", log)
     noted = damaged or promised - frames > SHORTFALL
     said = log.words if noted or span.segment is None else ""
@@ -58,17 +61,14 @@ def judge(
     return Extracted(frames, promised, decoded, damaged, words)
 
 
-def _announced(
-    log: FFmpegLog, stream: Stream, facts: Facts, doubtful: bool, examine: Callable[[], Depths]
-) -> tuple[float, bool]:
-    """Seconds that the file announces for the stream, 0 where they may be another's; and whether it is encrypted."""
+def _announced(log: FFmpegLog, stream: Stream, facts: Facts, doubtful: bool, examine: Callable[[], Depths]) -> float:
+    """Seconds that the file announces for the stream, 0 where they may be another's."""
     ends_early = any(log.says(words) for words in _ENDS_EARLY)
     alone = len(facts.held) == 1 and facts.format.split(",")[0] in _HONEST_LENGTHS
     length = facts.seconds if alone or ends_early else 0.0
     if not (doubtful or ends_early):
-        return length, facts.encrypted
-    depths = examine()
-    return depths.seconds.get(stream.number, length), facts.encrypted or depths.encrypted
+        return length
+    return examine().seconds.get(stream.number, length)
 
 
 def _nothing(log: FFmpegLog, span: Span, found: str, outside: str) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.class_stats import CLASSES, SUMMARY, ClassStatistics
-from pipeline.clips import dataset, frame_store, lmdb_pages, tar_shards
+from pipeline.clips import frame_source, frame_store, lmdb_pages, tar_shards
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import broken_videos, checksums, frame_index, groups, params
 from pipeline.core.errors import UserError
@@ -117,7 +117,7 @@ def decoded(path: Path) -> object:
         def damaged(self, video: str, why: object) -> UserError:
             return UserError(str(why))
 
-    return dataset.read_frames(Source(), "x", [0], None)
+    return frame_source.read_frames(Source(), "x", [0], None)
 
 
 ROWS = "video\tsplit\tpath\tlabels\tfingerprint\na\ttrain\ta\tx;y\t1-x\nb\tval\tb\ty\t1-x\nc\ttest\tc\t\t1-x\n"

@@ -20,9 +20,11 @@ SECONDS = 2
 PICTURES = f"-f lavfi -i testsrc2=s=160x120:r=30:d={SECONDS}"
 YUV = "-pix_fmt yuv420p"
 KEYS = (
-    "-encryption_scheme cenc-aes-ctr -encryption_key 76a6c65c5ea762046bd749a2e632ccbb"
-    " -encryption_kid a7e61c373e219033c21091fa607bf3b8 -fflags +bitexact"  # the same start of the cipher each time
+    "-encryption_scheme cenc-aes-ctr -encryption_kid a7e61c373e219033c21091fa607bf3b8"
+    " -fflags +bitexact -encryption_key"  # the same start of the cipher each time
 )
+KEY = "76a6c65c5ea762046bd749a2e632ccbb"
+HEVC = "-c:v libx265 -x265-params log-level=none"
 RED = "-f lavfi -i color=red:d=0.04:r=25"
 FIRST, THEN = "-disposition:v:0", "-disposition:v:1"
 CODECS = {
@@ -185,13 +187,15 @@ NEARLY_WHOLE = {
     f"most of {name}": Kind(changed(name, most), FRAMES) for name in ("h264.fast.mp4", "h264.mkv", "vp9.webm")
 }
 ENCRYPTED = {
-    f"encrypted {codec}.mp4": Kind(words(f"{PICTURES} {YUV} {options} {KEYS}"), "encrypted")
-    for codec, options in {
-        "h264": "-c:v libx264",
-        "hevc": "-c:v libx265 -x265-params log-level=none",
-        "vp9": "-c:v libvpx-vp9 -deadline realtime -cpu-used 8",
-        "mpeg4": "-c:v mpeg4",
-    }.items()
+    f"encrypted {codec}.mp4": Kind(words(f"{PICTURES} {YUV} {options} {KEYS} {key}"), "encrypted")
+    for codec, options, key in (
+        ("h264", "-c:v libx264", KEY),
+        ("hevc", HEVC, KEY),
+        ("hevc of which a picture decodes", HEVC, f"{217:032x}"),  # found by trying, with the pinned FFmpeg
+        ("hevc of which a few decode", HEVC, f"{906:032x}"),
+        ("vp9", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8", KEY),
+        ("mpeg4", "-c:v mpeg4", KEY),
+    )
 }
 REFERRING = {
     name: Kind(content(text.encode()), "refers_elsewhere")

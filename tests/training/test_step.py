@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.clips import sampling, transforms
-from pipeline.clips.dataset import generator, read_frames
+from pipeline.clips.dataset import generator
+from pipeline.clips.frame_source import read_frames
 from pipeline.core import registry
 from pipeline.core.errors import UserError
 from pipeline.runtime.checkpoint import FILE
