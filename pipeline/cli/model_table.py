@@ -40,7 +40,7 @@ def single_models(conf: Path) -> list[str]:
 def cost(config: ModelConfig | ProbeConfig, classes: int = CLASSES, crop: int | None = None) -> tuple[int, float]:
     """Parameters, and GMACs of one clip, a training clip unless another `crop` in pixels is given."""
     network = price.without_data(lambda: config.build(classes)[0])
-    return price.parameters(network), price.gmacs(network, config.clip.sampler.frames, crop or config.crop)
+    return price.parameters(network), price.gmacs(network, config.clip.sampler.length, crop or config.crop)
 
 
 def row(name: str, config: ModelConfig | ProbeConfig) -> list[str]:
@@ -49,7 +49,7 @@ def row(name: str, config: ModelConfig | ProbeConfig) -> list[str]:
     sampler = config.clip.sampler
     span = "whole video" if sampler.stride is None else f"{sampler.frames * sampler.stride}"
     crop = config.crop
-    return [f"`{name}`", config.arch, f"{parameters:,}", f"{gmacs:.2f}", f"{sampler.frames}", f"{crop}", span]
+    return [f"`{name}`", config.arch, f"{parameters:,}", f"{gmacs:.2f}", f"{sampler.length}", f"{crop}", span]
 
 
 def table(conf: Path, names: Sequence[str] | None = None) -> str:

@@ -235,7 +235,7 @@ def _loaded(name: str, section: Mapping[str, Any], store: FrameStore, there: Man
     """Training clips of a model that a core loads in a second; a probe decodes and no more."""
     config = kind(section).read(section, f"models.{name}")
     if isinstance(config, ProbeConfig):
-        return decoded / config.clip.sampler.frames
+        return decoded / config.clip.sampler.length
     clips = TrainDataset(there, store, config.clip.sampler, replace(config.train.augment, flip=True), seed=0)
     clips[0, 0]  # opens the files
     start = _cpu()
@@ -276,7 +276,7 @@ def _speeds(config: ModelConfig | ProbeConfig, gmacs: float, fabric: Fabric) -> 
     if distributed.suits_channels_last(network, fabric):
         distributed.to_channels_last(network)
     model = fabric.setup_module(network)
-    shape = (2, 3, config.clip.sampler.frames, config.crop, config.crop)
+    shape = (2, 3, config.clip.sampler.length, config.crop, config.crop)
     clips = normalize(torch.randint(0, 256, shape, dtype=torch.uint8, device=fabric.device), spec)
     operations = 2e9 * gmacs * len(clips)
     with torch.inference_mode():

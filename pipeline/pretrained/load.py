@@ -3,7 +3,8 @@
 Every entry of the file must find its place and every entry of the model its value. There are four exceptions, and the
 report names what each of them left at its start: the classifier of another number of classes; layers that a video
 network adds to an image network; batch norms' counters, which old programs did not save; and convolutions of an image
-network, which are inflated where the model's look along time.
+network, which are inflated where the model's look along time. A first convolution of red, green and blue becomes one of
+other images, such as differences of frames, by its mean over the three (arXiv:1608.00859).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from torch import Tensor, nn
 
 from pipeline.core import registry
 from pipeline.core.errors import UserError
+from pipeline.layers import frame_input
+from pipeline.layers.frame_input import RGB
 from pipeline.layers.normalize import InputSpec
 from pipeline.pretrained import class_rows, infer_config, weight_file
 from pipeline.pretrained.importers import Translation
@@ -34,6 +37,7 @@ class Match:
     state: dict[str, Tensor]
     kept: dict[str, tuple[str, ...]] = field(default_factory=dict)
     inflated: tuple[str, ...] = ()
+    averaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,8 @@ def plan(model: nn.Module, candidate: Candidate, classes: Sequence[str] = ()) ->
         model_classes=infer_config.classes(target),
         kept=match.kept,
         inflated=match.inflated,
-        input=translation.input or _input_of_backbone(model),
+        averaged=match.averaged,
+        input=frame_input.of(model).pixels or translation.input or _input_of_backbone(model),
         sha256=candidate.weights.sha256,
         named=class_rows.in_words(theirs, classes, any(map(infer_config.is_classifier, match.state))),
     )
@@ -166,7 +171,8 @@ def _match(
         kept["the file does not have it, as in old programs"] = uncounted
         places = {name: origin for name, origin in places.items() if name not in uncounted}
 
-    state, inflated, misshapen, unusable = {}, [], [], []
+    state, misshapen, unusable = {}, [], []
+    changed: dict[str, list[str]] = {}
     for name, origin in places.items():
         tensor = tensors.pop(origin, None)
         wanted = tuple(target[name].shape)
@@ -174,19 +180,33 @@ def _match(
             continue
         if not name.endswith(COUNTER) and not (tensor.is_floating_point() and tensor.isfinite().all()):
             unusable.append(f"{name} ({tensor.dtype})")
-        if translation.image and tensor.ndim == 4 and wanted == (*tensor.shape[:2], *wanted[2:3], *tensor.shape[2:]):
-            inflated.append(name)
-            tensor = tensor.unsqueeze(2).expand(wanted) / wanted[2]
-        if tensor.shape != wanted:
+        state[name], change = _adapted(tensor, wanted, translation.image)
+        changed.setdefault(change, []).append(name)
+        if state[name].shape != wanted:
             misshapen.append(f"{name} {tuple(tensor.shape)} for {wanted}")
-        state[name] = tensor
     problems = {
         "missing from the file": tuple(name for name in places if name not in state),
         "without a place in the model": tuple(tensors),
         "of another shape than the model's": tuple(misshapen),
         "no finite floating-point numbers": tuple(unusable),
     }
-    return Match(state, kept, tuple(inflated)), {kind: found for kind, found in problems.items() if found}
+    inflated, averaged = (tuple(changed.get(change, ())) for change in ("inflated", "averaged"))
+    return Match(state, kept, inflated, averaged), {kind: found for kind, found in problems.items() if found}
+
+
+def _adapted(tensor: Tensor, wanted: tuple[int, ...], image: bool) -> tuple[Tensor, str]:
+    """A convolution as a model has it that looks along time or at other images, and what was done to it, if anything.
+
+    Args:
+        wanted: the model's shape.
+        image: whether it is an image network's.
+    """
+    shape = tuple(tensor.shape)
+    if image and len(shape) == 4 and wanted == (*shape[:2], *wanted[2:3], *shape[2:]):
+        return tensor.unsqueeze(2).expand(wanted) / wanted[2], "inflated"
+    if shape[1:2] == (RGB.channels,) and len(shape) == 4 and wanted == (*shape[:1], *wanted[1:2], *shape[2:]) != shape:
+        return tensor.mean(dim=1, keepdim=True).expand(wanted), "averaged"
+    return tensor, ""
 
 
 def _replacement(target: Mapping[str, Tensor], translation: Translation) -> str | None:
@@ -227,6 +247,7 @@ def _advice(model: nn.Module, target: Mapping[str, Tensor], translation: Transla
     theirs, ours = infer_config.options(translation.tensors), infer_config.options(target)
     other = theirs.get("arch") != ours.get("arch")  # whose options say nothing of the model's
     shared = {"blocks"} if translation.image else {"arch"} if other else {*theirs, *ours}
+    shared -= {"input"} - theirs.keys()  # colours become differences by themselves, see `_adapted`
     advice = {key: (theirs.get(key), ours.get(key)) for key in sorted(shared) if theirs.get(key) != ours.get(key)}
     for option, needed in translation.needs.items():
         has = {getattr(module, option) for module in model.modules() if hasattr(module, option)}

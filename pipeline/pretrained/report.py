@@ -31,6 +31,8 @@ class Report:
     """Input that the weights expect; None where nothing tells."""
     sha256: str
     """SHA-256 of the file."""
+    averaged: tuple[str, ...] = ()
+    """First convolutions of red, green and blue that became one of other images by their mean over the three."""
     named: str = ""
     """What became of the classes by their names, in words."""
 
@@ -52,5 +54,9 @@ class Report:
         ]
         if self.inflated:
             lines.append(f"  inflated    {len(self.inflated)} convolutions: repeated along time, divided by its length")
+        if self.averaged:
+            lines.append(
+                f"  first layer {', '.join(self.averaged)}: its mean over red, green and blue, for each channel"
+            )
         told = f"mean {self.input.mean}, std {self.input.std}" if self.input else "not told by the file"
         return "\n".join([*lines, f"  input       {told}", f"  sha256      {self.sha256}"])

@@ -70,7 +70,9 @@ def _cost(path: Path, meta: Mapping[str, Any], statistics: ClassStatistics) -> C
     crops = [view["scale"]["crop"] for view in meta["views"]]
     trained = recipe["train"].get("augment", {}).get("crop")
     wanted = {*crops, *([trained] if trained else [])}
-    gmacs = {crop: cost.gmacs(network, recipe["clip"]["sampler"]["frames"], crop) for crop in wanted}
+    sampler = recipe["clip"]["sampler"]
+    frames = sampler["frames"] * sampler.get("consecutive", 1)
+    gmacs = {crop: cost.gmacs(network, frames, crop) for crop in wanted}
     return Cost(
         cost.parameters(network),
         gmacs[crops[meta["protocols"]["clip"][0]]],

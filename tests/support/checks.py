@@ -80,7 +80,7 @@ def smallest(arch: str) -> Case:
     if not configs:
         raise LookupError(f"no config of conf/model has arch: {arch}; add one")
     cheapest = min(configs, key=model_table.cost)
-    return Case(arch, cheapest.options, cheapest.clip.sampler.frames, size=cheapest.train.augment.crop)
+    return Case(arch, cheapest.options, cheapest.clip.sampler.length, size=cheapest.train.augment.crop)
 
 
 def parameter_count(model: nn.Module) -> int:
