@@ -142,10 +142,14 @@ class Scorer:
         """The probability of every class, float32 (C,)."""
         specs = [member.predictor.view_spec for member in self.members]
         decoded = dataset.decode_video(source, video, specs).to(self.device)
+        pairs = zip(self.members, decoded.crops, strict=True)
+        return self.fuse([member.predictor.score([(decoded.frames, crops)]).read() for member, crops in pairs])
+
+    def fuse(self, logits: Sequence[np.ndarray]) -> np.ndarray:
+        """The probability of every class, float32 (C,), from each member's logits of all views, (1, K, C)."""
         probabilities = []
-        for member, crops in zip(self.members, decoded.crops, strict=True):
-            logits = member.predictor.score([(decoded.frames, crops)]).read()
-            views = ViewScores(logits, member.predictor.grid.describe(), member.predictor.task)
+        for member, own in zip(self.members, logits, strict=True):
+            views = ViewScores(own, member.predictor.grid.describe(), member.predictor.task)
             probabilities.append(views.probabilities(self.fusion.protocol))
         scores = averaging.scale(np.stack(probabilities), self.fusion.mean, self.task)
         weights = np.array([member.weight for member in self.members])
