@@ -1,5 +1,6 @@
 """New videos answered by the files of `pipeline export` instead of data/models."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -48,7 +49,7 @@ class OnnxScorer(Scorer):
             predictors = [OnnxPredictor(file, fabric, machine)]
             self.fusion = Fusion({}, "probability", FINAL, {})
         self.members = [Member(predictor, 1.0) for predictor in predictors]
-        self.task, self.device = predictors[0].task, fabric.device
+        self.task, self.device, self.turn = predictors[0].task, fabric.device, threading.Lock()
         self.extract: ExtractConfig = predictors[0].description.extract
         self.smaller = predictors[0].description.pack.smaller
 

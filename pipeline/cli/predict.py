@@ -73,11 +73,11 @@ def run(args: argparse.Namespace) -> int:
     if args.plot and len(files) > 1:
         raise UserError(f"--plot draws one video, and there are {len(files)}. Call it for each.")
     machine = load_machine()
-    scorer, config = _scorer(args, machine)
+    scorer, config = chosen(args, machine)
     return (_whole if args.window is None else _timelines)(args, files, scorer, config, machine)
 
 
-def _scorer(args: argparse.Namespace, machine: "Machine") -> "tuple[Scorer, ExtractConfig]":
+def chosen(args: argparse.Namespace, machine: "Machine") -> "tuple[Scorer, ExtractConfig]":
     """Who answers, and how it wants the frames."""
     from pipeline.cli.new_videos import Scorer
     from pipeline.clips.short_sides import PackConfig
