@@ -361,3 +361,20 @@ def test_a_smaller_size_that_no_model_reads_is_doubted(smaller, unread):
     """The models train at 40 to 58 pixels, validate at 40, and are tested at 40 and 46."""
     found = doubts(changed(**{"pack.short_sides": [64, *smaller]}))
     assert [re.search(r"no model reads the frames of (\d+) pixels", line)[1] for line in found] == unread
+
+
+@pytest.mark.parametrize(("crop", "said"), [(48, None), (56, "56 x 56"), (None, "56 x 56")])
+def test_a_test_crop_that_the_network_is_not_built_for_is_refused(tmp_path, crop, said):
+    changes = {
+        "arch": "mvit",
+        "options": {"frames": 16, "size": 48, "width": 8, "depths": [1, 1, 1]},
+        "clip": {"sampler": {"kind": "dense", "frames": 16, "stride": 4}, "side": 48, "crop": 48},
+        "train.augment.crop": 48,
+        "train.augment.sides": [48, 64],
+        "test.sides": [56],
+        "test.crop": crop,
+    }
+    found = problems(changed(**{f"{TIN}.{name}": value for name, value in changes.items()}), tmp_path)
+    place = f"{TIN}.clip.sampler.frames: 16 frames of {said} pixels"
+    remedy = "built for 16 of 48 x 48. Draw clips of 16 frames, with `crop: 48` in clip, train.augment and test"
+    assert [line.startswith(place) and remedy in line for line in found] == [True] * (said is not None)

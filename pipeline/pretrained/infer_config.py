@@ -12,7 +12,8 @@ BLOCK = re.compile(r"(?:slow|backbone)\.(layer\d|blocks\.\d+)\.(\d+)\.(.+)")
 WRAPPED = re.compile(r"(^|\.)(conv1|conv_pw|conv_exp)\.conv\.weight$")
 """Pattern of the first convolution of a block where a temporal module stands in front of it."""
 
-
+VIDEO = {"mvit": "conv_proj", "swin3d": "patch_embed.proj", "s3d": "features.0.0.0"}
+"""Networks that torchvision has -> name of their first convolution."""
 LAYERS = {
     "temporal": "the temporal modules",
     "non_local": "the non-local blocks",
@@ -109,6 +110,9 @@ def _arch(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
         return "trn"
     if any(name.endswith(".spatial.weight") for name in shapes):
         return "r2plus1d"
+    for arch, first in VIDEO.items():
+        if len(shapes.get(f"backbone.{first}.weight", ())) == 5:
+            return arch
     stem = shapes.get("backbone.conv1.weight", ())
     if len(stem) == 5:
         within = [shape for name, shape in shapes.items() if re.search(r"layer1\.0\.(\w+\.)?conv2\.weight", name)]

@@ -32,6 +32,11 @@ PEERS = {  # config: (parameters, GMACs), 313 classes, one training clip
     "slow_8x8_r50": (32_275_833, 11.00),
     "r3d_18": (33_364_473, 8.31),
     "r2plus1d_18": (33_339_166, 11.80),
+    "mvit_v2_s": (34_470_841, 64.22),  # torchvision's, less 87 rows of the classifier
+    "swin3d_t": (28_091_167, 87.8),
+    "swin3d_s": (49_749_775, 165.7),
+    "swin3d_b": (87_959_809, 281.3),
+    "s3d": (8_230_873, 8 * 17.98),  # of 128 frames
 }
 
 

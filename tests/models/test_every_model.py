@@ -6,7 +6,16 @@ from torch import Tensor, nn
 
 from pipeline.core import registry
 from tests.support import checks
-from tests.support.checks import TINY_2D, TINY_3D, TINY_DEEP, TINY_INVERTED, TINY_SLOWFAST, Case
+from tests.support.checks import (
+    TINY_2D,
+    TINY_3D,
+    TINY_DEEP,
+    TINY_INVERTED,
+    TINY_MVIT,
+    TINY_SLOWFAST,
+    TINY_SWIN,
+    Case,
+)
 
 FIXED = r"clip has 6 frames.*built for 4.*Draw clips of 4 frames"
 KNOWN = {
@@ -20,6 +29,11 @@ KNOWN = {
     "fast": Case("fast", TINY_3D, 8),
     "r3d": Case("r3d", TINY_3D, 8),
     "r2plus1d": Case("r2plus1d", TINY_3D, 8),
+    "mvit": Case(
+        "mvit", TINY_MVIT, 4, 6, r"6 frames of 32 x 32 pixels.*built for 4 of 32 x 32.*Draw clips of 4 frames"
+    ),
+    "swin3d": Case("swin3d", TINY_SWIN, 4),
+    "s3d": Case("s3d", {"width": 8, "norm_momentum": 0.3}, 16),
 }
 VARIANTS = {
     "tsn non-local": Case("tsn", {**TINY_DEEP, "frames": 4}, 4, 6, FIXED),

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pipeline.core import registry
 from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
-from pipeline.models import fast, r2plus1d, r3d, slow, slowfast, tin, trn, tsm, tsn
+from pipeline.models import fast, r2plus1d, r3d, s3d, slow, slowfast, swin3d, tin, trn, tsm, tsn
 from pipeline.pretrained import infer_config, weight_file
 from pipeline.pretrained.load import load_pretrained
 from pipeline.runtime.checkpoint import Checkpoint
@@ -515,3 +515,40 @@ def test_every_classifier_of_a_multi_scale_trn_goes_by_name(tmp_path: Path):
     for name, tensor in model.state_dict().items():
         wanted = filled[name].flip(0) if infer_config.is_classifier(name) else filled[name]
         assert torch.equal(tensor, wanted), name
+
+
+# Video networks of torchvision
+
+
+def test_rows_of_kinetics_go_by_name_and_other_counts_start_fresh(tmp_path: Path):
+    peer = fill(torchvision.models.video.s3d())
+    path = saved(peer.state_dict(), tmp_path)
+    model = s3d.build(3)
+    start = state_of(model)["classifier.weight"]
+
+    report = load_pretrained(model, path, classes=("fetching", "archery", "abseiling"))
+
+    rows = peer.classifier[1].weight.flatten(1)
+    assert torch.equal(model.state_dict()["classifier.weight"], torch.stack([start[0], rows[5], rows[0]]))
+    assert report.named.startswith(
+        "2 of 3 classes by their names; new, and at their start: 'fetching'; in the file alone: "
+    )
+    assert report.input == s3d.INPUT
+
+    few = saved(torchvision.models.video.s3d(num_classes=7).state_dict(), tmp_path)
+    assert load_pretrained(s3d.build(3), few, classes=("fetching", "archery", "abseiling")).classifier_replaced
+
+
+def test_weights_that_torchvision_fetched_keep_their_source(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(torchvision.models, "get_model", lambda *_, **__: torchvision.models.video.s3d())
+    weight_file.read("torchvision:s3d").write(tmp_path / "s3d.safetensors")
+
+    report = load_pretrained(s3d.build(3), tmp_path / "s3d.safetensors", classes=("archery", "yoga", "abseiling"))
+
+    assert (report.source, report.input, report.named[:6]) == ("torchvision", s3d.INPUT, "3 of 3")
+
+
+def test_a_table_of_positions_of_another_window_is_refused(tmp_path: Path):
+    path = saved(torchvision.models.video.swin3d_t().state_dict(), tmp_path)
+    with pytest.raises(UserError, match="seems to be: swin3d.*24 entries|12 entries are of another shape"):
+        load_pretrained(swin3d.build(3, window=(16, 7, 7)), path)

@@ -33,6 +33,14 @@ TINY_INVERTED: dict[str, Any] = {"backbone": "mobilenetv3_small_050"}
 """The smallest network of timm with inverted residual blocks and public weights, of 570 thousand parameters."""
 TINY_3D: dict[str, Any] = {"width": 8, "blocks": (1, 1, 1, 1)}
 TINY_SLOWFAST: dict[str, Any] = {"width": 16, "beta_inv": 4, "blocks": (1, 1, 1, 1), "block": "basic"}
+TINY_MVIT: dict[str, Any] = {"frames": 4, "size": 32, "width": 16, "depths": (1, 2), "stochastic_depth": 0.0}
+TINY_SWIN: dict[str, Any] = {
+    "width": 16,
+    "head_width": 8,
+    "depths": (2, 2),
+    "window": (2, 2, 2),
+    "stochastic_depth": 0.0,
+}
 
 
 @dataclass(frozen=True)
