@@ -1,7 +1,9 @@
 """Report about a file that was loaded into a model."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.layers.normalize import InputSpec
 from pipeline.pretrained import infer_config
@@ -33,11 +35,25 @@ class Report:
     """SHA-256 of the file."""
     named: str = ""
     """What became of the classes by their names, in words."""
+    unused: tuple[str, ...] = ()
+    """Entries of the file that served its pretraining alone."""
+    licence: str = ""
+    """Licence of the weights, as their source states it."""
 
     @property
     def classifier_replaced(self) -> bool:
         """Whether the classifier is a fresh one."""
         return any(infer_config.is_classifier(name) for names in self.kept.values() for name in names)
+
+    def of_recipe(self) -> dict[str, Any]:
+        """What a recipe says of the weights that a training started from."""
+        said = {"pretrained": {"source": self.source, "sha256": self.sha256}}
+        return said | ({"licence": self.licence} if self.licence else {})
+
+    @property
+    def non_commercial(self) -> bool:
+        """Whether the licence keeps the weights from commercial use."""
+        return bool(re.search(r"\bnc\b|non-?commercial", self.licence, re.IGNORECASE))
 
     def __str__(self) -> str:
         """Text of a few lines for a person."""
@@ -52,5 +68,10 @@ class Report:
         ]
         if self.inflated:
             lines.append(f"  inflated    {len(self.inflated)} convolutions: repeated along time, divided by its length")
+        if self.unused:
+            lines.append(f"  unused      {len(self.unused)} entries that served the pretraining: {self.unused[0]}, ...")
+        if self.licence:
+            bound = " - NON-COMMERCIAL, and so is what is trained from them" if self.non_commercial else ""
+            lines.append(f"  licence     {self.licence}{bound}")
         told = f"mean {self.input.mean}, std {self.input.std}" if self.input else "not told by the file"
         return "\n".join([*lines, f"  input       {told}", f"  sha256      {self.sha256}"])

@@ -14,6 +14,7 @@ from tests.support.checks import (
     TINY_MVIT,
     TINY_SLOWFAST,
     TINY_SWIN,
+    TINY_VIDEOMAE,
     Case,
 )
 
@@ -34,6 +35,7 @@ KNOWN = {
     ),
     "swin3d": Case("swin3d", TINY_SWIN, 4),
     "s3d": Case("s3d", {"width": 8, "norm_momentum": 0.3}, 16),
+    "videomae": Case("videomae", TINY_VIDEOMAE, 4, 6, r"6 frames of 32 x 32.*built for 4 of 32 x 32"),
 }
 VARIANTS = {
     "tsn non-local": Case("tsn", {**TINY_DEEP, "frames": 4}, 4, 6, FIXED),
@@ -52,8 +54,16 @@ VARIANTS = {
 }
 CASES = KNOWN | {name: checks.smallest(name) for name in registry.names("models") if name not in KNOWN}
 ALL = CASES | VARIANTS
-each_model = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-each_variant = pytest.mark.parametrize("case", ALL.values(), ids=ALL)
+
+
+def parametrized(cases: dict[str, Case]) -> pytest.MarkDecorator:
+    """Those whose network needs an extra are for `make nightly`, which installs it."""
+    extra = {name: hasattr(registry.find("models", case.model), "EXTRA") for name, case in cases.items()}
+    marked = [pytest.param(case, id=name, marks=[pytest.mark.nightly] * extra[name]) for name, case in cases.items()]
+    return pytest.mark.parametrize("case", marked)
+
+
+each_model, each_variant = parametrized(CASES), parametrized(ALL)
 
 
 def logits(model: nn.Module, clips: Tensor) -> Tensor:

@@ -41,6 +41,7 @@ TINY_SWIN: dict[str, Any] = {
     "window": (2, 2, 2),
     "stochastic_depth": 0.0,
 }
+TINY_VIDEOMAE: dict[str, Any] = {"frames": 4, "size": 32, "patch": 8, "width": 24, "depth": 2, "heads": 2}
 
 
 @dataclass(frozen=True)
