@@ -22,7 +22,6 @@ SMALL = (
     "extract.shards=4",
     "ensemble.folds=2",
     "machine.threads=1",
-    "report.video_links=false",  # each project has its clips elsewhere, and says so
     *(f"models.{m}.train.epochs=1" for m in ("tsn_demo", "tsm_demo")),
     *(f"models.{m}.train.batch=2" for m in ("tsn_demo", "tsm_demo")),
     *(f"models.{m}.test.sides=[40]" for m in ("tsn_demo", "tsm_demo")),
@@ -41,8 +40,7 @@ def new_project(folder: Path, clips: Path) -> Path:
 
 
 def set_params(root: Path, *changes: str) -> None:
-    clips = root.parent / "clips"
-    project.write_params(root, *SMALL, f"dataset.root={clips}", f"dataset.annotations={clips}/labels.csv", *changes)
+    project.write_params(root, *SMALL, "dataset.root=../clips", "dataset.annotations=../clips/labels.csv", *changes)
 
 
 @pytest.fixture(scope="module")

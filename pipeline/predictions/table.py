@@ -9,6 +9,7 @@ This file is about the first; view_scores.py is about the other two, and recompu
 `pipeline scores --help` lists the commands that look into these files.
 """
 
+import dataclasses
 import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
@@ -34,7 +35,9 @@ FINAL = PROTOCOLS[-1]
 """The protocol of the tables."""
 RESERVED_NAMES = ("chance", "corpus", "ensemble", "interval", "prior", "verdict", "videos")
 """Names that no model may have, since metrics.json has other metrics under them."""
-OK, BROKEN = "ok", "broken"
+OK, BROKEN, UNSEEN = "ok", "broken", "unseen"
+STATES = (OK, BROKEN, UNSEEN)
+"""What the column `status` may hold."""
 _META = b"prediction"
 _MAKES = "`dvc repro` makes it; or `pipeline scores import`, where the scores are another program's."
 
@@ -54,6 +57,19 @@ class PredictionTable:
     """float32 (V, C) in 0..1, of the protocol that `meta` names."""
     meta: Mapping[str, Any]
     """Plain values: model, hash of the checkpoint, protocol and view grid; or members and weights of an ensemble."""
+    unseen: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, bool))
+    """bool (V,): true for videos that gave frames, but nothing that this model looks at, as one without a sound track
+    does to a model that listens; their scores are the class prior. Without it, all false."""
+
+    def __post_init__(self) -> None:
+        unseen = self.unseen if len(self.unseen) else np.zeros(len(self.videos), bool)
+        object.__setattr__(self, "unseen", unseen & ~self.broken)
+
+    @property
+    def seen(self) -> np.ndarray:
+        """bool (V,): true for videos whose scores are an answer to what they show, and not the class prior."""
+        seen: np.ndarray = ~(self.broken | self.unseen)
+        return seen
 
     @property
     def task(self) -> Task:
@@ -73,7 +89,7 @@ class PredictionTable:
         """Write one Parquet file, all or nothing; the same table gives the same bytes."""
         columns = {
             "video": pa.array(self.videos, pa.string()),
-            "status": pa.array(np.where(self.broken, BROKEN, OK).tolist(), pa.string()),
+            "status": pa.array(np.select([self.broken, self.unseen], [BROKEN, UNSEEN], OK).tolist(), pa.string()),
             "labels": pa.array(self.labels, pa.string()),
         }
         columns |= {name: pa.array(self.probabilities[:, i]) for i, name in enumerate(self.classes)}
@@ -110,9 +126,8 @@ class PredictionTable:
         _check_words(status, labels, classes, place)
         check_rows(video, classes, scores, place)
         _check_range(video, classes, scores, place)
-        return cls(
-            tuple(video), np.array(status) == BROKEN, tuple(labels), classes, scores, read_meta(table.schema, path)
-        )
+        broken, unseen = (np.array(status) == state for state in (BROKEN, UNSEEN))
+        return cls(tuple(video), broken, tuple(labels), classes, scores, read_meta(table.schema, path), unseen)
 
 
 def remedy(model: str, meta: Mapping[str, Any]) -> str:
@@ -187,11 +202,11 @@ def _check_columns(schema: pa.Schema, path: Path) -> None:
 def _check_words(
     status: Sequence[str | None], labels: Sequence[str | None], classes: Sequence[str], place: Callable[[int], str]
 ) -> None:
-    """Refuse a status that is neither of the two, and a label that is no column."""
+    """Refuse a status that is none of `STATES`, and a label that is no column."""
     known = {"", *classes}
     for row, (state, text) in enumerate(zip(status, labels, strict=True)):
-        if state not in (OK, BROKEN):
-            raise UserError(f"{place(row)}: the status is {state!r}, neither {OK!r} nor {BROKEN!r}.")
+        if state not in STATES:
+            raise UserError(f"{place(row)}: the status is {state!r}, none of {', '.join(map(repr, STATES))}.")
         names = (text,) if text is None else (*shown(text), *hidden(text))
         strange = [name for name in names if name not in known]
         if strange:

@@ -4,7 +4,7 @@
     <split>.views.json     the names of its axes, the views, and which views make which protocol
 
 The probability of a protocol is the mean over its views of the sigmoid of the STORED logits (of the softmax, where each
-video has one label). A broken video holds the class prior in every view.
+video has one label). A broken video, or one that the model cannot see, holds the class prior in every view.
 """
 
 import json
@@ -100,23 +100,26 @@ class ViewScores:
 
 
 def protocol_table(
-    manifest: Manifest, broken: np.ndarray, scores: ViewScores, protocol: str, meta: Mapping[str, Any]
-) -> PredictionTable:
+    manifest: Manifest, broken: np.ndarray, scores: ViewScores, protocol: str, meta: Mapping[str, Any],
+    unseen: np.ndarray | None = None,
+) -> PredictionTable:  # fmt: skip
     """The table of one split under one protocol.
 
     Args:
         manifest: the videos of the split, broken ones included.
         broken: bool (V,), see PredictionTable.
         meta: plain values, to which the task, the protocol and the grid are added.
+        unseen: bool (V,), see PredictionTable; None for none.
     """
     labels = tuple(manifest.table["labels"])
     described = {**meta, **noted(scores.task), "protocol": protocol, **scores.grid}
     probabilities = scores.probabilities(protocol)
-    return PredictionTable(tuple(manifest.videos), broken, labels, manifest.classes, probabilities, described)
+    lost = np.zeros(len(manifest), bool) if unseen is None else unseen
+    return PredictionTable(tuple(manifest.videos), broken, labels, manifest.classes, probabilities, described, lost)
 
 
 def prior_logits(prior: np.ndarray, task: Task = MULTI_LABEL) -> np.ndarray:
-    """The scores of a broken video: the logits (C,) whose sigmoid or softmax is the class prior (C,).
+    """The scores of a video that is broken or unseen: the logits (C,) whose sigmoid or softmax is the class prior (C,).
 
     An entry of the prior may be 1 but not 0; where each video has one label, the prior sums to 1.
     """
@@ -129,6 +132,7 @@ def prior_logits(prior: np.ndarray, task: Task = MULTI_LABEL) -> np.ndarray:
 def write_split(
     folder: Path, split: str, corpus: Manifest, broken: np.ndarray, logits: Iterable[np.ndarray], prior: np.ndarray,
     grid: Mapping[str, Any], protocol: str, meta: Mapping[str, Any], task: Task = MULTI_LABEL,
+    unseen: np.ndarray | None = None,
 ) -> None:  # fmt: skip
     """Write all files of a split, one video at a time, since its logits may not fit into memory.
 
@@ -136,12 +140,14 @@ def write_split(
         folder: a folder that is not in its place yet (`files.aside`), since an error leaves it incomplete.
         corpus: the videos of this split and of others.
         broken: bool (V,): true for videos of the split that get the prior in every view.
-        logits: finite logits (K, C) of each video that is not broken, in the order of the split.
+        logits: finite logits (K, C) of each video that is neither broken nor unseen, in the order of the split.
         prior: class prior (C,), see `prior_logits`.
         grid: the views, see ViewScores.
         protocol: the protocol of the table.
         meta: plain values for the table.
         task: what the logits are of.
+        unseen: bool (V,): true for videos that gave frames, but nothing that the model looks at; they get the prior,
+            too. None for none.
     """
     manifest = corpus.split(split)
     shape = len(manifest), len(grid["views"]), len(manifest.classes)
@@ -149,11 +155,11 @@ def write_split(
     path, others = folder / f"{split}.views.npy", iter(logits)
     with path.open("wb") as file:  # and no memory map: on a full disk, writing to one ends the process
         np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": shape})
-        for bad in broken:
+        for bad in broken if unseen is None else broken | unseen:
             file.write((answer if bad else next(others)).astype("<f2").tobytes())
     scores = ViewScores(np.load(path, mmap_mode="r"), grid, task)
     scores.describe(folder, split)
-    protocol_table(manifest, broken, scores, protocol, meta).write(folder / f"{split}.parquet")
+    protocol_table(manifest, broken, scores, protocol, meta, unseen).write(folder / f"{split}.parquet")
 
 
 def _activate(logits: np.ndarray, task: Task) -> np.ndarray:

@@ -47,6 +47,23 @@ def test_a_table_survives_the_round_trip(tmp_path):
     np.testing.assert_array_equal(read.probabilities, table().probabilities)
 
 
+def test_videos_that_the_model_cannot_see_survive_the_round_trip(tmp_path):
+    table(broken=np.array([False, False]), unseen=np.array([True, False])).write(tmp_path / "val.parquet")
+    assert pd.read_parquet(tmp_path / "val.parquet")["status"].tolist() == ["unseen", "ok"]
+    read = PredictionTable.read(tmp_path / "val.parquet")
+    assert (read.unseen.tolist(), read.broken.tolist()) == ([True, False], [False, False])
+    assert read.seen.tolist() == [False, True]
+
+
+def test_a_model_sees_every_video_that_gave_frames_unless_it_says_otherwise():
+    assert table().unseen.tolist() == [False, False]
+    assert table().seen.tolist() == [True, False]
+
+
+def test_a_broken_video_is_not_called_unseen_besides():
+    assert table(unseen=np.array([True, True])).unseen.tolist() == [True, False]
+
+
 def test_the_same_table_gives_the_same_bytes(tmp_path):
     table().write(tmp_path / "a.parquet")
     table().write(tmp_path / "b.parquet")
@@ -130,7 +147,7 @@ COLUMNS = {"video": ["a", "b"], "status": ["ok", "broken"], "labels": ["run", ""
         (dict(run=[[0.5], [1.0]]), "the column 'run' holds list<.*not floating-point"),
         (dict(video=[1, 2]), "the column 'video' holds int64, not text"),
         (dict(labels=[["run"], []]), "the column 'labels' holds list<.*not text"),
-        (dict(status=["ok", "fine"]), "row 2: the status is 'fine', neither 'ok' nor 'broken'"),
+        (dict(status=["ok", "fine"]), "row 2: the status is 'fine', none of 'ok', 'broken', 'unseen'"),
         (dict(status=[None, "ok"]), "row 1: the status is None"),
         (dict(run=[0.5, None]), "row 2 .*'run' is nan"),
         (dict(run=None), "has no column of a class"),

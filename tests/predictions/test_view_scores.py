@@ -193,6 +193,22 @@ def test_a_split_that_is_written_video_by_video_has_the_bytes_of_one_written_at_
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
 
 
+def test_a_video_that_the_model_cannot_see_gets_the_prior_and_its_own_status(tmp_path):
+    corpus, prior = split_of(4), np.array([0.25, 0.5])
+    broken, unseen = np.array([True, False, True, False]), np.array([True, True, False, False])
+    logits = np.array([[1.0, 2.0], [3.0, 4.0]], np.float16)
+    view_scores_file.write_split(
+        tmp_path, "val", corpus, broken, iter([logits]), prior, GRID, "dense", {"model": "net"}, unseen=unseen
+    )
+
+    table, views = PredictionTable.read(tmp_path / "val.parquet"), ViewScores.read(tmp_path, "val")
+    assert (table.broken.tolist(), table.unseen.tolist()) == (broken.tolist(), [False, True, False, False])
+    np.testing.assert_array_equal(views.logits[3], logits)
+    for lost in range(3):
+        assert table.probabilities[lost] == pytest.approx(prior, abs=1e-3)  # logits are stored as float16
+        np.testing.assert_array_equal(views.logits[lost], views.logits[0])
+
+
 def test_a_split_larger_than_memory_is_written_in_little(tmp_path):
     """400 MB on disk, and one video of 200 KB at a time."""
     corpus = split_of(2000, tuple(f"{number:04d}" for number in range(1075)))
