@@ -12,9 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def without_data(build: Callable[[], nn.Module]) -> nn.Module:
-    """The network that `build` makes, in eval mode, with no number in any tensor."""
+    """The network that `build` makes, in eval mode and without gradients, with no number in any tensor."""
     with torch.device("meta"):
-        return build().eval()
+        return build().eval().requires_grad_(False)  # for which torch's counter would look behind views of parameters
 
 
 def parameters(network: nn.Module) -> int:

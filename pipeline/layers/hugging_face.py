@@ -3,8 +3,9 @@
 They are built from settings alone, and get their weights as all models here do: the library fetches nothing.
 """
 
-from typing import Any
+from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
 from pipeline.core.errors import UserError
@@ -58,3 +59,31 @@ class ClipTransformer(FeatureClassifier):
                 f"`frames: {frames}` and `size: {height}`."
             )
         return super().features(clip)
+
+
+class FrozenEncoder(nn.Module):
+    """Encoder of videos that is never trained, and a head that reads what it says of every patch.
+
+    Shape: clips (N, 3, T, H, W) -> (N, width).
+
+    Args:
+        encoder: network of transformers over frames (N, T, 3, H, W). It has no gradients, and stays in eval mode.
+        head: network that maps the patches (N, P, width) to features (N, width).
+    """
+
+    def __init__(self, encoder: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder.requires_grad_(False).eval(), head
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Clips -> features."""
+        with torch.no_grad():
+            patches = self.encoder(clip.transpose(1, 2)).last_hidden_state
+        features: Tensor = self.head(patches)
+        return features
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of the head; the encoder stays in eval mode."""
+        super().train(mode)
+        self.encoder.eval()
+        return self

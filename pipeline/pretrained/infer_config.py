@@ -17,6 +17,8 @@ VIDEO = {
     "swin3d": "patch_embed.proj",
     "s3d": "features.0.0.0",
     "videomae": "network.embeddings.patch_embeddings.projection",
+    "videoprism": "encoder.spatial_embeddings.patch_embeddings.projection",
+    "vjepa2": "encoder.embeddings.patch_embeddings.proj",
 }
 """Networks that torchvision or transformers has -> name of their first convolution."""
 LAYERS = {

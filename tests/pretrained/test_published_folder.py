@@ -57,6 +57,84 @@ def test_tensors_get_our_names_with_their_values(folder):
     assert found.describe().startswith("videomae")
 
 
+@pytest.mark.parametrize(
+    ("config", "names", "ours", "arch", "needs"),
+    [
+        (
+            {"model_type": "videoprism_vision_model", "image_size": 32, "num_attention_heads": 2},
+            [
+                "vision_model.spatial_embeddings.patch_embeddings.projection.weight",
+                "vision_model.layernorm1.weight",
+                "head.pooling_attention_query",
+                "head_layernorm.weight",
+                "classifier.weight",
+            ],
+            [
+                "backbone.encoder.spatial_embeddings.patch_embeddings.projection.weight",
+                "backbone.encoder.layernorm1.weight",
+                "backbone.head.pool.pooling_attention_query",
+                "backbone.head.norm.weight",
+                "classifier.weight",
+            ],
+            "videoprism",
+            {"frames": 16, "size": 32, "heads": 2},
+        ),
+        (
+            {"model_type": "vjepa2", "crop_size": 32, "frames_per_clip": 64},
+            [
+                "vjepa2.encoder.layer.0.norm1.weight",
+                "vjepa2.predictor.proj.weight",
+                "pooler.query_tokens",
+                "classifier.weight",
+            ],
+            ["backbone.encoder.layer.0.norm1.weight", "backbone.head.query_tokens", "classifier.weight"],
+            "vjepa2",
+            {"size": 32, "heads": 16},
+        ),
+        (
+            {"model_type": "vjepa2", "crop_size": 32},
+            ["encoder.embeddings.patch_embeddings.proj.weight", "predictor.proj.weight"],
+            ["backbone.encoder.embeddings.patch_embeddings.proj.weight"],
+            "vjepa2",
+            {"size": 32, "heads": 16},
+        ),
+        (
+            {"model_type": "videomae", "image_size": 32, "use_mean_pooling": False},
+            ["videomae.embeddings.patch_embeddings.projection.weight", "videomae.layernorm.weight", "mask_token"],
+            ["backbone.network.embeddings.patch_embeddings.projection.weight"],
+            "videomae",
+            {"frames": 16, "size": 32, "heads": 12},
+        ),
+        (
+            {"model_type": "videomae", "image_size": 32, "use_mean_pooling": False},
+            [
+                "videomae.embeddings.patch_embeddings.projection.weight",
+                "videomae.layernorm.weight",
+                "classifier.weight",
+            ],
+            [
+                "backbone.network.embeddings.patch_embeddings.projection.weight",
+                "backbone.network.layernorm.weight",
+                "classifier.weight",
+            ],
+            "videomae",
+            {"frames": 16, "size": 32, "heads": 12, "mean_pooling": False},
+        ),
+    ],
+)
+def test_each_kind_of_network_gets_our_names(folder, config, names, ours, arch, needs):
+    write(folder, "config.json", config)
+    tensors = {name: torch.ones(4, 3, 2, 8, 8) if "patch_embeddings" in name else torch.ones(4) for name in names}
+    safetensors.torch.save_file(tensors, folder / "model.safetensors")
+    translation = Candidate.read(folder).translation
+    assert sorted(translation.tensors) == sorted(ours)
+    assert len(translation.unused) == len(names) - len(ours)
+    assert translation.needs == needs
+    assert bool(translation.fresh) == ("classifier.weight" not in names)
+    if any("patch_embeddings" in name for name in names):
+        assert Candidate.read(folder).describe().startswith(arch)
+
+
 def test_one_file_can_be_made_of_a_folder_and_says_the_same(folder, tmp_path_factory):
     whole, file = Candidate.read(folder), tmp_path_factory.mktemp("saved") / "one.safetensors"
     whole.weights.write(file)
@@ -147,7 +225,11 @@ def test_preprocessing_may_stand_in_the_file_of_a_processor(folder):
         ),
         ("config.json", CONFIG | {"image_size": [32, 64]}, r"image_size \[32, 64\], which is no square"),
         ("config.json", CONFIG | {"layer_norm_eps": 1e-6}, "layer_norm_eps 1e-06, and the network here has 1e-12"),
-        ("config.json", CONFIG | {"model_type": "vivit"}, "of 'vivit'; models here take videomae"),
+        (
+            "config.json",
+            CONFIG | {"model_type": "vivit"},
+            "of 'vivit'; models here take videomae, videoprism_vision_model, vjepa2",
+        ),
         ("config.json", "{", "config.json is missing or damaged"),
         ("config.json", "[]", "holds no settings by name"),
         ("preprocessor_config.json", {"size": 32}, "states no image_mean and image_std"),

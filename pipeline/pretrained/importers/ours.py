@@ -14,6 +14,8 @@ SHAPELESS: dict[str, dict[str, Any]] = {
     "tsm": {"shift_div": 8},
     "r2plus1d": {"max_pooling": False},
     "videomae": {"frames": 16, "size": 224, "heads": 12, "mean_pooling": True},
+    "videoprism": {"size": 288, "heads": 12},
+    "vjepa2": {"size": 256, "heads": 16},
 }
 """Options that change what a network computes but none of its tensors: architecture -> option -> default."""
 

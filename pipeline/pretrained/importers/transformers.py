@@ -1,4 +1,4 @@
-"""Folders of the library transformers (huggingface/transformers): VideoMAE, as Hugging Face publishes it."""
+"""Folders of the library transformers (huggingface/transformers): VideoMAE, VideoPrism and V-JEPA 2, as published."""
 
 import re
 from collections.abc import Mapping
@@ -29,6 +29,8 @@ class Layout:
     """Those of our options that belong to what stands behind the encoder."""
     unused: str = ""
     """Pattern of the names of parts that no model here has: they served the pretraining alone."""
+    unused_without_head: str = ""
+    """The same, of parts that serve where a classifier stands behind them."""
     fresh: tuple[str, ...] = ()
     """Beginnings of our names that a file without a classifier does not have."""
 
@@ -50,8 +52,43 @@ LAYOUTS = {
         fixed={"tubelet_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-12, "qv_bias": True, "num_channels": 3},
         licence="cc-by-nc-4.0",
         of_head=("mean_pooling",),
-        unused=r"(decoder|encoder_to_decoder)\.|mask_token$|(videomae\.)?layernorm\.",
+        unused=r"(decoder|encoder_to_decoder)\.|mask_token$",
+        unused_without_head=r"(videomae\.)?layernorm\.",
         fresh=("backbone.norm.", "backbone.network.layernorm."),
+    ),
+    "videoprism_vision_model": Layout(
+        rules=[
+            (r"^vision_model\.", ""),
+            (r"^head\.", "backbone.head.pool."),
+            (r"^head_layernorm\.", "backbone.head.norm."),
+            (r"^(?!backbone\.|classifier\.)", "backbone.encoder."),
+        ],
+        options={
+            "num_frames": ("frames", 16),
+            "image_size": ("size", 288),
+            "num_attention_heads": ("heads", 12),
+        },
+        fixed={
+            "hidden_act": "gelu_python",
+            "layer_norm_eps": 1e-6,
+            "attn_logit_softcapping": 50.0,
+            "qkv_bias": True,
+            "num_channels": 3,
+        },
+        licence="apache-2.0",
+        fresh=("backbone.head.",),
+    ),
+    "vjepa2": Layout(
+        rules=[
+            (r"^vjepa2\.", ""),
+            (r"^pooler\.", "backbone.head."),
+            (r"^(?!backbone\.|classifier\.)", "backbone."),
+        ],
+        options={"crop_size": ("size", 256), "num_attention_heads": ("heads", 16)},
+        fixed={"tubelet_size": 2, "hidden_act": "gelu", "layer_norm_eps": 1e-6, "qkv_bias": True, "in_chans": 3},
+        licence="mit",
+        unused=r"(vjepa2\.)?predictor\.",
+        fresh=("backbone.head.",),
     ),
 }
 """Kind of network (`model_type`) -> its layout."""
@@ -83,7 +120,8 @@ def translate(weights: Weights) -> Translation:
             f"{needs['size']}. Mend the one with which the weights were not trained."
         )
     whole = "classifier.weight" in weights.tensors
-    unused = tuple(name for name in weights.tensors if not whole and re.match(layout.unused, name))
+    patterns = [layout.unused] if whole else [layout.unused, layout.unused_without_head]
+    unused = tuple(name for name in weights.tensors if any(re.match(pattern, name) for pattern in patterns if pattern))
     kept = {name: tensor for name, tensor in weights.tensors.items() if name not in unused}
     return Translation(
         rename(kept, layout.rules),
