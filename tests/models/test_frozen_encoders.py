@@ -136,6 +136,24 @@ def test_they_have_the_parameters_of_the_librarys():
     assert cost.parameters(ours[1]) == 375_485_998 - cost.parameters(jepas.vjepa2.predictor)
 
 
+@each
+def test_what_no_gradient_passes_is_told_from_what_learns(peer, model, options, side, told):
+    network = cost.without_data(lambda: model.build(3, **options))
+    counted = 0
+
+    def add(layer: torch.nn.Module, _: Any, out: torch.Tensor) -> None:
+        nonlocal counted
+        counted += out.numel() * layer.weight[0].numel()
+
+    for layer in [*network.backbone.head.modules(), network.classifier]:
+        if isinstance(layer, torch.nn.Linear):
+            layer.register_forward_hook(add)
+    learning = (cost.gmacs(network, 4, side) - cost.frozen_gmacs(network, 4, side)) * 1e9
+    passes = 2  # `gmacs` is one, and `frozen_gmacs` another
+    assert counted / passes <= learning <= 2 * counted / passes  # the products of attention come to it
+    assert cost.frozen_gmacs(network.backbone.head, 4, side) == 0
+
+
 @pytest.mark.nightly
 def test_vjepa2_takes_clips_of_other_lengths_than_its_weights(tmp_path):
     theirs, ours = jepa(id2label=NAMES), vjepa2.build(3, **TINY_VJEPA2 | {"frames": 8})

@@ -65,6 +65,7 @@ def assert_same_logits(peer: Any, ours: nn.Module, folder: Path, frames: int, si
     with torch.inference_mode():
         expected = again(**{argument: clips.transpose(1, 2)}).logits
         found = ours(clips)
+    assert found.shape == (len(clips), len(peer.config.id2label))
     assert expected.std() > 0
     torch.testing.assert_close(found, expected.reshape(found.shape), rtol=0, atol=0)
     return report
