@@ -66,6 +66,16 @@ def test_an_encoder_from_its_pretraining_leaves_the_head_at_its_start(tmp_path):
 
 
 @pytest.mark.nightly
+def test_a_network_that_reads_its_first_patch_is_told_from_one_that_reads_the_mean(tmp_path):
+    import transformers
+
+    peer = transformers.VideoMAEForVideoClassification(transformers.VideoMAEConfig(**THEIRS, use_mean_pooling=False))
+    folder = transformers_peer.published(peer, tmp_path, 32)
+    with pytest.raises(UserError, match=r"Set mean_pooling: false \(the model has true\)"):
+        load_pretrained(videomae.build(2, **TINY_VIDEOMAE), folder)
+
+
+@pytest.mark.nightly
 def test_it_has_the_parameters_of_the_librarys():
     import transformers
 
