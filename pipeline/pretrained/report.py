@@ -8,6 +8,13 @@ from typing import Any
 from pipeline.layers.normalize import InputSpec
 from pipeline.pretrained import infer_config
 
+_NON_COMMERCIAL = re.compile(r"\bnc\b|non-?commercial", re.IGNORECASE)
+
+
+def in_words(licence: str) -> str:
+    """A licence of weights, which says aloud that it excludes commercial use where it does."""
+    return licence + (" - NON-COMMERCIAL, and so is what is trained from them" * bool(_NON_COMMERCIAL.search(licence)))
+
 
 @dataclass(frozen=True)
 class Report:
@@ -50,11 +57,6 @@ class Report:
         said = {"pretrained": {"source": self.source, "sha256": self.sha256}}
         return said | ({"licence": self.licence} if self.licence else {})
 
-    @property
-    def non_commercial(self) -> bool:
-        """Whether the licence keeps the weights from commercial use."""
-        return bool(re.search(r"\bnc\b|non-?commercial", self.licence, re.IGNORECASE))
-
     def __str__(self) -> str:
         """Text of a few lines for a person."""
         fate = "stays fresh" if self.classifier_replaced else "loaded"
@@ -71,7 +73,6 @@ class Report:
         if self.unused:
             lines.append(f"  unused      {len(self.unused)} entries that served the pretraining: {self.unused[0]}, ...")
         if self.licence:
-            bound = " - NON-COMMERCIAL, and so is what is trained from them" if self.non_commercial else ""
-            lines.append(f"  licence     {self.licence}{bound}")
+            lines.append(f"  licence     {in_words(self.licence)}")
         told = f"mean {self.input.mean}, std {self.input.std}" if self.input else "not told by the file"
         return "\n".join([*lines, f"  input       {told}", f"  sha256      {self.sha256}"])

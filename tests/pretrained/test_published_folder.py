@@ -1,6 +1,7 @@
 """Folders that transformers publishes: what is read of them, and what is refused. No test here needs the library."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,12 @@ import pytest
 import safetensors.torch
 import torch
 
+from pipeline.cli import checkpoint_report
 from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
 from pipeline.pretrained import published_folder
 from pipeline.pretrained.load import Candidate
+from pipeline.pretrained.report import in_words
 
 CONFIG = {"model_type": "videomae", "image_size": 32, "num_frames": 4, "num_attention_heads": 2}
 IMAGENET = InputSpec((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -283,3 +286,30 @@ def test_the_licence_is_that_of_the_model_card(folder, card, stated):
     assert Candidate.read(folder).translation.licence == (
         stated or "cc-by-nc-4.0 (the authors'; the folder states none)"
     )
+
+
+@pytest.mark.parametrize(
+    ("licence", "bound"),
+    [
+        ("cc-by-nc-4.0", True),
+        ("CC BY-NC 4.0", True),
+        ("other Non-Commercial", True),
+        ("noncommercial", True),
+        ("apache-2.0", False),
+        ("mit", False),
+        ("other ncsa", False),
+    ],
+)
+def test_a_licence_that_excludes_commercial_use_is_said_aloud(licence, bound):
+    assert ("NON-COMMERCIAL" in in_words(licence)) == bound
+    assert in_words(licence).startswith(licence)
+
+
+def test_a_report_of_the_command_says_what_is_missing(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    found = Candidate.read(folder)
+    assert "licence     cc-by-nc-4.0 (the authors'; the folder states none) - NON-COMM" in checkpoint_report.summary(
+        found
+    )
+    assert "seems to be videomae" in checkpoint_report.remedy(found)
+    assert "'.[hf]'" in checkpoint_report.remedy(found)
