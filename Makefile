@@ -59,7 +59,7 @@ $(VENV)/.docs: $(INSTALLED)
 	@touch $@
 
 $(VENV)/.extras: $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[onnx,ray,tensorboard,wandb,mlflow,writers]'
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[hf,onnx,ray,tensorboard,wandb,mlflow,writers]'
 	@touch $@
 
 compare: install ## the figures of all experiments, side by side (`pipeline compare RUN RUN` says more)

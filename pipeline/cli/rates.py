@@ -25,7 +25,7 @@ from pipeline.clips.dataset import TrainDataset
 from pipeline.clips.frame_source import read_frames
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.short_sides import PackConfig
-from pipeline.core import files, params
+from pipeline.core import files, params, registry
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, scratch_folder
 from pipeline.core.manifest import SPLITS, Manifest, VideoRecord
@@ -267,7 +267,8 @@ def _kind_of(config: ModelConfig | ProbeConfig) -> tuple[str, bool]:
     """What models of like speed share: a network over images or over clips, depthwise or not, trained or frozen."""
     backbone = str(config.options.get("backbone", ""))
     light = any(word in backbone for word in ("mobilenet", "efficientnet"))
-    return ("probe" if isinstance(config, ProbeConfig) else str(config.clip.sampler.kind)), light
+    alone = isinstance(config, ProbeConfig) or hasattr(registry.find("models", config.arch), "EXTRA")
+    return (config.arch if alone else str(config.clip.sampler.kind)), light
 
 
 def _speeds(config: ModelConfig | ProbeConfig, gmacs: float, fabric: Fabric) -> tuple[float, float]:

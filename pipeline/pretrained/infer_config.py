@@ -14,8 +14,15 @@ BLOCK = re.compile(r"(?:slow|backbone)\.(layer\d|blocks\.\d+)\.(\d+)\.(.+)")
 WRAPPED = re.compile(r"(^|\.)(conv1|conv_pw|conv_exp)\.conv\.weight$")
 """Pattern of the first convolution of a block where a temporal module stands in front of it."""
 
-VIDEO = {"mvit": "conv_proj", "swin3d": "patch_embed.proj", "s3d": "features.0.0.0"}
-"""Networks that torchvision has -> name of their first convolution."""
+VIDEO = {
+    "mvit": "conv_proj",
+    "swin3d": "patch_embed.proj",
+    "s3d": "features.0.0.0",
+    "videomae": "network.embeddings.patch_embeddings.projection",
+    "videoprism": "encoder.spatial_embeddings.patch_embeddings.projection",
+    "vjepa2": "encoder.embeddings.patch_embeddings.proj",
+}
+"""Networks that torchvision or transformers has -> name of their first convolution."""
 LAYERS = {
     "temporal": "the temporal modules",
     "non_local": "the non-local blocks",

@@ -1,10 +1,11 @@
 """Loading of pretrained weights into a model: of other projects' checkpoints, image networks and this project's own.
 
-Every entry of the file must find its place and every entry of the model its value. There are four exceptions, and the
-report names what each of them left at its start: the classifier of another number of classes; layers that a video
-network adds to an image network; batch norms' counters, which old programs did not save; and convolutions of an image
-network, which are inflated where the model's look along time. A first convolution of red, green and blue becomes one of
-other images, such as differences of frames, by its mean over the three (arXiv:1608.00859).
+Every entry of the file must find its place and every entry of the model its value. There are five exceptions, and the
+report names what each of them left at its start: the classifier of another number of classes; the head of a model whose
+encoder alone is published; layers that a video network adds to an image network; batch norms' counters, which old
+programs did not save; and convolutions of an image network, which are inflated where the model's look along time.
+A first convolution of red, green and blue becomes one of other images, such as differences of frames, by its mean over
+the three (arXiv:1608.00859).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ from pipeline.core.errors import UserError
 from pipeline.layers import frame_input
 from pipeline.layers.frame_input import RGB
 from pipeline.layers.normalize import InputSpec
-from pipeline.pretrained import class_rows, infer_config, weight_file
+from pipeline.pretrained import class_rows, infer_config, published_folder, weight_file
 from pipeline.pretrained.importers import Translation
 from pipeline.pretrained.report import Report
 from pipeline.pretrained.weight_file import LIBRARIES, ORIGIN, Weights
@@ -56,7 +57,9 @@ class Candidate:
         Raises:
             UserError: the file cannot be read, or none or several of the importers recognise it.
         """
-        held = weight_file.read(path, chosen)
+        weight_file.refuse_unknown(path)
+        folder = Path(path).is_dir()
+        held = published_folder.read(Path(path)) if folder else weight_file.read(path, chosen)
         name = _recognise(held, str(path)) if source == AUTO else source
         return cls(str(path), name, held, registry.find("pretrained/importers", name).translate(held))
 
@@ -79,7 +82,8 @@ def load_pretrained(
 
     Args:
         model: one of this project's; it is changed in place, and not at all when this raises.
-        path: a file, or `timm:NAME` or `torchvision:NAME`, see `weight_file.read`.
+        path: a file, or `timm:NAME` or `torchvision:NAME`, see `weight_file.read`; or the folder of a network of
+            transformers, see `published_folder.read`.
         source: an importer of pipeline/pretrained/importers; "auto" takes the one that recognises the file.
         classes: names of the model's classes, by which the classifier's rows go where the file has names, too.
         chosen: which set of a file that holds several, see `tensor_sets.choose`.
@@ -124,6 +128,8 @@ def plan(model: nn.Module, candidate: Candidate, classes: Sequence[str] = ()) ->
         input=frame_input.of(model).pixels or translation.input or _input_of_backbone(model),
         sha256=candidate.weights.sha256,
         named=class_rows.in_words(theirs, classes, any(map(infer_config.is_classifier, match.state))),
+        unused=translation.unused,
+        licence=translation.licence,
     )
     return match, report
 
@@ -163,6 +169,9 @@ def _match(
     places = {name: origin for name, origin in names.items() if origin is not None}
     if added := tuple(name for name, origin in names.items() if origin is None):
         kept["an image network has no such layer"] = added
+    if fresh := tuple(n for n, origin in places.items() if origin not in tensors and n.startswith(translation.fresh)):
+        kept["the file has no such layer"] = fresh
+        places = {name: origin for name, origin in places.items() if name not in fresh}
     if reason := "no class of the file is one of the model's" if strangers else _replacement(target, translation):
         kept[reason] = tuple(filter(infer_config.is_classifier, places))
         places = {name: origin for name, origin in places.items() if not infer_config.is_classifier(name)}
