@@ -4,6 +4,7 @@ import csv
 import subprocess
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -196,7 +197,7 @@ def times(course: NDArray[np.floating]) -> int:
     """How often it falls by half of its range or more, and comes back."""
     low, high = course.min() + np.ptp(course) * np.array([0.25, 0.75])
     states = [value > high for value in course if not low < value < high]
-    return sum(one and not other for one, other in zip(states, states[1:], strict=False))
+    return sum(one and not other for one, other in pairwise(states))
 
 
 def seen(frames: Frames) -> str:
