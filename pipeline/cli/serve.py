@@ -1,4 +1,4 @@
-"""Answer uploaded videos over HTTP: upload a clip, get its classes.
+"""Answer uploaded videos over HTTP: send a clip, get its classes.
 
     pipeline serve --model tsm_r50                           http://127.0.0.1:8000, for this machine alone
     pipeline serve --model ensemble --most-seconds 20

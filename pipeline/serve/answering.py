@@ -1,10 +1,8 @@
 """A file that was uploaded -> its answer: the look at its size, then the extraction and the network."""
 
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 
 import numpy as np
@@ -60,9 +58,7 @@ class Answering:
                 limits.check(file, self.limits, config, self.ffmpeg, folder)
             found = self.model.score(file, config)
         except (UserError, MachineFault, OSError) as error:
-            print(f"pipeline serve: {error}", file=sys.stderr, flush=True)
-            message = "This server is at fault, not the video; its log says why. Ask again later."
-            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "server", message) from error
+            raise Refused.at_fault(error) from error
         if isinstance(found, BrokenVideo):
             raise Refused.broken(found.reason, _SETTING.sub("", found.words))
         return found

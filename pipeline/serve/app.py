@@ -66,6 +66,8 @@ class App:
         try:
             with temporary_folder(self.scratch) as folder:
                 return await self._answer(request, folder / "upload")
+        except OSError as error:  # a full disk, say
+            raise Refused.at_fault(error) from error
         finally:
             self.present -= 1
 

@@ -1,5 +1,6 @@
 """Why an upload has no answer, as an HTTP status and a message."""
 
+import sys
 from http import HTTPStatus
 
 STATUS = {
@@ -30,3 +31,10 @@ class Refused(Exception):
     def broken(cls, reason: str, words: str) -> "Refused":
         """For a file that gives no frames."""
         return cls(STATUS.get(reason, HTTPStatus.UNPROCESSABLE_ENTITY), reason, words)
+
+    @classmethod
+    def at_fault(cls, error: Exception) -> "Refused":
+        """For an error of this machine, which is told on stderr alone."""
+        print(f"pipeline serve: {error}", file=sys.stderr, flush=True)
+        message = "This server is at fault, not the video; its log says why. Ask again later."
+        return cls(HTTPStatus.SERVICE_UNAVAILABLE, "server", message)

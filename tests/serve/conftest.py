@@ -18,6 +18,13 @@ from tests.export.conftest import project  # noqa: F401 - a fixture
 HERE = "http://127.0.0.1:8000"
 
 
+def serving(uploads: Path, at_once: int, limits: Limits, model: str | None = None, onnx: Path | None = None) -> App:
+    """The service that `pipeline serve` starts in the project that is the working folder."""
+    machine = replace(load_machine(), scratch=str(uploads))
+    asked = argparse.Namespace(model=model, onnx=onnx, data=Path("data"))
+    return App(Answering(serve._model(asked, machine), limits, machine.ffmpeg_path()), uploads, at_once)
+
+
 @pytest.fixture
 def uploads(tmp_path: Path) -> Path:
     """The folder that holds uploads while they are answered."""
@@ -29,13 +36,7 @@ def uploads(tmp_path: Path) -> Path:
 def service(project: Path, uploads: Path) -> Callable[..., App]:  # noqa: F811 - the fixture
     """`service(model, seconds=10)`: a model of the project, within limits; scratch files lie below `uploads`."""
 
-    def make(model: str = "net", at_once: int = 1, **limits: float) -> App:
-        machine = replace(load_machine(), scratch=str(uploads))
-        asked = argparse.Namespace(model=model, onnx=None, data=project / "data")
-        answering = Answering(serve._model(asked, machine), Limits(**limits), machine.ffmpeg_path())
-        return App(answering, uploads, at_once)
-
-    return make
+    return lambda model="net", at_once=1, **limits: serving(uploads, at_once, Limits(**limits), model=model)
 
 
 @pytest.fixture

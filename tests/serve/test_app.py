@@ -133,6 +133,15 @@ def test_a_fault_of_the_server_is_told_on_its_side_alone(service, client, clips,
     assert not left(uploads)
 
 
+def test_an_upload_that_cannot_be_written_is_a_fault_of_the_server(service, client, capsys, uploads):
+    ask = client(service())
+    uploads.rename(uploads.with_name("gone"))
+    answer = ask.post("/predict", content=b"it")
+    assert (answer.status_code, answer.json()["error"]) == (503, "server")
+    assert str(uploads) not in answer.text
+    assert str(uploads) in capsys.readouterr().err
+
+
 def test_more_uploads_than_there_is_room_for_are_told_to_come_again(service, client, clips, uploads):
     app, content = service(at_once=1), (clips / "short.mp4").read_bytes()
     asked, go = threading.Semaphore(0), threading.Event()
