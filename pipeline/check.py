@@ -206,7 +206,7 @@ def _build_loss(config: ModelConfig, task: str) -> None:
 def _run_network(config: ModelConfig | ProbeConfig, test: ViewConfig | None) -> None:
     """Build the network and its optimiser, and pass the smallest and the largest clip; no tensor has data."""
     tested = [] if test is None else [test.crop or side for side in test.sides]
-    crops, frames = {config.crop, config.clip.crop, *tested}, config.clip.sampler.frames
+    crops, frames = {config.crop, config.clip.crop, *tested}, config.clip.sampler.length
     with torch.device("meta"), torch.no_grad():
         network, _ = config.build(len(STATISTICS.classes))
         if isinstance(config, ModelConfig):
