@@ -3,8 +3,8 @@
 import csv
 import json
 import tempfile
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,19 +84,17 @@ def find(name: str, stack: ExitStack) -> Run:
     return Run.read(folder, name)
 
 
-def _copy(revision: str, to: Path) -> None:
-    """Copy what is compared of a revision, from Git and DVC's cache."""
+@contextmanager
+def opened(revision: str) -> Iterator[DVCFileSystem]:
+    """The files of an experiment, commit, branch or tag, from Git and DVC's cache.
+
+    Raises:
+        UserError: there is no such thing, or DVC's cache lacks what is read.
+    """
     if not Path(".dvc").is_dir():
         raise UserError(f"There is no folder {revision!r}; for a commit or experiment, run this in the project's root.")
     try:
-        files = DVCFileSystem(url=".", rev=_resolved(revision))
-        wanted = [name for name in _SMALL if files.isfile(name)]
-        for split in SPLITS:
-            wanted += files.glob(f"data/predictions/*/{split}.parquet") + files.glob(f"data/ensemble/{split}.parquet")
-        lists = {str(Path(name).parent / checksums.NAME) for name in wanted if name.endswith(".parquet")}
-        for name in [*wanted, *(one for one in sorted(lists) if files.isfile(one))]:
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            files.get_file(name, str(to / name))
+        yield DVCFileSystem(url=".", rev=resolved(revision))
     except (DvcException, SCMError, OSError) as error:
         why = str(error).splitlines()[0] if str(error) else repr(error)
         raise UserError(
@@ -105,7 +103,19 @@ def _copy(revision: str, to: Path) -> None:
         ) from error
 
 
-def _resolved(revision: str) -> str:
+def _copy(revision: str, to: Path) -> None:
+    """Copy what is compared of a revision."""
+    with opened(revision) as files:
+        wanted = [name for name in _SMALL if files.isfile(name)]
+        for split in SPLITS:
+            wanted += files.glob(f"data/predictions/*/{split}.parquet") + files.glob(f"data/ensemble/{split}.parquet")
+        lists = {str(Path(name).parent / checksums.NAME) for name in wanted if name.endswith(".parquet")}
+        for name in [*wanted, *(one for one in sorted(lists) if files.isfile(one))]:
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            files.get_file(name, str(to / name))
+
+
+def resolved(revision: str) -> str:
     """The commit of a revision or of an experiment's name."""
     with Repo(".") as repo:
         return str(resolve_rev(repo.scm, revision))

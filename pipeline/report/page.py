@@ -17,11 +17,12 @@ from urllib.parse import quote
 
 import jinja2
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from pipeline import metrics
 from pipeline.clips.views import PROTOCOLS
 from pipeline.core import files
+from pipeline.core.errors import UserError
 from pipeline.report import charts, costs, curves, doubles, gallery, per_class, precision_recall, sections
 from pipeline.report.calibration import Reliability
 from pipeline.report.config import ReportConfig
@@ -35,6 +36,8 @@ PAGE = "index.html"
 _TEMPLATES = Path(__file__).parent / "template"
 _SCRIPTS = ("elements.js", "tables.js", "videos.js", "class.js", "gallery.js", "matrix.js", "charts.js")
 """Parts of the page's script, of which each uses those before it."""
+_NAME_PLACE, _NAME = "<!-- `pipeline page` names the run here. -->", '<p class="run">Run: '
+"""Where a run's name stands in the headline, and how it begins there."""
 _TAIL = 10
 """Fewest classes of which it is asked whether the rare ones suffer."""
 
@@ -137,6 +140,22 @@ def render(inputs: Inputs, values: dict[str, Any], told: dict[str, Any], corpus:
     own["script"], own["script_hash"] = _script()
     own["page_data"] = _embedded(told)
     return page.render(inputs=inputs, **own, **values)
+
+
+def named(page: str, name: str) -> str:
+    """The page with the name of its run in the headline.
+
+    Raises:
+        UserError: it has no place for one.
+    """
+    if page.count(_NAME_PLACE) != 1:
+        raise UserError("This page has no place for the name of its run: it is of another version. `dvc repro report`.")
+    return page.replace(_NAME_PLACE, f"{_NAME}{escape(name)}</p>")
+
+
+def is_named(page: str) -> bool:
+    """Whether a text is a page that `named` has named."""
+    return _NAME in page
 
 
 def templates(*folders: Path) -> jinja2.Environment:

@@ -247,6 +247,7 @@ def test_the_code_is_copied_anew_and_what_was_computed_stays(script, tmp_path):
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(3600)  # 24 trainings, each in a process of its own
 def test_the_whole_of_it_runs_and_runs_once(tmp_path):
     command = [sys.executable, CLAIMS / "measure.py", "--quick", "--work", tmp_path / "work"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
