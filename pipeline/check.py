@@ -204,22 +204,23 @@ def _build_loss(config: ModelConfig, task: str) -> None:
 
 
 def _run_network(config: ModelConfig | ProbeConfig, test: ViewConfig | None) -> None:
-    """Build the network and its optimiser, and pass the smallest clip through it; no tensor has data."""
-    tested = [] if test is None else [test.crop or min(test.sides)]
-    side, frames = min([config.crop, config.clip.crop, *tested]), config.clip.sampler.frames
+    """Build the network and its optimiser, and pass the smallest and the largest clip; no tensor has data."""
+    tested = [] if test is None else [test.crop or side for side in test.sides]
+    crops, frames = {config.crop, config.clip.crop, *tested}, config.clip.sampler.length
     with torch.device("meta"), torch.no_grad():
         network, _ = config.build(len(STATISTICS.classes))
         if isinstance(config, ModelConfig):
             optim.optimizer(network, config.train.optim)
-        try:
-            network.eval()(torch.empty(1, 3, frames, side, side))
-        except IMPOSSIBLE as error:
-            if "meta" in str(error):  # what the network does needs values, which say nothing of the settings
-                return
-            raise UserError(
-                f"clip.sampler.frames: {frames} frames of {side} x {side} pixels, the smallest crop of train.augment, "
-                f"clip and test, do not pass through the network. {error}"
-            ) from error
+        for side in sorted({min(crops), max(crops)}):
+            try:
+                network.eval()(torch.empty(1, 3, frames, side, side))
+            except IMPOSSIBLE as error:
+                if "meta" in str(error):  # what the network does needs values, which say nothing of the settings
+                    return
+                raise UserError(
+                    f"clip.sampler.frames: {frames} frames of {side} x {side} pixels, a crop of train.augment, "
+                    f"clip or test, do not pass through the network. {error}"
+                ) from error
 
 
 def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], data: Path, found: list[str]) -> None:

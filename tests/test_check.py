@@ -74,6 +74,10 @@ WRONG = [
     (f"{TIN}.train.pretrained", "timm:resnet18", f"{TIN}.train.pretrained", "checkpoint timm:resnet18 --save"),
     (f"{TIN}.train.optim.name", "bnbadam8bit", f"{TIN}.train.optim.name", "not to be had on this machine"),
     ("models.tsn_demo.options.backbone_options", {"channels": [1, 2]}, "models.tsn_demo.clip.sampler.frames", "layer3"),
+    (f"{TIN}.options.input", "rgbdiff", f"{TIN}.options.input", "one of 'rgb', 'rgb_difference', not 'rgbdiff'"),
+    (f"{TIN}.options.input", "rgb_difference", f"{TIN}.clip.sampler.consecutive", "must be 6 with this network"),
+    (f"{TIN}.clip.sampler.consecutive", 6, f"{TIN}.clip.sampler.consecutive", "must be 1 with this network"),
+    (f"{TIN}.clip.sampler.consecutive", 0, f"{TIN}.clip.sampler", "consecutive must be at least 1"),
     (TIN, 3, TIN, "must be a mapping"),
     (f"{TIN}.arch", "tinn", f"{TIN}.arch", "Did you mean 'tin'?"),
     (f"{TIN}.watch", GONE, f"{TIN}.watch", "this setting is missing"),
@@ -361,3 +365,20 @@ def test_a_smaller_size_that_no_model_reads_is_doubted(smaller, unread):
     """The models train at 40 to 58 pixels, validate at 40, and are tested at 40 and 46."""
     found = doubts(changed(**{"pack.short_sides": [64, *smaller]}))
     assert [re.search(r"no model reads the frames of (\d+) pixels", line)[1] for line in found] == unread
+
+
+@pytest.mark.parametrize(("crop", "said"), [(48, None), (56, "56 x 56"), (None, "56 x 56")])
+def test_a_test_crop_that_the_network_is_not_built_for_is_refused(tmp_path, crop, said):
+    changes = {
+        "arch": "mvit",
+        "options": {"frames": 16, "size": 48, "width": 8, "depths": [1, 1, 1]},
+        "clip": {"sampler": {"kind": "dense", "frames": 16, "stride": 4}, "side": 48, "crop": 48},
+        "train.augment.crop": 48,
+        "train.augment.sides": [48, 64],
+        "test.sides": [56],
+        "test.crop": crop,
+    }
+    found = problems(changed(**{f"{TIN}.{name}": value for name, value in changes.items()}), tmp_path)
+    place = f"{TIN}.clip.sampler.frames: 16 frames of {said} pixels"
+    remedy = "built for 16 of 48 x 48. Draw clips of 16 frames, with `crop: 48` in clip, train.augment and test"
+    assert [line.startswith(place) and remedy in line for line in found] == [True] * (said is not None)

@@ -1,10 +1,11 @@
 """The built-in corpus: a small, learnable set of real video files, rendered from a seed.
 
-    root/videos/<split>/<name>.mp4   three-second clips, H.264, and a few files that are broken on purpose
+    root/videos/<split>/<name>.mp4   three-second clips, most with sound, and a few files that are broken on purpose
     root/annotations.csv             path (inside videos/), labels (separated by ';'), split
 
 The broken files are listed like any other, since that is how one meets them: a corpus in which nothing is ever
-broken would not show what the pipeline does about it. What the clips show is told in demo_clip.
+broken would not show what the pipeline does about it. What the clips show is told in clip.py, and what is heard in
+sound.py.
 """
 
 import csv
@@ -17,13 +18,16 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
 
 import ffmpeg as commands
 import numpy as np
 
 from pipeline.core import files, params
 from pipeline.core.progress_bar import progress_bar
-from pipeline.demo.clip import CLASSES, FPS, FRAMES, HEIGHT, MOTIONS, WIDTH, Scene, draw_clip, render_clip
+from pipeline.demo.clip import CLASSES, FPS, HEIGHT, MOTIONS, WIDTH, Scene, draw_clip, render_clip
+from pipeline.demo.sound import RATE, render_sound, silent
 
 SPLITS = ("train", "val", "test")
 BROKEN = {
@@ -33,6 +37,7 @@ BROKEN = {
 }
 """The broken files of each split. A name says what is wrong."""
 H264 = {"vcodec": "libx264", "preset": "veryfast", "crf": 23, "pix_fmt": "yuv420p", "threads": 1}
+FLAC = {"acodec": "flac"}  # of integers, so that every processor writes the same bytes
 BITEXACT = {"fflags": "+bitexact", "flags": "+bitexact", "map_metadata": -1}  # no dates, no versions
 
 
@@ -126,8 +131,8 @@ def _write(videos: Path, ffmpeg: str, clip: Clip) -> list[str]:
             _encode(path, scene, ffmpeg, movflags="+faststart")
             _keep(path, 1 / 2)
         case "audio_only":
-            tone = f"sine=frequency=440:duration={FRAMES / FPS}"
-            _call(commands.input(tone, format="lavfi").output(str(path), acodec="aac", **BITEXACT), ffmpeg)
+            with NamedTemporaryFile(suffix=".pcm") as file:
+                _call(_sound(scene, file).output(str(path), **FLAC, **BITEXACT), ffmpeg)
         case "text":
             path.write_bytes(b"This is a text file that somebody renamed to .mp4.\n" * 20)
         case _:
@@ -137,8 +142,18 @@ def _write(videos: Path, ffmpeg: str, clip: Clip) -> list[str]:
 
 def _encode(path: Path, scene: Scene, ffmpeg: str, **container: str) -> None:
     size = f"{WIDTH}x{HEIGHT}"
-    raw = commands.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=size, r=FPS)
-    _call(raw.output(str(path), **H264, **BITEXACT, **container), ffmpeg, render_clip(scene).tobytes())
+    pictures = commands.input("pipe:", format="rawvideo", pix_fmt="rgb24", s=size, r=FPS)
+    with NamedTemporaryFile(suffix=".pcm") as file:
+        streams = [pictures] if silent(scene) else [pictures, _sound(scene, file)]
+        output = commands.output(*streams, str(path), **H264, **FLAC, **BITEXACT, **container)
+        _call(output, ffmpeg, render_clip(scene).tobytes())
+
+
+def _sound(scene: Scene, file: IO[bytes]) -> commands.nodes.FilterableStream:
+    """The sound of a scene as an input of FFmpeg, which reads it from `file`."""
+    file.write(render_sound(scene).astype("<i2").tobytes())
+    file.flush()
+    return commands.input(file.name, format="s16le", ar=RATE, ac=1)
 
 
 def _call(stream: commands.nodes.OutputStream, ffmpeg: str, stdin: bytes = b"") -> None:

@@ -56,6 +56,7 @@ COSTS: list[tuple[str, dict[str, Any], int, int, int, float]] = [
     ("r2plus1d", {"depth": 18, "max_pooling": False}, 16, 112, 33_339_166, 42.14),
     ("r2plus1d", {"depth": 50, "max_pooling": True}, 16, 112, 46_819_752, 15.89),
     ("r2plus1d", {"depth": 101, "max_pooling": True}, 16, 112, 85_885_480, 23.53),
+    ("s3d", {}, 16, 224, 8_230_873, 17.98),
 ]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.models import fast, r2plus1d, r3d, slow, slowfast, tin, trn, tsm, tsn
+from pipeline.models import fast, mvit, r2plus1d, r3d, s3d, slow, slowfast, swin3d, tin, trn, tsm, tsn
 from pipeline.pretrained import infer_config
 
 
@@ -85,3 +85,10 @@ def test_a_description_reads_well():
     said = infer_config.describe(infer_config.options(model.state_dict()))
     assert said == "slowfast, blocks 3-4-6-3, width 64, fusion_kernel 5, fusion_norm true"
     assert infer_config.describe(infer_config.options({})) == "nothing that is known here"
+
+
+@pytest.mark.parametrize("module", [mvit, swin3d, s3d])
+def test_networks_of_torchvision_are_told_apart(module: Any):
+    with torch.device("meta"):
+        seen = infer_config.options(module.build(7).state_dict())
+    assert seen == {"arch": module.__name__.rpartition(".")[2], "non_local": False}

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from pipeline.core import registry
 from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
-from pipeline.models import fast, r2plus1d, r3d, slow, slowfast, tin, trn, tsm, tsn
+from pipeline.models import fast, r2plus1d, r3d, s3d, slow, slowfast, swin3d, tin, trn, tsm, tsn
 from pipeline.pretrained import infer_config, weight_file
 from pipeline.pretrained.load import load_pretrained
 from pipeline.runtime.checkpoint import Checkpoint
@@ -96,6 +96,42 @@ def test_every_classifier_of_a_multi_scale_trn_is_replaced(tmp_path: Path):
 
 
 # Image networks
+
+
+@pytest.mark.parametrize("build", [tsn.build, tsm.build, tin.build])
+def test_a_first_layer_of_colours_becomes_one_of_differences_by_its_mean(build, tmp_path: Path):
+    colours = image_network().state_dict()
+    first = "conv1.0.weight"
+    colours[first] = torch.zeros_like(colours[first])
+    colours[first][0, :, 1, 2] = torch.tensor([0.3, 0.6, -0.3])
+    colours[first][4, :, 0, 0] = torch.tensor([0.0, 0.0, 3.0])
+    model = build(5, **TINY, frames=2, input="rgb_difference")
+
+    report = load_pretrained(model, saved(colours, tmp_path))
+
+    loaded = model.state_dict()
+    expected = torch.zeros(len(colours[first]), 15, 3, 3)
+    expected[0, :, 1, 2] = 0.2
+    expected[4, :, 0, 0] = 1.0
+    torch.testing.assert_close(loaded[f"backbone.{first}"], expected)
+    assert torch.equal(loaded["backbone.layer1.0.conv2.weight"], colours["layer1.0.conv2.weight"])
+    assert report.averaged == (f"backbone.{first}",)
+    assert f"  first layer backbone.{first}: its mean over red, green and blue" in str(report)
+    assert report.input == InputSpec((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+def test_a_network_of_differences_is_loaded_as_it_is_and_not_into_one_of_colours(tmp_path: Path):
+    peer = fill(tsn.build(5, **TINY, input="rgb_difference"))
+    path = own(peer, tmp_path, "tsn", input="rgb_difference")
+    model = tsn.build(5, **TINY, input="rgb_difference")
+
+    report = load_pretrained(model, path)
+
+    assert not report.averaged
+    assert "first layer" not in str(report)
+    assert torch.equal(model.state_dict()["backbone.conv1.0.weight"], peer.state_dict()["backbone.conv1.0.weight"])
+    with pytest.raises(UserError, match=r"(?s)seems to be: tsn.*input rgb_difference.*Set input: rgb_difference"):
+        load_pretrained(tsn.build(5, **TINY), path)
 
 
 @pytest.mark.parametrize(
@@ -515,3 +551,40 @@ def test_every_classifier_of_a_multi_scale_trn_goes_by_name(tmp_path: Path):
     for name, tensor in model.state_dict().items():
         wanted = filled[name].flip(0) if infer_config.is_classifier(name) else filled[name]
         assert torch.equal(tensor, wanted), name
+
+
+# Video networks of torchvision
+
+
+def test_rows_of_kinetics_go_by_name_and_other_counts_start_fresh(tmp_path: Path):
+    peer = fill(torchvision.models.video.s3d())
+    path = saved(peer.state_dict(), tmp_path)
+    model = s3d.build(3)
+    start = state_of(model)["classifier.weight"]
+
+    report = load_pretrained(model, path, classes=("fetching", "archery", "abseiling"))
+
+    rows = peer.classifier[1].weight.flatten(1)
+    assert torch.equal(model.state_dict()["classifier.weight"], torch.stack([start[0], rows[5], rows[0]]))
+    assert report.named.startswith(
+        "2 of 3 classes by their names; new, and at their start: 'fetching'; in the file alone: "
+    )
+    assert report.input == s3d.INPUT
+
+    few = saved(torchvision.models.video.s3d(num_classes=7).state_dict(), tmp_path)
+    assert load_pretrained(s3d.build(3), few, classes=("fetching", "archery", "abseiling")).classifier_replaced
+
+
+def test_weights_that_torchvision_fetched_keep_their_source(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(torchvision.models, "get_model", lambda *_, **__: torchvision.models.video.s3d())
+    weight_file.read("torchvision:s3d").write(tmp_path / "s3d.safetensors")
+
+    report = load_pretrained(s3d.build(3), tmp_path / "s3d.safetensors", classes=("archery", "yoga", "abseiling"))
+
+    assert (report.source, report.input, report.named[:6]) == ("torchvision", s3d.INPUT, "3 of 3")
+
+
+def test_a_table_of_positions_of_another_window_is_refused(tmp_path: Path):
+    path = saved(torchvision.models.video.swin3d_t().state_dict(), tmp_path)
+    with pytest.raises(UserError, match="seems to be: swin3d.*24 entries|12 entries are of another shape"):
+        load_pretrained(swin3d.build(3, window=(16, 7, 7)), path)

@@ -1,6 +1,6 @@
 """TRN-pytorch (zhoubolei/TRN-pytorch): TSN's class with relations between frames in place of the mean."""
 
-from pipeline.pretrained.importers import Rules, Translation, descendant_of_tsn, translate_tsn
+from pipeline.pretrained.importers import Rules, Translation, descendant_of_tsn, translate_tsn, volumetric
 from pipeline.pretrained.weight_file import Weights
 
 RULES: Rules = [
@@ -16,7 +16,8 @@ HEADS = ("classifier.1.weight", "fc_fusion_scales.0.1.weight")
 
 def recognises(weights: Weights) -> bool:
     """Whether it is TSN's class with a consensus that has weights, or such a consensus alone."""
-    return descendant_of_tsn(weights) == "trn" or any(name in weights.tensors for name in HEADS)
+    alone = any(name in weights.tensors for name in HEADS) and not volumetric(weights.tensors.values())
+    return alone or descendant_of_tsn(weights) == "trn"
 
 
 def translate(weights: Weights) -> Translation:
