@@ -158,16 +158,25 @@ def headline(task: Task, scores: np.ndarray, targets: np.ndarray) -> float:
     return 100 * float(per_video(task, scores, targets).mean())
 
 
-def summary(scores: np.ndarray, targets: np.ndarray, broken: int, task: Task = MULTI_LABEL) -> dict[str, float]:
+def denominators(videos: int, broken: int, unseen: int = 0) -> dict[str, int]:
+    """Numbers of videos: n_expected, n_scored and n_broken; and n_unseen, where the model cannot see some of them."""
+    counts = {"n_expected": videos, "n_scored": videos - broken - unseen, "n_broken": broken}
+    return {**counts, "n_unseen": unseen} if unseen else counts
+
+
+def summary(
+    scores: np.ndarray, targets: np.ndarray, broken: int, task: Task = MULTI_LABEL, unseen: int = 0
+) -> dict[str, float]:
     """All metrics of a set of predictions (V, C) in percent, the headline first, with their denominators.
 
     Args:
-        scores: of all V videos; the row of a broken one holds the class prior.
+        scores: of all V videos; the row of a broken one, or of one that the model cannot see, holds the class prior.
         targets: many-hot labels (V, C), -1 where one is not known.
         broken: number of broken videos.
         task: which metrics there are.
+        unseen: number of videos that the model cannot see.
     """
-    counts = {"n_expected": len(scores), "n_scored": len(scores) - broken, "n_broken": broken}
+    counts = denominators(len(scores), broken, unseen)
     if task == SINGLE_LABEL:
         return {
             "top1": top_k(1, scores, targets),

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task
+from pipeline.ensemble import unseen
 
 MEANS = ("probability", "logit", "rank")
 TIE_TOLERANCE = {"probability": 0.0, "logit": 0.0, "rank": 1e-3}
@@ -51,6 +52,7 @@ def fuse(
     mean: str,
     task: Task,
     videos: np.ndarray | None = None,
+    sees: np.ndarray | None = None,
 ) -> np.ndarray:
     """Weighted mean of M members' scaled scores (M, V, C), back in 0..1: float32 (V, C).
 
@@ -63,20 +65,28 @@ def fuse(
         mean: one of `MEANS`.
         task: whether a mean of logits becomes probabilities by softmax or by sigmoid.
         videos: positions (N,) of the videos to fuse; the result is then (N, C). None fuses all.
+        sees: which members see which videos, bool (M, V); see unseen.py. None: every member sees all.
     """
     classes = scores[0].shape[1]
     chosen = np.arange(len(scores[0])) if videos is None else videos
     fused = np.empty((len(chosen), classes), np.float32)
-    for first in range(0, len(chosen), _ROWS):
-        rows = chosen[first : first + _ROWS]
-        total = np.zeros((len(rows), classes))
-        for weight, member in zip(weights, scores, strict=True):
-            if np.any(weight):
-                total += weight * member[rows]
-        if mean == "logit":
-            total = np.exp(-np.logaddexp(0, -total)) if task == MULTI_LABEL else softmax(total)
-        fused[first : first + _ROWS] = total / classes if mean == "rank" else total
+    for pattern, places in unseen.alike(sees, chosen):
+        own = weights if pattern is None else unseen.renormalised(weights, pattern)
+        for first in range(0, len(places), _ROWS):
+            rows = places[first : first + _ROWS]
+            fused[rows] = _mean([member[chosen[rows]] for member in scores], own, mean, task)
     return fused
+
+
+def _mean(scores: Sequence[np.ndarray], weights: np.ndarray, mean: str, task: Task) -> np.ndarray:
+    """The mean of a few videos, float64 (V, C); arguments as those of `fuse`."""
+    total = np.zeros(scores[0].shape)
+    for weight, member in zip(weights, scores, strict=True):
+        if np.any(weight):
+            total += weight * member
+    if mean == "logit":
+        return np.exp(-np.logaddexp(0, -total)) if task == MULTI_LABEL else softmax(total)
+    return total / scores[0].shape[1] if mean == "rank" else total
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -15,63 +15,16 @@ import numpy as np
 
 from pipeline.core.errors import UserError
 from pipeline.core.task import MULTI_LABEL, Task
-from pipeline.ensemble import averaging, least_squares, weight_search
+from pipeline.ensemble import averaging, least_squares, unseen, weight_search
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.ensemble.parallel import forked_map
+from pipeline.ensemble.variants import Selection, Variant
 from pipeline.ensemble.weight_search import FitData, SearchSettings
 
 _PROCESSES = 2
 """Processes that search at once; more would need over 4 GB where members hardly agree."""
 _MANY_SCORES = 10_000
 """Videos times members from which on forked processes pay: a few hundred videos are done before one has started."""
-
-
-@dataclass(frozen=True)
-class Variant:
-    """A rule with a mean, its member weights, and its headline metric on each val video, 0..1: float64 (V,)."""
-
-    rule: str
-    mean: str
-    weights: np.ndarray
-    """Member weights fitted on all of val: (M,), or (M, C) where every class has its own."""
-    fold_weights: tuple[np.ndarray, ...]
-    """Member weights for each fold, fitted on all other folds."""
-    fitted: np.ndarray
-    """Metric (V,) with `weights`, on the very videos that they are fitted to."""
-    crossfit: np.ndarray
-    """Metric (V,) with `fold_weights`; the same as `fitted` where nothing is fitted."""
-    crossfit_loss: np.ndarray
-    """Log loss (V,) with `fold_weights`, which breaks ties; zero where videos have several labels."""
-
-    @property
-    def figure(self) -> float:
-        """Cross-fitted headline metric in percent, by which variants are compared."""
-        return 100 * float(self.crossfit.mean())
-
-    def quality(self, videos: np.ndarray | slice = slice(None)) -> tuple[float, float]:
-        """What variants are compared by, on some videos: the cross-fitted metric, then the log loss, which is less."""
-        return float(self.crossfit[videos].mean()), -float(self.crossfit_loss[videos].mean())
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Result of the comparison: the variants, and which of them is used."""
-
-    variants: tuple[Variant, ...]
-    best_member: int
-    """Position of the member with the highest headline metric on val."""
-    used: Variant
-    crossfit: np.ndarray
-    """Metric of the choice itself on each val video, float64 (V,): the variant is chosen without the video's fold."""
-    crossfit_single: np.ndarray
-    """Metric of the best member on each val video, float64 (V,): that which is best without the video's fold."""
-    chosen: bool
-    """Whether there was more than one variant to choose from."""
-    worth: tuple[float | None, ...]
-    """Cross-fitted headline metric that the used variant loses without each member, in percent points; None where no
-    member, or no weight, is left without it."""
-    subsets: dict[str, tuple[list[int], Variant]]
-    """Name of a subset -> positions of its members, and the used rule and mean for these members alone."""
 
 
 @dataclass(frozen=True)
@@ -156,13 +109,31 @@ class CrossValidation:
             metric[inside], loss[inside] = data.per_video(weights), data.log_loss(weights)
         return metric, loss
 
+    def crossfit_alone(self, single: Variant) -> np.ndarray:
+        """Metric (V,) of the member that `single` takes in each fold, by itself: with the prior where it does not see.
+
+        The variant has the other members there.
+        """
+        metric, data = single.crossfit.copy(), self.data
+        if data.sees is None:
+            return metric
+        for fold, weights in enumerate(single.fold_weights):
+            member = int(np.argmax(weights))
+            blind = (self.fold_of == fold) & ~data.sees[member]
+            metric[blind] = data.member_metric[member, blind]
+        return metric
+
     def _variant(self, rule: str, weights: np.ndarray, fold_weights: tuple[np.ndarray, ...]) -> Variant:
         fitted, crossfit = self.data.per_video(weights), self.crossfit(fold_weights)
         return Variant(rule, self.data.mean, weights, fold_weights, fitted, *crossfit)
 
 
 def select(
-    config: EnsembleConfig, probabilities: np.ndarray, targets: np.ndarray, task: Task = MULTI_LABEL
+    config: EnsembleConfig,
+    probabilities: np.ndarray,
+    targets: np.ndarray,
+    task: Task = MULTI_LABEL,
+    sees: np.ndarray | None = None,
 ) -> Selection:
     """Compare the variants that the settings ask for on val, and select the one to use.
 
@@ -171,6 +142,7 @@ def select(
         probabilities: of M members, float32 (M, V, C), 0..1.
         targets: many-hot labels (V, C), with a positive in every row.
         task: which metric counts.
+        sees: which members see which videos, bool (M, V), at least one each; see unseen.py. None: every member all.
 
     Raises:
         UserError: there are fewer videos than folds, or a setting does not fit the task.
@@ -179,12 +151,13 @@ def select(
     fold_of = np.random.default_rng(config.seed).permutation(len(targets)) % config.folds
     asked = _asked_rules(config, task)
     rules = tuple(dict.fromkeys(("uniform", "single", *asked)))
-    products = _error_products(probabilities, targets, fold_of, config.folds) if "per_class" in rules else None
+    answers = unseen.filled(probabilities, sees)
+    products = _error_products(answers, targets, fold_of, config.folds) if "per_class" in rules else None
 
     def cross_validation(mean: str) -> CrossValidation:
         settings = SearchSettings(config.seed, config.starts, config.shrinkage)
         whole, scaled = None if products is None else products[0], averaging.scale(probabilities, mean, task)
-        data = FitData.from_scores(mean, scaled, targets, whole, settings, task)
+        data = FitData.from_scores(mean, scaled, targets, whole, settings, task, sees)
         given = None if config.given is None else np.array([config.given[member] for member in config.members])
         return CrossValidation(data, products, fold_of, given)
 
@@ -201,7 +174,7 @@ def select(
         best_member=int(np.argmax(cross_validation("probability").data.single)),
         used=used,
         crossfit=_choose_by_fold(candidates, fold_of),
-        crossfit_single=single.crossfit,
+        crossfit_single=again.crossfit_alone(single),
         chosen=len(candidates) > 1,
         worth=_worth(again, used),
         subsets=_subsets(config, again, used),

@@ -43,20 +43,26 @@ class RankMargins:
 
     @classmethod
     def from_scores(
-        cls, scores: Sequence[np.ndarray] | np.ndarray, targets: np.ndarray, tie_tolerance: float = 0.0
+        cls,
+        scores: Sequence[np.ndarray] | np.ndarray,
+        targets: np.ndarray,
+        tie_tolerance: float = 0.0,
+        sees: np.ndarray | None = None,
     ) -> "RankMargins":
         """Compare members' finite scores (M, V, C), given many-hot targets (V, C) with a positive in some row.
 
         A class whose target is below 0 is not known to be in the video or not, and is contested by none of its labels.
+        `sees` is which members see which videos, bool (M, V), at least one each; None where every member sees all.
         """
         video, label = np.nonzero(targets > 0)
         step = max(1, _BLOCK // targets.shape[1])
         blocks = [slice(start, start + step) for start in range(0, len(video), step)]
-        compared = (_compare(scores, targets, video[b], label[b]) for b in blocks)
+        compared = (_compare(scores, targets, video[b], label[b], tie_tolerance, sees) for b in blocks)
         margins, counts, base_ranks = zip(*compared, strict=True)
         by_member = tuple(np.concatenate(parts) for parts in zip(*margins, strict=True))
         positives = np.bincount(video, minlength=len(targets))
-        return cls(by_member, np.concatenate(counts), np.concatenate(base_ranks), positives, tie_tolerance)
+        left = tie_tolerance if sees is None else 0.0  # which margins have in them already
+        return cls(by_member, np.concatenate(counts), np.concatenate(base_ranks), positives, left)
 
     def select_videos(self, chosen: np.ndarray) -> "RankMargins":
         """Keep the videos of a mask, bool (V,)."""
@@ -126,14 +132,25 @@ class RankMargins:
 
 
 def _compare(
-    scores: Sequence[np.ndarray] | np.ndarray, targets: np.ndarray, video: np.ndarray, label: np.ndarray
+    scores: Sequence[np.ndarray] | np.ndarray,
+    targets: np.ndarray,
+    video: np.ndarray,
+    label: np.ndarray,
+    tie_tolerance: float,
+    sees: np.ndarray | None,
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """The first three fields of `RankMargins`, for the positives at (`video`, `label`)."""
     above = np.zeros((len(video), scores[0].shape[1]), dtype=np.uint32)
+    looks = np.ones((len(scores), len(video), 1), bool) if sees is None else sees[:, video, None]
     own = [member[video, label][:, None] for member in scores]
-    for member, score in zip(scores, own, strict=True):
-        above += member[video] >= score
+    for member, score, look in zip(scores, own, looks, strict=True):
+        above += (member[video] >= score) & look
     above[targets[video] < 0] = 0
-    contested = (above > 0) & (above < len(scores))
+    looking = looks.sum(axis=0)
+    contested = (above > 0) & (above < looking)
     margins = [(member[video] - score)[contested].astype(np.float32) for member, score in zip(scores, own, strict=True)]
-    return margins, contested.sum(axis=1), (above == len(scores)).sum(axis=1)
+    if sees is not None:
+        pairs = np.nonzero(contested)[0]
+        shift = np.float32(tie_tolerance)
+        margins = [np.where(look[pairs, 0], each + shift, 0) for each, look in zip(margins, looks, strict=True)]
+    return margins, contested.sum(axis=1), (above == looking).sum(axis=1)

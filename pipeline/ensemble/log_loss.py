@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.ensemble import averaging
+from pipeline.ensemble import averaging, unseen
 
 STEPS = 200
 _RATE = 1.0
@@ -20,9 +20,10 @@ def log_loss(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return loss
 
 
-def fit(scores: Sequence[np.ndarray], targets: np.ndarray, mean: str) -> np.ndarray:
-    """Member weights (M,) on the simplex with the least log loss of the mean, which is convex in them.
+def fit(scores: Sequence[np.ndarray], targets: np.ndarray, mean: str, sees: np.ndarray | None = None) -> np.ndarray:
+    """Member weights (M,) on the simplex with the least log loss of the mean.
 
+    The loss is convex in them where every member sees all videos, and nearly so where some do not.
     Found by exponentiated gradient descent (Kivinen, Warmuth 1997) from the uniform weights; a step that does not help
     is halved.
 
@@ -30,13 +31,14 @@ def fit(scores: Sequence[np.ndarray], targets: np.ndarray, mean: str) -> np.ndar
         scores: of M members, as `averaging.scale` returns them for one label a video: (V, C) each.
         targets: one-hot labels (V, C).
         mean: probability or logit.
+        sees: which members see which videos, bool (M, V); see unseen.py.
     """
     weights = np.full(len(scores), 1 / len(scores))
-    loss, gradient = _descent(scores, targets, mean, weights)
+    loss, gradient = _descent(scores, targets, mean, weights, sees)
     rate = _RATE
     for _ in range(STEPS):
         moved = averaging.softmax(np.log(np.maximum(weights, _FLOOR)) - rate * gradient)
-        new, slope = _descent(scores, targets, mean, moved)
+        new, slope = _descent(scores, targets, mean, moved, sees)
         if new > loss:
             rate /= 2
             continue
@@ -47,9 +49,26 @@ def fit(scores: Sequence[np.ndarray], targets: np.ndarray, mean: str) -> np.ndar
 
 
 def _descent(
-    scores: Sequence[np.ndarray], targets: np.ndarray, mean: str, weights: np.ndarray
+    scores: Sequence[np.ndarray], targets: np.ndarray, mean: str, weights: np.ndarray, sees: np.ndarray | None
 ) -> tuple[float, np.ndarray]:
     """Mean log loss at the weights, and its gradient (M,)."""
+    if sees is None:
+        return _descent_of_all(scores, targets, mean, weights)
+    loss, gradient = 0.0, np.zeros(len(weights))
+    for pattern, rows in unseen.alike(sees, np.arange(len(targets))):
+        assert pattern is not None
+        own, inside = unseen.renormalised(weights, pattern), pattern if pattern.any() else ~pattern
+        part, slope = _descent_of_all([member[rows] for member in scores], targets[rows], mean, own)
+        loss += part * len(rows) / len(targets)
+        whole = max(float(weights[inside].sum()), _FLOOR)  # by which the weights are divided: the chain rule follows
+        gradient += np.where(inside, slope - own @ slope, 0) / whole * len(rows) / len(targets)
+    return loss, gradient
+
+
+def _descent_of_all(
+    scores: Sequence[np.ndarray], targets: np.ndarray, mean: str, weights: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Mean log loss at the weights of members that see all videos, and its gradient (M,)."""
     own = np.stack([member[targets > 0] for member in scores]).astype(np.float64)
     if mean == "probability":
         fused = np.maximum(weights @ own, _FLOOR)

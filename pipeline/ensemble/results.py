@@ -4,7 +4,7 @@ A metric that is not known is an empty cell, never a zero.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -52,11 +52,11 @@ class Results:
     task: Task
     classes: tuple[str, ...]
     denominators: dict[str, dict[str, int]]
-    """Split -> number of videos: n_expected, n_scored and n_broken."""
+    """Split -> number of videos: n_expected, n_scored and n_broken, and n_unseen where no member sees some."""
     verdicts: dict[str, SplitVerdicts]
     """Labelled split -> chance, the class prior, and how the models stand to them."""
     members: dict[str, dict[str, dict[str, Estimate]]]
-    """Member -> split -> protocol -> figure, where there are labels."""
+    """Member -> split -> protocol -> figure, where there are labels; over all videos, also those it cannot see."""
     ensembles: dict[str, dict[str, float]]
     """Row of the table of ensembles -> split -> figure."""
     kind: str
@@ -74,6 +74,12 @@ class Results:
     """Rows of variants.csv: the variants that were compared, then the subsets."""
     left_out: list[str]
     """Names of the subsets that were not evaluated: they hold all members, fewer than two, or no weight."""
+    unseen: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Member that cannot see some videos -> split -> their number."""
+    where_seen: dict[str, dict[str, dict[str, Estimate]]] = field(default_factory=dict)
+    """Member that cannot see some videos -> split -> protocol -> figure over the videos that it sees."""
+    stand_ins: dict[str, str] = field(default_factory=dict)
+    """Member without views for some protocol -> what answers for it, such as "clip for multiscale"."""
 
     @property
     def metric(self) -> str:
@@ -95,9 +101,12 @@ class Results:
         }
         for member, splits in self.members.items():
             shown[member] = {f"{split}_{p}": one.value for split, by in splits.items() for p, one in by.items()}
+            seen = self.where_seen.get(member, {})
+            shown[member] |= {f"{split}_{p}_seen": one.value for split, by in seen.items() for p, one in by.items()}
         shown["interval"] = {
-            f"{member}_{split}_{p}{end}": value
-            for member, splits in self.members.items()
+            f"{member}_{split}_{p}{suffix}{end}": value
+            for suffix, members in (("", self.members), ("_seen", self.where_seen))
+            for member, splits in members.items()
             for split, by in splits.items()
             for p, one in by.items()
             for end, value in (("_low", one.low), ("_high", one.high))
@@ -106,6 +115,7 @@ class Results:
             f"{name}_{split}": state for name, by in self.states().items() for split, state in by.items()
         }
         shown["videos"] = {f"{split}_{n}": v for split, counts in self.denominators.items() for n, v in counts.items()}
+        shown["videos"] |= {f"{m}_{split}_n_unseen": n for m, by in self.unseen.items() for split, n in by.items()}
         shown["corpus"] = {"task": self.task, "classes": files.fingerprint(self.classes)}
         return shown
 
@@ -165,6 +175,10 @@ class Results:
                 f"* {split}: {counts['n_expected']} videos, {counts['n_broken']} of them broken and answered "
                 f"with the class prior{scored}"
             )
+        for split, counts in self.denominators.items():
+            told = [f"{by[split]} by {member}" for member, by in self.unseen.items() if by[split]]
+            told += [f"{counts['n_unseen']} by all"] if "n_unseen" in counts else []
+            lines += [f"* {split}: cannot be seen: {', '.join(told)}"] if told else []
         return lines
 
     def _models(self) -> list[str]:
@@ -174,14 +188,19 @@ class Results:
             name: {s: dict.fromkeys(PROTOCOLS, Estimate(*self.verdicts[s].plain()[what].values())) for s in splits}
             for name, what in _BASELINES.items()
         }
-        models = {**baselines, **self.members}
-        rows = [[name, *(_number(by[s][p].value) for s in splits for p in PROTOCOLS)] for name, by in models.items()]
+        models = {**baselines, **self.members, **{f"{name} (seen)": by for name, by in self.where_seen.items()}}
+        cells = {
+            name: [by[s][p] if s in by else None for s in splits for p in PROTOCOLS] for name, by in models.items()
+        }
+        rows = [[name, *(_number(one and one.value) for one in row)] for name, row in cells.items()]
         ends = [
-            [name, *(f"{one.low:.2f} to {one.high:.2f}" for s in splits for p in PROTOCOLS for one in [by[s][p]])]
-            for name, by in models.items()
+            [name, *(f"{one.low:.2f} to {one.high:.2f}" if one else "" for one in row)] for name, row in cells.items()
         ]
         told = "95 % intervals: of random answers by chance, of all others by the bootstrap over videos."
-        return ["", "## Models", "", *text_table(head, rows), "", told, "", *text_table(head, ends)]
+        remarks = [*_SEEN] if self.unseen else []
+        remarks += [f"{name} has views of its own: {said}." for name, said in self.stand_ins.items()]
+        remarks = [*remarks, ""] if remarks else []
+        return ["", "## Models", "", *text_table(head, rows), "", *remarks, told, "", *text_table(head, ends)]
 
     def _ensembles(self) -> list[str]:
         splits = list(self.verdicts)
@@ -232,6 +251,10 @@ class Results:
         return [*lines, *text_table(["member", "weight", "worth"], rows), ""]
 
 
+_SEEN = (
+    "A member answers a video that it cannot see with the class prior, and its row counts that; `(seen)` is over the",
+    "other videos alone. The ensemble leaves it out there, and the weights of the others are divided by their sum.",
+)
 _BASELINES = {"random answers": "chance", "class prior": "prior"}
 _ROWS = {
     "uniform": "uniform weights",

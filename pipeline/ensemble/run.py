@@ -17,9 +17,9 @@ from pipeline.core.task import Task
 from pipeline.ensemble import averaging, cross_validate, submission
 from pipeline.ensemble.bootstrap import intervals
 from pipeline.ensemble.config import ALL, EnsembleConfig
-from pipeline.ensemble.cross_validate import Selection, Variant
 from pipeline.ensemble.results import CHOICE, Estimate, Results, Row
 from pipeline.ensemble.split_predictions import SplitPredictions, describe, member_weights
+from pipeline.ensemble.variants import Selection, Variant
 from pipeline.ensemble.verdicts import SplitVerdicts, judge_split
 from pipeline.predictions.table import PredictionTable
 
@@ -41,9 +41,10 @@ def run_ensemble(
     task = splits["val"].task
     cross_validate.check_setting(config, len(splits["val"].any_table.videos), task)
     probabilities = {name: split.probabilities(config.protocol) for name, split in splits.items()}
-    selection = cross_validate.select(config, probabilities["val"], splits["val"].any_table.targets(), task)
+    val = splits["val"]
+    selection = cross_validate.select(config, probabilities["val"], val.any_table.targets(), task, val.sees)
     used = selection.used  # from here on nothing is fitted or selected, and test labels may be read
-    fused = {name: _fuse(used, scores, task) for name, scores in probabilities.items()}
+    fused = {name: _fuse(used, scores, task, splits[name].sees) for name, scores in probabilities.items()}
     tables = {name: split.fused_table(fused[name], used, config) for name, split in splits.items()}
     verdicts = _judge(config, selection, splits, probabilities, fused, statistics)
 
@@ -53,6 +54,9 @@ def run_ensemble(
         denominators={name: split.denominators for name, split in splits.items()},
         verdicts=verdicts,
         members={member: _by_protocol(member, splits, config) for member in config.members},
+        unseen=_unseen(splits),
+        where_seen={member: _by_protocol(member, splits, config, seen=True) for member in _unseen(splits)},
+        stand_ins={member: said for member in config.members if (said := val.stand_in(member))},
         ensembles=_ensembles(selection, splits, probabilities, fused),
         kind=f"{used.rule}, of {used.mean}",
         selected=selection.chosen,
@@ -104,7 +108,8 @@ def _write(
     test = tables["test"]
     files.write_text(out / "submission.csv", submission.text(test, config.top))
     submission.check(out / "submission.csv", test.videos, test.classes)
-    files.write_json(out / "weights.json", describe(used, config.members, test.classes))
+    unseen = {"unseen": results.unseen} if results.unseen else {}
+    files.write_json(out / "weights.json", describe(used, config.members, test.classes) | unseen)
     files.write_text(out / "tables.md", results.markdown("Results"))
     files.write_text(out / "variants.csv", results.variants_csv())
     files.write_text(out / "members.csv", results.members_csv())
@@ -117,9 +122,18 @@ def _labelled(splits: Splits) -> Splits:
     return {name: split for name, split in splits.items() if split.any_table.labelled}
 
 
-def _fuse(variant: Variant, probabilities: np.ndarray, task: Task) -> np.ndarray:
+def _unseen(splits: Splits) -> dict[str, dict[str, int]]:
+    """Member -> split -> number of videos that it cannot see; without the members that see all."""
+    counts = {
+        member: {name: int(split.tables[member].unseen.sum()) for name, split in splits.items()}
+        for member in splits["val"].tables
+    }
+    return {member: by for member, by in counts.items() if any(by.values())}
+
+
+def _fuse(variant: Variant, probabilities: np.ndarray, task: Task, sees: np.ndarray | None) -> np.ndarray:
     scaled = averaging.scale(probabilities, variant.mean, task)
-    return averaging.fuse(scaled, variant.weights, variant.mean, task)
+    return averaging.fuse(scaled, variant.weights, variant.mean, task, sees=sees)
 
 
 def _ensembles(
@@ -132,7 +146,8 @@ def _ensembles(
     uniform = next(v for v in selection.variants if v.rule == "uniform" and v.mean == used.mean)
     rows = {
         "uniform": {
-            name: split.figure(_fuse(uniform, probabilities[name], split.task)) for name, split in labelled.items()
+            name: split.figure(_fuse(uniform, probabilities[name], split.task, split.sees))
+            for name, split in labelled.items()
         },
         "used": {name: split.figure(fused[name]) for name, split in labelled.items()},
     }
@@ -167,8 +182,11 @@ def _rows(
     metric = {"val": np.stack([variant.crossfit for _, _, variant in evaluated])}
     best = {"val": selection.crossfit_single}
     if splits["test"].any_table.labelled:
-        targets, answers = splits["test"].any_table.targets(), probabilities["test"]
-        fused = (_fuse(variant, answers[members], task) for _, members, variant in evaluated)
+        targets, answers, sees = splits["test"].any_table.targets(), probabilities["test"], splits["test"].sees
+        fused = (
+            _fuse(variant, answers[members], task, None if sees is None else sees[members])
+            for _, members, variant in evaluated
+        )
         metric["test"] = np.stack([metrics.per_video(task, scores, targets) for scores in fused])
         best["test"] = metrics.per_video(task, answers[selection.best_member], targets)
     if selection.chosen:
@@ -188,12 +206,18 @@ def _add(rows: list[Row], name: str, values: np.ndarray, config: EnsembleConfig)
         row |= {f"{name}_{end}": 100 * float(value) for end, value in zip(("low", "high"), ends, strict=True)}
 
 
-def _by_protocol(member: str, splits: Splits, config: EnsembleConfig) -> dict[str, dict[str, Estimate]]:
-    """Split -> protocol -> headline metric of a member, where there are labels."""
+def _by_protocol(
+    member: str, splits: Splits, config: EnsembleConfig, *, seen: bool = False
+) -> dict[str, dict[str, Estimate]]:
+    """Split -> protocol -> headline metric of a member, where there are labels; or of the videos alone that it sees."""
     found = {}
     for name, split in _labelled(splits).items():
-        targets = split.any_table.targets()
-        values = np.stack([metrics.per_video(split.task, split.of_member(member, p), targets) for p in PROTOCOLS])
+        rows = ~split.tables[member].unseen if seen else np.ones(len(split.any_table.videos), bool)
+        if not rows.any():
+            continue
+        targets = split.any_table.targets()[rows]
+        answers = [split.of_member(member, protocol)[rows] for protocol in PROTOCOLS]
+        values = np.stack([metrics.per_video(split.task, each, targets) for each in answers])
         ends = 100 * intervals(values, config.resamples, config.seed)
         estimates = (Estimate(100 * float(v.mean()), *map(float, e)) for v, e in zip(values, ends, strict=True))
         found[name] = dict(zip(PROTOCOLS, estimates, strict=True))
@@ -201,13 +225,18 @@ def _by_protocol(member: str, splits: Splits, config: EnsembleConfig) -> dict[st
 
 
 def _metrics_by_model(splits: Splits, fused: dict[str, PredictionTable]) -> dict[str, dict[str, dict[str, float]]]:
-    """Content of figures.json: member, or "ensemble" -> split -> all metrics of its final table."""
+    """Content of figures.json: member, or "ensemble" -> split -> all metrics of its final table.
+
+    A model that cannot see some videos has them besides under "<split>_seen", of the others alone.
+    """
     found: dict[str, dict[str, dict[str, float]]] = {}
     for name, split in splits.items():
         for model, table in {**split.tables, "ensemble": fused[name]}.items():
-            if table.labelled:
-                broken = int(table.broken.sum())
-                found.setdefault(model, {})[name] = metrics.summary(
-                    table.probabilities, table.targets(), broken, table.task
-                )
+            if not table.labelled:
+                continue
+            scores, targets, unseen = table.probabilities, table.targets(), table.unseen
+            counts = int(table.broken.sum()), table.task
+            found.setdefault(model, {})[name] = metrics.summary(scores, targets, *counts, int(unseen.sum()))
+            if unseen.any() and not unseen.all():
+                found[model][f"{name}_seen"] = metrics.summary(scores[~unseen], targets[~unseen], *counts)
     return found

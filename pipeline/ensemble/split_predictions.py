@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from pipeline import metrics
+from pipeline.clips.views import PROTOCOLS
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 from pipeline.core.task import Task, noted
 from pipeline.ensemble.config import EnsembleConfig, check_members, check_scores
-from pipeline.ensemble.cross_validate import Variant
+from pipeline.ensemble.variants import Variant
 from pipeline.predictions.table import PredictionTable
 from pipeline.predictions.view_scores import ViewScores
 
@@ -56,23 +57,44 @@ class SplitPredictions:
         return next(iter(self.tables.values()))
 
     @property
+    def unseen(self) -> np.ndarray:
+        """Which members cannot see which videos: bool (M, V)."""
+        return np.stack([table.unseen for table in self.tables.values()])
+
+    @property
+    def sees(self) -> np.ndarray | None:
+        """Which members answer for which videos, bool (M, V), see unseen.py; None where all answer for every video.
+
+        For a video that none can see all do, with the class prior.
+        """
+        unseen = self.unseen
+        return ~unseen | unseen.all(axis=0) if unseen.any() else None
+
+    @property
     def denominators(self) -> dict[str, int]:
-        """Number of videos: n_expected, n_scored and n_broken."""
-        expected, broken = len(self.any_table.videos), int(self.any_table.broken.sum())
-        return {"n_expected": expected, "n_scored": expected - broken, "n_broken": broken}
+        """Number of videos: n_expected, n_scored and n_broken; and n_unseen, of those that no member can see."""
+        one, unseen = self.any_table, self.unseen.all(axis=0)
+        return metrics.denominators(len(one.videos), int(one.broken.sum()), int(unseen.sum()))
 
     def probabilities(self, protocol: str) -> np.ndarray:
         """Probabilities of all members under a protocol: float32 (M, V, C)."""
         return np.stack([self.of_member(member, protocol) for member in self.views])
 
     def of_member(self, member: str, protocol: str) -> np.ndarray:
-        """Probabilities of one member under a protocol: float32 (V, C)."""
+        """Probabilities of one member under a protocol, or under its own where it has no such views: float32 (V, C)."""
         table, views = self.tables[member], self.views[member]
-        if table.meta.get("protocol") == protocol:
+        own = table.meta.get("protocol")
+        if own == (asked := views.nearest(protocol, own)):
             return table.probabilities  # the same to the last bit
-        scores = views.probabilities(protocol)
+        scores = views.probabilities(asked)
         check_scores(member, table, scores)
         return scores
+
+    def stand_in(self, member: str) -> str:
+        """What answers for the protocols that a member has no views for: "clip for multiscale"; empty for none."""
+        own = self.tables[member].meta.get("protocol")
+        lacking = [name for name in PROTOCOLS if self.views[member].nearest(name, own) != name]
+        return f"{own} for {', '.join(lacking)}" if lacking else ""
 
     @property
     def task(self) -> Task:
@@ -90,7 +112,8 @@ class SplitPredictions:
         meta = {"model": "ensemble", "protocol": config.protocol, "checkpoints": checkpoints}
         meta |= describe(used, config.members, one.classes) | {"settings": asdict(config)}
         meta |= noted(one.task)
-        return PredictionTable(one.videos, one.broken, one.labels, one.classes, fused, meta)
+        unseen = np.asarray(self.unseen.all(axis=0))
+        return PredictionTable(one.videos, one.broken, one.labels, one.classes, fused, meta, unseen)
 
 
 def member_weights(variant: Variant) -> list[float]:

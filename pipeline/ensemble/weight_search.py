@@ -22,7 +22,7 @@ import numpy as np
 
 from pipeline import metrics
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL, Task
-from pipeline.ensemble import averaging, least_squares
+from pipeline.ensemble import averaging, least_squares, margin_search
 from pipeline.ensemble import log_loss as log_losses
 from pipeline.ensemble.fast_map import RankMargins
 
@@ -32,18 +32,6 @@ COARSE_VIDEOS = 1000
 """Videos on which all starts of the search are tried; the best of them go on with all videos."""
 FINALISTS = 2
 """Starts that go on with all videos."""
-STEPS = (0.32, 0.16, 0.08, 0.04, 0.02, 0.01)
-"""Shares of the whole weight that a move gives to a member or takes from it, from coarse to fine."""
-FINE = 3
-"""Position in `STEPS` at which the coarse search ends and the fine search begins."""
-RADIUS = 0.1
-"""Distance (half the sum of absolute differences) within which the fine search knows which pairs may change order."""
-MAX_REFINEMENTS = 5
-"""Times that the fine search may leave that radius and begin anew from where it is."""
-MIN_GAIN = 5e-3
-"""Gain in percent points of sample mAP below which a move is not made."""
-GREEDY_ROUNDS = 16
-"""Members that the greedy rule adds, repetitions included; it keeps the best prefix."""
 CLASS_FRACTIONS = (0.25, 0.5, 1.0)
 """Fractions of the way to each class' own weights that are tried; the one with the best sample mAP is used."""
 
@@ -69,7 +57,8 @@ class FitData:
     targets: np.ndarray
     """Many-hot labels (V, C)."""
     member_metric: np.ndarray
-    """Headline metric of each member by itself on each video, 0..1: float64 (M, V)."""
+    """Headline metric of each member by itself on each video, 0..1, of its prior where it does not see the video:
+    float64 (M, V)."""
     member_loss: np.ndarray
     """Log loss of each member on each video, float64 (M, V); zero where videos have several labels."""
     videos: np.ndarray
@@ -81,6 +70,8 @@ class FitData:
     make_margins: Callable[[], RankMargins]
     """Makes `margins`, which only the rules that search need."""
     task: Task = MULTI_LABEL
+    sees: np.ndarray | None = None
+    """Which members see which videos, bool (M, V); see unseen.py. None where every member sees all."""
 
     @classmethod
     def from_scores(
@@ -91,6 +82,7 @@ class FitData:
         error_products: np.ndarray | None,
         settings: SearchSettings,
         task: Task = MULTI_LABEL,
+        sees: np.ndarray | None = None,
     ) -> "FitData":
         """Data of all videos, from members' scaled scores (M, V, C) and many-hot targets (V, C)."""
         members = tuple(scores)
@@ -102,11 +94,12 @@ class FitData:
         videos = np.arange(len(targets))
 
         def make_margins() -> RankMargins:
-            return RankMargins.from_scores(members, targets, averaging.TIE_TOLERANCE[mean])
+            return RankMargins.from_scores(members, targets, averaging.TIE_TOLERANCE[mean], sees)
 
         return cls(
-            mean, members, targets, member_metric, member_loss, videos, error_products, settings, make_margins, task
-        )
+            mean, members, targets, member_metric, member_loss, videos, error_products, settings, make_margins, task,
+            sees,
+        )  # fmt: skip
 
     def select_videos(self, chosen: np.ndarray, error_products: np.ndarray | None) -> "FitData":
         """Keep the videos of a mask, bool (V,), whose `error_products` are given; call it on data of all videos."""
@@ -129,6 +122,7 @@ class FitData:
             member_loss=self.member_loss[chosen],
             error_products=None if products is None else products[:, chosen][:, :, chosen],
             make_margins=lambda: self.margins.select_members(chosen),
+            sees=None if self.sees is None else self.sees[chosen],
         )
 
     @cached_property
@@ -156,7 +150,7 @@ class FitData:
 
     def fuse(self, weights: np.ndarray) -> np.ndarray:
         """Weighted mean of the videos that count: float32 (N, C)."""
-        return averaging.fuse(self.scores, weights, self.mean, self.task, self.videos)
+        return averaging.fuse(self.scores, weights, self.mean, self.task, self.videos, self.sees)
 
     def per_video(self, weights: np.ndarray) -> np.ndarray:
         """Headline metric of the weighted mean on each video that counts, 0..1: float64 (N,)."""
@@ -188,7 +182,7 @@ def find(rule: str, data: FitData, start: np.ndarray | None = None) -> np.ndarra
     if rule == "single":
         return data.single
     if rule == "greedy":
-        found = greedy(data.margins) if data.task == MULTI_LABEL else greedy_by_quality(data)
+        found = margin_search.greedy(data.margins) if data.task == MULTI_LABEL else greedy_by_quality(data)
         return data.best_of([data.single, found])
     fitted = data.fitted if start is None else fit(data, start)
     return fitted if rule == "fitted" else per_class(data, fitted)
@@ -201,82 +195,24 @@ def fit(data: FitData, start: np.ndarray | None = None) -> np.ndarray:
     the videos that it is fitted to, the result is never worse than the uniform weights and the best member, or `start`.
     """
     if data.task == SINGLE_LABEL:
-        least = log_losses.fit([member[data.videos] for member in data.scores], data.targets[data.videos], data.mean)
+        sees = None if data.sees is None else data.sees[:, data.videos]
+        own = [member[data.videos] for member in data.scores]
+        least = log_losses.fit(own, data.targets[data.videos], data.mean, sees)
         return data.best_of([least, data.uniform, data.single])
     margins, settings = data.margins, data.settings
     rng = np.random.default_rng(settings.seed)
     some = margins.select_videos(rng.permutation(len(margins.positives)) < COARSE_VIDEOS)
     known = [data.uniform, data.single] if start is None else [start]
     drawn = rng.dirichlet(np.ones(len(margins.margins)), size=settings.starts if start is None else 0)
-    coarse = [coordinate_ascent(some, weights, STEPS[: FINE + 1]) for weights in [*known, *drawn]]
+    coarse = [margin_search.coordinate_ascent(some, weights, margin_search.COARSE) for weights in [*known, *drawn]]
     finalists = sorted(coarse, key=lambda found: -found[0])[:FINALISTS]
-    return data.best_of([*known, *(refine(margins, weights) for _, weights in finalists)])
-
-
-def coordinate_ascent(margins: RankMargins, start: np.ndarray, steps: Sequence[float]) -> tuple[float, np.ndarray]:
-    """Sample mAP in percent, and the member weights (M,) that reach it from `start` (M,).
-
-    A move gives one member a share of the whole weight or takes it away, while the others keep their proportions. A
-    sweep makes every move that gains; when a sweep gains nothing, the next step is tried.
-    """
-    weights, fused = start, margins.fuse(start)
-    best = margins.sample_map(fused)
-    for step in steps:
-        gained = True
-        while gained:
-            gained = False
-            for member, own in enumerate(margins.margins):
-                towards, threshold = own - fused, -(fused + np.float32(margins.tie_tolerance))
-                for share in _moves(weights[member], step):
-                    score = margins.sample_map_where(np.float32(share) * towards >= threshold)
-                    if score > best + MIN_GAIN:
-                        weights = (1 - share) * weights
-                        weights[member] = max(0.0, weights[member] + share)
-                        weights /= weights.sum()
-                        fused = margins.fuse(weights)
-                        best, gained = score, True
-                        break
-    return best, weights
-
-
-def refine(margins: RankMargins, start: np.ndarray) -> np.ndarray:
-    """Member weights (M,) by coordinate ascent in small steps from `start` (M,).
-
-    Only the pairs that can change order near the start are looked at, which are few.
-    """
-    for _ in range(MAX_REFINEMENTS):
-        found = coordinate_ascent(margins.near(start, RADIUS), start, STEPS[FINE:])[1]
-        if np.abs(found - start).sum() / 2 <= RADIUS:
-            break
-        start = found
-    return found
-
-
-def greedy(margins: RankMargins) -> np.ndarray:
-    """Member weights (M,) by forward selection with replacement.
-
-    Caruana, Niculescu-Mizil, Crew, Ksikes: "Ensemble Selection from Libraries of Models", ICML 2004, section 2.
-    The first member is the best one and the best prefix is taken, so it is never worse than the best member.
-    """
-    times = np.zeros(len(margins.margins))
-    total = np.zeros_like(margins.margins[0])
-    best, chosen = -1.0, times
-    for _ in range(GREEDY_ROUNDS):
-        threshold = -(total + np.float32(margins.tie_tolerance))
-        scores = [margins.sample_map_where(own >= threshold) for own in margins.margins]
-        member = int(np.argmax(scores))
-        total += margins.margins[member]
-        times[member] += 1
-        if scores[member] > best:
-            best, chosen = scores[member], times.copy()
-    weights: np.ndarray = chosen / chosen.sum()
-    return weights
+    return data.best_of([*known, *(margin_search.refine(margins, weights) for _, weights in finalists)])
 
 
 def greedy_by_quality(data: FitData) -> np.ndarray:
-    """Member weights (M,) as `greedy` finds them, by `FitData.quality`."""
+    """Member weights (M,) as `margin_search.greedy` finds them, by `FitData.quality`."""
     found = [data.single]
-    for round_ in range(1, GREEDY_ROUNDS):
+    for round_ in range(1, margin_search.GREEDY_ROUNDS):
         found.append(data.best_of([(found[-1] * round_ + one) / (round_ + 1) for one in np.eye(len(data.scores))]))
     return data.best_of(found)
 
@@ -291,10 +227,3 @@ def per_class(data: FitData, centre: np.ndarray) -> np.ndarray:
     start = np.repeat(centre[:, None], len(data.error_products), axis=1)
     way = least_squares.fit(data.error_products, centre, data.settings.shrinkage) - start
     return data.best_of([start, *(start + fraction * way for fraction in CLASS_FRACTIONS)])
-
-
-def _moves(weight: float, step: float) -> list[float]:
-    """Shares of the whole weight that may be added to a member of this weight: up, and down to zero at most."""
-    if weight == 0:
-        return [step]
-    return [step] if weight >= 1 else [step, -min(step, weight / (1 - weight))]

@@ -85,7 +85,8 @@ class Result:
         scores, targets = table.probabilities, table.targets()
         own = [fold == number for number in np.unique(fold)]
         by_fold = tuple(metrics.headline(table.task, scores[rows], targets[rows]) for rows in own)
-        return cls(metrics.summary(scores, targets, int(table.broken.sum()), table.task), by_fold, picked)
+        counts = int(table.broken.sum()), table.task, int(table.unseen.sum())
+        return cls(metrics.summary(scores, targets, *counts), by_fold, picked)
 
     @property
     def mean(self) -> float:
@@ -135,6 +136,7 @@ def gather(model: str, folds: pd.DataFrame, predictions: Path) -> PredictionTabl
         classes=first.classes,
         probabilities=np.concatenate([table.probabilities for table in tables.values()])[order],
         meta={**meta, "checkpoints": checkpoints},
+        unseen=np.concatenate([table.unseen for table in tables.values()])[order],
     )
 
 

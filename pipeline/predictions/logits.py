@@ -28,20 +28,28 @@ def check_kind(values: np.ndarray, kind: str, views: int, where: str) -> str:
         A remark, or nothing.
 
     Raises:
-        UserError: they hold 0 and 1 alone; they are sums over another number of views; or they are called logits, and
-            are the probabilities of a softmax.
+        UserError: they hold 0 and 1 alone, as they are, as -1 and 1, or summed over the views; they are sums over
+            another number of views; or they are called logits, and all lie in 0..1, or are the probabilities of a
+            softmax.
     """
     if not values.size:
         return ""
-    if np.isin(values, (0, 1)).all():
+    for low, high in ((0, 1), (-1, 1), (0, views)):
+        if not np.isin(values, (low, high)).all():
+            continue
         raise UserError(
-            f"{where} holds 0 and 1 alone: labels, or decisions, and no scores. Some programs write the labels in the "
-            "scores' place; let yours write what its network gives."
+            f"{where} holds {low} and {high} alone: labels, or decisions, and no scores. Some programs write "
+            "labels in the scores' place; let yours write what its network gives."
         )
     sums = values.sum(axis=1)
     softmax = values.min() >= -ROUNDING and float(np.ptp(sums)) <= SUM_ROUNDING * max(1.0, abs(float(sums.mean())))
     of = round(float(sums.mean())) if softmax and len(values) > 1 and values.shape[1] > 1 else 0
     if not of or abs(float(sums.mean()) - of) > SUM_ROUNDING * of:
+        if kind == "logits" and 0 <= values.min() <= values.max() <= 1:
+            raise UserError(
+                f"{where}: all scores lie in 0..1, as probabilities do, and they are called logits. Take --values "
+                "probabilities."
+            )
         return ""
     if kind == "logits":
         raise UserError(

@@ -50,6 +50,13 @@ class ViewScores:
             raise UserError(f"There is no protocol {protocol!r}, only {', '.join(self.grid['protocols'])}.")
         return self.mean_of(self.grid["protocols"][protocol])
 
+    def nearest(self, protocol: str, own: object) -> str:
+        """The protocol that answers for one that was asked for: itself, or `own` where there are no views for it.
+
+        A model that listens has no scales, and scores of another program may have any views.
+        """
+        return protocol if protocol in self.grid["protocols"] else str(own)
+
     def mean_of(self, views: Sequence[int]) -> np.ndarray:
         """The mean over some views of the sigmoid or softmax, float32 (V, C); `views` are positions in the grid.
 

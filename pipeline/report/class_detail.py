@@ -26,7 +26,7 @@ def details(table: PredictionTable, most: int) -> dict[str, Any]:
         "positives" (their number), "hits" and "found" (of the positives, and of all videos, those at or above each
         threshold), "missed" and "alarms" (lists of [video, score, labels], the worst first).
     """
-    seen = ~table.broken
+    seen = table.seen
     scores, targets = table.probabilities[seen], table.targets()[seen]
     videos, labels = np.array(table.videos, object)[seen], np.array(table.labels, object)[seen]
     counts = (targets > 0).sum(axis=0)

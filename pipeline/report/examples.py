@@ -124,7 +124,7 @@ def of_other_classes(table: PredictionTable, most: int, but: Collection[int]) ->
 
 def shown(table: PredictionTable) -> np.ndarray:
     """Rows of the videos that can be examples: not broken, and with a label."""
-    return np.flatnonzero(~table.broken & (table.targets() > 0).any(axis=1))
+    return np.flatnonzero(table.seen & (table.targets() > 0).any(axis=1))
 
 
 def opinions(table: PredictionTable, rows: list[int], top: int) -> list[Opinion]:

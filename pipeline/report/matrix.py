@@ -25,8 +25,8 @@ def matrix(table: PredictionTable, pairs: pd.DataFrame) -> dict[str, Any]:
         "names" of the classes, "videos" and "found" of each (their numbers), "cells" (a list of [label, answer, times]
         by the numbers of the names), "classes" and "pairs" (how many there are in all).
     """
-    targets = table.targets()[~table.broken]
-    answers, labels = answered(table.probabilities[~table.broken], targets), targets > 0
+    targets = table.targets()[table.seen]
+    answers, labels = answered(table.probabilities[table.seen], targets), targets > 0
     videos, found, given = labels.sum(axis=0), (labels & answers).sum(axis=0), answers.sum(axis=0)
     busy = np.argsort(-(videos + given), kind="stable")[:CLASSES]
     kept = np.sort(busy[(videos + given)[busy] > 0])

@@ -72,7 +72,17 @@ def models(inputs: Inputs) -> dict[str, Any]:
     if "val_choice" in ensemble:
         rows.append(("cross-fitted, chosen by fold", {"val": ensemble["val_choice"]}))
     baselines = [(name, {s: inputs.verdicts["splits"][s][key] for s in splits}) for name, key in BASELINES]
-    return {"splits": splits, "baselines": baselines, "ensembles": rows if len(inputs.members) > 1 else []}
+    videos = inputs.metrics["videos"]
+    counts = {
+        member: [f"{videos[name]:.0f} {s}" for s in splits if videos.get(name := f"{member}_{s}_n_unseen")]
+        for member in inputs.members
+    }
+    return {
+        "splits": splits,
+        "baselines": baselines,
+        "ensembles": rows if len(inputs.members) > 1 else [],
+        "unseen": {member: " and ".join(found) for member, found in counts.items() if found},
+    }
 
 
 def variants(inputs: Inputs) -> dict[str, Any]:
@@ -160,7 +170,7 @@ def accuracy(table: PredictionTable, pairs: pd.DataFrame) -> dict[str, Any]:
 
     Broken videos, which no model has seen, stay out. Of many classes there is no matrix, and the lists are cut.
     """
-    seen = table.probabilities[~table.broken], table.targets()[~table.broken]
+    seen = table.probabilities[table.seen], table.targets()[table.seen]
     rows = recall_and_precision(*seen, table.classes)
     chart = ""
     if len(table.classes) <= CAPS["matrix"]:
@@ -177,7 +187,7 @@ def confusion_table(table: PredictionTable) -> pd.DataFrame:
 
     Percent is the share of the label's videos. Broken videos, which no model has seen, stay out.
     """
-    scores, targets = table.probabilities[~table.broken], table.targets()[~table.broken]
+    scores, targets = table.probabilities[table.seen], table.targets()[table.seen]
     labelled = (targets > 0).sum(axis=0)
     found = confused_pairs(scores, targets)
     rows = [

@@ -1,5 +1,6 @@
 """conf/ composes, params.yaml is its composition, and every model and set plans."""
 
+import fnmatch
 import logging
 from pathlib import Path
 
@@ -60,6 +61,17 @@ def test_the_report_fused_its_two_tables():
     report, image, slowfast = (composed(f"model={n}")["models"] for n in ("report", "image_based", "slowfast_based"))
     assert list(report) == [*image, *slowfast]
     assert (len(image), len(slowfast)) == (9, 5)
+
+
+def test_the_sets_of_today_hold_those_of_before_and_try_their_newer_members_together():
+    for now, before in (("today", "report"), ("tiny_today", "demo")):
+        chosen = composed(f"model={now}")
+        assert set(composed(f"model={before}")["models"]) < set(chosen["models"])
+        config = params.build(EnsembleConfig, chosen["ensemble"], "ensemble")
+        for name, patterns in config.subsets.items():
+            assert 2 <= len(config.subset(name)) < len(config.members) or name == "slowfast_based", name
+            assert all(fnmatch.filter(config.members, one) for one in patterns) or name.endswith("_based"), name
+        assert {"image_based", "slowfast_based", "transformers"} <= set(config.subsets)
 
 
 def test_the_set_of_all_small_networks_has_each_architecture_once():

@@ -8,6 +8,7 @@ from pipeline import metrics
 from pipeline.core.errors import UserError
 from pipeline.ensemble import averaging, cross_validate, weight_search
 from pipeline.ensemble.config import EnsembleConfig
+from pipeline.ensemble.variants import Selection
 
 SETTINGS = dict(
     members=("a", "b", "c"),
@@ -25,7 +26,7 @@ SETTINGS = dict(
 )
 
 
-def select(probabilities: np.ndarray, targets: np.ndarray, **changes) -> cross_validate.Selection:
+def select(probabilities: np.ndarray, targets: np.ndarray, **changes) -> Selection:
     names = tuple("abcdefgh"[: len(probabilities)])
     return cross_validate.select(EnsembleConfig(**(SETTINGS | {"members": names} | changes)), probabilities, targets)
 

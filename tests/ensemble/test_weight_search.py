@@ -8,7 +8,7 @@ from scipy.stats import rankdata
 
 from pipeline import metrics
 from pipeline.core.task import MULTI_LABEL
-from pipeline.ensemble import averaging, least_squares, weight_search
+from pipeline.ensemble import averaging, least_squares, margin_search, weight_search
 from pipeline.ensemble.weight_search import FitData, SearchSettings
 
 SETTINGS = SearchSettings(seed=0, starts=4, shrinkage=1.0)
@@ -96,7 +96,7 @@ def test_a_search_among_ranks_optimises_the_map_that_is_reported(seed):
     targets[np.arange(20), rng.integers(5, size=20)] = 1
     probabilities = (rng.integers(4, size=(3, 20, 5)) / 4).astype(np.float32)
     seen = fit_data(probabilities, targets, "rank")
-    for weights in (seen.uniform, weight_search.greedy(seen.margins), np.array([5, 3, 3]) / 11):
+    for weights in (seen.uniform, margin_search.greedy(seen.margins), np.array([5, 3, 3]) / 11):
         exact = np.tensordot(weights, [[rankdata(row) for row in member] for member in probabilities], axes=1).round(9)
         assert seen.margins.sample_map(seen.margins.fuse(weights)) == pytest.approx(metrics.sample_map(exact, targets))
         assert sample_map(probabilities, targets, weights, "rank") == pytest.approx(metrics.sample_map(exact, targets))
