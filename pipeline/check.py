@@ -130,9 +130,11 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     for name, section in models.items():
         _check_model(section, f"models.{name}", dataset.task if dataset else AUTO, found)
     frozen = {str(name) for name, section in models.items() if _is_probe(section)}
-    kinds = " or ".join(training_config.FROZEN)
+    frozen_ones = " or ".join(training_config.FROZEN)
     for name in sorted(frozen ^ set(settings.get("features") or {})):
-        found.append(f"features: must name each model whose arch is {kinds} and no other, but {name!r} is in one alone.")
+        found.append(
+            f"features: must name each model whose arch is {frozen_ones} and no other, but {name!r} is in one alone."
+        )
     if dataset:
         _check_corpus(dataset, settings, predictions.parent, found)
     if (pack := built.get("pack")) and (extract := built.get("extract")):
@@ -207,7 +209,7 @@ def _build_loss(config: ModelConfig, task: str) -> None:
 def _run_network(config: ModelConfig | ProbeConfig, test: ViewConfig | None) -> None:
     """Build the network and its optimiser, and pass the smallest and the largest clip; no tensor has data."""
     tested = [] if test is None else [test.crop or side for side in test.sides]
-    crops, frames = {config.crop, config.clip.crop, *tested}, config.clip.sampler.frames
+    crops, frames = {config.crop, config.clip.crop, *tested}, config.clip.sampler.length
     with torch.device("meta"), torch.no_grad():
         network, _ = config.build(len(STATISTICS.classes))
         if isinstance(config, ModelConfig):

@@ -17,7 +17,7 @@ FILES = sorted(file.relative_to(ROOT) for top in ("pipeline", "stages") for file
 LINE = [  # a package imports from those of lower lines, and from its neighbours where no circle comes of it
     "__main__",
     "stages cli",
-    "comparison near_doubles ui",
+    "comparison export near_doubles serve ui",
     "report check check_corpus",
     "ensemble inference folds",
     "training features predictions",
@@ -27,7 +27,7 @@ LINE = [  # a package imports from those of lower lines, and from its neighbours
 HEIGHT = {name: -number for number, names in enumerate(LINE) for name in names.split()}
 OPEN_SETS = {"models", "losses", "datasets"}
 """Packages of which the registry finds a member by its name."""
-TALK = {Path("stages/command.py"), Path("pipeline/cli/compose.py")}
+TALK = {Path("stages/command.py")}
 """What a stage says, never what it writes: a change of these must rerun nothing."""
 
 

@@ -97,7 +97,7 @@ def costs(settings: Mapping[str, Any], corpus: Corpus) -> list[ModelCost]:
         config = kind(section).read(section, f"models.{name}")
         grid = views.grid(config.clip.centre, params.build(ViewConfig, section["test"], f"models.{name}.test"))
         parameters, gmacs = model_table.cost(config, corpus.classes)
-        frames = config.clip.sampler.frames
+        frames = config.clip.sampler.length
         crops = [view.scale.crop for view in grid.views]
         by_crop = {crop: model_table.cost(config, corpus.classes, crop)[1] for crop in set(crops)}
         clips = len({(view.clips, view.clip) for view in grid.views})

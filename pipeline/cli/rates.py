@@ -25,7 +25,7 @@ from pipeline.clips.dataset import TrainDataset
 from pipeline.clips.frame_source import read_frames
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.short_sides import PackConfig
-from pipeline.core import files, params
+from pipeline.core import files, params, registry
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, scratch_folder
 from pipeline.core.manifest import SPLITS, Manifest, VideoRecord
@@ -235,7 +235,7 @@ def _loaded(name: str, section: Mapping[str, Any], store: FrameStore, there: Man
     """Training clips of a model that a core loads in a second; a probe decodes and no more."""
     config = kind(section).read(section, f"models.{name}")
     if isinstance(config, ProbeConfig):
-        return decoded / config.clip.sampler.frames
+        return decoded / config.clip.sampler.length
     clips = TrainDataset(there, store, config.clip.sampler, replace(config.train.augment, flip=True), seed=0)
     clips[0, 0]  # opens the files
     start = _cpu()
@@ -267,7 +267,8 @@ def _kind_of(config: ModelConfig | ProbeConfig) -> tuple[str, bool]:
     """What models of like speed share: a network over images or over clips, depthwise or not, trained or frozen."""
     backbone = str(config.options.get("backbone", ""))
     light = any(word in backbone for word in ("mobilenet", "efficientnet"))
-    return ("probe" if isinstance(config, ProbeConfig) else str(config.clip.sampler.kind)), light
+    alone = isinstance(config, ProbeConfig) or hasattr(registry.find("models", config.arch), "EXTRA")
+    return (config.arch if alone else str(config.clip.sampler.kind)), light
 
 
 def _speeds(config: ModelConfig | ProbeConfig, gmacs: float, fabric: Fabric) -> tuple[float, float]:
@@ -276,7 +277,7 @@ def _speeds(config: ModelConfig | ProbeConfig, gmacs: float, fabric: Fabric) -> 
     if distributed.suits_channels_last(network, fabric):
         distributed.to_channels_last(network)
     model = fabric.setup_module(network)
-    shape = (2, 3, config.clip.sampler.frames, config.crop, config.crop)
+    shape = (2, 3, config.clip.sampler.length, config.crop, config.crop)
     clips = normalize(torch.randint(0, 256, shape, dtype=torch.uint8, device=fabric.device), spec)
     operations = 2e9 * gmacs * len(clips)
     with torch.inference_mode():

@@ -119,7 +119,7 @@ class Predictor:
         """The views by forward pass: of one size each, and no more than fit."""
         passes = []
         for size, places in group_by_size([crop for _, crop in views]).items():
-            most = self.machine.views_per_pass or max(1, PIXELS // (self.clip.sampler.frames * size * size))
+            most = self.machine.views_per_pass or max(1, PIXELS // (self.clip.sampler.length * size * size))
             passes += [
                 [views[place] for place in places[start : start + most]] for start in range(0, len(places), most)
             ]

@@ -5,6 +5,9 @@ A model's file offers two things:
     INPUT                               the input that its public weights expect (an InputSpec)
     build(num_classes, *, <options>)    a network that maps clips (N, 3, T, H, W) to logits (N, C)
 
+One that needs a package which is not always installed names the extra of pyproject.toml that has it, EXTRA, and imports
+the package in `build` alone.
+
 The keyword arguments of `build` are the options that a configuration may set. All weights are random:
 checkpoints, our own and other projects', are loaded elsewhere.
 """

@@ -25,7 +25,8 @@ from pipeline.report.charts import Axis, Series
 from pipeline.report.inputs import Inputs
 
 PASSES = 3
-"""A step of training counts as so many passes: one forward, and one backward that costs twice as much."""
+"""A step of training counts as so many passes: one forward, and one backward that costs twice as much; of a frozen
+encoder as one."""
 COLUMNS = (
     "member", "protocol", "parameters", "gmacs_clip", "views", "gmacs_video", "gmacs_training", "figure", "low", "high",
 )  # fmt: skip
@@ -70,11 +71,16 @@ def _cost(path: Path, meta: Mapping[str, Any], statistics: ClassStatistics) -> C
     crops = [view["scale"]["crop"] for view in meta["views"]]
     trained = recipe["train"].get("augment", {}).get("crop")
     wanted = {*crops, *([trained] if trained else [])}
-    gmacs = {crop: cost.gmacs(network, recipe["clip"]["sampler"]["frames"], crop) for crop in wanted}
+    sampler = recipe["clip"]["sampler"]
+    frames = sampler["frames"] * sampler.get("consecutive", 1)
+    gmacs = {crop: cost.gmacs(network, frames, crop) for crop in wanted}
+    if trained:
+        seen = recipe["train"]["epochs"] * statistics.videos
+        training = PASSES * seen * gmacs[trained] - (PASSES - 1) * seen * cost.frozen_gmacs(network, frames, trained)
     return Cost(
         cost.parameters(network),
         gmacs[crops[meta["protocols"]["clip"][0]]],
-        PASSES * recipe["train"]["epochs"] * statistics.videos * gmacs[trained] if trained else None,
+        training if trained else None,
         {name: len(views) for name, views in meta["protocols"].items()},
         {name: sum(gmacs[crops[view]] for view in views) for name, views in meta["protocols"].items()},
     )

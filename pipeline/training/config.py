@@ -15,6 +15,7 @@ from pipeline.clips.transforms import AugmentConfig
 from pipeline.core import params, registry
 from pipeline.core.errors import UserError
 from pipeline.core.task import Task
+from pipeline.layers import frame_input
 from pipeline.layers.normalize import InputSpec
 from pipeline.losses import auto
 from pipeline.pretrained import imagenet
@@ -214,6 +215,13 @@ class NetworkConfig:
     train: Any
     """How it is trained; each kind of network says more."""
 
+    def plain(self) -> dict[str, Any]:
+        """Itself as values that JSON can hold, without what is only there for other kinds of networks."""
+        values: dict[str, Any] = params.plain(self)
+        if self.clip.sampler.consecutive == 1:
+            del values["clip"]["sampler"]["consecutive"]  # as in the recipes of before there were differences
+        return values
+
     @classmethod
     def read(cls, section: Mapping[str, Any], where: str) -> Self:
         """From the whole section `models.<name>`; `where` names it in messages."""
@@ -235,9 +243,16 @@ class NetworkConfig:
         module = registry.find("models", self.arch, where="arch")
         options = params.options(module.build, self.options, "options")
         try:
-            return module.build(classes, **options), module.INPUT
+            network = module.build(classes, **options)
         except IMPOSSIBLE as error:
             raise UserError(f"options: {error}") from error
+        looks_at, given = frame_input.of(network), self.clip.sampler.consecutive
+        if given != looks_at.consecutive:
+            raise UserError(
+                f"clip.sampler.consecutive: must be {looks_at.consecutive} with this network (options.input says which "
+                f"frames it looks at), not {given}."
+            )
+        return network, looks_at.pixels or module.INPUT
 
 
 @dataclass(frozen=True)

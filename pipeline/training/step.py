@@ -189,7 +189,7 @@ def enough_memory(config: ModelConfig, clips: int) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         augment = config.train.augment
         raise UserError(
-            f"A pass of {clips} clips of {config.clip.sampler.frames} frames of {augment.crop} x {augment.crop} pixels "
+            f"A pass of {clips} clips of {config.clip.sampler.length} frames of {augment.crop} x {augment.crop} pixels "
             f"does not fit into the memory of the device. Set machine.clips_per_device below {clips}: a batch is then "
             "made of smaller passes, and little changes but the time. Or lower train.batch, train.augment.crop or "
             f"clip.sampler.frames of the model, in conf/. Then `pipeline params`. {error}"
