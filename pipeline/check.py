@@ -130,8 +130,11 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     for name, section in models.items():
         _check_model(section, f"models.{name}", dataset.task if dataset else AUTO, found)
     frozen = {str(name) for name, section in models.items() if _is_probe(section)}
+    frozen_ones = " or ".join(training_config.FROZEN)
     for name in sorted(frozen ^ set(settings.get("features") or {})):
-        found.append(f"features: must name each model whose arch is probe and no other, but {name!r} is in one alone.")
+        found.append(
+            f"features: must name each model whose arch is {frozen_ones} and no other, but {name!r} is in one alone."
+        )
     if dataset:
         _check_corpus(dataset, settings, predictions.parent, found)
     if (pack := built.get("pack")) and (extract := built.get("extract")):
@@ -276,7 +279,7 @@ def _check_ensemble(ensemble: EnsembleConfig, models: list[str], predictions: Pa
 
 def _is_probe(section: Any) -> bool:
     """Whether a section `models.<name>` is of a frozen network, whose features a stage computes."""
-    return isinstance(section, Mapping) and section.get("arch") == training_config.PROBE
+    return isinstance(section, Mapping) and section.get("arch") in training_config.FROZEN
 
 
 @contextmanager

@@ -53,7 +53,8 @@ def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
                 f"models.{name}.train.batch: {batch} is more than the {number_of(len(there), 'train video')}. Lower it "
                 f"in conf/model/{name}.yaml or `pipeline params models.{name}.train.batch={max(1, len(there) // 4)}`."
             )
-        if "folds" in model["train"] and len(there) > PROBE_VIDEOS:
+        linear = "folds" in model["train"] and model.get("options", {}).get("head", "linear") == "linear"
+        if linear and len(there) > PROBE_VIDEOS:
             yield (
                 f"models.{name}: a probe compares every two train videos, which is out of reach for {len(there):,} of "
                 f"them ({PROBE_VIDEOS:,} at most). Leave it out of the set: `pipeline params model=...`."

@@ -4,9 +4,11 @@ features.npy  float16 (V, D), of the V videos that gave frames
 videos.txt    their ids, a line each
 groups.tsv    the groups of those that have one
 about.json    what the features were made with
+key.txt       a fingerprint of all that the array depends on, so that none is computed twice
 """
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,11 +26,15 @@ from pipeline.core import checksums, files, groups, npy
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.progress_bar import progress_bar
+from pipeline.layers.frozen import Frozen
 from pipeline.layers.normalize import InputSpec, normalize
-from pipeline.models.probe import Probe
-from pipeline.runtime import distributed
+from pipeline.runtime import distributed, fingerprint
 
-ARRAY, VIDEOS, GROUPS, ABOUT = "features.npy", "videos.txt", "groups.tsv", "about.json"
+log = logging.getLogger(__name__)
+
+ARRAY, VIDEOS, GROUPS, ABOUT, KEY = "features.npy", "videos.txt", "groups.tsv", "about.json", "key.txt"
+CODE = ("core", "clips", "layers", "pretrained", "features.py")
+"""What makes features besides the file of the model; those of other code are computed anew."""
 BATCH = 4
 """Clips of a forward pass."""
 
@@ -74,10 +80,13 @@ class Features:
 
 
 def write(
-    network: Probe, spec: InputSpec, clip: ClipConfig, videos: Sequence[str], store: FrameStore, out: Path,
+    network: Frozen, spec: InputSpec, clip: ClipConfig, videos: Sequence[str], store: FrameStore, out: Path,
     machine: Machine, of_groups: Mapping[str, str], about: Mapping[str, Any],
 ) -> None:  # fmt: skip
     """Compute the features of the centre clips of `videos`, and write them to the folder `out`, all or nothing.
+
+    An array that `out`, or a folder beside it, holds of the same network, settings, frames, code and libraries is taken
+    as it is: another head, or new groups, cost nothing.
 
     Args:
         spec: what the network's weights expect of pixels.
@@ -86,6 +95,44 @@ def write(
         of_groups: video -> its group, where it has one.
         about: what the features are made with besides, as plain values.
     """
+    seen = (
+        spec,
+        store.content_key({clip.side}),
+        fingerprint.code(*CODE, f"models/{about['arch']}.py"),
+        fingerprint.versions(),
+    )
+    key = files.fingerprint(dict(about), list(videos), *map(str, seen))
+    with files.aside(out) as partial:
+        partial.mkdir()
+        if there := _same(out, key):
+            files.link(there / ARRAY, partial / ARRAY)
+            log.info("%s: the features are those of %s", out, there)
+        else:
+            np.save(partial / ARRAY, _compute(network, spec, clip, videos, store, machine, out.name))
+        files.write_text(partial / VIDEOS, "".join(f"{video}\n" for video in videos))
+        files.write_text(partial / KEY, f"{key}\n")
+        groups.write(partial / GROUPS, of_groups)
+        files.write_json(partial / ABOUT, dict(about))
+        checksums.seal(partial)
+
+
+def _same(out: Path, key: str) -> Path | None:
+    """The folder `out`, or one beside it, whose array is of this key and not damaged; None where there is none."""
+    for folder in (out, *sorted(out.parent.iterdir())):
+        try:
+            if (folder / KEY).read_bytes() == f"{key}\n".encode() and (folder / ARRAY).is_file():
+                checksums.check(folder / ARRAY)
+                return folder
+        except (OSError, UserError):
+            continue  # another kind of folder, or a damaged one, whose array is computed anew
+    return None
+
+
+def _compute(
+    network: Frozen, spec: InputSpec, clip: ClipConfig, videos: Sequence[str], store: FrameStore, machine: Machine,
+    name: str,
+) -> np.ndarray:  # fmt: skip
+    """The features, float16 (V, D)."""
     fabric = distributed.launch(replace(machine, devices=1))  # several would each compute and write all of it
     network = network.to(fabric.device).eval()
     if distributed.suits_channels_last(network, fabric):
@@ -93,19 +140,13 @@ def write(
     grid = ViewGrid((View(1, 0, clip.centre, "centre"),), {"clip": (0,)})
     pin = fabric.device.type == "cuda"
     clips = loader(MultiViewDataset(videos, store, clip.sampler, grid), machine.processes, pin, batch_size=BATCH)
-    with files.aside(out) as partial:
-        partial.mkdir()
-        values = np.empty((len(videos), sum(network.sizes)), np.float16)
-        _fill(values, network, spec, clips, out.name)
-        np.save(partial / ARRAY, values)
-        files.write_text(partial / VIDEOS, "".join(f"{video}\n" for video in videos))
-        groups.write(partial / GROUPS, of_groups)
-        files.write_json(partial / ABOUT, dict(about))
-        checksums.seal(partial)
+    values = np.empty((len(videos), sum(network.sizes)), np.float16)
+    _fill(values, network, spec, clips, name)
     distributed.close(fabric)
+    return values
 
 
-def _fill(values: np.ndarray, network: Probe, spec: InputSpec, clips: DataLoader[Any], name: str) -> None:
+def _fill(values: np.ndarray, network: Frozen, spec: InputSpec, clips: DataLoader[Any], name: str) -> None:
     device, done = next(network.parameters()).device, 0
     with torch.inference_mode(), progress_bar(total=len(values), desc=f"features {name}", unit="video") as bar:
         for views in clips:

@@ -7,15 +7,15 @@ frames, whose term k (half a period a clip) is divided by 1 + k: slow changes, w
 the squared norm that keeps the layer's weights small.
 """
 
-import math
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.layers.backbone import build_backbone
+from pipeline.layers.frozen import Frozen, slow_changes
 from pipeline.layers.normalize import InputSpec
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of the ImageNet weights
@@ -51,20 +51,17 @@ def build(
     return Probe(network, num_classes, frames, (rows, columns))
 
 
-class Probe(nn.Module):
+class Probe(Frozen):
     """Frozen network, and a linear layer on what it says. See `build`.
 
     Shape: (N, 3, T, H, W) -> (N, C).
-
-    Attributes:
-        sizes: numbers of features in the parts that `features` gives, in their order.
     """
 
     changes: Tensor
 
     def __init__(self, backbone: nn.Module, num_classes: int, frames: int, grid: tuple[int, int]) -> None:
-        super().__init__()
-        self.backbone, self.frames, self.grid = backbone.requires_grad_(False), frames, grid
+        super().__init__(backbone, frames)
+        self.grid = grid
         info: Any = backbone.feature_info
         cells = [int(scale["num_chs"]) * grid[0] * grid[1] for scale in info[-SCALES:]]
         self.sizes = tuple(size for each in cells for size in (each, each * (frames - 1)))
@@ -78,12 +75,7 @@ class Probe(nn.Module):
 
         Scale by scale, first the means over the frames, then the changes.
         """
-        if clip.shape[2] != self.frames:
-            raise ValueError(
-                f"The clip has {clip.shape[2]} frames, but the probe is built for {self.frames}. Draw clips of "
-                f"{self.frames} frames, or build and train the model with its option `frames: {clip.shape[2]}`."
-            )
-        images = clip.transpose(1, 2).flatten(0, 1)
+        images = self.images(clip)
         backbone: Any = self.backbone
         with torch.no_grad():
             maps = backbone.forward_intermediates(images, indices=SCALES, intermediates_only=True)
@@ -92,20 +84,3 @@ class Probe(nn.Module):
                 cells = F.adaptive_avg_pool2d(scale.float(), self.grid).flatten(1).unflatten(0, (-1, self.frames))
                 parts += [cells.mean(dim=1), (self.changes @ cells).flatten(1)]
             return torch.cat(parts, dim=1)
-
-    def forward(self, clip: Tensor) -> Tensor:
-        """Clips (N, 3, T, H, W) -> logits (N, C)."""
-        logits: Tensor = self.classifier(self.features(clip))
-        return logits
-
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode of the linear layer; the frozen network stays in eval mode."""
-        super().train(mode)
-        self.backbone.eval()
-        return self
-
-
-def slow_changes(frames: int) -> Tensor:
-    """Matrix (T - 1, T) of the orthonormal cosine transform of T frames, without its mean, row k divided by 1 + k."""
-    k, t = torch.arange(1, frames)[:, None], torch.arange(frames)[None]
-    return torch.cos(math.pi * (t + 0.5) * k / frames) * math.sqrt(2 / frames) / (1 + k)

@@ -65,20 +65,24 @@ def section(inputs: Inputs) -> dict[str, Any]:
 
 
 def _compared(inputs: Inputs, member: str) -> dict[str, Any]:
-    """The settings that a probe compared: decays, and for each weight of appearance a figure for each of them."""
+    """The settings that a probe compared: decays, and for each of the other a figure for each of them.
+
+    The other is the weight of appearance of a linear layer, or the learning rate (`rate`) of an attentive head.
+    """
     folder = inputs.paths.models / member / "curves" / "plots" / "metrics"
+    other = "rate" if (folder / "rate.tsv").is_file() else "appearance"
     files = (
         folder / "decay.tsv",
-        folder / "appearance.tsv",
+        folder / f"{other}.tsv",
         folder / "held_out" / f"{metrics.HEADLINE[inputs.task]}.tsv",
     )
     if not all(file.is_file() for file in files):
         return {}
     columns = (pd.read_csv(file, sep="\t").iloc[:, 1] for file in files)
-    found = pd.DataFrame(dict(zip(("decay", "appearance", "figure"), columns, strict=True)))
-    grid = found.pivot_table("figure", "appearance", "decay")
+    found = pd.DataFrame(dict(zip(("decay", other, "figure"), columns, strict=True)))
+    grid = found.pivot_table("figure", other, "decay")
     rows = [(float(weight), row.tolist()) for weight, row in grid.iterrows()]
-    return {"decays": grid.columns.tolist(), "rows": rows, "best": float(found["figure"].max())}
+    return {"decays": grid.columns.tolist(), "rows": rows, "best": float(found["figure"].max()), "other": other}
 
 
 def _curve(title: str, label: str, rows: pd.DataFrame, name: str, span: np.ndarray) -> str:

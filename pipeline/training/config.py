@@ -24,8 +24,8 @@ from pipeline.training.optim import OptimConfig, ScheduleConfig
 
 OTHERS = ("test", "starts", "watch", "reads")
 """Entries of `models.<name>` that make no weights: how it is tested, and what DVC watches."""
-PROBE = "probe"
-"""The architecture whose network is frozen: a ProbeConfig says how its linear layer is fitted."""
+PROBE, ENCODER = FROZEN = ("probe", "encoder")
+"""The architectures whose network is frozen: a ProbeConfig or an EncoderConfig says how their head is fitted."""
 IMPOSSIBLE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What networks of this project, of timm and of torch raise for options that cannot be."""
 
@@ -173,6 +173,37 @@ class ProbeTrainConfig:
 
 
 @dataclass(frozen=True)
+class AttentiveConfig:
+    """Section `models.<name>.train.attentive` of an encoder: how an attentive head on its features is trained.
+
+    AdamW, with the learning rate along half a cosine after a warm-up of a tenth.
+    """
+
+    rates: tuple[float, ...]
+    """Learning rates that are compared, above 0."""
+    decays: tuple[float, ...]
+    """Weight decays that are compared with each of them, 0 or more."""
+    epochs: int
+    """Passes over the train videos, at least 1."""
+    batch: int
+    """Videos a step, at least 1."""
+
+    def __post_init__(self) -> None:
+        params.require(
+            (bool(self.rates) and min(self.rates) > 0, "rates must hold learning rates above 0"),
+            (bool(self.decays) and min(self.decays) >= 0, "decays must hold weight decays of 0 or more"),
+            (self.epochs >= 1 and self.batch >= 1, "epochs and batch must be at least 1"),
+        )
+
+
+@dataclass(frozen=True)
+class EncoderTrainConfig(ProbeTrainConfig):
+    """The same of an encoder, for both of its heads: `decays` and `appearance` are those of the linear one."""
+
+    attentive: AttentiveConfig
+
+
+@dataclass(frozen=True)
 class NetworkConfig:
     """What makes a network besides the corpus and its training."""
 
@@ -264,6 +295,20 @@ class ProbeConfig(NetworkConfig):
         return self.clip.crop
 
 
+@dataclass(frozen=True)
+class EncoderConfig(ProbeConfig):
+    """The same of an encoder."""
+
+    train: EncoderTrainConfig
+
+    def build(self, classes: int) -> tuple[nn.Module, InputSpec]:
+        """As NetworkConfig does; the encoder sees clips of `options.size`."""
+        network, spec = super().build(classes)
+        if self.options.get("size", self.clip.crop) != self.clip.crop:
+            raise UserError(f"clip.crop: must be options.size, {self.options['size']}, not {self.clip.crop}.")
+        return network, spec
+
+
 def epochs_of(epochs: int, least_steps: int, batch: int, videos: int) -> int:
     """Number of epochs of a training on so many videos: `epochs`, or as many as make `least_steps` steps."""
     return max(epochs, math.ceil(least_steps / max(1, videos // batch)))
@@ -271,4 +316,5 @@ def epochs_of(epochs: int, least_steps: int, batch: int, videos: int) -> int:
 
 def kind(section: Mapping[str, Any]) -> type[ModelConfig] | type[ProbeConfig]:
     """The class of a section `models.<name>`."""
-    return ProbeConfig if section.get("arch") == PROBE else ModelConfig
+    kinds: dict[Any, type[ModelConfig | ProbeConfig]] = {PROBE: ProbeConfig, ENCODER: EncoderConfig}
+    return kinds.get(section.get("arch"), ModelConfig)

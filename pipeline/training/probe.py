@@ -1,11 +1,12 @@
-"""Training of a probe: the linear layer on the features of a frozen network, fitted to its optimum.
+"""Training of a probe: a linear layer on the features of a frozen network, fitted to its optimum, or an attentive head.
 
-A cross-validation over the train videos, whose parts tear no group apart, compares every weight decay with every weight
-of what is there beside what changes. The val videos choose nothing.
+A cross-validation over the train videos, whose parts tear no group apart, compares settings: of a linear layer every
+weight decay with every weight of what is there beside what changes, of an attentive head (attentive.py) every learning
+rate with every weight decay. The val videos choose nothing.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.task import Task, noted
 from pipeline.features import Features
-from pipeline.models.probe import Probe
+from pipeline.layers.frozen import Frozen
 from pipeline.pretrained.load import load_pretrained
 from pipeline.runtime import fingerprint
 from pipeline.runtime.checkpoint import Checkpoint
-from pipeline.training.config import ProbeConfig
+from pipeline.training.attentive import Attentive
+from pipeline.training.config import EncoderTrainConfig, ProbeConfig, ProbeTrainConfig
 from pipeline.training.evaluate import key
 from pipeline.training.logger import EpochLogger
 from pipeline.training.logistic import losses, solve
@@ -51,12 +53,12 @@ def fit_probe(
     network, spec, start = frozen(config, len(manifest.classes))
     if features.about != start:
         raise UserError(f"The features are not those of {out.name}. `dvc repro features@{out.name}` makes them anew.")
-    parts, targets = Parts(network.sizes, features.of(train.videos)), torch.from_numpy(train.targets()).double()
-    compared = compare(config, train, features.groups, parts, targets, task)
+    head = head_of(network, config, features.of(train.videos), train, task)
+    compared = compare(config, train, features.groups, head, task)
     logger = EpochLogger.start(out, len(compared), compared, task)
     chosen = max(compared, key=lambda row: (row[held_out(metrics.HEADLINE[task])], -row[held_out("loss")]))
-    _solve(network, parts, targets, config.train.decays, chosen, task)
-    logits = _logits(network, features, val)
+    head.fit(chosen)
+    logits = head.scores(features.of(val.videos))
     result: dict[str, Any] = {"chosen": chosen}
     if len(val):
         result |= {key(task): metrics.headline(task, logits, val.targets())}
@@ -67,9 +69,9 @@ def fit_probe(
     Checkpoint(network.state_dict(), recipe, manifest.classes, spec).write(out)
     logger.end()
     log.info(
-        "%s: %d train videos; best of %d settings in the cross-validation: %s %.1f with decay %g and appearance %g",
+        "%s: %d train videos; best of %d settings in the cross-validation: %s %.1f with %s",
         out.name, len(train), len(compared), metrics.SHORT[task], chosen[held_out(metrics.HEADLINE[task])],
-        chosen["decay"], chosen["appearance"],
+        " and ".join(f"{name} {value:g}" for name, value in chosen.items() if not name.startswith(held_out(""))),
     )  # fmt: skip
     for line in verdict.of_training(task, logits, val.targets(), history=()) if len(val) else ():
         log.info("%s", line)
@@ -80,14 +82,31 @@ def held_out(figure: str) -> str:
     return f"held_out/{figure}"
 
 
-def frozen(config: ProbeConfig, classes: int) -> tuple[Probe, Any, dict[str, Any]]:
-    """The network with its frozen weights, the input that these expect, and what its features depend on."""
-    network, spec = config.build(classes)
-    assert isinstance(network, Probe)
+def frozen(config: ProbeConfig, classes: int) -> tuple[Frozen, Any, dict[str, Any]]:
+    """The network with its frozen weights, the input that these expect, and what its features depend on.
+
+    The head is at the start that the seed gives.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.train.seed)
+        network, spec = config.build(classes)
+    assert isinstance(network, Frozen)
     report = load_pretrained(network, config.train.pretrained)
     made = {key: config.plain()[key] for key in ("arch", "options", "clip")}
+    made["options"] = {key: value for key, value in made["options"].items() if key not in network.HEAD_OPTIONS}
     pretrained = {"source": report.source, "sha256": report.sha256}
     return network, report.input or spec, _plain({**made, "pretrained": pretrained})
+
+
+def head_of(
+    network: Frozen, config: ProbeConfig, features: np.ndarray, train: Manifest, task: Task
+) -> "Linear | Attentive":
+    """The head of a network, with the features (V, D) of the train videos that it is to learn from."""
+    targets = torch.from_numpy(train.targets())
+    if not network.attentive:
+        return Linear(network, features, targets.double(), config.train, task)
+    assert isinstance(config.train, EncoderTrainConfig)
+    return Attentive(network, features, targets, config.train.attentive, config.train.seed, task)
 
 
 class Parts:
@@ -112,7 +131,7 @@ class Parts:
         kernel: Tensor = self.changing + appearance**2 * self.there
         return kernel
 
-    def write(self, network: Probe, coefficients: Tensor, bias: Tensor, appearance: float) -> None:
+    def write(self, network: Frozen, coefficients: Tensor, bias: Tensor, appearance: float) -> None:
         """Write the linear layer that coefficients (V, C) and biases (C,) of the train videos' kernel mean."""
         weights = [
             (coefficients.T.float() @ part) * (scale**2 * (appearance**2 if number % 2 == 0 else 1))
@@ -124,8 +143,41 @@ class Parts:
             network.classifier.bias.copy_(bias - (weight.double() @ self.means.double()))
 
 
+class Linear:
+    """The linear layer of a network, which is fitted to features (V, D) of V videos with targets float64 (V, C)."""
+
+    def __init__(
+        self, network: Frozen, features: np.ndarray, targets: Tensor, config: ProbeTrainConfig, task: Task
+    ) -> None:
+        read = network.parts(torch.from_numpy(features)).numpy()
+        self.network, self.parts, self.targets = network, Parts(network.sizes, read), targets
+        self.config, self.task = config, task
+
+    def held_out(self, rows: np.ndarray, fold: np.ndarray) -> Iterator[tuple[dict[str, float], Tensor]]:
+        """Each pair of settings, and the logits (R, C) of the R rows by layers that were fitted without their fold."""
+        for appearance in self.config.appearance:
+            kernel = self.parts.kernel(appearance)[rows][:, rows]
+            by_decay = _held_out(kernel, self.targets[rows], fold, self.config.decays, self.task)
+            for decay, logits in zip(self.config.decays, by_decay, strict=True):
+                yield {"decay": decay, "appearance": appearance}, logits
+
+    def fit(self, chosen: Mapping[str, float]) -> None:
+        """Fit the layer to all videos, with the settings that were chosen."""
+        falling = [
+            decay for decay in self.config.decays if decay >= chosen["decay"]
+        ]  # each starts where the last ended
+        *_, (coefficients, bias) = solve(self.parts.kernel(chosen["appearance"]), self.targets, falling, self.task)
+        self.parts.write(self.network, coefficients, bias, chosen["appearance"])
+
+    def scores(self, features: np.ndarray) -> np.ndarray:
+        """Features (V, D) -> logits float32 (V, C)."""
+        with torch.inference_mode():
+            logits: np.ndarray = self.network.read(torch.from_numpy(features)).numpy()
+        return logits
+
+
 def compare(
-    config: ProbeConfig, train: Manifest, of_groups: Any, parts: Parts, targets: Tensor, task: Task
+    config: ProbeConfig, train: Manifest, of_groups: Any, head: Linear | Attentive, task: Task
 ) -> list[dict[str, float]]:
     """What each pair of settings scores on train videos that were held out: headline metric, loss, and the settings."""
     settings = config.train
@@ -140,27 +192,15 @@ def compare(
             "choose the settings of the probe. Bring videos of other groups, or leave the probe out of the set."
         )
     fold = np.array(stratify.stratified(labels, [1 / number] * number, settings.seed, together))
+    targets = torch.from_numpy(train.targets()).double()[rows]
     history = []
-    for appearance in settings.appearance:
-        kernel = parts.kernel(appearance)[rows][:, rows]
-        by_decay = _held_out(kernel, targets[rows], fold, settings.decays, task)
-        for decay, logits in zip(settings.decays, by_decay, strict=True):
-            figures = {
-                "loss": float(losses(logits, targets[rows], task).mean()),
-                metrics.HEADLINE[task]: metrics.headline(task, logits.numpy(), targets[rows].numpy()),
-            }
-            found = {held_out(name): figure for name, figure in figures.items()}
-            history.append({**found, "decay": decay, "appearance": appearance})
+    for compared, logits in head.held_out(rows, fold):
+        figures = {
+            "loss": float(losses(logits, targets, task).mean()),
+            metrics.HEADLINE[task]: metrics.headline(task, logits.numpy(), targets.numpy()),
+        }
+        history.append({**{held_out(name): figure for name, figure in figures.items()}, **compared})
     return history
-
-
-def _solve(
-    network: Probe, parts: Parts, targets: Tensor, decays: Sequence[float], chosen: Mapping[str, float], task: Task
-) -> None:
-    """Fit the network's layer to all train videos, with the settings that were chosen."""
-    falling = [decay for decay in decays if decay >= chosen["decay"]]  # each starts where the last ended
-    *_, (coefficients, bias) = solve(parts.kernel(chosen["appearance"]), targets, falling, task)
-    parts.write(network, coefficients, bias, chosen["appearance"])
 
 
 def _held_out(kernel: Tensor, targets: Tensor, fold: np.ndarray, decays: Sequence[float], task: Task) -> Tensor:
@@ -172,13 +212,6 @@ def _held_out(kernel: Tensor, targets: Tensor, fold: np.ndarray, decays: Sequenc
         solved = solve(kernel[rest][:, rest], targets[rest], decays, task)
         for place, (coefficients, bias) in enumerate(solved):
             logits[place, out] = kernel[out][:, rest] @ coefficients + bias
-    return logits
-
-
-def _logits(network: Probe, features: Features, videos: Manifest) -> np.ndarray:
-    """Logits float32 (V, C) of some videos."""
-    with torch.inference_mode():
-        logits: np.ndarray = network.classifier(torch.from_numpy(features.of(videos.videos))).numpy()
     return logits
 
 

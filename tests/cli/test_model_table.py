@@ -46,6 +46,16 @@ OF_EXTRAS = {  # the same, of networks that need an extra: those of next to nobo
 }
 
 
+HEAD = 2 * 768 + 769 * 256 + 9 * 256 + 4 * 257 * 256 + 2 * 256 + 257 * 1024 + 1025 * 256 + 257 * 313
+"""Parameters of an attentive head: norm, projection, places and query, attention, MLP, linear layer."""
+ENCODERS = {  # config: (parameters, GMACs of a frame) of timm's own network
+    "siglip2_b": (92_884_224, 17.7),
+    "pe_core_b": (92_886_528, 17.8),
+    "dinov3_b": (85_641_216, 23.6),
+    "dinov2_b": (86_582_016, 23.5),
+}
+
+
 @pytest.fixture(scope="module")
 def configs():
     return model_table.configs(CONF)
@@ -59,9 +69,18 @@ def test_costs_what_the_peers_class_costs(configs, name):
     assert gmacs == pytest.approx(expected[1], rel=0.01)
 
 
+@pytest.mark.parametrize("name", ENCODERS)
+def test_an_encoder_costs_what_it_costs_a_frame_and_a_head(configs, name):
+    parameters, gmacs = model_table.cost(configs[name])
+    expected = ENCODERS[name]
+    assert parameters == expected[0] + HEAD
+    assert gmacs == pytest.approx(expected[1] * configs[name].clip.sampler.frames, rel=0.01)
+
+
 def test_every_model_of_full_size_was_measured(configs):
     assert {name for name in configs if not name.endswith(("_demo", "_lite0")) and name != "probe"} == {
         *PEERS,
+        *ENCODERS,
         *OF_EXTRAS,
     }
 

@@ -16,6 +16,7 @@ from tests.support.checks import (
     TINY_SWIN,
     TINY_VIDEOMAE,
     TINY_VIDEOPRISM,
+    TINY_VIT,
     TINY_VJEPA2,
     Case,
 )
@@ -27,6 +28,7 @@ KNOWN = {
     "tin": Case("tin", {**TINY_2D, "frames": 4}, 4, 6, FIXED),
     "trn": Case("trn", {**TINY_2D, "frames": 4}, 4, 6, FIXED),
     "probe": Case("probe", {**TINY_2D, "frames": 4}, 4, 6, FIXED),
+    "encoder": Case("encoder", {**TINY_2D, "frames": 4, "size": 32}, 4, 6, FIXED),
     "slowfast": Case("slowfast", TINY_SLOWFAST, 8, 6, r"6 frames.*alpha=4.*clips of 4 or 8 frames"),
     "slow": Case("slow", TINY_3D, 4),
     "fast": Case("fast", TINY_3D, 8),
@@ -44,6 +46,8 @@ KNOWN = {
 HEADS = ("videoprism", "vjepa2")
 """Networks of which a head alone learns, here from what a random encoder says."""
 VARIANTS = {
+    "encoder with a linear head": Case("encoder", {**TINY_2D, "frames": 4, "size": 32, "head": "linear"}, 4, 6, FIXED),
+    "encoder of a transformer": Case("encoder", TINY_VIT, 4, 6, FIXED),
     "tsn non-local": Case("tsn", {**TINY_DEEP, "frames": 4}, 4, 6, FIXED),
     "tsm of blocks": Case("tsm", {**TINY_2D, "frames": 4, "place": "block", "every": 2}, 4, 6, FIXED),
     "tsm non-local": Case("tsm", {**TINY_DEEP, "frames": 4}, 4, 6, FIXED),
@@ -107,7 +111,7 @@ def test_every_parameter_learns(case: Case):
 @pytest.mark.slow
 @each_variant
 def test_it_learns_eight_clips(case: Case):
-    if case.model == "probe":  # a linear layer on small numbers, without dropout
+    if case.model in ("probe", "encoder"):  # small heads on small numbers, without dropout
         checks.assert_learns(case.build(), case.clips(8), steps=500)
     else:
         steps = 500 if case.model in HEADS else 50

@@ -31,6 +31,17 @@ TINY_DEEP: dict[str, Any] = {
 """The same with all places of non-local blocks."""
 TINY_INVERTED: dict[str, Any] = {"backbone": "mobilenetv3_small_050"}
 """The smallest network of timm with inverted residual blocks and public weights, of 570 thousand parameters."""
+TINY_VIT: dict[str, Any] = {
+    "backbone": "test_vit",
+    "backbone_options": {"dynamic_img_size": True},
+    "size": 32,
+    "frames": 4,
+    "rows": 2,
+    "columns": 1,
+    "width": 32,
+    "heads": 2,
+}
+"""The smallest vision transformer of timm as an encoder, of 306 thousand parameters, at another size than its own."""
 TINY_3D: dict[str, Any] = {"width": 8, "blocks": (1, 1, 1, 1)}
 TINY_SLOWFAST: dict[str, Any] = {"width": 16, "beta_inv": 4, "blocks": (1, 1, 1, 1), "block": "basic"}
 TINY_MVIT: dict[str, Any] = {"frames": 4, "size": 32, "width": 16, "depths": (1, 2), "stochastic_depth": 0.0}

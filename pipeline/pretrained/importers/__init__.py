@@ -14,6 +14,7 @@ The names of this project, for which an importer translates:
     tsn, trn, tsm, tin         backbone.<timm's name>; a convolution with a temporal module in front of it is
                                <its name>.conv beside <its name>.temporal, a wrapped block is <its name>.block
                                beside .temporal or .non_local
+    probe, encoder             backbone.<timm's name>
     slow, fast, r3d, r2plus1d  backbone.<torchvision's name>
     mvit, swin3d, s3d          backbone.<torchvision's name>
     videoprism, vjepa2         backbone.encoder.<transformers' name>, and backbone.head in front of the classifier

@@ -1,7 +1,8 @@
 """Image networks of timm (huggingface/pytorch-image-models), under their own names, whatever the architecture.
 
 timm tells the first convolution and the classifier of each of its architectures by name, and a pair of them tells
-whose a file is. Where an architecture took over the names of older public weights, the file counts as of those: plain
+whose a file is. Encoders that learnt without classes (SigLIP, DINO) have none, and are told by the names of a vision
+transformer. Where an architecture took over the names of older public weights, the file counts as of those: plain
 ResNets as torchvision's, SENets as Cadene's.
 """
 
@@ -17,13 +18,15 @@ from pipeline.pretrained.weight_file import ORIGIN, Weights
 
 OTHERS = {("layer0.conv1", "last_linear")}
 """Pairs (first convolution, classifier) that count as another source's."""
+ENCODER = {"patch_embed.proj.weight", "blocks.0.norm1.weight", "blocks.0.mlp.fc1.weight"}
+"""Names that timm's vision transformers have in common."""
 
 
 def recognises(weights: Weights) -> bool:
-    """Whether a pair of names is timm's, and not every name is torchvision's."""
+    """Whether a pair of names, or a vision transformer's, is timm's, and not every name is torchvision's."""
     if all(map(RESNET.fullmatch, weights.tensors)) or volumetric(weights.tensors.values()):
         return False
-    return _classifier(weights, _pairs() - OTHERS) is not None
+    return weights.tensors.keys() >= ENCODER or _classifier(weights, _pairs() - OTHERS) is not None
 
 
 def translate(weights: Weights) -> Translation:

@@ -1,0 +1,71 @@
+"""Networks whose backbone is never trained: what it says of a clip is computed once, and a small head reads that."""
+
+import math
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+
+class Frozen(nn.Module):
+    """A frozen backbone that sees T frames, and a head on the features that it gives.
+
+    Shape: (N, 3, T, H, W) -> (N, C).
+
+    Attributes:
+        sizes: numbers of features in the parts of `parts`, in their order: two a scale, what is there and what changes.
+        classifier: the layer that has a row for each class.
+        attentive: whether steps of an optimiser train the head; else it is one linear layer on `parts`.
+    """
+
+    HEAD_OPTIONS: ClassVar[tuple[str, ...]] = ()
+    """Options of `build` on which the features do not depend."""
+    sizes: tuple[int, ...]
+    classifier: nn.Linear
+    attentive = False
+
+    def __init__(self, backbone: nn.Module, frames: int) -> None:
+        super().__init__()
+        self.backbone, self.frames = backbone.requires_grad_(False), frames
+
+    def features(self, clip: Tensor) -> Tensor:
+        """What the head reads of clips (N, 3, T, H, W): float32 (N, D), D being the sum of `sizes`."""
+        raise NotImplementedError
+
+    def parts(self, features: Tensor) -> Tensor:
+        """Features (N, D) as a linear layer reads them, (N, D), in parts of `sizes`."""
+        return features
+
+    def read(self, features: Tensor) -> Tensor:
+        """Features (N, D) -> logits (N, C)."""
+        logits: Tensor = self.classifier(self.parts(features))
+        return logits
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Clips (N, 3, T, H, W) -> logits (N, C)."""
+        return self.read(self.features(clip))
+
+    def images(self, clip: Tensor) -> Tensor:
+        """The frames of clips (N, 3, T, H, W) one after another, (N T, 3, H, W).
+
+        Raises:
+            ValueError: the clips have another number of frames than the network is built for.
+        """
+        if clip.shape[2] != self.frames:
+            raise ValueError(
+                f"The clip has {clip.shape[2]} frames, but the probe is built for {self.frames}. Draw clips of "
+                f"{self.frames} frames, or build and train the model with its option `frames: {clip.shape[2]}`."
+            )
+        return clip.transpose(1, 2).flatten(0, 1)
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of the head; the frozen backbone stays in eval mode."""
+        super().train(mode)
+        self.backbone.eval()
+        return self
+
+
+def slow_changes(frames: int) -> Tensor:
+    """Matrix (T - 1, T) of the orthonormal cosine transform of T frames, without its mean, row k divided by 1 + k."""
+    k, t = torch.arange(1, frames)[:, None], torch.arange(frames)[None]
+    return torch.cos(math.pi * (t + 0.5) * k / frames) * math.sqrt(2 / frames) / (1 + k)
