@@ -4,7 +4,7 @@ GMACs are 10^9 multiplications with addition: convolutions, linear layers and ma
 sees them, and what papers call GFLOPs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -24,7 +24,12 @@ def parameters(network: nn.Module) -> int:
 
 def gmacs(network: nn.Module, frames: int, crop: int) -> float:
     """GMACs of one clip (1, 3, frames, crop, crop), crop in pixels, through a network `without_data`."""
-    clip = torch.empty(1, 3, frames, crop, crop, device="meta")
+    return gmacs_of(network, (3, frames, crop, crop))
+
+
+def gmacs_of(network: nn.Module, shape: Sequence[int]) -> float:
+    """GMACs of one clip of a shape, without the batch, through a network `without_data`."""
+    clip = torch.empty(1, *shape, device="meta")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(clip)
     return float(counter.get_total_flops() / 2 / 1e9)

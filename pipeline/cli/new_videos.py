@@ -126,6 +126,11 @@ class Scorer:
                     f"{member} was trained again after the weights of the ensemble were found. `dvc repro ensemble` "
                     "finds them anew."
                 )
+            if predictor.clip.hears:
+                raise UserError(
+                    f"{member} hears, and new videos are answered by what is seen in them. Ask for a member that sees, "
+                    "or fuse without this one."
+                )
             predictor.check((self.members[0].predictor if self.members else predictor).checkpoint.classes)
             self.members.append(Member(predictor, weight))
         self.task = self.members[0].predictor.task

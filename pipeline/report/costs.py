@@ -55,7 +55,7 @@ def of_members(inputs: Inputs) -> dict[str, Cost]:
     found = {}
     for member in inputs.members:
         path, meta = inputs.paths.models / member / RECIPE, inputs.meta(member)
-        if path.is_file() and all("scale" in view for view in meta.get("views", [{}])):
+        if path.is_file() and all("clip" in view for view in meta.get("views", [{}])):
             found[member] = _cost(path, meta, inputs.statistics)
     return found
 
@@ -67,17 +67,27 @@ def _cost(path: Path, meta: Mapping[str, Any], statistics: ClassStatistics) -> C
     module = registry.find("models", recipe["arch"], where)
     options = params.options(module.build, recipe["options"], where)
     network = cost.without_data(lambda: module.build(len(statistics.classes), **options))
-    crops = [view["scale"]["crop"] for view in meta["views"]]
-    trained = recipe["train"].get("augment", {}).get("crop")
-    wanted = {*crops, *([trained] if trained else [])}
-    gmacs = {crop: cost.gmacs(network, recipe["clip"]["sampler"]["frames"], crop) for crop in wanted}
+    shapes, trained = _shapes(recipe, meta, module.INPUT)
+    gmacs = {shape: cost.gmacs_of(network, shape) for shape in {*shapes, *([trained] if trained else [])}}
     return Cost(
         cost.parameters(network),
-        gmacs[crops[meta["protocols"]["clip"][0]]],
+        gmacs[shapes[meta["protocols"]["clip"][0]]],
         PASSES * recipe["train"]["epochs"] * statistics.videos * gmacs[trained] if trained else None,
         {name: len(views) for name, views in meta["protocols"].items()},
-        {name: sum(gmacs[crops[view]] for view in views) for name, views in meta["protocols"].items()},
+        {name: sum(gmacs[shapes[view]] for view in views) for name, views in meta["protocols"].items()},
     )
+
+
+def _shapes(
+    recipe: Mapping[str, Any], meta: Mapping[str, Any], spec: Any
+) -> tuple[list[tuple[int, ...]], tuple[int, ...] | None]:
+    """Shapes of the clips of all views as the network gets them, and of a training clip; None for a fitted layer."""
+    if "seconds" in recipe["clip"]:  # of sound
+        whole = (1, spec.mels, spec.frames(round(recipe["clip"]["seconds"] * spec.rate)))
+        return [whole] * len(meta["views"]), whole
+    frames, crop = recipe["clip"]["sampler"]["frames"], recipe["train"].get("augment", {}).get("crop")
+    crops = [view["scale"]["crop"] for view in meta["views"]]
+    return [(3, frames, side, side) for side in crops], (3, frames, crop, crop) if crop else None
 
 
 def table(inputs: Inputs, costs: Mapping[str, Cost]) -> pd.DataFrame:
