@@ -45,7 +45,7 @@ nightly: $(VENV)/.extras ## the long forms, two at a time: a hundred kills, an h
 	python -m pytest -m nightly --numprocesses 2 --dist loadfile
 
 browser: install ## the tests of the page, in the system's Chromium; fails where there is none
-	python -m pytest -m "browser and not nightly" --numprocesses 2 tests/report
+	python -m pytest -m "browser and not nightly" --numprocesses 2 tests/report tests/serve
 
 check: install ## format, lint and types
 	ruff format --check . && ruff check . && mypy
@@ -59,7 +59,7 @@ $(VENV)/.docs: $(INSTALLED)
 	@touch $@
 
 $(VENV)/.extras: $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[ray,tensorboard,wandb,mlflow]'
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[onnx,ray,tensorboard,wandb,mlflow]'
 	@touch $@
 
 compare: install ## the figures of all experiments, side by side (`pipeline compare RUN RUN` says more)

@@ -28,6 +28,8 @@ The packages in the order of the flow. Each noun of the domain has the file that
     ensemble/        prediction files -> fused files, member weights, intervals, a submission
     report/          all of that -> one page
     comparison/      runs -> what was changed, and what came of it
+    export/          weights -> ONNX files and PyTorch programs that say how they are fed
+    serve/           uploaded videos -> answers over HTTP, and a page to try it
     near_doubles/    videos that show the same in other bytes, found by what moves in them
     ui/              all of that -> pages in a browser, and marks of wrong labels
     check.py         everything that is wrong with params.yaml, before anything runs
@@ -37,7 +39,7 @@ The packages in the order of the flow. Each noun of the domain has the file that
 datasets, models, losses and pretrained/importers are open sets: one file is one member, its name the word in conf/. Who
 may import whom, from the top; a package imports from those further down, and from its neighbours without a circle:
 
-    stages, cli > comparison, near_doubles, ui > report, check, check_corpus > ensemble, inference, folds
+    stages, cli > comparison, export, near_doubles, serve, ui > report, check, check_corpus > ensemble, inference, folds
     > training, features, predictions
     > models, losses, pretrained, runtime, sound, extraction, datasets, demo, clips
     > layers, class_stats, verdict, chance, metrics, cost, core

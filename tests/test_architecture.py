@@ -17,7 +17,7 @@ FILES = sorted(file.relative_to(ROOT) for top in ("pipeline", "stages") for file
 LINE = [  # a package imports from those of lower lines, and from its neighbours where no circle comes of it
     "__main__",
     "stages cli",
-    "comparison near_doubles ui",
+    "comparison export near_doubles serve ui",
     "report check check_corpus",
     "ensemble inference folds",
     "training features predictions",

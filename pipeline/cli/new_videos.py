@@ -2,6 +2,7 @@
 
 import glob
 import json
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -136,7 +137,7 @@ class Scorer:
         self.task = self.members[0].predictor.task
         if any(member.predictor.task != self.task for member in self.members):
             raise UserError(f"The members of {name} were trained for different tasks. `dvc repro` trains them anew.")
-        self.device = fabric.device
+        self.device, self.turn = fabric.device, threading.Lock()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -144,13 +145,18 @@ class Scorer:
         return self.members[0].predictor.checkpoint.classes
 
     def score(self, source: FrameSource, video: str) -> np.ndarray:
-        """The probability of every class, float32 (C,)."""
+        """The probability of every class, float32 (C,). Threads that ask at the same time are answered in turn."""
         specs = [member.predictor.view_spec for member in self.members]
-        decoded = dataset.decode_video(source, video, specs).to(self.device)
+        with self.turn:
+            decoded = dataset.decode_video(source, video, specs).to(self.device)
+            pairs = zip(self.members, decoded.crops, strict=True)
+            return self.fuse([member.predictor.score([(decoded.frames, crops)]).read() for member, crops in pairs])
+
+    def fuse(self, logits: Sequence[np.ndarray]) -> np.ndarray:
+        """The probability of every class, float32 (C,), from each member's logits of all views, (1, K, C)."""
         probabilities = []
-        for member, crops in zip(self.members, decoded.crops, strict=True):
-            logits = member.predictor.score([(decoded.frames, crops)]).read()
-            views = ViewScores(logits, member.predictor.grid.describe(), member.predictor.task)
+        for member, own in zip(self.members, logits, strict=True):
+            views = ViewScores(own, member.predictor.grid.describe(), member.predictor.task)
             probabilities.append(views.probabilities(self.fusion.protocol))
         scores = averaging.scale(np.stack(probabilities), self.fusion.mean, self.task)
         weights = np.array([member.weight for member in self.members])

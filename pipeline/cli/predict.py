@@ -3,6 +3,7 @@
     pipeline predict VIDEO ... --model tsm_r50
     pipeline predict clips/ 'more/**/*.webm' --model ensemble --top 3 --json
     pipeline predict long.mp4 --model ensemble --window 4 --stride 1 --plot long.svg
+    pipeline predict VIDEO ... --onnx export/tsm_r50/tsm_r50.onnx
 
 VIDEO is a file, a folder (the videos anywhere in it) or a pattern. The frames are extracted as section `extract` of
 params.yaml says, and the views are those of `models.<name>.test`, so that a video of the corpus gets the scores of the
@@ -10,6 +11,9 @@ prediction files. With `test.crops: random` it gets similar ones: the draw depen
 its path as it was given. A file that gives no frame is reported on stderr, with the reason that data/broken.tsv would
 have, and so is one whose name is no UTF-8 (`name`). Where the model was trained on videos of
 one label each, its scores sum to 1 (softmax), and --json names the task.
+
+With --onnx, a file of `pipeline export` answers instead, through onnxruntime on the CPU: a model's, or the one that
+fuses an ensemble. Frames and views are then those that its metadata name, and of params.yaml section `machine` is read.
 
 With --window, a long video is answered every --stride seconds for what is in the window there: a timeline, as a table,
 JSON (a line a place), CSV, or a picture.
@@ -36,7 +40,9 @@ SOME_BROKEN = 3
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="a file, a folder or a pattern")
-    parser.add_argument("--model", required=True, metavar="NAME", help="a folder of data/models, or ensemble")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--model", metavar="NAME", help="a folder of data/models, or ensemble")
+    which.add_argument("--onnx", type=Path, metavar="FILE", help="a file of `pipeline export`")
     parser.add_argument(
         "--top", type=at_least_one, default=5, metavar="N", help="classes a video (default: %(default)s)"
     )
@@ -58,20 +64,33 @@ def run(args: argparse.Namespace) -> int:
         UserError: a name is of nothing, the model cannot answer, or an argument is for timelines alone.
     """
     from pipeline.cli import new_videos
-    from pipeline.clips.short_sides import PackConfig
-    from pipeline.core import params
     from pipeline.core.errors import UserError
     from pipeline.core.machine import load_machine
-    from pipeline.extraction.config import ExtractConfig
 
     files = new_videos.found(args.videos)
     if args.window is None and (args.stride or args.csv or args.plot):
         raise UserError("--stride, --csv and --plot are for timelines. Give --window SECONDS as well.")
     if args.plot and len(files) > 1:
         raise UserError(f"--plot draws one video, and there are {len(files)}. Call it for each.")
-    machine, config = load_machine(), params.load("extract", ExtractConfig)
-    scorer = new_videos.Scorer(args.model, args.data, machine, params.load("pack", PackConfig).smaller)
+    machine = load_machine()
+    scorer, config = chosen(args, machine)
     return (_whole if args.window is None else _timelines)(args, files, scorer, config, machine)
+
+
+def chosen(args: argparse.Namespace, machine: "Machine") -> "tuple[Scorer, ExtractConfig]":
+    """Who answers, and how it wants the frames."""
+    from pipeline.cli.new_videos import Scorer
+    from pipeline.clips.short_sides import PackConfig
+    from pipeline.core import params
+    from pipeline.extraction.config import ExtractConfig
+
+    if args.onnx:
+        from pipeline.cli.onnx_scorer import OnnxScorer
+
+        exported = OnnxScorer(args.onnx, machine)
+        return exported, exported.extract
+    config = params.load("extract", ExtractConfig)
+    return Scorer(args.model, args.data, machine, params.load("pack", PackConfig).smaller), config
 
 
 def _whole(

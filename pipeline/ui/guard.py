@@ -37,11 +37,15 @@ class Guard:
     Args:
         app: what answers the others.
         names: names of this server besides `localhost` and addresses, which no name leads to.
+        policy: Content-Security-Policy of the answers.
+        programs: whether a request without an Origin, as programs send it, may change something, too.
     """
 
-    def __init__(self, app: ASGIApp, names: Iterable[str] = ()) -> None:
+    def __init__(self, app: ASGIApp, names: Iterable[str] = (), policy: str = POLICY, programs: bool = False) -> None:
         self.app = app
         self.names = {"localhost", *(name.lower() for name in names)}
+        self.headers = {**HEADERS, "Content-Security-Policy": policy}
+        self.programs = programs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -52,7 +56,7 @@ class Guard:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self.headers.items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -65,10 +69,13 @@ class Guard:
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._is_here(hosts[0]):
-            return "The request names another host. Open the address that `pipeline ui` prints, or give --host NAME."
+            return (
+                "The request names another host. Open the address that was printed at the start, or give --host NAME."
+            )
         if scope["type"] != "http":
             return "Only HTTP is spoken here."
-        if scope["method"] not in _ASKS and headers.getlist("origin") != [f"http://{hosts[0]}"]:
+        allowed = [[f"http://{hosts[0]}"], *([[]] if self.programs else [])]
+        if scope["method"] not in _ASKS and headers.getlist("origin") not in allowed:
             return "What changes something must come from a page of this server (Origin)."
         return ""
 

@@ -19,6 +19,7 @@ ROWS = {
     "ensemble.py": ["uniform probability", "fitted probability", "best best"],
     "metric.py": ["pipeline.metrics.sample_map", "label_ranking_average_precision_score", "average_precision_score"],
     "near_doubles.py": ["decoding", "every outline", "1,000 of"],
+    "serve.py": ["| a second of video", "18 uploads by 4 clients", "| threads"],
     "threads.py": ["machine idle", "one other process"],
     "ui.py": ["| all videos", "| name contains", "| one video"],
 }

@@ -82,7 +82,7 @@ print("heavy:", *sorted({HEAVY!r} & set(sys.modules)))
         (("scores", "import", "a.csv", "--as", "a", "--values", "logit"), "Did you mean 'logits'?"),
         (("xyz",), f"There are: {', '.join(COMMANDS)}."),
         ((), "required: COMMAND\n`pipeline --help` says"),
-        (("predict", "a.mp4"), "required: --model\n`pipeline predict --help` says"),
+        (("predict", "a.mp4"), "one of the arguments --model --onnx is required\n`pipeline predict --help` says"),
         (("predict", "a.mp4", "--model", "net", "--top", "0"), "argument --top: '0' is no whole number of at least 1"),
         (("zoo", "--fast"), "unrecognized arguments: --fast"),
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.rows import many_videos
-from pipeline.cli import ui
+from pipeline.cli import listening
 from pipeline.core.errors import UserError
 from tests.support.command import call
 
@@ -26,13 +26,13 @@ def test_a_port_that_is_taken_is_a_message():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"Port {port} of 127.0.0.1 cannot be listened at"):
-            ui._listening("127.0.0.1", port)
+            listening.listening("127.0.0.1", port, "ui")
 
 
 def test_names_are_let_in_only_where_others_can_ask():
-    assert ui.names("127.0.0.1") == ui.names("localhost") == ui.names("::1") == ()
-    assert ui.names("0.0.0.0") == (socket.gethostname(),)  # noqa: S104 - nothing listens
-    assert ui.names("box.example") == ("box.example", socket.gethostname())
+    assert listening.names("127.0.0.1") == listening.names("localhost") == listening.names("::1") == ()
+    assert listening.names("0.0.0.0") == (socket.gethostname(),)  # noqa: S104 - nothing listens
+    assert listening.names("box.example") == ("box.example", socket.gethostname())
 
 
 def test_only_this_machine_is_listened_to_unless_told():

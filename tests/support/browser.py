@@ -19,9 +19,9 @@ OPTIONS = (
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-"""A browser without a window and without a way outside."""
+"""A browser without a window and without a way out of this machine."""
 in_browser = pytest.mark.browser
 
 

@@ -23,12 +23,12 @@ class Tab:
     """One page under its own policy; `console` has what it complained about. A context manager.
 
     Args:
-        file: the page on disk.
+        page: the page on disk, or its address.
         profile: folder for the browser's own files.
         width: of the screen in pixels.
     """
 
-    def __init__(self, file: Path, profile: Path, width: int = 1280, scheme: str = "light") -> None:
+    def __init__(self, page: Path | str, profile: Path, width: int = 1280, scheme: str = "light") -> None:
         told, self._say = os.pipe()
         self._hear, said = os.pipe()
         flags = [
@@ -53,7 +53,7 @@ class Tab:
         size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
         self._ask("Emulation.setDeviceMetricsOverride", **size)
         self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        self._ask("Page.navigate", url=file.as_uri())
+        self._ask("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
         self.run("await new Promise(done => document.readyState === 'complete' ? done() : onload = done)")
 
     def __enter__(self) -> Self:

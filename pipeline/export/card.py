@@ -1,0 +1,186 @@
+"""The model card: README.md beside exported files, which says how they are run and what they are worth."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pipeline.core.markdown import text_table
+from pipeline.core.task import MULTI_LABEL, Task
+from pipeline.export.description import Description, FusionDescription
+from pipeline.export.figures import Figures
+
+RUN_ONE = """\
+```python
+import json, numpy as np, onnxruntime
+
+session = onnxruntime.InferenceSession("{file}")
+told = {{name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}}
+mean, std = (np.array(told["input"][name], np.float32).reshape(3, 1, 1, 1) for name in ("mean", "std"))
+pixels = np.zeros((1, 3, {frames}, {crop}, {crop}), np.uint8)  # RGB: clips, colours, frames, height, width
+(logits,) = session.run(None, {{"clips": ((pixels / 255 - mean) / std).astype(np.float32)}})
+{probabilities}
+print(dict(zip(told["classes"], probabilities.mean(axis=0))))  # the mean over the clips of a video
+```"""
+"""How one graph is run, without this pipeline."""
+PROBABILITIES = {
+    True: "probabilities = 1 / (1 + np.exp(-logits))",
+    False: "probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)",
+}
+RUN_FUSION = """\
+```python
+import json, numpy as np, onnxruntime
+
+fusion = onnxruntime.InferenceSession("{file}")
+told = {{name: json.loads(text) for name, text in fusion.get_modelmeta().custom_metadata_map.items()}}
+logits = {{}}
+for member in told["members"]:
+    session = onnxruntime.InferenceSession(member["file"])
+    own = {{name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}}
+    views = own["grid"]["protocols"][told["protocol"]]  # a clip each: own["grid"]["views"][number]
+    crop = own["grid"]["views"][views[0]]["scale"]["crop"]
+    clips = np.zeros((len(views), 3, own["sampler"]["frames"], crop, crop), np.float32)  # normalised; a call a size
+    logits[member["model"]] = session.run(None, {{"clips": clips}})[0][None]  # videos, views, classes
+(probabilities,) = fusion.run(None, logits)
+print(dict(zip(told["classes"], probabilities[0])))
+```"""
+"""How the graphs of an ensemble are run, without this pipeline."""
+
+
+def of_model(told: Description, recipe: Mapping[str, Any], figures: Figures, differences: Mapping[str, float]) -> str:
+    """The card of a model; `differences` has each file's ending, and its largest difference from the network."""
+    named = {f"{told.model}{suffix}": difference for suffix, difference in differences.items()}
+    parts = [
+        f"# {told.model}",
+        (
+            f"A video classifier: a network `{told.arch}` that gives a logit for each of {len(told.classes)} classes. "
+            f"{_task(told.task)} What follows also stands in the metadata of the files, as JSON."
+        ),
+        *_files(named),
+        *_how(told, next(iter(named))),
+        "## Input",
+        *_input(told),
+        *_worth(figures),
+        "## Data and licence",
+        f"{_classes(told.classes)}\n\n{_origin(told.model, recipe, told.weights_sha256)}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def of_ensemble(
+    told: FusionDescription, first: Description, recipes: Mapping[str, Mapping[str, Any]], figures: Figures,
+    differences: Mapping[str, float],
+) -> str:  # fmt: skip
+    """The card of an ensemble.
+
+    Args:
+        first: describes its first member under the fused protocol.
+        differences: name of each graph, that of the fusion last -> its largest difference from the network.
+    """
+    fusion = list(differences)[-1]
+    named = {member.file: differences[member.model] for member in told.members} | {fusion: differences[fusion]}
+    shares = [sum(row) / len(row) for row in told.weights]
+    rows = [[m.model, f"{share:.4f}"] for m, share in zip(told.members, shares, strict=True)]
+    fused = "geometric mean of odds" if told.task == MULTI_LABEL else "geometric mean"
+    how = "mean of probabilities" if told.mean == "probability" else f"{fused} (a mean of logits)"
+    parts = [
+        "# Ensemble",
+        (
+            f"{len(told.members)} video classifiers, and `{fusion}`, a graph that makes one answer of theirs. "
+            f"{_task(told.task)}"
+        ),
+        *_files(named),
+        "## Run it",
+        (
+            f"Every member gets the views of the protocol `{told.protocol}`, as its own metadata describe them, in "
+            f"their order; the members' frames and sizes differ. `{fusion}` takes all logits, an input (videos, "
+            "views, classes) a member: it turns them into probabilities, averages them over the views, and the members "
+            f"by their weights, as a {how}. With this pipeline: `pipeline predict VIDEO --onnx {fusion}`. Without it:"
+        ),
+        RUN_FUSION.format(file=fusion),
+        "\n".join(text_table(["member", "weight (mean over classes)"], rows)),
+        "## Input",
+        "Of the first member; the others' metadata have theirs.",
+        *_input(first),
+        *_worth(figures),
+        "## Data and licence",
+        _classes(told.classes),
+        *(_origin(member.model, recipes[member.model], member.weights_sha256) for member in told.members),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _task(task: Task) -> str:
+    if task == MULTI_LABEL:
+        return "A video may show several classes: the sigmoid of each logit is the probability of its class."
+    return "A video shows one class: the softmax of the logits are the probabilities, which sum to 1."
+
+
+def _files(differences: Mapping[str, float]) -> list[str]:
+    rows = [[f"`{name}`", f"{difference:.1e}"] for name, difference in differences.items()]
+    return ["## Files", "\n".join(text_table(["file", "largest difference from the trained network"], rows))]
+
+
+def _how(told: Description, file: str) -> list[str]:
+    if not file.endswith(".onnx"):
+        text = f"`torch.export.load({file!r}).module()(clips)` gives the logits of normalised clips (see below)."
+        return ["## Run it", text]
+    code = RUN_ONE.format(
+        file=file, frames=told.sampler.frames, crop=told.crops[0],
+        probabilities=PROBABILITIES[told.task == MULTI_LABEL],
+    )  # fmt: skip
+    return ["## Run it", f"With this pipeline: `pipeline predict VIDEO --onnx {file}`. Without it:", code]
+
+
+def _input(told: Description) -> list[str]:
+    sampler, views = told.sampler, told.grid.protocols[told.protocol]
+    which = (
+        f"one of each of {sampler.frames} equal parts of the video"
+        if sampler.stride is None
+        else f"{sampler.frames} that lie {sampler.stride} apart"
+    )
+    scales = dict.fromkeys(told.grid.views[number].scale for number in views)
+    sizes = ", ".join(f"{scale.side} ({scale.crop})" for scale in scales)
+    clips = told.grid.views[views[0]].clips
+    return [
+        "\n".join(
+            [
+                (
+                    f"* frames: extracted at {told.extract.fps} a second, with a short side of at most "
+                    f"{told.extract.short_side} pixels; a clip has {sampler.frames}, {which}"
+                ),
+                f"* sizes: frames are resized to a short side, and cropped to a square: {sizes} pixels",
+                f"* values: RGB in 0..1, minus {list(told.input.mean)}, divided by {list(told.input.std)}",
+                f"* layout: float32 (clips, 3, {sampler.frames}, height, width), any number of clips",
+                (
+                    f"* views: the answer of a video is the mean of the probabilities of {len(views)} clips: "
+                    f"{clips} along time, at each size, with 3 crops (`grid` in the metadata lists them)"
+                ),
+            ]
+        )
+    ]
+
+
+def _worth(figures: Figures) -> list[str]:
+    if not figures.rows:
+        return ["## Figures", "None: the run has not tested these weights (`dvc repro` does)."]
+    rows = [
+        [row.split, row.what, f"{row.value:.2f}", f"{row.ends[0]:.2f} to {row.ends[1]:.2f}" if row.ends else ""]
+        for row in figures.rows
+    ]
+    counted = ", ".join(f"{number} {split}" for split, number in figures.videos.items())
+    table = "\n".join(text_table(["split", "views or weights", figures.metric, "95 % interval"], rows))
+    return ["## Figures", f"{figures.metric[0].upper()}{figures.metric[1:]} in percent; videos: {counted}.", table]
+
+
+def _classes(classes: Iterable[str]) -> str:
+    return f"Classes, in the order of the logits: {', '.join(f'`{name}`' for name in classes)}."
+
+
+def _origin(model: str, recipe: Mapping[str, Any], weights_sha256: str) -> str:
+    """Where a model's weights come from, as far as its recipe says."""
+    start = recipe.get("train", {}).get("pretrained")
+    began = f"started from `{start}`" if start else "started from random values"
+    data = recipe.get("data", {})
+    prints = f" Fingerprints of its frames and labels: {data['frames']}, {data['labels']}." if data else ""
+    licence = recipe.get("licence")
+    stated = f"Licence of the weights it started from: {licence}." if licence else "The recipe names no licence."
+    return f"`{model}` (SHA-256 of model.safetensors: {weights_sha256}) {began}.{prints} {stated}"

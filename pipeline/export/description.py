@@ -1,0 +1,118 @@
+"""What an exported file says of itself: how videos become its input, and what its output means.
+
+Each field is an entry of the file's metadata, as JSON.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pipeline.clips.sampling import SamplerConfig
+from pipeline.clips.short_sides import PackConfig
+from pipeline.clips.views import ViewGrid
+from pipeline.core import params
+from pipeline.core.errors import UserError
+from pipeline.core.task import Task
+from pipeline.extraction.config import ExtractConfig
+from pipeline.inference.predictor import Predictor
+from pipeline.layers.normalize import InputSpec
+from pipeline.predictions.table import FINAL
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an exported model says of itself."""
+
+    model: str
+    """Its name in the project that trained it."""
+    arch: str
+    weights_sha256: str
+    """SHA-256 of the model.safetensors that it was made from."""
+    task: Task
+    """Whether the probability of a view is the sigmoid of its logits (multi_label) or their softmax (single_label)."""
+    classes: tuple[str, ...]
+    """Names of the C classes, in the order of the logits."""
+    input: InputSpec
+    """The clip is RGB in 0..1, minus the mean, divided by the deviation."""
+    sampler: SamplerConfig
+    """Which frames of a video make a clip (clips/sampling.py)."""
+    grid: ViewGrid
+    """The views of a video, and for each protocol those that it averages (clips/views.py)."""
+    protocol: str
+    """The protocol whose mean of probabilities is the answer."""
+    extract: ExtractConfig
+    """How the frames are extracted from a video; fps and short_side matter most."""
+    pack: PackConfig
+    """At which sizes frames are stored before they are resized to those of the views."""
+
+    @property
+    def crops(self) -> tuple[int, ...]:
+        """The sides of the square clips that its views have, in pixels, ascending."""
+        return tuple(sorted({view.scale.crop for view in self.grid.views}))
+
+
+@dataclass(frozen=True)
+class MemberFile:
+    """A member of an exported ensemble."""
+
+    model: str
+    file: str
+    """Name of its ONNX file, beside that of the fusion."""
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class FusionDescription:
+    """What the fusion graph of an ensemble says of itself."""
+
+    members: tuple[MemberFile, ...]
+    """In the order of the graph's inputs."""
+    weights: tuple[tuple[float, ...], ...]
+    """Of each member, the weight of each class."""
+    mean: str
+    """The scale on which members are averaged: probability or logit (ensemble/averaging.py)."""
+    protocol: str
+    """The protocol whose views each member gives."""
+    task: Task
+    classes: tuple[str, ...]
+
+
+def of(predictor: Predictor, extract: ExtractConfig, pack: PackConfig) -> Description:
+    """The description of a trained model, whose videos are extracted and packed so."""
+    return Description(
+        model=predictor.name,
+        arch=predictor.meta["arch"],
+        weights_sha256=predictor.meta["checkpoint"],
+        task=predictor.task,
+        classes=predictor.checkpoint.classes,
+        input=predictor.checkpoint.input,
+        sampler=predictor.clip.sampler,
+        grid=predictor.grid,
+        protocol=FINAL,
+        extract=extract,
+        pack=pack,
+    )
+
+
+def entries(description: Any) -> dict[str, str]:
+    """A description as the entries of a file's metadata."""
+    return {name: json.dumps(value) for name, value in params.plain(description).items()}
+
+
+def read(cls: type[T], metadata: Mapping[str, str], where: str) -> T:
+    """The description that `entries` wrote; `where` names the file in messages.
+
+    Raises:
+        UserError: it is none of this class, or of another version of this pipeline.
+    """
+    names = getattr(cls, "__dataclass_fields__", ())
+    try:
+        found = {name: json.loads(metadata[name]) for name in names}
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"{where} does not say its {error}: it is no file of `pipeline export`. That command makes one."
+        ) from error
+    return params.build(cls, found, where)

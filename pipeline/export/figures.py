@@ -1,0 +1,85 @@
+"""The figures that a run has for a model or for its ensemble: those of these very weights, or none."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline import metrics
+from pipeline.class_stats import ClassStatistics
+from pipeline.clips.views import PROTOCOLS
+from pipeline.core.task import Task
+from pipeline.predictions.table import SPLITS, PredictionTable
+
+_ENSEMBLE = "ensemble"
+"""The folder of the ensemble's files, and its name in metrics.json."""
+_OF_ENSEMBLE = {
+    "val_crossfit": ("val", "cross-fitted weights"),
+    "val_choice": ("val", "cross-fitted, and chosen anew for each fold"),
+    "test": ("test", "weights used"),
+}
+"""Key of metrics.json -> its split, and what was measured. That of val with the weights used is left out, as they may
+have been fitted to these very videos."""
+
+
+class Figure(NamedTuple):
+    """A figure in percent, and its 95 % interval where there is one."""
+
+    split: str
+    what: str
+    value: float
+    ends: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a card tells of a run."""
+
+    metric: str
+    """Name of the metric of the figures."""
+    rows: tuple[Figure, ...]
+    """None where the run has not tested these weights."""
+    videos: dict[str, int]
+    """Split -> number of videos, where the run knows it; of train, those that gave frames."""
+
+
+def of_model(data: Path, name: str, task: Task, weights_sha256: str) -> Figures:
+    """The figures of a member under each protocol, from the outs in `data`."""
+    flat = _measured(data, {name: weights_sha256})
+    own, ends = flat.get(name, {}), flat.get("interval", {})
+    rows = []
+    for split in SPLITS:
+        for protocol in PROTOCOLS:
+            key = f"{split}_{protocol}"
+            if key in own:
+                low, high = (ends[f"{name}_{key}_{end}"] for end in ("low", "high"))
+                rows.append(Figure(split, protocol, own[key], (low, high)))
+    return Figures(metrics.TITLE[task], tuple(rows), _videos(data, flat))
+
+
+def of_ensemble(data: Path, task: Task, weights_sha256: Mapping[str, str]) -> Figures:
+    """The figures of the ensemble of these members."""
+    flat = _measured(data, weights_sha256)
+    own = flat.get(_ENSEMBLE, {})
+    rows = [Figure(*named, own[key], None) for key, named in _OF_ENSEMBLE.items() if key in own]
+    return Figures(metrics.TITLE[task], tuple(rows), _videos(data, flat))
+
+
+def _measured(data: Path, weights_sha256: Mapping[str, str]) -> dict[str, Any]:
+    """Content of metrics.json, if it is of these weights; else nothing."""
+    table, file = data / _ENSEMBLE / "val.parquet", data / "metrics.json"
+    if not table.is_file() or not file.is_file():
+        return {}
+    measured = PredictionTable.read(table).meta.get("checkpoints", {})
+    if any(measured.get(name) != sha for name, sha in weights_sha256.items()):
+        return {}
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def _videos(data: Path, flat: Mapping[str, Any]) -> dict[str, int]:
+    """The number of videos by split."""
+    counted = {split: flat["videos"].get(f"{split}_n_expected", 0) for split in SPLITS} if flat else {}
+    known = {"train": ClassStatistics.read(data / "stats").videos} if (data / "stats").is_dir() else {}
+    return known | {split: number for split, number in counted.items() if number}

@@ -1,0 +1,130 @@
+"""All files of an exported model, or of the ensemble, in one new folder; it is there whole or not at all."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.core import checksums, files
+from pipeline.core.errors import UserError
+from pipeline.export import card, description, graphs
+from pipeline.export.description import Description, FusionDescription, MemberFile
+from pipeline.export.figures import Figures
+from pipeline.export.fusion import Fusion
+from pipeline.inference.predictor import Predictor
+from pipeline.layers.normalize import normalize
+
+ONNX, PROGRAM = ".onnx", ".pt2"
+CARD = "README.md"
+FUSION = f"ensemble{ONNX}"
+"""No model may bear that name."""
+BATCHES = (1, 3)
+"""Numbers of clips with which a file is compared with the network."""
+_EXAMPLE = 2
+"""Length of an axis of any length in the inputs that an exporter follows: it takes 0 and 1 for fixed ones."""
+_INPUT, _OUTPUT, _ANSWER = "clips", "logits", "probabilities"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A trained model, and what its file says of it."""
+
+    predictor: Predictor
+    description: Description
+
+
+def write_model(model: Exported, figures: Figures, suffixes: Sequence[str], out: Path, threads: int) -> None:
+    """Write a model in one format or both (`ONNX`, `PROGRAM`), and its card, to the folder `out`.
+
+    Raises:
+        UserError: `out` is there already, or a file does not answer as the network does.
+    """
+    with _new_folder(out) as folder:
+        differences = {suffix: _write(model, folder, suffix, threads) for suffix in suffixes}
+        told = card.of_model(model.description, model.predictor.checkpoint.recipe, figures, differences)
+        files.write_text(folder / CARD, told)
+
+
+def write_ensemble(
+    members: Sequence[Exported], weights: np.ndarray, mean: str, protocol: str, figures: Figures, out: Path,
+    threads: int,
+) -> None:  # fmt: skip
+    """Write a graph for each member, one that fuses their logits, and a card, to the folder `out`.
+
+    Args:
+        weights: of each member and class, (M, C).
+        mean: probability or logit.
+        protocol: the protocol whose views are fused.
+
+    Raises:
+        UserError: as `write_model`; or the mean is another one.
+    """
+    network = Fusion(weights, mean, members[0].description.task)
+    with _new_folder(out) as folder:
+        differences = {member.description.model: _write(member, folder, ONNX, threads) for member in members}
+        told = _describe([member.description for member in members], weights, mean, protocol)
+        differences[FUSION] = _write_fusion(network, told, folder / FUSION, threads)
+        recipes = {member.description.model: member.predictor.checkpoint.recipe for member in members}
+        first = replace(members[0].description, protocol=protocol)
+        files.write_text(folder / CARD, card.of_ensemble(told, first, recipes, figures, differences))
+
+
+@contextmanager
+def _new_folder(out: Path) -> Iterator[Path]:
+    if out.exists():
+        raise UserError(f"{out} is there already. Delete it, or name another folder with --out.")
+    with files.aside(out) as folder:
+        folder.mkdir()
+        yield folder
+        checksums.seal(folder)
+
+
+def _write(model: Exported, folder: Path, suffix: str, threads: int) -> float:
+    """Write one file of a model; the largest difference from the network."""
+    told, network = model.description, model.predictor.network
+    axes = {0: "clips"} if len(told.crops) == 1 else {0: "clips", 3: "height", 4: "width"}
+    path = folder / f"{told.model}{suffix}"
+    example, metadata = _clips(told, _EXAMPLE, told.crops[-1]), description.entries(told)
+    if suffix == ONNX:
+        graphs.write_onnx(network, (example,), [_INPUT], _OUTPUT, [axes], metadata, path)
+        answer = graphs.answers_of_onnx(path, threads)
+    else:
+        graphs.write_program(network, example, axes, metadata, path)
+        answer = graphs.answers_of_program(path)
+    tried = [(_clips(told, batch, crop),) for crop in told.crops for batch in BATCHES]
+    return graphs.compare(answer, network, tried, f"The {suffix} file of {told.model}")
+
+
+def _clips(told: Description, batch: int, crop: int) -> Tensor:
+    """Clips of noise, as the network takes them."""
+    noise = torch.Generator().manual_seed(crop)
+    shape = (batch, 3, told.sampler.frames, crop, crop)
+    return normalize(torch.randint(0, 256, shape, dtype=torch.uint8, generator=noise), told.input)
+
+
+def _describe(members: Sequence[Description], weights: np.ndarray, mean: str, protocol: str) -> FusionDescription:
+    named = tuple(MemberFile(told.model, f"{told.model}{ONNX}", told.weights_sha256) for told in members)
+    rows = tuple(tuple(map(float, row)) for row in weights)
+    return FusionDescription(named, rows, mean, protocol, members[0].task, members[0].classes)
+
+
+def _write_fusion(network: Fusion, told: FusionDescription, path: Path, threads: int) -> float:
+    """Write the graph that fuses; the largest difference from the network."""
+    names = [member.model for member in told.members]
+    shapes = tuple({0: "videos", 1: f"views_{number}"} for number in range(len(names)))
+    graphs.write_onnx(
+        network, _logits(told, _EXAMPLE, _EXAMPLE), names, _ANSWER, [shapes], description.entries(told), path
+    )
+    tried = [_logits(told, batch, views) for batch in BATCHES for views in (1, 6)]
+    return graphs.compare(graphs.answers_of_onnx(path, threads), network, tried, "The fusion graph")
+
+
+def _logits(told: FusionDescription, videos: int, views: int) -> tuple[Tensor, ...]:
+    """Logits of members, of which each has more views than the one before."""
+    noise = torch.Generator().manual_seed(views)
+    shapes = [(videos, views + number, len(told.classes)) for number in range(len(told.members))]
+    return tuple(4 * torch.randn(shape, generator=noise) for shape in shapes)

@@ -1,0 +1,100 @@
+"""The model card: figures of the very weights or none, where they come from, and code that computes the right thing."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.cli.new_videos import Scorer
+from pipeline.clips.short_sides import PackConfig
+from pipeline.core.machine import load_machine
+from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL
+from pipeline.ensemble import averaging
+from pipeline.export import card, description, figures
+from pipeline.export.figures import Figure, Figures
+from pipeline.extraction.config import ExtractConfig
+from pipeline.predictions.table import PredictionTable
+
+ENDS = {"val_multiscale": (61.25, 60.0, 63.0), "test_multiscale": (58.0, 55.5, 59.0)}
+NOTHING = Figures("sample mAP", (), {})
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """The outs of a run that tested the weights "abc" of `net`."""
+    meta = {"model": "ensemble", "checkpoints": {"net": "abc", "other": "def"}}
+    table = PredictionTable(("v",), np.array([False]), ("a",), ("a", "b"), np.full((1, 2), 0.5, np.float32), meta)
+    (tmp_path / "ensemble").mkdir()
+    table.write(tmp_path / "ensemble/val.parquet")
+    ends = {
+        f"net_{key}_{end}": v for key, (_, *two) in ENDS.items() for end, v in zip(("low", "high"), two, strict=True)
+    }
+    flat = {
+        "net": {key: value for key, (value, _, _) in ENDS.items()},
+        "interval": ends,
+        "ensemble": {"val": 99.0, "val_crossfit": 70.5, "test": 71.5},
+        "videos": {"val_n_expected": 12, "test_n_expected": 9},
+    }
+    (tmp_path / "metrics.json").write_text(json.dumps(flat))
+    return tmp_path
+
+
+@pytest.fixture
+def told(project):
+    predictor = Scorer("net", project / "data", load_machine()).members[0].predictor
+    return description.of(predictor, ExtractConfig(30, 48, 2, 60, 1), PackConfig((48,)))
+
+
+def test_figures_are_those_of_the_weights(measured):
+    found = figures.of_model(measured, "net", MULTI_LABEL, "abc")
+
+    assert found.rows == (
+        Figure("val", "multiscale", 61.25, (60.0, 63.0)),
+        Figure("test", "multiscale", 58.0, (55.5, 59.0)),
+    )
+    assert (found.metric, found.videos) == ("sample mAP", {"val": 12, "test": 9})
+    assert figures.of_model(measured, "net", MULTI_LABEL, "trained again").rows == ()
+    assert figures.of_model(measured / "elsewhere", "net", MULTI_LABEL, "abc").rows == ()
+
+
+def test_the_ensembles_figure_on_val_is_not_that_of_the_videos_that_chose_its_weights(measured):
+    found = figures.of_ensemble(measured, SINGLE_LABEL, {"net": "abc", "other": "def"})
+
+    assert [(row.split, row.value) for row in found.rows] == [("val", 70.5), ("test", 71.5)]
+    assert figures.of_ensemble(measured, SINGLE_LABEL, {"net": "abc", "other": "again"}).rows == ()
+
+
+def test_it_says_what_the_figures_are_and_that_there_are_none(measured, told):
+    text = card.of_model(told, {}, figures.of_model(measured, "net", MULTI_LABEL, "abc"), {".onnx": 2e-7})
+
+    assert "Sample mAP in percent; videos: 12 val, 9 test." in text
+    (line,) = (line for line in text.splitlines() if line.startswith("| val"))
+    assert line.split() == ["|", "val", "|", "multiscale", "|", "61.25", "|", "60.00", "to", "63.00", "|"]
+    assert "None: the run has not tested these weights" in card.of_model(told, {}, NOTHING, {".onnx": 2e-7})
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ({}, "started from random values. The recipe names no licence."),
+        ({"train": {"pretrained": "imagenet"}}, "started from `imagenet`. The recipe names no licence."),
+        ({"licence": "CC BY-NC 4.0"}, "Licence of the weights it started from: CC BY-NC 4.0."),
+        ({"data": {"frames": "f1", "labels": "l2"}}, "Fingerprints of its frames and labels: f1, l2."),
+    ],
+)
+def test_it_says_where_the_weights_come_from(told, recipe, said):
+    assert said in card.of_model(told, recipe, NOTHING, {".onnx": 0.0})
+
+
+@pytest.mark.parametrize("task", [MULTI_LABEL, SINGLE_LABEL])
+def test_its_code_makes_probabilities_of_the_task(told, task):
+    logits = np.array([[2.0, -1.0, 0.5], [0.0, 0.0, 3.0]])
+    text = card.of_model(replace(told, task=task), {}, NOTHING, {".onnx": 0.0})
+    (line,) = (line for line in text.splitlines() if line.startswith("probabilities = "))
+    names = {"np": np, "logits": logits}
+
+    exec(line, names)  # noqa: S102 - what a reader would paste
+
+    wanted = averaging.softmax(logits) if task == SINGLE_LABEL else 1 / (1 + np.exp(-logits))
+    np.testing.assert_allclose(names["probabilities"], wanted)

@@ -1,0 +1,95 @@
+"""`pipeline export` as far as it needs no extra: programs of PyTorch, what is refused, and the message of the extra."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.cli.new_videos import Scorer
+from pipeline.core import checksums, files
+from pipeline.core.errors import UserError
+from pipeline.core.machine import load_machine
+from pipeline.export import description, graphs
+from pipeline.export.description import Description
+from pipeline.layers.normalize import normalize
+from tests.support import tiny
+from tests.support.command import call
+
+
+@pytest.mark.parametrize(
+    ("asked", "missing"),
+    [
+        (("export", "net", "--onnx"), "onnx"),
+        (("export", "net", "--onnx"), "onnxscript"),
+        (("export", "net", "--onnx"), "onnxruntime"),
+        (("predict", "params.yaml", "--onnx", "x.onnx"), "onnxruntime"),
+    ],
+)
+def test_without_the_extra_one_message_says_how_to_install_it(project, monkeypatch, asked, missing):
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None if name == missing else torch)
+    with pytest.raises(UserError, match=rf"{missing}.*--constraint constraints.txt --editable '\.\[onnx\]'"):
+        call(*asked)
+    assert not (project / "export").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["net", pytest.param("other", marks=pytest.mark.nightly)])
+def test_a_program_answers_as_the_network_and_says_how_it_is_fed(project, capsys, name):
+    assert call("export", name, "--torch") is None
+
+    assert capsys.readouterr().out.splitlines()[-1] == f"wrote export/{name}: README.md, SHA256SUMS, {name}.pt2"
+    extra = {"description.json": ""}
+    program = torch.export.load(f"export/{name}/{name}.pt2", extra_files=extra).module()
+    predictor = Scorer(name, project / "data", load_machine()).members[0].predictor
+    for batch, size in ((1, 40), (4, 48)) if name == "other" else ((1, 32), (4, 32)):
+        pixels = torch.randint(0, 256, (batch, 3, 2, size, size), dtype=torch.uint8)
+        clips = normalize(pixels, predictor.checkpoint.input)
+        torch.testing.assert_close(program(clips), predictor.network(clips), rtol=0, atol=1e-5)
+    told = json.loads(extra["description.json"])
+    assert told["classes"] == list(tiny.COLOURS)
+    assert told["weights_sha256"] == files.file_hash(project / "data/models" / name / "model.safetensors")
+    found = description.read(Description, {key: json.dumps(value) for key, value in told.items()}, "it")
+    assert (found.grid, found.sampler, found.task) == (predictor.grid, predictor.clip.sampler, predictor.task)
+    assert found.crops == ((40, 48) if name == "other" else (32,))
+    checksums.check(project / f"export/{name}/{name}.pt2")
+
+
+def test_a_file_that_answers_otherwise_is_not_written(project, monkeypatch):
+    monkeypatch.setattr(graphs, "write_program", lambda *given: given[-1].write_text("it"))
+    monkeypatch.setattr(graphs, "answers_of_program", lambda _: lambda inputs: np.full((len(inputs[0]), 3), 7.0))
+
+    with pytest.raises(UserError, match=r"The \.pt2 file of net differs from the network by .* inputs of 1x3x2x32x32"):
+        call("export", "net", "--torch")
+    assert not list((project / "export").iterdir())
+
+
+def test_what_is_no_number_differs():
+    network = torch.nn.Identity()
+    for answer in (np.full((1, 2), np.nan, np.float32), np.full((1, 2), 2e-4, np.float32)):
+        with pytest.raises(UserError, match="differs from the network by"):
+            graphs.compare(lambda _, answer=answer: answer, network, [(torch.zeros(1, 2),)], "It")
+    close = np.full((1, 2), 5e-5, np.float32)
+    assert graphs.compare(lambda _: close, network, [(torch.zeros(1, 2),)], "It") == pytest.approx(5e-5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (("net",), "Give --onnx or --torch"),
+        (("ensemble", "--torch"), "The ensemble is written as ONNX alone"),
+        (("nett", "--torch"), "no model 'nett', only net, other, ensemble"),
+        (("net", "--torch", "--out", "data"), "data is there already. Delete it"),
+    ],
+)
+def test_what_cannot_be_written_is_a_message(project, asked, message):
+    with pytest.raises(UserError, match=message):
+        call("export", *asked)
+    assert not (project / "export").exists()
+
+
+def test_a_file_of_another_program_is_named():
+    with pytest.raises(UserError, match=r"x\.onnx does not say its 'model': it is no file of `pipeline export`"):
+        description.read(Description, {"producer": "other"}, "x.onnx")
