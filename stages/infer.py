@@ -29,11 +29,11 @@ def main(
     together = params.load("infer", InferConfig).together and not machine.uses_ray(shard) and not shard
     names = inputs.alike(clips, model) if together else [model]
     tests = {name: params.load(f"models.{name}.test", ViewConfig) for name in names}
-    data = Manifest.read(manifest, classes), inputs.store_of(clips[model], lmdb, sound), ClassStatistics.read(stats)
+    store = inputs.tested_store_of(clips[model], lmdb, sound)
+    data = Manifest.read(manifest, classes), store, ClassStatistics.read(stats)
     grid = run_inference(model, tests, *data, weights, out, machine, shard)
     if grid:
-        protocols = ", ".join(f"{count} in {name}" for name, count in describe(grid).items())
-        print(f"{out}: {len(grid)} views a video ({protocols})")
+        print(f"{out}: {len(grid)} views a video ({', '.join(f'{n} in {name}' for name, n in describe(grid).items())})")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ the seed and the view as well): neither the number of workers nor their order ch
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, cast
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
@@ -118,11 +118,6 @@ class ViewSpec:
     sampler: SamplerConfig
     grid: ViewGrid
 
-    @property
-    def views(self) -> tuple[View, ...]:
-        """The views of the grid, none of which is of sound."""
-        return cast(tuple[View, ...], self.grid.views)
-
 
 class Crop(Protocol):
     """A view in a decoded video."""
@@ -213,7 +208,7 @@ class ClipsOfViews:
             return ClipCrop(view.scale.side, positions, box)
 
         return tuple(
-            tuple(crop_of(k, view, clips[k], spec.grid.seed) for k, view in enumerate(spec.views))
+            tuple(crop_of(k, view, clips[k], spec.grid.seed) for k, view in enumerate(spec.grid.seen))
             for spec, clips in zip(specs, self.indices, strict=True)
         )
 
@@ -223,7 +218,7 @@ def clips_of_views(specs: Sequence[ViewSpec], count: int) -> ClipsOfViews:
     indices = [_frames_of_views(spec, count) for spec in specs]
     wanted: dict[int, list[np.ndarray]] = {}
     for spec, clips in zip(specs, indices, strict=True):
-        for view, clip in zip(spec.views, clips, strict=True):
+        for view, clip in zip(spec.grid.seen, clips, strict=True):
             wanted.setdefault(view.scale.side, []).append(clip)
     return ClipsOfViews(indices, {side: np.unique(np.concatenate(clips)) for side, clips in wanted.items()})
 
@@ -241,9 +236,9 @@ def _at_sides(source: FrameSource, video: str, needed: Mapping[int, np.ndarray])
 
 def _frames_of_views(spec: ViewSpec, count: int) -> list[np.ndarray]:
     """Frame indices (T,) of every view of a grid, in a video of `count` frames."""
-    numbers = {view.clips for view in spec.views}
+    numbers = {view.clips for view in spec.grid.seen}
     clips = {number: sampling.testing_clips(spec.sampler, count, number) for number in numbers}
-    return [clips[view.clips][view.clip] for view in spec.views]
+    return [clips[view.clips][view.clip] for view in spec.grid.seen]
 
 
 def _box(view: View, height: int, width: int, rng: np.random.Generator) -> Box:

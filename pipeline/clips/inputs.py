@@ -24,6 +24,9 @@ class Store(Protocol):
     def __contains__(self, video: str) -> bool:
         """Whether there is something of a video."""
 
+    def broken(self, video: str) -> bool:
+        """Whether a video gave nothing to any model; one of which there is nothing here may still be seen by others."""
+
     @property
     def videos(self) -> list[str]:
         """The ids of all videos that there is something of, sorted."""
@@ -52,5 +55,11 @@ def read_clip(clip: Any, where: str) -> ClipConfig | SoundClipConfig:
 
 
 def store_of(clip: Any, lmdb: Path, sound: Path) -> FrameStore | SoundStore:
-    """The store that a model reads whose section `models.<name>.clip`, as plain values, is given."""
+    """The store that a model is trained on whose section `models.<name>.clip`, as plain values, is given."""
     return SoundStore(sound) if hears(clip) else FrameStore(lmdb)
+
+
+def tested_store_of(clip: Any, lmdb: Path, sound: Path) -> FrameStore | SoundStore:
+    """The store that it is tested on: one that gave no frame is broken to all models, heard or not."""
+    frames = FrameStore(lmdb)
+    return SoundStore(sound, frames.videos) if hears(clip) else frames

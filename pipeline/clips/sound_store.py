@@ -48,19 +48,26 @@ class SoundStore:
 
     Args:
         root: the folder that stage `sound` wrote.
+        whole: the videos that gave frames. Others are broken to every model, and their sound is left out; None takes
+            all sound.
 
     Raises:
         UserError: the index is missing or damaged.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, whole: Iterable[str] | None = None) -> None:
+        self.root, self._whole = root, None if whole is None else frozenset(whole)
         table = tsv.read(root / INDEX, COLUMNS, "sound", numbers=("offset", "samples"))
-        self._values = {row.video: (row.shard, row.offset, row.samples) for row in table.itertuples(index=False)}
+        rows = [row for row in table.itertuples(index=False) if not self.broken(row.video)]
+        self._values = {row.video: (row.shard, row.offset, row.samples) for row in rows}
 
     def __contains__(self, video: str) -> bool:
         """Whether the video has sound."""
         return video in self._values
+
+    def broken(self, video: str) -> bool:
+        """Whether the video is broken, and does not merely lack sound."""
+        return self._whole is not None and video not in self._whole
 
     @property
     def videos(self) -> list[str]:

@@ -104,13 +104,18 @@ class ViewGrid:
         return len(self.views)
 
     @property
+    def seen(self) -> tuple[View, ...]:
+        """The views that are of frames: all, or none where they are windows of sound."""
+        return tuple(view for view in self.views if isinstance(view, View))
+
+    @property
     def sides(self) -> set[int]:
         """The short sides of its views, in pixels."""
-        return {view.scale.side for view in self.views if isinstance(view, View)}
+        return {view.scale.side for view in self.seen}
 
     def describe(self) -> dict[str, Any]:
         """The grid as plain values, for the files that hold its scores."""
-        drawn = any(isinstance(view, View) and view.crop in CROPS["random"] for view in self.views)
+        drawn = any(view.crop in CROPS["random"] for view in self.seen)
         return {
             "views": [asdict(view) for view in self.views],
             "protocols": {name: list(positions) for name, positions in self.protocols.items()},

@@ -154,8 +154,10 @@ def write(job: Job, corpus: Manifest, store: Store, statistics: ClassStatistics,
     with files.aside(out) as partial_out:
         partial_out.mkdir()
         for split in SPLITS:
-            lost = np.array([video not in store for video in corpus.split(split).videos], bool)
-            unseen, broken = (lost & hears for hears in (predictor.clip.hears, not predictor.clip.hears))
+            videos = corpus.split(split).videos
+            lost = np.array([video not in store for video in videos], bool)
+            broken = np.array([store.broken(video) for video in videos], bool)
+            unseen = lost & ~broken
             write_split(
                 partial_out, split, corpus, broken, islice(scores, int((~lost).sum())), statistics.prior,
                 predictor.grid.describe(), FINAL, predictor.meta, predictor.task, unseen if unseen.any() else None,

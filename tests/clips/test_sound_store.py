@@ -82,3 +82,15 @@ def test_another_sound_has_another_key(folder):
     (folder / "shard-00000.pcm").write_bytes(b"other")
     checksums.seal(folder)
     assert SoundStore(folder).content_key() != before
+
+
+def test_a_video_that_gave_no_frame_is_broken_and_not_tested_though_it_has_sound(folder):
+    store = SoundStore(folder)
+    tested = SoundStore(folder, ["a", "c", "mute"])
+    assert tested.videos == ["a", "c"]
+    assert [video for video in "abc" if video not in tested] == ["b"]
+    assert [name for name in ("a", "b", "c", "mute") if tested.broken(name)] == ["b"]
+    assert "b" in store
+    assert not store.broken("b")
+    assert np.array_equal(tested.read("c", 5, 9), SOUNDS["c"][5:14])
+    assert tested.content_key() == store.content_key()
