@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help repository install demo params doctor test quick nightly browser check docs zoo bench compare clean
+.PHONY: help repository install demo params doctor test quick nightly browser check docs zoo bench claims compare clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
@@ -59,7 +59,7 @@ $(VENV)/.docs: $(INSTALLED)
 	@touch $@
 
 $(VENV)/.extras: $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[onnx,ray,tensorboard,wandb,mlflow]'
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[hf,onnx,ray,tensorboard,wandb,mlflow,writers]'
 	@touch $@
 
 compare: install ## the figures of all experiments, side by side (`pipeline compare RUN RUN` says more)
@@ -70,6 +70,9 @@ zoo: install ## parameters, GMACs and clips of every model
 
 bench: install ## the benchmarks, each prints one table
 	@for file in benchmarks/*.py; do python $$file || exit 1; done
+
+claims: repository install ## try the report's claims on three corpora of the built-in kind, an hour: docs/claims.md
+	@trap : INT; python benchmarks/claims/measure.py
 
 clean: ## delete outs (imported scores too), scratch, site and environment; keep DVC's cache
 	git clean -fdxq -- $(VENV) data work site

@@ -1,8 +1,8 @@
-"""Stage `check`: all of params.yaml -> a file that is there when every setting is right, and is always the same.
+"""Stage `check`: all of params.yaml -> a file that is there when every setting is right, and the overrides of conf/.
 
-    python -m stages.check data/predictions data/checked.txt
+    python -m stages.check data/predictions data/checked.txt data/overrides.json
 
-Every other stage depends on this file. `pipeline check` says the same and writes nothing.
+Every other stage depends on the first, which is always the same. `pipeline check` says the same and writes nothing.
 """
 
 import logging
@@ -16,14 +16,16 @@ from stages.command import run
 log = logging.getLogger(__name__)
 
 
-def main(predictions: Path, checked: Path) -> None:
+def main(predictions: Path, checked: Path, overrides: Path) -> None:
     """Refuse wrong settings before any other stage starts."""
-    checked.unlink(missing_ok=True)
+    for out in (checked, overrides):
+        out.unlink(missing_ok=True)
     compose.announce(params.FILE, Path("conf"))
     settings = params.read_all()
     check(settings, predictions)
     for doubt in doubts(settings):
         log.warning("%s", doubt)
+    files.write_json(overrides, compose.overrides(params.FILE, Path("conf")))
     files.write_text(checked, "every setting is right\n")
     print(f"{checked}: every setting is right")
 

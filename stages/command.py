@@ -48,6 +48,7 @@ ARGUMENTS = {
     "predictions": "folder with a folder of predictions for each model",
     "ensemble": "folder of the fused predictions and their figures",
     "metrics": "the figures for `dvc exp show`",
+    "overrides": "overrides.json: which settings differ from conf/",
     "out": "folder that is written",
     SHARD: "do a share of the work, such as 3/16, the third of sixteen, in the scratch folder that all calls share; "
     "the last of them that ends writes the outs",

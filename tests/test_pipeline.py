@@ -1,5 +1,6 @@
 """The whole pipeline, by `dvc repro`, on a dozen real clips: what runs, what reruns, and what comes of it."""
 
+import html
 import json
 import re
 import shutil
@@ -138,6 +139,9 @@ def test_another_file_of_pretrained_weights_trains_that_model_anew(done):
     rerun = ["check", "index", "check_corpus", "weights", "train@tsn_demo", "infer@tsn_demo", "ensemble", "report"]
     assert project.ran(project.dvc(done, "repro")) == rerun
     assert json.loads((done / "data/models/tsn_demo/recipe.json").read_text())["pretrained"]["source"] == "ours"
+    told = html.unescape((done / "data/report/index.html").read_text())
+    assert "models.tsn_demo.train.pretrained='start.safetensors'" in told
+    assert str(done) not in told.partition("</header>")[0]
     assert changed(done) == set()
     shutil.copy(done / "data/models/tsm_demo/model.safetensors", file)
     assert changed(done) == {"train@tsn_demo"}
@@ -247,7 +251,7 @@ def test_a_wrong_setting_stops_before_any_other_stage_with_one_message(done, cha
     assert not (done / "data/checked.txt").exists()
     assert outs_of(done) == {**outs, "data/checked.txt": None}
     set_params(done)
-    project.dvc(done, "checkout", "data/checked.txt")
+    project.dvc(done, "checkout", "data/checked.txt", "data/overrides.json")
     assert changed(done) == set()
 
 

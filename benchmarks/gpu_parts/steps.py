@@ -41,7 +41,7 @@ def machine(device: torch.device, way: Way, scratch: str = "unused", workers: in
 
 def batch_of(config: ModelConfig, clips: int, pin: bool) -> Pieces:
     """One piece of clips of noise, with two classes each, in pinned memory where a GPU is to fetch it."""
-    shape = clips, config.clip.sampler.frames, *[config.crop] * 2, 3
+    shape = clips, config.clip.sampler.length, *[config.crop] * 2, 3
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8).permute(0, 4, 1, 2, 3)  # as the loader hands them over
     targets = torch.zeros(clips, CLASSES)
     targets[torch.arange(clips)[:, None], torch.randint(CLASSES, (clips, 2))] = 1

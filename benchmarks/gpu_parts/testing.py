@@ -21,7 +21,7 @@ def measure(
     for kind in ("tf32", "bf16"):
         ceilings.set_kind(kind)
         for count in views:
-            pixels = torch.randint(0, 256, (count, 3, config.clip.sampler.frames, side, side), dtype=torch.uint8)
+            pixels = torch.randint(0, 256, (count, 3, config.clip.sampler.length, side, side), dtype=torch.uint8)
             clips = pixels.to(device)
 
             def forward() -> None:

@@ -5,7 +5,8 @@
     pipeline checkpoint timm:resnet50 --save r50.safetensors      fetch once; stages then read the file, offline
 
 FILE may be a checkpoint of this pipeline (model.safetensors), of X-Temporal, TSM, TIN, TRN, PySlowFast (.pyth, .pkl),
-pytorchvideo or mmaction2, a video network of torchvision, or an image network of torchvision, timm or Cadene.
+pytorchvideo or mmaction2, a video network of torchvision, or an image network of torchvision, timm or Cadene; or the
+folder of a network of transformers, as Hugging Face publishes it (config.json, preprocessor_config.json and weights).
 `timm:NAME` and `torchvision:NAME` are fetched by these libraries, which need a network the first time. Nothing in a
 file is run, whatever it holds.
 """

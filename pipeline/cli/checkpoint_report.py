@@ -9,10 +9,11 @@ import torch
 from pipeline.cli.arguments import CLASSES
 from pipeline.core import registry
 from pipeline.core.errors import UserError
+from pipeline.layers import hugging_face
 from pipeline.layers.backbone import build_backbone
 from pipeline.pretrained import infer_config
 from pipeline.pretrained.load import Candidate, plan
-from pipeline.pretrained.report import Report
+from pipeline.pretrained.report import Report, in_words
 from pipeline.training.config import ModelConfig, ProbeConfig
 
 
@@ -27,6 +28,7 @@ def summary(candidate: Candidate) -> str:
         f"  entries     {len(held.tensors)}, of {sum(tensor.numel() for tensor in held.tensors.values()):,} values",
         f"  classes     {infer_config.classes(candidate.translation.tensors) or 'no classifier'}",
         f"  seems       {candidate.describe()}",
+        *([f"  licence     {licence}"] if (licence := in_words(candidate.translation.licence)) else []),
         f"  input       {f'mean {spec.mean}, std {spec.std}' if spec else 'as timm says of the backbone'}",
         f"  sha256      {held.sha256}",
     ]
@@ -42,8 +44,13 @@ LIGHT = (
 
 
 def remedy(candidate: Candidate) -> str:
-    """Which backbone would take an image network that fits no config, to be put behind a sentence."""
+    """What would take a network that fits no config, to be put behind a sentence: a backbone, or a missing extra."""
     tensors = candidate.translation.tensors
+    if candidate.source == "transformers":
+        try:
+            hugging_face.library()
+        except UserError as error:
+            return f"; it seems to be {candidate.describe()}.\n              {error}"
     if not candidate.translation.image:
         return f"; it seems to be {candidate.describe()}"
     shapes = {name.removeprefix("backbone."): x.shape for name, x in tensors.items() if name.startswith("backbone.")}

@@ -17,6 +17,11 @@ from omegaconf.errors import OmegaConfBaseException
 log = logging.getLogger(__name__)
 BROKEN = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError)
 """What a wrong override or a broken file of conf/ raises."""
+NO_RESULT = (
+    *("machine.", "infer.", "report.", "size.", "fold_lists.", "features."),
+    *("dataset.root.", "dataset.annotations.", "dataset.after.", "dataset.classes."),
+)
+"""Beginnings of names of settings that change no result, or only serve conf/, or say where the corpus lies."""
 
 
 def text(conf: Path, overrides: Sequence[str] = ()) -> str:
@@ -35,6 +40,15 @@ def differences(params: Path, conf: Path) -> list[str]:
     """
     composed, ours = yaml.safe_load(text(conf)), yaml.safe_load(params.read_text(encoding="utf-8"))
     return sorted(_differences(ours, composed), key=lambda found: (found[0] in "+-", found))
+
+
+def overrides(params: Path, conf: Path) -> list[str] | None:
+    """The differences that a result may come from, without paths of this machine; None where conf/ does not compose."""
+    try:
+        found = differences(params, conf)
+    except BROKEN:
+        return None
+    return [one for one in found if not f"{one.partition('=')[0].lstrip('+-')}.".startswith(NO_RESULT)]
 
 
 def shortened(found: Sequence[str]) -> str:

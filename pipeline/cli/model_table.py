@@ -1,13 +1,13 @@
 """The table of models: what each config of conf/model costs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import yaml
 
 from pipeline import cost as price
 from pipeline.cli.arguments import CLASSES
-from pipeline.core import params
+from pipeline.core import params, registry
 from pipeline.core.errors import UserError
 from pipeline.core.markdown import text_table
 from pipeline.training.config import HearingConfig, ModelConfig, ProbeConfig, kind
@@ -52,10 +52,24 @@ def row(name: str, config: ModelConfig | ProbeConfig) -> list[str]:
     sampler = config.clip.sampler
     span = "whole video" if sampler.stride is None else f"{sampler.frames * sampler.stride}"
     crop = config.crop
-    return [f"`{name}`", config.arch, f"{parameters:,}", f"{gmacs:.2f}", f"{sampler.frames}", f"{crop}", span]
+    return [f"`{name}`", config.arch, f"{parameters:,}", f"{gmacs:.2f}", f"{sampler.length}", f"{crop}", span]
 
 
-def table(conf: Path, names: Sequence[str] | None = None) -> str:
-    """The table in Markdown, sorted by architecture and cost."""
-    rows = [row(name, config) for name, config in configs(conf, names).items()]
+def tables(conf: Path, names: Sequence[str] | None = None) -> dict[str, str]:
+    """Extra that networks need ("" where they need none) -> the table in Markdown, sorted by architecture and cost.
+
+    An extra that is not installed has the line that says so in place of its table.
+    """
+    by_extra: dict[str, dict[str, ModelConfig | ProbeConfig]] = {}
+    for name, config in configs(conf, names).items():
+        extra = str(getattr(registry.find("models", config.arch), "EXTRA", ""))
+        by_extra.setdefault(extra, {})[name] = config
+    return {extra: _table(of_extra) for extra, of_extra in sorted(by_extra.items())}
+
+
+def _table(of_extra: Mapping[str, ModelConfig | ProbeConfig]) -> str:
+    try:
+        rows = [row(name, config) for name, config in of_extra.items()]
+    except UserError as error:
+        return f"{', '.join(of_extra)}: {error}"
     return "\n".join(text_table(HEAD, sorted(rows, key=lambda cells: (cells[1], float(cells[3])))))

@@ -100,7 +100,7 @@ def costs(settings: Mapping[str, Any], corpus: Corpus) -> list[ModelCost]:
         crops = [view.scale.crop if isinstance(view, View) else None for view in grid.views]
         by_crop = {crop: model_table.cost(config, corpus.classes, crop)[1] for crop in set(crops)}
         clips = len({(view.clips, view.clip) for view in grid.views})
-        frames = 0 if config.clip.hears else config.clip.sampler.frames
+        frames = 0 if config.clip.hears else config.clip.sampler.length
         found.append(
             ModelCost(
                 name=name,

@@ -26,7 +26,7 @@ from pipeline.clips.dataset import TrainDataset
 from pipeline.clips.frame_source import read_frames
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.short_sides import PackConfig
-from pipeline.core import files, params
+from pipeline.core import files, params, registry
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, scratch_folder
 from pipeline.core.manifest import SPLITS, Manifest, VideoRecord
@@ -238,7 +238,7 @@ def _loaded(name: str, section: Mapping[str, Any], store: FrameStore, there: Man
     if isinstance(config, HearingConfig):
         return math.inf  # to read some kilobytes is nothing beside the decoding of frames
     if isinstance(config, ProbeConfig):
-        return decoded / config.clip.sampler.frames
+        return decoded / config.clip.sampler.length
     clips = TrainDataset(there, store, config.clip.sampler, replace(config.train.augment, flip=True), seed=0)
     clips[0, 0]  # opens the files
     start = _cpu()
@@ -272,7 +272,8 @@ def _kind_of(config: ModelConfig | ProbeConfig) -> tuple[str, bool]:
     light = any(word in backbone for word in ("mobilenet", "efficientnet"))
     if isinstance(config, HearingConfig):
         return "sound", light
-    return ("probe" if isinstance(config, ProbeConfig) else str(config.clip.sampler.kind)), light
+    alone = isinstance(config, ProbeConfig) or hasattr(registry.find("models", config.arch), "EXTRA")
+    return (config.arch if alone else str(config.clip.sampler.kind)), light
 
 
 def _speeds(config: ModelConfig | ProbeConfig, gmacs: float, fabric: Fabric) -> tuple[float, float]:

@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the table."""
+    """Print the tables: of the networks that need no extra, and of those of each extra."""
     from pipeline.cli import model_table
 
-    print(model_table.table(CONF, args.name or None))
+    print("\n\n".join(model_table.tables(CONF, args.name or None).values()))

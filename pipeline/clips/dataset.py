@@ -68,7 +68,7 @@ class ClipConfig:
 
     def size(self, crop: int) -> int:
         """Number of pixels of a view whose crop has sides of so many."""
-        return self.sampler.frames * crop * crop
+        return self.sampler.length * crop * crop
 
 
 class TrainDataset(Dataset[tuple[Tensor, Tensor]]):

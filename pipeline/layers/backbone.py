@@ -24,14 +24,15 @@ NON_LOCAL = {"layer2": (0, 2), "layer3": (0, 2, 4)}
 _OURS = ("pretrained", "checkpoint_path", "num_classes", "drop_rate")
 
 
-def build_backbone(name: str, **backbone_options: Any) -> nn.Module:
-    """Backbone: the timm network `name` without its classifier, images (N, 3, H, W) -> pooled features (N, width).
+def build_backbone(name: str, *, in_chans: int = 3, **backbone_options: Any) -> nn.Module:
+    """Backbone: the timm network `name` without its classifier, images (N, in_chans, H, W) -> features (N, width).
 
     Its weights are random. Dropout before the classifier is off, also where timm has it on by default
     (SENet-154), as the head that follows has its own.
 
     Args:
         name: as in `timm.list_models()`.
+        in_chans: channels of the images.
         backbone_options: options passed on to timm, for small or changed networks (`channels=[16, 32, 64, 128]`).
     """
     if not timm.is_model(name):
@@ -44,7 +45,9 @@ def build_backbone(name: str, **backbone_options: Any) -> nn.Module:
                 f"backbone_options of {name!r} may not set {key!r}: weights are loaded after the model is "
                 f"built, and the classifier and its dropout are not part of the backbone. Remove it."
             )
-    return timm.create_model(name, pretrained=False, num_classes=0, drop_rate=0.0, **backbone_options)
+    return timm.create_model(
+        name, pretrained=False, num_classes=0, drop_rate=0.0, in_chans=in_chans, **backbone_options
+    )
 
 
 def feature_width(backbone: nn.Module) -> int:

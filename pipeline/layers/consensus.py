@@ -5,11 +5,12 @@ consensus.
 """
 
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 from torch import Tensor, nn
 
 from pipeline.layers.backbone import feature_width
+from pipeline.layers.frame_input import RGB, FrameInput
 from pipeline.layers.non_local import NonLocal
 from pipeline.layers.sync_norm import SyncNorm
 
@@ -17,9 +18,9 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm,
 
 
 class FrameNetwork(nn.Module):
-    """Video network: clip -> frames -> `backbone` -> dropout -> `consensus`, which a subclass defines.
+    """Video network: clip -> images -> `backbone` -> dropout -> `consensus`, which a subclass defines.
 
-    Shape: (N, 3, T, H, W) -> (N, C).
+    Shape: (N, 3, T x S, H, W) -> (N, C), where S is `looks_at.consecutive`, mostly 1.
 
     Args:
         backbone: a network of `build_backbone`.
@@ -30,12 +31,20 @@ class FrameNetwork(nn.Module):
             repositories of TSM and TIN; X-Temporal trains scale and shift. It is for tuning a pretrained
             network with small batches, not for training from scratch. The norms of non-local blocks learn
             all the same: they start at zero, where nothing behind a frozen one would ever learn.
+        looks_at: the frames of each of the T places of a clip, and the image that is made of them.
     """
 
     def __init__(
-        self, backbone: nn.Module, *, dropout: float = 0.5, frames: int | None = None, partial_bn: bool = False
+        self,
+        backbone: nn.Module,
+        *,
+        dropout: float = 0.5,
+        frames: int | None = None,
+        partial_bn: bool = False,
+        looks_at: FrameInput = RGB,
     ) -> None:
         super().__init__()
+        self.looks_at = looks_at
         self.frames = frames
         self.partial_bn = partial_bn
         self.backbone = backbone
@@ -49,15 +58,15 @@ class FrameNetwork(nn.Module):
         raise NotImplementedError
 
     def forward(self, clip: Tensor) -> Tensor:
-        """Clips (N, 3, T, H, W) -> logits (N, C)."""
-        frames = clip.shape[2]
+        """Clips (N, 3, T x S, H, W) -> logits (N, C)."""
+        frames = clip.shape[2] // self.looks_at.consecutive
+        images = self.looks_at.images(clip)
         if self.frames not in (None, frames):
             raise ValueError(
                 f"The clip has {frames} frames, but the temporal layers of this network are built for "
                 f"{self.frames}. Draw clips of {self.frames} frames, or build and train the model with its "
                 f"option `frames: {frames}`."
             )
-        images = clip.transpose(1, 2).flatten(0, 1)  # (N*T, 3, H, W)
         features = self.dropout(self.backbone(images))  # (N*T, width)
         return self.consensus(features.unflatten(0, (-1, frames)))
 
@@ -82,19 +91,11 @@ class FrameConsensus(FrameNetwork):
     The mean is of logits, before any sigmoid. The linear layer starts at N(0, 0.001) with bias 0, so that at
     first every class of every clip scores about the same.
 
-    Shape: (N, 3, T, H, W) -> (N, `num_classes`).
+    Shape: (N, 3, T x S, H, W) -> (N, `num_classes`), see `FrameNetwork`.
     """
 
-    def __init__(
-        self,
-        backbone: nn.Module,
-        num_classes: int,
-        *,
-        dropout: float = 0.5,
-        frames: int | None = None,
-        partial_bn: bool = False,
-    ) -> None:
-        super().__init__(backbone, dropout=dropout, frames=frames, partial_bn=partial_bn)
+    def __init__(self, backbone: nn.Module, num_classes: int, **options: Any) -> None:
+        super().__init__(backbone, **options)
         self.classifier = frame_linear(backbone, num_classes)
 
     def consensus(self, features: Tensor) -> Tensor:

@@ -6,6 +6,9 @@ A model's file offers two things:
     build(num_classes, *, <options>)    a network that maps clips (N, 3, T, H, W), or spectrograms (N, 1, mels, T), to
                                         logits (N, C)
 
+One that needs a package which is not always installed names the extra of pyproject.toml that has it, EXTRA, and imports
+the package in `build` alone.
+
 The keyword arguments of `build` are the options that a configuration may set. All weights are random:
 checkpoints, our own and other projects', are loaded elsewhere.
 """

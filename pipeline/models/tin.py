@@ -11,6 +11,7 @@ from torch import nn
 
 from pipeline.layers.backbone import build_backbone, insert_non_local, insert_temporal
 from pipeline.layers.consensus import FrameConsensus
+from pipeline.layers.frame_input import KINDS, Kind
 from pipeline.layers.interlace import TemporalInterlace
 from pipeline.layers.normalize import InputSpec
 
@@ -22,6 +23,7 @@ def build(
     *,
     backbone: str = "resnet50",
     backbone_options: Mapping[str, Any] | None = None,
+    input: Kind = "rgb",  # noqa: A002 - so it is called in conf/
     frames: int = 8,
     dropout: float = 0.5,
     partial_bn: bool = False,
@@ -35,6 +37,8 @@ def build(
         num_classes: C.
         backbone: a ResNet, SENet, MobileNetV2 or V3 or EfficientNet of timm, see `residual_stages`.
         backbone_options: options of timm, see `build_backbone`.
+        input: "rgb", or "rgb_difference": of 6 consecutive frames at each place, 5 differences, as 15 channels. It
+            wants `consecutive: 6` in clip.sampler.
         frames: T. It is a size of learnt layers: checkpoints of 8 and of 16 frames do not fit each other.
         dropout: dropout probability before the classifier.
         partial_bn: whether all batch norms but the first are frozen, see `FrameNetwork`.
@@ -43,8 +47,11 @@ def build(
             EfficientNets divide with 2, and not with 4.
         offset_init: initial value of the learnt distances, in frames; 0.5 as published.
     """
-    network = build_backbone(backbone, **(backbone_options or {}))
+    looks_at = KINDS[input]
+    network = build_backbone(backbone, in_chans=looks_at.channels, **(backbone_options or {}))
     insert_temporal(network, lambda channels: TemporalInterlace(channels, frames, shift_div, offset_init))
     if non_local:
         insert_non_local(network, frames)
-    return FrameConsensus(network, num_classes, dropout=dropout, frames=frames, partial_bn=partial_bn)
+    return FrameConsensus(
+        network, num_classes, dropout=dropout, frames=frames, partial_bn=partial_bn, looks_at=looks_at
+    )

@@ -7,6 +7,7 @@ from torch import nn
 
 from pipeline.layers.backbone import build_backbone, insert_non_local
 from pipeline.layers.consensus import FrameConsensus
+from pipeline.layers.frame_input import KINDS, Kind
 from pipeline.layers.normalize import InputSpec
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of the ImageNet weights
@@ -17,6 +18,7 @@ def build(
     *,
     backbone: str = "resnet50",
     backbone_options: Mapping[str, Any] | None = None,
+    input: Kind = "rgb",  # noqa: A002 - so it is called in conf/
     frames: int = 5,
     dropout: float = 0.5,
     partial_bn: bool = False,
@@ -28,14 +30,17 @@ def build(
         num_classes: C.
         backbone: any network of timm.
         backbone_options: options of timm, see `build_backbone`.
+        input: "rgb", or "rgb_difference": of 6 consecutive frames at each place, 5 differences, as 15 channels. It
+            wants `consecutive: 6` in clip.sampler.
         frames: T, if there are non-local blocks. Otherwise the network is the same for any number and takes
             any; the option is there so that TSN, TSM and TIN are configured alike.
         dropout: dropout probability before the classifier.
         partial_bn: whether all batch norms but the first are frozen, see `FrameNetwork`.
         non_local: whether there are five non-local blocks in stages two and three, see `insert_non_local`.
     """
-    network = build_backbone(backbone, **(backbone_options or {}))
+    looks_at = KINDS[input]
+    network = build_backbone(backbone, in_chans=looks_at.channels, **(backbone_options or {}))
     if non_local:
         insert_non_local(network, frames)
     fixed = frames if non_local else None
-    return FrameConsensus(network, num_classes, dropout=dropout, frames=fixed, partial_bn=partial_bn)
+    return FrameConsensus(network, num_classes, dropout=dropout, frames=fixed, partial_bn=partial_bn, looks_at=looks_at)

@@ -6,14 +6,23 @@ from typing import Any
 
 from torch import Tensor
 
+from pipeline.layers.frame_input import RGB_DIFFERENCE
+
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 BLOCK = re.compile(r"(?:slow|backbone)\.(layer\d|blocks\.\d+)\.(\d+)\.(.+)")
 """Pattern of the names in a residual block: stage, number of the block, name in it."""
 WRAPPED = re.compile(r"(^|\.)(conv1|conv_pw|conv_exp)\.conv\.weight$")
 """Pattern of the first convolution of a block where a temporal module stands in front of it."""
 
-VIDEO = {"mvit": "conv_proj", "swin3d": "patch_embed.proj", "s3d": "features.0.0.0"}
-"""Networks that torchvision has -> name of their first convolution."""
+VIDEO = {
+    "mvit": "conv_proj",
+    "swin3d": "patch_embed.proj",
+    "s3d": "features.0.0.0",
+    "videomae": "network.embeddings.patch_embeddings.projection",
+    "videoprism": "encoder.spatial_embeddings.patch_embeddings.projection",
+    "vjepa2": "encoder.embeddings.patch_embeddings.proj",
+}
+"""Networks that torchvision or transformers has -> name of their first convolution."""
 LAYERS = {
     "temporal": "the temporal modules",
     "non_local": "the non-local blocks",
@@ -63,6 +72,8 @@ def options(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         found["every"] = _every(shapes)
     if arch == "tsm":
         found["place"] = "blockres" if any(map(WRAPPED.search, shapes)) else "block"
+    if any(shape[1] == RGB_DIFFERENCE.channels and shape[2] > 1 for shape in shapes.values() if len(shape) == 4):
+        found["input"] = "rgb_difference"
     found["non_local"] = any(".non_local." in name for name in shapes)
     return {key: value for key, value in found.items() if value not in (None, ())}
 

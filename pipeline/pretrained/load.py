@@ -1,9 +1,11 @@
 """Loading of pretrained weights into a model: of other projects' checkpoints, image networks and this project's own.
 
-Every entry of the file must find its place and every entry of the model its value. There are four exceptions, and the
-report names what each of them left at its start: the classifier of another number of classes; layers that a video
-network adds to an image network; batch norms' counters, which old programs did not save; and convolutions of an image
-network, which are inflated where the model's look along time.
+Every entry of the file must find its place and every entry of the model its value. There are five exceptions, and the
+report names what each of them left at its start: the classifier of another number of classes; the head of a model whose
+encoder alone is published; layers that a video network adds to an image network; batch norms' counters, which old
+programs did not save; and convolutions of an image network, which are inflated where the model's look along time.
+A first convolution of red, green and blue becomes one of other images, such as differences of frames, by its mean over
+the three (arXiv:1608.00859).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,8 +17,10 @@ from torch import Tensor, nn
 
 from pipeline.core import registry
 from pipeline.core.errors import UserError
+from pipeline.layers import frame_input
+from pipeline.layers.frame_input import RGB
 from pipeline.layers.normalize import InputSpec
-from pipeline.pretrained import class_rows, infer_config, weight_file
+from pipeline.pretrained import class_rows, infer_config, published_folder, weight_file
 from pipeline.pretrained.importers import Translation
 from pipeline.pretrained.report import Report
 from pipeline.pretrained.weight_file import LIBRARIES, ORIGIN, Weights
@@ -34,6 +38,7 @@ class Match:
     state: dict[str, Tensor]
     kept: dict[str, tuple[str, ...]] = field(default_factory=dict)
     inflated: tuple[str, ...] = ()
+    averaged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,9 @@ class Candidate:
         Raises:
             UserError: the file cannot be read, or none or several of the importers recognise it.
         """
-        held = weight_file.read(path, chosen)
+        weight_file.refuse_unknown(path)
+        folder = Path(path).is_dir()
+        held = published_folder.read(Path(path)) if folder else weight_file.read(path, chosen)
         name = _recognise(held, str(path)) if source == AUTO else source
         return cls(str(path), name, held, registry.find("pretrained/importers", name).translate(held))
 
@@ -75,7 +82,8 @@ def load_pretrained(
 
     Args:
         model: one of this project's; it is changed in place, and not at all when this raises.
-        path: a file, or `timm:NAME` or `torchvision:NAME`, see `weight_file.read`.
+        path: a file, or `timm:NAME` or `torchvision:NAME`, see `weight_file.read`; or the folder of a network of
+            transformers, see `published_folder.read`.
         source: an importer of pipeline/pretrained/importers; "auto" takes the one that recognises the file.
         classes: names of the model's classes, by which the classifier's rows go where the file has names, too.
         chosen: which set of a file that holds several, see `tensor_sets.choose`.
@@ -116,9 +124,12 @@ def plan(model: nn.Module, candidate: Candidate, classes: Sequence[str] = ()) ->
         model_classes=infer_config.classes(target),
         kept=match.kept,
         inflated=match.inflated,
-        input=translation.input or _input_of_backbone(model),
+        averaged=match.averaged,
+        input=frame_input.of(model).pixels or translation.input or _input_of_backbone(model),
         sha256=candidate.weights.sha256,
         named=class_rows.in_words(theirs, classes, any(map(infer_config.is_classifier, match.state))),
+        unused=translation.unused,
+        licence=translation.licence,
     )
     return match, report
 
@@ -158,6 +169,9 @@ def _match(
     places = {name: origin for name, origin in names.items() if origin is not None}
     if added := tuple(name for name, origin in names.items() if origin is None):
         kept["an image network has no such layer"] = added
+    if fresh := tuple(n for n, origin in places.items() if origin not in tensors and n.startswith(translation.fresh)):
+        kept["the file has no such layer"] = fresh
+        places = {name: origin for name, origin in places.items() if name not in fresh}
     if reason := "no class of the file is one of the model's" if strangers else _replacement(target, translation):
         kept[reason] = tuple(filter(infer_config.is_classifier, places))
         places = {name: origin for name, origin in places.items() if not infer_config.is_classifier(name)}
@@ -166,7 +180,8 @@ def _match(
         kept["the file does not have it, as in old programs"] = uncounted
         places = {name: origin for name, origin in places.items() if name not in uncounted}
 
-    state, inflated, misshapen, unusable = {}, [], [], []
+    state, misshapen, unusable = {}, [], []
+    changed: dict[str, list[str]] = {}
     for name, origin in places.items():
         tensor = tensors.pop(origin, None)
         wanted = tuple(target[name].shape)
@@ -174,19 +189,33 @@ def _match(
             continue
         if not name.endswith(COUNTER) and not (tensor.is_floating_point() and tensor.isfinite().all()):
             unusable.append(f"{name} ({tensor.dtype})")
-        if translation.image and tensor.ndim == 4 and wanted == (*tensor.shape[:2], *wanted[2:3], *tensor.shape[2:]):
-            inflated.append(name)
-            tensor = tensor.unsqueeze(2).expand(wanted) / wanted[2]
-        if tensor.shape != wanted:
+        state[name], change = _adapted(tensor, wanted, translation.image)
+        changed.setdefault(change, []).append(name)
+        if state[name].shape != wanted:
             misshapen.append(f"{name} {tuple(tensor.shape)} for {wanted}")
-        state[name] = tensor
     problems = {
         "missing from the file": tuple(name for name in places if name not in state),
         "without a place in the model": tuple(tensors),
         "of another shape than the model's": tuple(misshapen),
         "no finite floating-point numbers": tuple(unusable),
     }
-    return Match(state, kept, tuple(inflated)), {kind: found for kind, found in problems.items() if found}
+    inflated, averaged = (tuple(changed.get(change, ())) for change in ("inflated", "averaged"))
+    return Match(state, kept, inflated, averaged), {kind: found for kind, found in problems.items() if found}
+
+
+def _adapted(tensor: Tensor, wanted: tuple[int, ...], image: bool) -> tuple[Tensor, str]:
+    """A convolution as a model has it that looks along time or at other images, and what was done to it, if anything.
+
+    Args:
+        wanted: the model's shape.
+        image: whether it is an image network's.
+    """
+    shape = tuple(tensor.shape)
+    if image and len(shape) == 4 and wanted == (*shape[:2], *wanted[2:3], *shape[2:]):
+        return tensor.unsqueeze(2).expand(wanted) / wanted[2], "inflated"
+    if shape[1:2] == (RGB.channels,) and len(shape) == 4 and wanted == (*shape[:1], *wanted[1:2], *shape[2:]) != shape:
+        return tensor.mean(dim=1, keepdim=True).expand(wanted), "averaged"
+    return tensor, ""
 
 
 def _replacement(target: Mapping[str, Tensor], translation: Translation) -> str | None:
@@ -227,6 +256,7 @@ def _advice(model: nn.Module, target: Mapping[str, Tensor], translation: Transla
     theirs, ours = infer_config.options(translation.tensors), infer_config.options(target)
     other = theirs.get("arch") != ours.get("arch")  # whose options say nothing of the model's
     shared = {"blocks"} if translation.image else {"arch"} if other else {*theirs, *ours}
+    shared -= {"input"} - theirs.keys()  # colours become differences by themselves, see `_adapted`
     advice = {key: (theirs.get(key), ours.get(key)) for key in sorted(shared) if theirs.get(key) != ours.get(key)}
     for option, needed in translation.needs.items():
         has = {getattr(module, option) for module in model.modules() if hasattr(module, option)}

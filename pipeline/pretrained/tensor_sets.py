@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline.core.errors import UserError
 from pipeline.pretrained import safe_pickle, torch_zip
@@ -24,10 +24,15 @@ PARALLEL = "module."
 """Prefix that data-parallel wrappers put in front of every name."""
 WRAPPERS = (PARALLEL, "_orig_mod.", "model.")
 """Prefixes of names: of data-parallel wrappers, of torch.compile, of modules of Lightning that hold a network."""
-COUNT = "n_averaged"
-"""Entry of PyTorch's AveragedModel that is no weight."""
+COUNTS = ("n_averaged", "steps")
+"""Entries beside the network of PyTorch's AveragedModel and of mmengine's, which are no weights."""
+SWAPPED = "message_hub"
+"""Key by which a file of mmengine is known: as it saves, its EMAHook puts the average under `state_dict`."""
 TWIN = "ema_"
 """Prefix of the averages that mmaction2 0.x keeps beside the weights, with underscores for the dots of their names."""
+SHARDS = ("DTensor", "_rebuild_from_type_v2")
+"""Class of what FSDP keeps in place of a tensor, the part of one process; and what files of such classes ask for."""
+WHOLE = (Tensor, nn.Parameter)
 _LARGEST_COPY = 1 << 30
 """Most bytes of a tensor that is larger than its data, as one number for all of it; a small file can say terabytes."""
 
@@ -55,9 +60,12 @@ def choose(content: Any, path: Path, chosen: str | None = None) -> tuple[dict[st
     listed = ", ".join(f"{key} ({len(tensors)} tensors)" for key, tensors in found.items())
     if chosen is not None:
         raise UserError(f"{path} has no set of weights {chosen!r}. It has: {listed}.")
+    advice, better = "An average (ema) is most often the better one.", list(found)[-1]
+    if SWAPPED in content and {"state_dict", "ema_state_dict"} <= {*found}:
+        advice, better = "mmengine keeps the average, most often the better one, under state_dict.", "state_dict"
     raise UserError(
-        f"{path} holds several sets of weights: {listed}. Say which is meant: train.pretrained_set: "
-        f"{list(found)[-1]}, or `pipeline checkpoint --set`. An average (ema) is most often the better one."
+        f"{path} holds several sets of weights: {listed}. Say which is meant: train.pretrained_set: {better}, or "
+        f"`pipeline checkpoint --set`. {advice}"
     )
 
 
@@ -92,9 +100,11 @@ def _state(value: Any) -> dict[str, Tensor]:
     """A mapping of names to tensors; an empty one where the value is anything else."""
     if not isinstance(value, Mapping):
         return {}
-    tensors = {key: tensor for key, entry in value.items() if key != COUNT and (tensor := _tensor(entry)) is not None}
-    whole = len(tensors) == len(value) - (COUNT in value) and all(isinstance(key, str) for key in tensors)
-    return tensors if whole else {}
+    tensors = {key: tensor for key, entry in value.items() if (tensor := _tensor(entry)) is not None}
+    if len(tensors) != len(value) or not all(isinstance(key, str) for key in tensors):
+        return {}
+    weights = {key: tensor for key, tensor in tensors.items() if key not in COUNTS}
+    return weights if all(key.startswith(PARALLEL) for key in weights) else tensors
 
 
 def _tensor(value: Any) -> Tensor | None:
@@ -102,13 +112,19 @@ def _tensor(value: Any) -> Tensor | None:
         return torch.from_numpy(np.array(value, dtype=value.dtype.newbyteorder("=")))
     if isinstance(value, Tensor) and value.layout == torch.strided and value.nbytes > value.untyped_storage().nbytes():
         value = value.clone() if value.nbytes <= _LARGEST_COPY else None
-    return value.detach() if isinstance(value, Tensor) else None
+    return value.detach() if type(value) in WHOLE else None
 
 
 def _nothing(content: Any, path: Path) -> UserError:
     """The error about a file without a set: an object stands where a tensor should, or there is nothing."""
     known = [content.get(key) for key in (*CONTAINERS, *AVERAGES)] if isinstance(content, Mapping) else []
     for part in (*known, content):
+        if any(name.endswith(SHARDS) for name in (*torch_zip.inert_names(part), *_kinds(part))):
+            return UserError(
+                f"{path} holds no plain tensors, but one process' shards of them most likely, as FSDP has them. Save "
+                "the whole: `torch.distributed.checkpoint.state_dict.get_model_state_dict(model, "
+                "options=StateDictOptions(full_state_dict=True, cpu_offload=True))`."
+            )
         if inert := torch_zip.inert_names(part):
             return safe_pickle.refusal(path, inert[0])
     holds = f"a dict with {', '.join(map(repr, list(content)[:6]))}" if isinstance(content, Mapping) else type(content)
@@ -116,3 +132,8 @@ def _nothing(content: Any, path: Path) -> UserError:
         f"{path} holds no tensors by name: it is {holds}. They are looked for under {', '.join(CONTAINERS)}, or as the "
         f"whole file; save a model's state_dict()."
     )
+
+
+def _kinds(value: Any) -> set[str]:
+    """Classes of the values of a dict."""
+    return {type(entry).__name__ for entry in value.values()} if isinstance(value, Mapping) else set()

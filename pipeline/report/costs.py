@@ -25,7 +25,8 @@ from pipeline.report.charts import Axis, Series
 from pipeline.report.inputs import Inputs
 
 PASSES = 3
-"""A step of training counts as so many passes: one forward, and one backward that costs twice as much."""
+"""A step of training counts as so many passes: one forward, and one backward that costs twice as much; of a frozen
+encoder as one."""
 COLUMNS = (
     "member", "protocol", "parameters", "gmacs_clip", "views", "gmacs_video", "gmacs_training", "figure", "low", "high",
 )  # fmt: skip
@@ -69,10 +70,13 @@ def _cost(path: Path, meta: Mapping[str, Any], statistics: ClassStatistics) -> C
     network = cost.without_data(lambda: module.build(len(statistics.classes), **options))
     shapes, trained = _shapes(recipe, meta, module.INPUT)
     gmacs = {shape: cost.gmacs_of(network, shape) for shape in {*shapes, *([trained] if trained else [])}}
+    if trained:
+        seen = recipe["train"]["epochs"] * statistics.videos
+        training = PASSES * seen * gmacs[trained] - (PASSES - 1) * seen * cost.frozen_gmacs(network, *trained[1:3])
     return Cost(
         cost.parameters(network),
         gmacs[shapes[meta["protocols"]["clip"][0]]],
-        PASSES * recipe["train"]["epochs"] * statistics.videos * gmacs[trained] if trained else None,
+        training if trained else None,
         {name: len(views) for name, views in meta["protocols"].items()},
         {name: sum(gmacs[shapes[view]] for view in views) for name, views in meta["protocols"].items()},
     )
@@ -85,7 +89,8 @@ def _shapes(
     if "seconds" in recipe["clip"]:  # of sound
         whole = (1, spec.mels, spec.frames(round(recipe["clip"]["seconds"] * spec.rate)))
         return [whole] * len(meta["views"]), whole
-    frames, crop = recipe["clip"]["sampler"]["frames"], recipe["train"].get("augment", {}).get("crop")
+    sampler, crop = recipe["clip"]["sampler"], recipe["train"].get("augment", {}).get("crop")
+    frames = sampler["frames"] * sampler.get("consecutive", 1)
     crops = [view["scale"]["crop"] for view in meta["views"]]
     return [(3, frames, side, side) for side in crops], (3, frames, crop, crop) if crop else None
 

@@ -39,6 +39,7 @@ class InputPaths:
     predictions: Path
     ensemble: Path
     metrics: Path
+    overrides: Path
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class Inputs:
     """Predictions of the ensemble for that split."""
     metrics: dict[str, dict[str, float]]
     """Content of metrics.json."""
+    overrides: list[str] | None
+    """Settings that differ from conf/, as `name=value`, or the name behind + or - where one of the two lacks it; None
+    where conf/ did not compose."""
     verdicts: dict[str, Any]
     """Content of verdicts.json."""
     variants: pd.DataFrame
@@ -75,6 +79,7 @@ class Inputs:
             fused = PredictionTable.read(paths.ensemble / "val.parquet")
         _check(fused, manifest.split(split), paths.ensemble / f"{split}.parquet")
         metrics = json.loads(existing(paths.metrics).read_text(encoding="utf-8"))
+        overrides = json.loads(existing(paths.overrides).read_text(encoding="utf-8"))
         verdicts = json.loads(existing(paths.ensemble / "verdicts.json").read_text(encoding="utf-8"))
         variants = pd.read_csv(existing(paths.ensemble / "variants.csv"), keep_default_na=False, na_values=[""])
         if tuple(variants.columns) != VARIANTS:
@@ -82,7 +87,7 @@ class Inputs:
         members = pd.read_csv(existing(paths.ensemble / "members.csv"), dtype={"member": str}, keep_default_na=False)
         members["worth"] = pd.to_numeric(members["worth"])
         statistics = ClassStatistics.read(paths.stats)
-        return cls(paths, manifest, statistics, split, fused, metrics, verdicts, variants, members)
+        return cls(paths, manifest, statistics, split, fused, metrics, overrides, verdicts, variants, members)
 
     @property
     def task(self) -> Task:

@@ -25,6 +25,7 @@ from pipeline.report.inputs import Inputs, existing
 
 BASELINES = (("random answers", "chance"), ("class prior", "prior"))
 CAPS = {
+    "overrides": 5,
     "matrix": 60,
     "classes": 40,
     "all_classes": 1000,

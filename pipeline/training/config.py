@@ -17,6 +17,7 @@ from pipeline.clips.transforms import AugmentConfig, asked_side
 from pipeline.core import params, registry
 from pipeline.core.errors import UserError
 from pipeline.core.task import Task
+from pipeline.layers import frame_input
 from pipeline.layers.log_mel import MelSpec
 from pipeline.layers.normalize import InputSpec
 from pipeline.losses import auto
@@ -194,7 +195,14 @@ class NetworkConfig:
     def shape(self, crop: int | None = None) -> tuple[int, ...]:
         """Shape of a clip as the network gets it, (3, T, crop, crop): a training clip unless a `crop` is given."""
         side = crop or self.crop
-        return 3, self.clip.sampler.frames, side, side
+        return 3, self.clip.sampler.length, side, side
+
+    def plain(self) -> dict[str, Any]:
+        """Itself as values that JSON can hold, without what is only there for other kinds of networks."""
+        values: dict[str, Any] = params.plain(self)
+        if not self.clip.hears and self.clip.sampler.consecutive == 1:
+            del values["clip"]["sampler"]["consecutive"]  # as in the recipes of before there were differences
+        return values
 
     @classmethod
     def read(cls, section: Mapping[str, Any], where: str) -> Self:
@@ -217,9 +225,18 @@ class NetworkConfig:
         module = registry.find("models", self.arch, where="arch")
         options = params.options(module.build, self.options, "options")
         try:
-            return module.build(classes, **options), module.INPUT
+            network = module.build(classes, **options)
         except IMPOSSIBLE as error:
             raise UserError(f"options: {error}") from error
+        if self.clip.hears:
+            return network, module.INPUT
+        looks_at, given = frame_input.of(network), self.clip.sampler.consecutive
+        if given != looks_at.consecutive:
+            raise UserError(
+                f"clip.sampler.consecutive: must be {looks_at.consecutive} with this network (options.input says which "
+                f"frames it looks at), not {given}."
+            )
+        return network, looks_at.pixels or module.INPUT
 
 
 @dataclass(frozen=True)
@@ -236,7 +253,7 @@ class ModelConfig(NetworkConfig):
     @property
     def clip_in_words(self) -> str:
         """What a clip is, and by which settings it would take less memory."""
-        crop, frames = self.train.augment.crop, self.clip.sampler.frames
+        crop, frames = self.train.augment.crop, self.clip.sampler.length
         return f"{frames} frames of {crop} x {crop} pixels (train.augment.crop, clip.sampler.frames)"
 
     def content(self, store: Store) -> dict[str, str]:

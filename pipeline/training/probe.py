@@ -15,7 +15,7 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from torch import Tensor
 
 from pipeline import metrics, verdict
-from pipeline.core import files, groups, params, stratify
+from pipeline.core import files, groups, stratify
 from pipeline.core.errors import UserError
 from pipeline.core.labels import shown
 from pipeline.core.machine import Machine
@@ -62,7 +62,7 @@ def fit_probe(
         result |= {key(task): metrics.headline(task, logits, val.targets())}
     data = {"features": files.fingerprint(dict(features.about)), "labels": files.fingerprint(_labels(good))}
     data |= {"groups": files.fingerprint(groups.of_each(train.videos, features.groups))}
-    recipe = {**params.plain(config), **noted(task), "data": data, "versions": fingerprint.versions()}
+    recipe = {**config.plain(), **noted(task), "data": data, "versions": fingerprint.versions()}
     recipe |= {"pretrained": start["pretrained"], "result": result}
     Checkpoint(network.state_dict(), recipe, manifest.classes, spec).write(out)
     logger.end()
@@ -85,7 +85,7 @@ def frozen(config: ProbeConfig, classes: int) -> tuple[Probe, Any, dict[str, Any
     network, spec = config.build(classes)
     assert isinstance(network, Probe)
     report = load_pretrained(network, config.train.pretrained)
-    made = {key: params.plain(config)[key] for key in ("arch", "options", "clip")}
+    made = {key: config.plain()[key] for key in ("arch", "options", "clip")}
     pretrained = {"source": report.source, "sha256": report.sha256}
     return network, report.input or spec, _plain({**made, "pretrained": pretrained})
 

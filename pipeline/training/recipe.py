@@ -6,7 +6,7 @@ from lightning_fabric import Fabric
 
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips.inputs import Store
-from pipeline.core import files, params
+from pipeline.core import files
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
@@ -31,7 +31,7 @@ def check_sizes(name: str, config: ModelConfig, train: Manifest, val: Manifest, 
 def recipe_of(config: ModelConfig, manifest: Manifest, store: Store, statistics: ClassStatistics) -> dict[str, Any]:
     """All that makes the weights but the machine, as plain values; `config` is resolved for the corpus and the task."""
     labels = files.fingerprint(manifest.table[["video", "split", "labels"]].values.tolist(), manifest.classes)
-    settings = params.plain(config)
+    settings = config.plain()
     del settings["train"]["least_steps"]  # the epochs say it
     del settings["train"]["train_sample"]  # it changes no weight
     if config.train.pretrained_set is None:

@@ -113,7 +113,7 @@ class Trainer:
             _say("the weights start at random (train.pretrained names no checkpoint)")
         else:
             _say(str(self.step.start))
-            self.recipe["pretrained"] = {"source": self.step.start.source, "sha256": self.step.start.sha256}
+            self.recipe |= self.step.start.of_recipe()
         self._load(store)
         self.total_steps = self.epochs * self.batches.steps
         self.resume = ResumeFolder(

@@ -154,3 +154,19 @@ def test_nothing_is_said_when_params_are_conf_composed(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         compose.announce(file, CONF)
     assert not caplog.records
+
+
+def test_the_overrides_of_a_result_have_no_path_and_nothing_of_the_machine(tmp_path):
+    file = tmp_path / "params.yaml"
+    of_results = ["models.tin_demo.train.optim.lr=0.25", "dataset.val_share=0.25", "ensemble.seed=3"]
+    others = ["dataset.root=/home/me/videos", "machine.workers=3", "infer.together=true", "report.strips_megabytes=1"]
+    file.write_text(compose.text(CONF, [*of_results, *others]))
+    assert sorted(compose.overrides(file, CONF)) == sorted(of_results)
+    file.write_text(compose.text(CONF, others))
+    assert compose.overrides(file, CONF) == []
+
+
+def test_where_conf_does_not_compose_no_override_is_known(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text(compose.text(CONF))
+    assert compose.overrides(file, tmp_path) is None

@@ -197,6 +197,41 @@ def test_a_clip_holds_frames_that_the_video_has(config: SamplerConfig):
         assert 0 <= clips.min() <= clips.max() < frames
 
 
+def followed(frames: int, consecutive: int = 6) -> SamplerConfig:
+    return SamplerConfig("segments", frames, consecutive=consecutive)
+
+
+def test_consecutive_frames_follow_each_place():
+    assert sampling.testing_clips(followed(2, 3), frames=10, clips=1).tolist() == [[2, 3, 4, 6, 7, 8]]  # firsts 0..7
+    assert sampling.testing_clips(followed(1, 3), frames=8, clips=3).tolist() == [[1, 2, 3], [3, 4, 5], [5, 6, 7]]
+
+
+@pytest.mark.parametrize("frames", range(9, 40))
+def test_consecutive_frames_are_those_of_tsns_repository(frames: int):
+    """Its `_get_val_indices` and `_sample_indices`, with 3 segments and a new_length of 6: 9 frames at least."""
+    tick, part = (frames - 6 + 1) / 3, (frames - 6 + 1) // 3
+    numbers = np.random.RandomState(7).randint(part, size=3)
+
+    tested = sampling.testing_clips(followed(3), frames, clips=1).ravel().tolist()
+    drawn = sampling.training_clip(followed(3), frames, NumbersOfTheGoldenFile()).tolist()  # type: ignore[arg-type]
+
+    assert tested == [int(tick / 2 + tick * place) + step for place in range(3) for step in range(6)]
+    assert drawn == [part * place + numbers[place] + step for place in range(3) for step in range(6)]
+
+
+def test_a_video_shorter_than_the_consecutive_frames_stays_at_its_last():
+    assert sampling.testing_clips(followed(2, 4), frames=3, clips=2).tolist() == [[0, 1, 2, 2, 0, 1, 2, 2]] * 2
+    assert draws(followed(2, 4), frames=5, times=3).tolist() == [[0, 1, 2, 3, 1, 2, 3, 4]] * 3
+    assert draws(followed(2, 4), frames=1, times=3).tolist() == [[0] * 8] * 3
+
+
+def test_training_draws_every_place_that_has_enough_frames_behind_it():
+    drawn = draws(followed(2, 3), frames=9).reshape(-1, 2, 3)  # seven firsts: two parts of three, and one left over
+
+    assert [sorted(set(drawn[:, place, 0].tolist())) for place in range(2)] == [[0, 1, 2], [3, 4, 5]]
+    assert (np.diff(drawn, axis=2) == 1).all()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -205,6 +240,8 @@ def test_a_clip_holds_frames_that_the_video_has(config: SamplerConfig):
         {"kind": "dense", "frames": 8},
         {"kind": "dense", "frames": 8, "stride": 0},
         {"kind": "random", "frames": 8},
+        {"kind": "segments", "frames": 8, "consecutive": 0},
+        {"kind": "dense", "frames": 8, "stride": 1, "consecutive": 6},
     ],
 )
 def test_settings_that_make_no_clip_are_refused(wrong: dict[str, Any]):

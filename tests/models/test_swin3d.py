@@ -18,6 +18,13 @@ def test_it_is_torchvisions_to_the_last_bit(shape, tmp_path):
     torchvision_peer.assert_same_logits(video.swin3d_t, swin3d.build, shape, tmp_path, exactly=True)
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize(("name", "options"), [("swin3d_s", SMALL), ("swin3d_b", SMALL | {"width": 128})])
+def test_the_larger_ones_are_torchvisions_to_the_last_bit(name: str, options, tmp_path):
+    build = functools.partial(swin3d.build, **options)
+    torchvision_peer.assert_same_logits(getattr(video, name), build, (1, 3, 6, 40, 28), tmp_path, exactly=True)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "parameters"),
     [

@@ -98,6 +98,42 @@ def test_every_classifier_of_a_multi_scale_trn_is_replaced(tmp_path: Path):
 # Image networks
 
 
+@pytest.mark.parametrize("build", [tsn.build, tsm.build, tin.build])
+def test_a_first_layer_of_colours_becomes_one_of_differences_by_its_mean(build, tmp_path: Path):
+    colours = image_network().state_dict()
+    first = "conv1.0.weight"
+    colours[first] = torch.zeros_like(colours[first])
+    colours[first][0, :, 1, 2] = torch.tensor([0.3, 0.6, -0.3])
+    colours[first][4, :, 0, 0] = torch.tensor([0.0, 0.0, 3.0])
+    model = build(5, **TINY, frames=2, input="rgb_difference")
+
+    report = load_pretrained(model, saved(colours, tmp_path))
+
+    loaded = model.state_dict()
+    expected = torch.zeros(len(colours[first]), 15, 3, 3)
+    expected[0, :, 1, 2] = 0.2
+    expected[4, :, 0, 0] = 1.0
+    torch.testing.assert_close(loaded[f"backbone.{first}"], expected)
+    assert torch.equal(loaded["backbone.layer1.0.conv2.weight"], colours["layer1.0.conv2.weight"])
+    assert report.averaged == (f"backbone.{first}",)
+    assert f"  first layer backbone.{first}: its mean over red, green and blue" in str(report)
+    assert report.input == InputSpec((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+def test_a_network_of_differences_is_loaded_as_it_is_and_not_into_one_of_colours(tmp_path: Path):
+    peer = fill(tsn.build(5, **TINY, input="rgb_difference"))
+    path = own(peer, tmp_path, "tsn", input="rgb_difference")
+    model = tsn.build(5, **TINY, input="rgb_difference")
+
+    report = load_pretrained(model, path)
+
+    assert not report.averaged
+    assert "first layer" not in str(report)
+    assert torch.equal(model.state_dict()["backbone.conv1.0.weight"], peer.state_dict()["backbone.conv1.0.weight"])
+    with pytest.raises(UserError, match=r"(?s)seems to be: tsn.*input rgb_difference.*Set input: rgb_difference"):
+        load_pretrained(tsn.build(5, **TINY), path)
+
+
 @pytest.mark.parametrize(
     ("build", "options", "added"),
     [

@@ -1,4 +1,4 @@
-"""Checkpoints as trainers write them: several sets of weights, wrappers, and objects beside the tensors."""
+"""Checkpoints like those of trainers: several sets of weights, wrappers, and objects beside the tensors."""
 
 import argparse
 import enum
@@ -7,14 +7,9 @@ import os
 from collections import Counter, OrderedDict, defaultdict, deque
 from pathlib import Path
 
-import lightning_fabric
 import pytest
-import timm
 import torch
-from timm.utils import CheckpointSaver, ModelEmaV2
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel
 
 from pipeline.core.errors import UserError
 from pipeline.pretrained import tensor_sets, weight_file
@@ -110,19 +105,6 @@ def test_wrappers_are_taken_off_in_any_order_and_said(tmp_path, prefixes, wrappe
     assert read.origin == f"no container, without {', '.join(wrappers)}"
 
 
-def test_real_wrappers_are_taken_off(tmp_path):
-    network = nn.Sequential(OrderedDict(conv1=nn.Linear(2, 2)))
-    wanted = network.state_dict()
-    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/rendezvous", rank=0, world_size=1)
-    try:
-        parallel = DistributedDataParallel(torch.compile(network))
-        read = weight_file.read(save(tmp_path, {"model": parallel.state_dict()}))
-    finally:
-        torch.distributed.destroy_process_group()
-    assert equal(read.tensors, wanted)
-    assert read.wrappers == ("module.", "_orig_mod.")
-
-
 def test_of_several_sets_one_must_be_named(tmp_path):
     path = save(tmp_path, {"state_dict": STATE, "state_dict_ema": OTHER})
     with pytest.raises(UserError) as caught:
@@ -146,59 +128,22 @@ def test_twins_of_the_average_are_a_set(tmp_path):
     assert equal(weight_file.read(path, "state_dict:ema_").tensors, {**OTHER, **rest})
 
 
-def test_timms_trainer(tmp_path):
-    model = timm.create_model("test_resnet", num_classes=3)
-    average = ModelEmaV2(model)
-    with torch.no_grad():
-        average.module.fc.bias += 1
-    args = argparse.Namespace(model="test_resnet", lr=0.1)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    saver = CheckpointSaver(model, optimizer, args=args, model_ema=average, checkpoint_dir=str(tmp_path))
-    saver.save_checkpoint(epoch=0, metric=1.0)
-    path = tmp_path / "last.pth.tar"
-    with pytest.raises(UserError, match="several sets of weights: state_dict .*, state_dict_ema "):
-        weight_file.read(path)
-    assert equal(weight_file.read(path, "state_dict").tensors, model.state_dict())
-    assert equal(weight_file.read(path, "state_dict_ema").tensors, average.module.state_dict())
-
-
-def test_the_layout_of_torchvisions_reference(tmp_path):
-    """references/classification/train.py: arguments, and an AveragedModel of a model that may be parallel."""
-    model = nn.Sequential(OrderedDict(conv1=nn.Linear(2, 2)))
-    average = AveragedModel(model)
-    average.update_parameters(model)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    path = save(
-        tmp_path,
-        {
-            "model": model.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "lr_scheduler": torch.optim.lr_scheduler.StepLR(optimizer, 1).state_dict(),
-            "epoch": 3,
-            "args": argparse.Namespace(data_path=Path("x")),
-            "model_ema": average.state_dict(),
-        },
-    )
-    read = weight_file.read(path, "model_ema")
-    assert (read.wrappers, equal(read.tensors, model.state_dict())) == (("module.",), True)
-
-
-def test_lightnings_fabric(tmp_path):
-    fabric = lightning_fabric.Fabric(accelerator="cpu", devices=1)
-    model = nn.Sequential(OrderedDict(conv1=nn.Linear(2, 2)))
-    fabric.save(tmp_path / "file.ckpt", {"model": model, "step": 3, "hparams": argparse.Namespace(lr=1)})
-    assert equal(weight_file.read(tmp_path / "file.ckpt").tensors, model.state_dict())
-
-
-def test_lightnings_layout(tmp_path):
-    """The trainer's: a `LightningModule` that holds the network as `self.model`, hyperparameters of its own dict."""
-    content = {"state_dict": {f"model.{k}": v for k, v in STATE.items()}, "hyper_parameters": Words(), "loops": {}}
-    assert equal(weight_file.read(save(tmp_path, content)).tensors, STATE)
-
-
 def test_a_storage_that_is_shared_and_a_tensor_past_its_end(tmp_path):
     both = torch.arange(4.0)
     read = weight_file.read(save(tmp_path, {"model": {"a": both, "b": both[2:]}, "args": argparse.Namespace()}))
     assert read.tensors["b"].tolist() == [2, 3]
     with pytest.raises(Exception, match="storage"):
         tensor_sets.torch_zip._tensor(torch.ones(4), 2, (3,), (1,))
+
+
+def test_an_average_of_mmengine_stands_under_state_dict_and_its_counter_is_no_weight(tmp_path):
+    average = {**{f"module.{name}": tensor for name, tensor in OTHER.items()}, "steps": torch.tensor(3)}
+    path = save(tmp_path, {"state_dict": STATE, "ema_state_dict": average, "message_hub": Buffer()})
+    with pytest.raises(UserError, match=r"pretrained_set: state_dict, .*mmengine keeps the average.*under state_dict"):
+        weight_file.read(path)
+    assert equal(weight_file.read(path, "ema_state_dict").tensors, OTHER)
+
+
+@pytest.mark.parametrize("name", tensor_sets.COUNTS)
+def test_a_weight_that_is_called_like_a_counter_is_kept(tmp_path, name):
+    assert name in weight_file.read(save(tmp_path, {**STATE, name: torch.tensor(3.0)})).tensors

@@ -101,6 +101,19 @@ def test_what_is_fitted_to_frozen_features_has_no_cost_of_training(tmp_path):
     assert row[2] != DASH
 
 
+def test_a_clip_of_differences_costs_the_frames_of_all_its_places(tmp_path):
+    sources = finished.run(tmp_path, resamples=2)
+    recipe = json.loads((sources.models / "tsn" / "recipe.json").read_text())
+    recipe["options"]["input"], recipe["clip"]["sampler"]["consecutive"] = "rgb_difference", 6
+    (sources.models / "tsn" / "recipe.json").write_text(json.dumps(recipe))
+    checksums.seal(sources.models / "tsn")
+    page(sources, tmp_path / "report")
+    found = pd.read_csv(tmp_path / "report" / "costs.csv").set_index(["member", "protocol"]).loc[("tsn", "clip")]
+    network = find("models", "tsn").build(3, **recipe["options"])
+    counted = multiplications(network, torch.zeros(1, 3, 8 * 6, 32, 32)) / 1e9
+    assert found["gmacs_clip"] == pytest.approx(counted, rel=0.02, abs=1e-6)
+
+
 def test_an_option_that_the_code_has_no_more_is_named_with_its_remedy(tmp_path):
     sources = finished.run(tmp_path, resamples=2)
     recipe = json.loads((sources.models / "tsn" / "recipe.json").read_text())

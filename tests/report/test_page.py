@@ -57,6 +57,24 @@ def test_headline_metrics_are_those_of_the_ensemble(done):
     assert f"<td>{found['tsn']['test_dense']:.2f}<small>{low:.1f} to {high:.1f}</small></td>" in text
 
 
+def test_the_headline_names_what_was_set(tmp_path):
+    """All of it, and the first ones at a glance."""
+    told = [f"models.tsn.train.epochs={number}" for number in range(6)] + [f"models.tsn.arch='{EVIL}'"]
+    sources = finished.run(tmp_path / "some", overrides=told)
+    text = page(sources, tmp_path / "page")
+    check(text)
+    head = Reader(text[text.index("<header>") : text.index("<nav")]).text
+    assert "models.tsn.train.epochs=4, and 2 more." in " ".join(head.split())
+    assert head.count("models.tsn.train.epochs=") == 11
+    assert EVIL in head
+    for number, (overrides, said) in enumerate({(): "All settings are those of conf/.", None: "not known"}.items()):
+        sources.overrides.write_text(json.dumps(overrides))
+        text = page(sources, tmp_path / f"page {number}")
+        check(text)
+        assert said in text
+        assert "models.tsn.train.epochs=" not in text
+
+
 def test_what_is_listed_is_whole_beside_the_page(done):
     sources, out, _ = done
     assert len(pd.read_csv(out / "classes.csv")) == 10

@@ -41,6 +41,16 @@ TINY_SWIN: dict[str, Any] = {
     "window": (2, 2, 2),
     "stochastic_depth": 0.0,
 }
+TINY_VIDEOMAE: dict[str, Any] = {"frames": 4, "size": 32, "patch": 8, "width": 24, "depth": 2, "heads": 2}
+TINY_VIDEOPRISM: dict[str, Any] = {
+    "frames": 4,
+    "size": 36,
+    "width": 24,
+    "depth": 2,
+    "temporal_depth": 1,
+    "heads": 2,
+}
+TINY_VJEPA2: dict[str, Any] = TINY_VIDEOMAE | {"pooler_depth": 1}
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,7 @@ def smallest(arch: str) -> Case:
     if not configs:
         raise LookupError(f"no config of conf/model has arch: {arch}; add one")
     cheapest = min(configs, key=model_table.cost)
-    return Case(arch, cheapest.options, cheapest.clip.sampler.frames, size=cheapest.train.augment.crop)
+    return Case(arch, cheapest.options, cheapest.clip.sampler.length, size=cheapest.train.augment.crop)
 
 
 def parameter_count(model: nn.Module) -> int:

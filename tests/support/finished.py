@@ -50,6 +50,7 @@ def run(
     clips: int = 1,
     frame: np.ndarray = GREY,
     unknown: bool = False,
+    overrides: Sequence[str] | None = (),
     **ensemble: object,
 ) -> InputPaths:
     """Write the run; the last video of each split is broken, and the ids begin with `prefix`.
@@ -75,9 +76,12 @@ def run(
     config = EnsembleConfig(members=tuple(members), **(SETTINGS | ensemble))
     results = run_ensemble(config, manifest, counted, folder / "predictions", folder / "ensemble")
     files.write_json(folder / "metrics.json", results.flat())
+    files.write_json(folder / "overrides.json", overrides)
     _seal(folder)
     names = ("manifest.tsv", "classes.txt", "frames/index.tsv", "broken.tsv", "doubles.tsv", "lmdb", "stats", "models")
-    return InputPaths(*(folder / name for name in (*names, "predictions", "ensemble", "metrics.json")))
+    return InputPaths(
+        *(folder / name for name in (*names, "predictions", "ensemble", "metrics.json", "overrides.json"))
+    )
 
 
 def _seal(folder: Path) -> None:

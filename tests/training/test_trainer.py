@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,18 +18,21 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import label_ranking_average_precision_score as ranking
 
+from pipeline.clips.dataset import MultiViewDataset
+from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.transforms import AugmentConfig
 from pipeline.core import files, registry
 from pipeline.core.errors import UserError
+from pipeline.inference.predictor import Predictor
 from pipeline.pretrained import imagenet
-from pipeline.runtime import fingerprint, signals
+from pipeline.runtime import distributed, fingerprint, signals
 from pipeline.runtime.checkpoint import FILE, Checkpoint
 from pipeline.training import evaluate, trainer
 from pipeline.training.config import LossConfig
 from pipeline.training.mixup import MixConfig
 from pipeline.training.optim import OptimConfig
 from pipeline.training.step import TrainStep
-from tests.support import tiny
+from tests.support import inference, tiny
 from tests.support.tiny import fit
 
 pytestmark = pytest.mark.slow  # each test trains, some in processes of their own
@@ -476,6 +480,31 @@ def test_training_starts_from_the_imagenet_weights_that_were_fetched(tmp_path):
     }
     assert trained.input.std == (128 / 255,) * 3
     torch.testing.assert_close(trained.weights["backbone.conv_stem.weight"], load_file(file)["_conv_stem.weight"])
+
+
+def test_a_network_of_differences_is_trained_from_one_of_colours(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    colours, _ = fit(tmp_path, "colours", tiny.model(epochs=1))
+    config = tiny.model(epochs=2, pretrained=str(colours / FILE))
+    config.options["input"] = "rgb_difference"
+    config = replace(config, clip=replace(config.clip, sampler=SamplerConfig("segments", 2, consecutive=6)))
+
+    out, _ = fit(tmp_path, "out", config)
+
+    assert "first layer backbone.conv1.0.weight: its mean over red, green and blue" in caplog.text
+    trained, recipe = Checkpoint.read(out), json.loads((out / "recipe.json").read_text())
+    assert trained.weights["backbone.conv1.0.weight"].shape[1] == 15
+    assert (trained.input.mean, trained.input.std) == ((0, 0, 0), (1, 1, 1))
+    assert recipe["options"]["input"] == "rgb_difference"
+    assert recipe["clip"]["sampler"] == {"kind": "segments", "frames": 2, "stride": None, "consecutive": 6}
+    assert "consecutive" not in json.loads((colours / "recipe.json").read_text())["clip"]["sampler"]
+    tested = Predictor(out, inference.VIEWS, distributed.launch(on := tiny.machine(tmp_path)), on)
+    store = tiny.corpus(tmp_path / "lmdb")[1]
+    (views,) = MultiViewDataset(["val0"], store, tested.clip.sampler, tested.grid)[0].values()
+    assert views.shape == (len(tested.grid), 3, 2 * 6, 32, 32)
+    with torch.inference_mode():
+        expected = tested.network(views / 255).numpy()
+    np.testing.assert_allclose(inference.scores_of(tested, store, "val0"), expected, atol=2e-3)
 
 
 def test_a_start_that_is_no_word_stays_as_it_is(tmp_path):

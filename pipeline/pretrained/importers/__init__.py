@@ -16,6 +16,8 @@ The names of this project, for which an importer translates:
                                beside .temporal or .non_local
     slow, fast, r3d, r2plus1d  backbone.<torchvision's name>
     mvit, swin3d, s3d          backbone.<torchvision's name>
+    videoprism, vjepa2         backbone.encoder.<transformers' name>, and backbone.head in front of the classifier
+    videomae                   backbone.network.<transformers' name>, and backbone.norm in front of the classifier
     slowfast                   slow.<torchvision's name>, fast.<torchvision's name>, laterals.<0..3>.<conv, bn>
 """
 
@@ -70,6 +72,12 @@ class Translation:
     """Options of the model that the weights were trained with and that no tensor shows: name -> value."""
     classes: tuple[str, ...] = ()
     """Names of the classes, in the order of the classifier's rows; empty where the file does not tell."""
+    fresh: tuple[str, ...] = ()
+    """Beginnings of names of the model that the file need not have: what is missing of them starts fresh."""
+    unused: tuple[str, ...] = ()
+    """Entries of the file that no model here has, as they served the pretraining alone."""
+    licence: str = ""
+    """Licence of the weights, as the source states it; empty where it states none."""
 
 
 def rename(tensors: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:

@@ -13,6 +13,9 @@ SHAPELESS: dict[str, dict[str, Any]] = {
     "slowfast": {"alpha": 4, "slow_frames": "strided"},
     "tsm": {"shift_div": 8},
     "r2plus1d": {"max_pooling": False},
+    "videomae": {"frames": 16, "size": 224, "heads": 12, "mean_pooling": True},
+    "videoprism": {"size": 288, "heads": 12},
+    "vjepa2": {"size": 256, "heads": 16},
 }
 """Options that change what a network computes but none of its tensors: architecture -> option -> default."""
 
@@ -36,4 +39,5 @@ def translate(weights: Weights) -> Translation:
     needs = {key: options.get(key, silent[key]) for key in silent}
     named = told.get("classes")
     classes = tuple(map(str, named)) if isinstance(named, list) else ()
-    return Translation(dict(weights.tensors), spec, needs=needs, classes=classes)
+    licence = str(recipe.get("licence", ""))
+    return Translation(dict(weights.tensors), spec, needs=needs, classes=classes, licence=licence)
