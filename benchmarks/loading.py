@@ -32,7 +32,7 @@ import torch
 from PIL import Image
 
 from pipeline.clips import packing, sampling, transforms
-from pipeline.clips.dataset import TrainDataset, collate, generator
+from pipeline.clips.dataset import TrainDataset, generator
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.short_sides import PackConfig
@@ -207,7 +207,7 @@ def measure(loader: Loader, folders: dict[str, Path], rounds: int) -> list[str]:
             cpu, wall = time.process_time(), time.perf_counter()
             clips = [sample(epoch, position) for position in range(len(loader.ours))]
             if name != "limit":
-                collate(clips)
+                TrainDataset.collate(clips)
             spent = time.process_time() - cpu, time.perf_counter() - wall
             times[name].append(tuple(1000 * seconds / len(clips) for seconds in spent))
     median = {name: np.median(every[1:], axis=0) for name, every in times.items()}

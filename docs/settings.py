@@ -18,6 +18,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pipeline.clips.short_sides import PackConfig
+from pipeline.clips.sound_dataset import SoundClipConfig
 from pipeline.clips.views import ViewConfig
 from pipeline.core import registry
 from pipeline.core.machine import Machine
@@ -38,6 +39,7 @@ SECTIONS = {
     "extract": (ExtractConfig, "conf/config.yaml"),
     "pack": (PackConfig, "conf/config.yaml"),
     "models.<name>": (ModelConfig, "conf/model/"),
+    "models.<name>.clip, input: sound": (SoundClipConfig, "conf/recipe/sound.yaml"),
     "models.<name>.test": (ViewConfig, "conf/recipe/"),
     "infer": (InferConfig, "conf/config.yaml"),
     "ensemble": (EnsembleConfig, "conf/config.yaml"),

@@ -17,9 +17,10 @@ import torch
 
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips import flips, short_sides
+from pipeline.clips.inputs import hears
 from pipeline.clips.short_sides import PackConfig
 from pipeline.clips.transforms import AugmentConfig, asked_side
-from pipeline.clips.views import ViewConfig
+from pipeline.clips.views import NO_SIDES, ViewConfig
 from pipeline.core import params, ray_engine, registry
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
@@ -31,6 +32,7 @@ from pipeline.ensemble.config import EnsembleConfig
 from pipeline.extraction.config import ExtractConfig
 from pipeline.inference.run import InferConfig
 from pipeline.layers.backbone import build_backbone
+from pipeline.layers.log_mel import MelSpec
 from pipeline.losses import auto
 from pipeline.pretrained import imagenet, weight_file
 from pipeline.report.config import ReportConfig
@@ -49,7 +51,7 @@ SECTIONS = {
 }
 GENERATED = {"demo": DemoConfig}
 """Sections that only a generated corpus has."""
-COMPOSED = ("models", "features", "size", "folds", "fold_lists")
+COMPOSED = ("models", "features", "sound", "size", "folds", "fold_lists")
 """Sections without a dataclass: the models, and what conf/ composes others from."""
 CLONE = " With pulled frames and no videos, `dvc checkout && dvc repro --downstream extract` goes on."
 """The way out for a clone that has all that was made, and not the corpus (docs/sharing.md)."""
@@ -79,7 +81,9 @@ def check(settings: Any, predictions: Path) -> None:
 
 
 def side_of(model: Mapping[str, Any]) -> int:
-    """The largest short side, in pixels, that a section `models.<name>` takes of the frames."""
+    """The largest short side, in pixels, that a section `models.<name>` takes of the frames; 0 where it hears."""
+    if hears(model["clip"]):
+        return 0
     augment = model["train"].get("augment", {})
     sides: list[int] = [model["clip"]["side"], *model["test"]["sides"], augment.get("crop", 0)]
     return max(*sides, *(augment.get("sides") or ()))
@@ -104,6 +108,8 @@ def doubts(settings: Mapping[str, Any]) -> list[str]:
 
 def _asked(model: Mapping[str, Any]) -> set[int]:
     """The short sides that a section `models.<name>` asks of the stored frames (pipeline/clips/short_sides.py)."""
+    if hears(model["clip"]):
+        return set()
     sides = {model["clip"]["side"], *model["test"]["sides"]}
     if augment := model["train"].get("augment"):
         sides.add(asked_side(params.build(AugmentConfig, augment, "augment")))
@@ -135,6 +141,11 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
         found.append(
             f"features: must name each model whose arch is {frozen_ones} and no other, but {name!r} is in one alone."
         )
+    hearing = [str(name) for name, section in models.items() if _hears(section)]
+    if hearing and settings.get("sound") != ["mono"]:
+        found.append(f"sound: must be [mono], as {hearing[0]!r} hears: let its file in conf/model/ take /sound/mono.")
+    if not hearing and settings.get("sound") != []:
+        found.append("sound: must be [], as no model hears.")
     if dataset:
         _check_corpus(dataset, settings, predictions.parent, found)
     if (pack := built.get("pack")) and (extract := built.get("extract")):
@@ -164,6 +175,12 @@ def _check_model(section: Any, where: str, task: str, found: list[str]) -> None:
     config: ModelConfig | ProbeConfig | None = params.attempt(training_config.kind(section), recipe, where, found)
     if config is None:
         return
+    if wrong := _wrong_sense(config):
+        found.append(f"{where}.arch: {wrong}")
+        return
+    if test and bool(test.sides) == config.clip.hears:
+        found.append(f"{where}.test: " + ("sides are of frames, and it hears: []" if test.sides else NO_SIDES))
+        return
     if isinstance(config, ModelConfig):
         with _reported(found, f"{where}."):
             _build_loss(config, task)
@@ -171,7 +188,18 @@ def _check_model(section: Any, where: str, task: str, found: list[str]) -> None:
         _run_network(config, test)
     if config.train.pretrained is not None:
         with _reported(found, f"{where}.train.pretrained: "):
+            if config.clip.hears and config.train.pretrained == imagenet.WORD:
+                raise UserError("ImageNet's weights see three colours, and no sound. Set null, for a random start.")
             _check_start(config.train.pretrained, config.options)
+
+
+def _wrong_sense(config: ModelConfig | ProbeConfig) -> str:
+    """What is wrong with a network that sees where the clip is sound, or that hears where it is frames."""
+    if config.arch not in registry.names("models"):  # which is said when it is built
+        return ""
+    hearing = isinstance(registry.find("models", config.arch).INPUT, MelSpec)
+    does, wrong = ("hears", "is not sound") if hearing else ("sees frames", "is sound")
+    return f"{config.arch!r} {does}, and clip.input {wrong}." if hearing != config.clip.hears else ""
 
 
 def _check_start(pretrained: str, options: Mapping[str, Any]) -> None:
@@ -208,22 +236,32 @@ def _build_loss(config: ModelConfig, task: str) -> None:
 
 def _run_network(config: ModelConfig | ProbeConfig, test: ViewConfig | None) -> None:
     """Build the network and its optimiser, and pass the smallest and the largest clip; no tensor has data."""
-    tested = [] if test is None else [test.crop or side for side in test.sides]
-    crops, frames = {config.crop, config.clip.crop, *tested}, config.clip.sampler.length
+    shapes = {config.shape()} if config.clip.hears else _shapes(config, test)
     with torch.device("meta"), torch.no_grad():
         network, _ = config.build(len(STATISTICS.classes))
         if isinstance(config, ModelConfig):
             optim.optimizer(network, config.train.optim)
-        for side in sorted({min(crops), max(crops)}):
+        for shape in sorted({min(shapes), max(shapes)}):
             try:
-                network.eval()(torch.empty(1, 3, frames, side, side))
+                network.eval()(torch.empty(1, *shape))
             except IMPOSSIBLE as error:
                 if "meta" in str(error):  # what the network does needs values, which say nothing of the settings
                     return
-                raise UserError(
-                    f"clip.sampler.frames: {frames} frames of {side} x {side} pixels, a crop of train.augment, "
-                    f"clip or test, do not pass through the network. {error}"
-                ) from error
+                raise UserError(f"{_told(shape)} not pass through the network. {error}") from error
+
+
+def _shapes(config: ModelConfig | ProbeConfig, test: ViewConfig | None) -> set[tuple[int, ...]]:
+    """The shapes of all clips that the network gets."""
+    tested = [] if test is None else [test.crop or side for side in test.sides]
+    return {config.shape(crop) for crop in (config.crop, config.clip.crop, *tested)}
+
+
+def _told(shape: tuple[int, ...]) -> str:
+    """A shape of `NetworkConfig.shape` in words, behind the setting that it comes of."""
+    if len(shape) == 3:
+        return f"clip.seconds: a spectrogram of {shape[1]} bands and {shape[2]} windows does"
+    frames, side = shape[1:3]
+    return f"clip.sampler.frames: {frames} frames of {side} x {side} pixels, a crop of train.augment, clip or test, do"
 
 
 def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], data: Path, found: list[str]) -> None:
@@ -275,6 +313,11 @@ def _check_ensemble(ensemble: EnsembleConfig, models: list[str], predictions: Pa
             if not any(fnmatchcase(model, pattern) for model in known):
                 near = params.hint(pattern, models)
                 found.append(f"ensemble.subsets.{name}: no model is called {pattern!r}, in conf/model neither.{near}")
+
+
+def _hears(section: Any) -> bool:
+    """Whether a section `models.<name>` is of a model that hears."""
+    return isinstance(section, Mapping) and hears(section.get("clip"))
 
 
 def _is_probe(section: Any) -> bool:

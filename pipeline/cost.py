@@ -4,7 +4,7 @@ GMACs are 10^9 multiplications with addition: convolutions, linear layers and ma
 sees them, and what papers call GFLOPs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
@@ -26,7 +26,12 @@ def parameters(network: nn.Module) -> int:
 
 def gmacs(network: nn.Module, frames: int, crop: int) -> float:
     """GMACs of one clip (1, 3, frames, crop, crop), crop in pixels, through a network `without_data`."""
-    return float(_counted(network, frames, crop).get_total_flops() / 2 / 1e9)
+    return gmacs_of(network, (3, frames, crop, crop))
+
+
+def gmacs_of(network: nn.Module, shape: Sequence[int]) -> float:
+    """GMACs of one clip of a shape, without the batch, through a network `without_data`."""
+    return float(_counted(network, shape).get_total_flops() / 2 / 1e9)
 
 
 def frozen_gmacs(network: nn.Module, frames: int, crop: int) -> float:
@@ -34,13 +39,13 @@ def frozen_gmacs(network: nn.Module, frames: int, crop: int) -> float:
     frozen = [name for name, module in network.named_modules() if isinstance(module, FrozenEncoder)]
     if not frozen:
         return 0.0
-    by_module = _counted(network, frames, crop).get_flop_counts()
+    by_module = _counted(network, (3, frames, crop, crop)).get_flop_counts()
     counts = [by_module[f"{type(network).__name__}.{name}.encoder"] for name in frozen]
     return float(sum(sum(each.values()) for each in counts) / 2 / 1e9)
 
 
-def _counted(network: nn.Module, frames: int, crop: int) -> FlopCounterMode:
-    clip = torch.empty(1, 3, frames, crop, crop, device="meta")
+def _counted(network: nn.Module, shape: Sequence[int]) -> FlopCounterMode:
+    clip = torch.empty(1, *shape, device="meta")
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
         network(clip)

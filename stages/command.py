@@ -36,6 +36,8 @@ ARGUMENTS = {
     "index": "the index of the frames: a row a video that gave some",
     "broken": "broken.tsv: the videos that gave no frame",
     "lmdb": "folder of the packed frames",
+    "sound": "folder of the sound, which is there where a model hears",
+    "ledger": "no_sound.tsv: the videos that gave no sound",
     "stats": "folder of the class statistics",
     "weights": "folder of a trained model",
     "pretrained": "folder of the ImageNet weights that the stage `weights` fetched",

@@ -1,14 +1,12 @@
-"""Stage `final`: all labelled videos + the epochs that the folds picked -> one model that is trained on everything.
+"""Stage `final`, where `dataset.folds` is not 0: all labelled videos -> one model that is trained on everything.
 
-    python -m stages.final NAME MANIFEST CLASSES LMDB WEIGHTS FEATURES EPOCHS OUT, as dvc.yaml has them
-
-Where `dataset.folds` is not 0. Training ends after the median share of the folds' epochs: no video is left to tell it.
+python -m stages.final NAME MANIFEST CLASSES LMDB SOUND WEIGHTS FEATURES EPOCHS OUT, as dvc.yaml has them
 """
 
 import json
 from pathlib import Path
 
-from pipeline.clips.frame_store import FrameStore
+from pipeline.clips.inputs import store_of
 from pipeline.core import checksums, params
 from pipeline.core.machine import load_machine
 from pipeline.core.manifest import Manifest
@@ -22,16 +20,17 @@ from stages.command import run
 
 
 def main(
-    model: str, manifest: Path, classes: Path, lmdb: Path, pretrained: Path, features: Path, epochs: Path, out: Path
-) -> None:
-    """Train the model that params.yaml describes under `models.<model>` on all labelled videos."""
+    model: str, manifest: Path, classes: Path, lmdb: Path, sound: Path, pretrained: Path, features: Path, epochs: Path,
+    out: Path,
+) -> None:  # fmt: skip
+    """Train a model to the median share of the epochs that the folds picked: no video is left to tell it."""
     section, corpus = params.read(f"models.{model}"), partition.everything(Manifest.read(manifest, classes))
     config = kind(section).read(section, f"params.yaml: models.{model}").starting_in(pretrained)
     task, share = resolve(params.text("dataset.task"), corpus), json.loads(checksums.text(epochs))["share"]
-    if isinstance(config, ProbeConfig):  # it has no epochs, and chooses its settings anew on all videos
+    if isinstance(config, ProbeConfig):  # without epochs; it chooses its settings anew on all videos
         fit_probe(config, corpus, Features.read(features / model), out, load_machine(), task)
     else:
-        found = partition.counted(corpus, (store := FrameStore(lmdb)).videos)
+        found = partition.counted(corpus, (store := store_of(section["clip"], lmdb, sound)).videos)
         fit(config, corpus, store, found, out, load_machine(), task, config.train.last_epoch(share, found.videos))
     print(f"{out}: trained on all labelled videos that gave frames, and not validated")
 

@@ -1,7 +1,6 @@
 """Stage `infer`: a trained model -> scores of every view of every val and test video.
 
-    python -m stages.infer tsm_demo data/manifest.tsv data/classes.txt data/lmdb data/stats data/models/tsm_demo \\
-        data/predictions/tsm_demo
+    python -m stages.infer NAME MANIFEST CLASSES LMDB SOUND STATS WEIGHTS OUT, as dvc.yaml has them
 
 Section `models.<name>.test` of params.yaml; all else comes from the checkpoint's recipe. A run that was killed goes on
 after its last finished chunk of videos. With `infer.together`, the other models of the set are scored in the same pass.
@@ -11,7 +10,7 @@ With `--shard 3/16`, the third of sixteen calls, of this model alone: the last t
 from pathlib import Path
 
 from pipeline.class_stats import ClassStatistics
-from pipeline.clips.frame_store import FrameStore
+from pipeline.clips import inputs
 from pipeline.clips.views import ViewConfig
 from pipeline.core import params
 from pipeline.core.machine import load_machine
@@ -22,18 +21,19 @@ from stages.command import run
 
 
 def main(
-    model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, weights: Path, out: Path,
+    model: str, manifest: Path, classes: Path, lmdb: Path, sound: Path, stats: Path, weights: Path, out: Path,
     *, shard: Share | None = None,
 ) -> None:  # fmt: skip
     """Score the val and test split, or a share of their videos."""
-    machine, together = load_machine(), params.load("infer", InferConfig).together
-    models = params.read("models") if together and not machine.uses_ray(shard) and not shard else [model]
-    tests = {name: params.load(f"models.{name}.test", ViewConfig) for name in {model, *models}}
-    corpus, statistics, store = Manifest.read(manifest, classes), ClassStatistics.read(stats), FrameStore(lmdb)
-    grid = run_inference(model, tests, corpus, store, statistics, weights, out, machine, shard)
+    machine, clips = load_machine(), {name: section["clip"] for name, section in params.read("models").items()}
+    together = params.load("infer", InferConfig).together and not machine.uses_ray(shard) and not shard
+    names = inputs.alike(clips, model) if together else [model]
+    tests = {name: params.load(f"models.{name}.test", ViewConfig) for name in names}
+    store = inputs.tested_store_of(clips[model], lmdb, sound)
+    data = Manifest.read(manifest, classes), store, ClassStatistics.read(stats)
+    grid = run_inference(model, tests, *data, weights, out, machine, shard)
     if grid:
-        protocols = ", ".join(f"{count} in {name}" for name, count in describe(grid).items())
-        print(f"{out}: {len(grid)} views a video ({protocols})")
+        print(f"{out}: {len(grid)} views a video ({', '.join(f'{n} in {name}' for name, n in describe(grid).items())})")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Stage `train`: one model -> weights, the recipe that made them, and the training curves, in OUT.
 
-    python -m stages.train tsm_demo data/manifest.tsv data/classes.txt data/lmdb data/stats data/weights FEATURES OUT
+    python -m stages.train tsm_demo data/manifest.tsv data/classes.txt LMDB SOUND STATS WEIGHTS FEATURES OUT
 
 Sections arch, options, clip and train of `models.<name>`, and dataset.task, of params.yaml. SIGTERM and SIGINT save and
 stop (status 143, 130); started again, it goes on. With torchrun or srun before it: docs/scaling.md.
@@ -9,7 +9,7 @@ stop (status 143, 130); started again, it goes on. With torchrun or srun before 
 from pathlib import Path
 
 from pipeline.class_stats import ClassStatistics
-from pipeline.clips.frame_store import FrameStore
+from pipeline.clips.inputs import store_of
 from pipeline.core import params
 from pipeline.core.machine import load_machine
 from pipeline.core.manifest import Manifest
@@ -22,8 +22,9 @@ from stages.command import run
 
 
 def main(
-    model: str, manifest: Path, classes: Path, lmdb: Path, stats: Path, pretrained: Path, features: Path, out: Path
-) -> None:
+    model: str, manifest: Path, classes: Path, lmdb: Path, sound: Path, stats: Path, pretrained: Path, features: Path,
+    out: Path,
+) -> None:  # fmt: skip
     """Train the model that params.yaml describes under `models.<model>`."""
     section, corpus = params.read(f"models.{model}"), Manifest.read(manifest, classes)
     config = kind(section).read(section, f"params.yaml: models.{model}").starting_in(pretrained)
@@ -31,7 +32,7 @@ def main(
     if isinstance(config, ProbeConfig):
         fit_probe(config, corpus, Features.read(features / model), out, machine, task)
     else:
-        fit(config, corpus, FrameStore(lmdb), ClassStatistics.read(stats), out, machine, task)
+        fit(config, corpus, store_of(section["clip"], lmdb, sound), ClassStatistics.read(stats), out, machine, task)
     print(f"{out}: trained")
 
 

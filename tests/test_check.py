@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from pipeline.check import check, doubts, problems
+from pipeline.cli import compose
 from pipeline.core.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +43,7 @@ WRONG = [
     ("dataset.flip", "maybe", "dataset.flip", "must be of type bool or 'auto' or list, not 'maybe'"),
     ("dataset.flip", [["a", "b"], ["c"]], "dataset.flip[1]", "must have 2 entries, not 1"),
     ("dataset.flip", [["a", "b"], ["b", "c"]], "dataset.flip", "'b' stands in it twice"),
+    ("sound", ["mono"], "sound", "must be [], as no model hears"),
     ("demo", GONE, "demo", "this section is missing, and dataset.generated asks for it"),
     ("demo.train", 2, "demo", "train must be at least"),
     ("demo.tran", 900, "demo.tran", "Did you mean 'train'?"),
@@ -168,6 +170,51 @@ def changed(**changes: Any) -> dict[str, Any]:
 def test_the_committed_settings_are_right(tmp_path):
     assert problems(COMMITTED, tmp_path) == []
     check(COMMITTED, tmp_path)
+
+
+def hearing(**changes: Any) -> dict[str, Any]:
+    settings = yaml.safe_load(compose.text(ROOT / "conf", ["model=[tsn_demo,audio_demo]"]))
+    for name, value in changes.items():
+        *path, last = name.split("/")
+        section = settings
+        for key in path:
+            section = section[key]
+        section[last] = value
+    return settings
+
+
+def test_a_model_that_hears_is_right_and_needs_no_frames(tmp_path):
+    settings = hearing()
+    assert settings["sound"] == ["mono"]
+    assert problems(settings, tmp_path) == []
+    assert doubts(settings) == []
+
+
+AUDIO = "models/audio_demo"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("sound", [], "sound: must be [mono], as 'audio_demo' hears"),
+        (f"{AUDIO}/clip/seconds", 0.0, "models.audio_demo.clip: seconds must lie in 0.1 .. 60"),
+        (f"{AUDIO}/clip/side", 40, "models.audio_demo.clip.side: there is no such setting"),
+        (f"{AUDIO}/clip/input", "smell", "models.audio_demo.clip.input: there is no such setting"),
+        (f"{AUDIO}/test/sides", [40], "models.audio_demo.test: sides are of frames, and it hears: []"),
+        ("models/tsn_demo/test/sides", [], "models.tsn_demo.test: sides must name at least one scale"),
+        (
+            f"{AUDIO}/train/augment",
+            {"kind": "random_side"},
+            "models.audio_demo.train.augment: must be of type NoneType",
+        ),
+        (f"{AUDIO}/train/pretrained", "imagenet", "models.audio_demo.train.pretrained: ImageNet's weights see"),
+        (f"{AUDIO}/arch", "tsn", "models.audio_demo.arch: 'tsn' sees frames, and clip.input is sound"),
+        ("models/tsn_demo/arch", "audio_cnn", "models.tsn_demo.arch: 'audio_cnn' hears, and clip.input is not sound"),
+    ],
+)
+def test_what_is_wrong_with_a_model_that_hears_is_said(tmp_path, setting, value, said):
+    found = problems(hearing(**{setting: value}), tmp_path)
+    assert any(line.startswith(said) for line in found), found
 
 
 @pytest.mark.parametrize(("setting", "value", "path", "said"), WRONG, ids=[f"{case[0]}={case[1]}" for case in WRONG])

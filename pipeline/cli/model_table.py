@@ -10,7 +10,7 @@ from pipeline.cli.arguments import CLASSES
 from pipeline.core import params, registry
 from pipeline.core.errors import UserError
 from pipeline.core.markdown import text_table
-from pipeline.training.config import ModelConfig, ProbeConfig, kind
+from pipeline.training.config import HearingConfig, ModelConfig, ProbeConfig, kind
 
 HEAD = ["config", "arch", "parameters", "GMACs", "frames", "crop", "raw frames"]
 
@@ -40,12 +40,15 @@ def single_models(conf: Path) -> list[str]:
 def cost(config: ModelConfig | ProbeConfig, classes: int = CLASSES, crop: int | None = None) -> tuple[int, float]:
     """Parameters, and GMACs of one clip, a training clip unless another `crop` in pixels is given."""
     network = price.without_data(lambda: config.build(classes)[0])
-    return price.parameters(network), price.gmacs(network, config.clip.sampler.length, crop or config.crop)
+    return price.parameters(network), price.gmacs_of(network, config.shape(crop))
 
 
 def row(name: str, config: ModelConfig | ProbeConfig) -> list[str]:
     """One line of the table."""
     parameters, gmacs = cost(config)
+    if isinstance(config, HearingConfig):
+        said = f"{config.clip.seconds:g} s of sound"
+        return [f"`{name}`", config.arch, f"{parameters:,}", f"{gmacs:.2f}", "-", "-", said]
     sampler = config.clip.sampler
     span = "whole video" if sampler.stride is None else f"{sampler.frames * sampler.stride}"
     crop = config.crop

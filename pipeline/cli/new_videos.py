@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.clips import dataset, jpeg, short_sides
+from pipeline.cli import new_sounds
+from pipeline.cli.new_frames import NewVideos
+from pipeline.clips import dataset
 from pipeline.clips.frame_source import FrameSource
 from pipeline.clips.short_sides import Smaller
 from pipeline.clips.views import PROTOCOLS, ViewConfig
@@ -34,47 +36,6 @@ from pipeline.runtime import distributed
 
 ENSEMBLE = "ensemble"
 _ANEW = "`dvc repro --force ensemble` makes both anew."
-
-
-class NewVideos:
-    """Frames of videos that are in no store, as `dataset.decode_video` reads them.
-
-    Args:
-        smaller: sizes at which a FrameStore has the frames besides; here they are made when they are read.
-        size: that of the frames which are read; None for the extracted ones.
-        jpegs: video -> its extracted frames.
-    """
-
-    def __init__(
-        self, smaller: Sequence[Smaller] = (), size: Smaller | None = None,
-        jpegs: dict[str, list[memoryview]] | None = None,
-    ) -> None:  # fmt: skip
-        self.jpegs = {} if jpegs is None else jpegs
-        self.size = size
-        self.smaller = {each.side: NewVideos((), each, self.jpegs) for each in smaller}
-
-    def at(self, side: int) -> "NewVideos":
-        """The frames for who shows them at a short side of `side` pixels, as a FrameStore gives them."""
-        chosen = short_sides.choose(self.smaller, side)
-        return self if chosen is None else self.smaller[chosen]
-
-    def frames(self, video: str) -> int:
-        """The number of frames of a video."""
-        return len(self.jpegs[video])
-
-    def read(self, video: str, indices: Sequence[int]) -> list[memoryview]:
-        """The JPEGs of some frames."""
-        jpegs = [self.jpegs[video][index] for index in indices]
-        if not self.size:
-            return jpegs
-        try:
-            return [memoryview(jpeg.shrink(bytes(data), *self.size)) for data in jpegs]
-        except ValueError as error:
-            raise self.damaged(video, error) from error
-
-    def damaged(self, video: str, why: object) -> UserError:
-        """FFmpeg wrote a JPEG that does not decode."""
-        return UserError(f"The frames of {video} do not decode ({why}). machine.ffmpeg may name another FFmpeg.")
 
 
 @dataclass(frozen=True)
@@ -139,22 +100,53 @@ class Scorer:
         """The classes, in the order of the scores."""
         return self.members[0].predictor.checkpoint.classes
 
-    def score(self, source: FrameSource, video: str) -> np.ndarray:
-        """The probability of every class, float32 (C,). Threads that ask at the same time are answered in turn."""
-        specs = [member.predictor.view_spec for member in self.members]
+    def senses(self, *, hear: bool) -> bool:
+        """Whether some member hears, or sees."""
+        return any(member.predictor.clip.hears == hear for member in self.members)
+
+    def score(self, source: FrameSource, video: str, sound: np.ndarray | None = None) -> np.ndarray:
+        """The probability of every class, float32 (C,). Threads that ask at the same time are answered in turn.
+
+        Args:
+            source: the frames of the video, where some member sees.
+            sound: its sound, int16 (S,); None where it has none, and those who hear are left out.
+        """
+        logits: dict[int, np.ndarray] = {}
         with self.turn:
-            decoded = dataset.decode_video(source, video, specs).to(self.device)
-            pairs = zip(self.members, decoded.crops, strict=True)
-            return self.fuse([member.predictor.score([(decoded.frames, crops)]).read() for member, crops in pairs])
+            for hear in (False, True):
+                able = [number for number, one in enumerate(self.members) if one.predictor.clip.hears == hear]
+                specs = [self.members[number].predictor.view_spec for number in able]
+                if not able or (hear and sound is None):
+                    continue
+                decoded = (
+                    new_sounds.views_of(sound, specs)
+                    if hear and sound is not None
+                    else dataset.decode_video(source, video, specs)
+                ).to(self.device)
+                for number, crops in zip(able, decoded.crops, strict=True):
+                    logits[number] = self.members[number].predictor.score([(decoded.frames, crops)]).read()
+            found = [logits[number] for number in sorted(logits)]
+            if len(found) == len(self.members):
+                return self.fuse(found)
+            return self._fuse_of([self.members[number] for number in sorted(logits)], found)
 
     def fuse(self, logits: Sequence[np.ndarray]) -> np.ndarray:
         """The probability of every class, float32 (C,), from each member's logits of all views, (1, K, C)."""
+        return self._mean(self.members, logits, np.array([member.weight for member in self.members]))
+
+    def _fuse_of(self, members: Sequence[Member], logits: Sequence[np.ndarray]) -> np.ndarray:
+        """The same of some members, whose weights are divided by their sum; alike where they have none."""
+        weights = np.array([member.weight for member in members])
+        total = weights.sum(axis=0)
+        shares = np.where(total > 0, weights / np.where(total > 0, total, 1), 1 / len(members))
+        return self._mean(members, logits, shares)
+
+    def _mean(self, members: Sequence[Member], logits: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
         probabilities = []
-        for member, own in zip(self.members, logits, strict=True):
+        for member, own in zip(members, logits, strict=True):
             views = ViewScores(own, member.predictor.grid.describe(), member.predictor.task)
             probabilities.append(views.probabilities(self.fusion.protocol))
         scores = averaging.scale(np.stack(probabilities), self.fusion.mean, self.task)
-        weights = np.array([member.weight for member in self.members])
         fused: np.ndarray = averaging.fuse(scores, weights, self.fusion.mean, self.task)[0]
         return fused
 
@@ -198,23 +190,31 @@ def answers(
     files: Sequence[Path], scorer: Scorer, config: ExtractConfig, machine: Machine
 ) -> Iterator[tuple[Path, np.ndarray | BrokenVideo]]:
     """For each file, in order, the probability of every class, or why there is none."""
-    for file, jpegs in extracted(files, config, machine, machine.processes):
+    for file, jpegs in extracted(files, config, machine, machine.processes, frames=scorer.senses(hear=False)):
+        sound = new_sounds.of(file, config, machine) if scorer.senses(hear=True) else None
         if isinstance(jpegs, BrokenVideo):
             yield file, jpegs
-            continue
-        source = NewVideos(scorer.smaller)
-        source.jpegs[str(file)] = jpegs
-        yield file, scorer.score(source, str(file))
+        elif isinstance(sound, BrokenVideo) and not scorer.senses(hear=False):
+            yield file, sound
+        else:
+            source = NewVideos(scorer.smaller)
+            source.jpegs[str(file)] = jpegs
+            yield file, scorer.score(source, str(file), None if isinstance(sound, BrokenVideo) else sound)
 
 
 def extracted(
-    files: Sequence[Path], config: ExtractConfig, machine: Machine, at_once: int
+    files: Sequence[Path], config: ExtractConfig, machine: Machine, at_once: int, *, frames: bool = True
 ) -> Iterator[tuple[Path, list[memoryview] | BrokenVideo]]:
-    """For each file, in order, its frames, or why there are none; `at_once` of them are extracted side by side."""
+    """For each file, in order, its frames, or why there are none; `at_once` of them are extracted side by side.
+
+    Without `frames`, nobody looks at them, and none are extracted.
+    """
     binary = machine.ffmpeg_path()
     scratch = scratch_folder(machine, "predict")
 
     def extract(file: Path) -> list[memoryview] | BrokenVideo:
+        if not frames:
+            return []
         shown = str(file).encode("utf-8", "backslashreplace").decode("utf-8")
         if shown != str(file):
             return BrokenVideo(shown, "", shown, "name", "the name of the file is no UTF-8; rename it")

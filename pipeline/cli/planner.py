@@ -12,8 +12,8 @@ from typing import Any, Self
 from pipeline.cli import forecast, model_table
 from pipeline.cli.finding import size
 from pipeline.cli.rates import Corpus, Rates
-from pipeline.clips import views
-from pipeline.clips.views import ViewConfig
+from pipeline.clips.sound_store import RATE
+from pipeline.clips.views import View, ViewConfig
 from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
@@ -95,12 +95,12 @@ def costs(settings: Mapping[str, Any], corpus: Corpus) -> list[ModelCost]:
     found = []
     for name, section in settings["models"].items():
         config = kind(section).read(section, f"models.{name}")
-        grid = views.grid(config.clip.centre, params.build(ViewConfig, section["test"], f"models.{name}.test"))
+        grid = config.clip.grid(params.build(ViewConfig, section["test"], f"models.{name}.test"))
         parameters, gmacs = model_table.cost(config, corpus.classes)
-        frames = config.clip.sampler.length
-        crops = [view.scale.crop for view in grid.views]
+        crops = [view.scale.crop if isinstance(view, View) else None for view in grid.views]
         by_crop = {crop: model_table.cost(config, corpus.classes, crop)[1] for crop in set(crops)}
         clips = len({(view.clips, view.clip) for view in grid.views})
+        frames = 0 if config.clip.hears else config.clip.sampler.length
         found.append(
             ModelCost(
                 name=name,
@@ -108,7 +108,7 @@ def costs(settings: Mapping[str, Any], corpus: Corpus) -> list[ModelCost]:
                 gmacs=gmacs,
                 view_gmacs=sum(by_crop[crop] for crop in crops),
                 views=len(crops),
-                decoded=clips * frames * len({view.scale.side for view in grid.views}),
+                decoded=clips * frames * len(grid.sides),
                 checkpoint=4 * parameters,
             )
         )
@@ -126,7 +126,8 @@ def lines(settings: Mapping[str, Any], corpus: Corpus, rates: Rates, hardware: H
         f"{frame_bytes / 1000:.1f} kB each"
     )
     yield ""
-    disk = _disk(settings, models, corpus, frames * frame_bytes, rates.smaller_share)
+    sound = 2 * RATE * rates.seconds * corpus.videos if settings.get("sound") else 0.0
+    disk = _disk(settings, models, corpus, frames * frame_bytes, rates.smaller_share, sound)
     yield from text_table(["disk", "size"], list(disk))
     yield ""
     times = "three" if keep else "four"  # without tars, the LMDB files are of two outs
@@ -168,9 +169,10 @@ def row(model: ModelCost, corpus: Corpus, rates: Rates, hardware: Hardware) -> l
 
 
 def _disk(
-    settings: Mapping[str, Any], models: list[ModelCost], corpus: Corpus, stored: float, smaller_share: float
-) -> Iterator[list[str]]:
-    """Rows of the table of disk."""
+    settings: Mapping[str, Any], models: list[ModelCost], corpus: Corpus, stored: float, smaller_share: float,
+    sound: float,
+) -> Iterator[list[str]]:  # fmt: skip
+    """Rows of the table of disk; `sound` is the bytes of all sound at most, 0 where no model hears."""
     keep, smaller = settings["extract"]["keep"], settings["pack"]["short_sides"][1:]
     scores = sum(model.views * 2 + 3 * 4 for model in models) * corpus.held_out * corpus.classes
     weights = sum(model.checkpoint for model in models)
@@ -179,9 +181,11 @@ def _disk(
     yield ["frames: LMDB", size(int(stored))]
     if smaller:
         yield [f"frames: LMDB, short side {' and '.join(map(str, smaller))}", size(int(smaller_share * stored))]
+    if sound:
+        yield ["sound, of the videos that have one", size(int(sound))]
     yield [f"weights of {len(models)} models", size(weights)]
     yield ["predictions: logits of each view, tables", size(scores)]
-    yield ["all", size(int(((2 if keep else 1) + smaller_share) * stored) + weights + scores)]
+    yield ["all", size(int(((2 if keep else 1) + smaller_share) * stored + sound) + weights + scores)]
 
 
 def time(seconds: float) -> str:

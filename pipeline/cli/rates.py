@@ -5,6 +5,7 @@ clock.
 """
 
 import json
+import math
 import resource
 import subprocess
 import time
@@ -36,7 +37,7 @@ from pipeline.extraction.extract import extract_corpus
 from pipeline.layers.normalize import normalize
 from pipeline.runtime import distributed
 from pipeline.runtime.allocator import keep_freed_memory
-from pipeline.training.config import ModelConfig, ProbeConfig, kind
+from pipeline.training.config import HearingConfig, ModelConfig, ProbeConfig, kind
 
 SAMPLES = 12
 """Number of the corpus' videos that are extracted."""
@@ -234,6 +235,8 @@ def _decoded(store: FrameStore, there: Manifest) -> float:
 def _loaded(name: str, section: Mapping[str, Any], store: FrameStore, there: Manifest, decoded: float) -> float:
     """Training clips of a model that a core loads in a second; a probe decodes and no more."""
     config = kind(section).read(section, f"models.{name}")
+    if isinstance(config, HearingConfig):
+        return math.inf  # to read some kilobytes is nothing beside the decoding of frames
     if isinstance(config, ProbeConfig):
         return decoded / config.clip.sampler.length
     clips = TrainDataset(there, store, config.clip.sampler, replace(config.train.augment, flip=True), seed=0)
@@ -267,6 +270,8 @@ def _kind_of(config: ModelConfig | ProbeConfig) -> tuple[str, bool]:
     """What models of like speed share: a network over images or over clips, depthwise or not, trained or frozen."""
     backbone = str(config.options.get("backbone", ""))
     light = any(word in backbone for word in ("mobilenet", "efficientnet"))
+    if isinstance(config, HearingConfig):
+        return "sound", light
     alone = isinstance(config, ProbeConfig) or hasattr(registry.find("models", config.arch), "EXTRA")
     return (config.arch if alone else str(config.clip.sampler.kind)), light
 
@@ -277,8 +282,11 @@ def _speeds(config: ModelConfig | ProbeConfig, gmacs: float, fabric: Fabric) -> 
     if distributed.suits_channels_last(network, fabric):
         distributed.to_channels_last(network)
     model = fabric.setup_module(network)
-    shape = (2, 3, config.clip.sampler.length, config.crop, config.crop)
-    clips = normalize(torch.randint(0, 256, shape, dtype=torch.uint8, device=fabric.device), spec)
+    if isinstance(config, HearingConfig):
+        noise = torch.randint(-(2**15), 2**15, (2, config.clip.samples), dtype=torch.int16, device=fabric.device)
+    else:
+        noise = torch.randint(0, 256, (2, *config.shape()), dtype=torch.uint8, device=fabric.device)
+    clips = normalize(noise, spec)
     operations = 2e9 * gmacs * len(clips)
     with torch.inference_mode():
         testing = operations / _seconds(lambda: model.eval()(clips), fabric)

@@ -1,7 +1,8 @@
 """What `pipeline scores` says of prediction files: summaries, tables, and protocols recomputed from the views."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -140,24 +141,31 @@ def under(folder: Path, split: str, protocol: str) -> PredictionTable:
 
 def chosen_views(views: ViewScores, text: str) -> list[int]:
     """The positions of the views that `text` describes: ``side=40,crop=centre``."""
-    if not all({"clips", "clip", "scale", "crop"} <= set(view) for view in views.grid["views"]):
+    if not all({"clips", "clip"} <= set(view) for view in views.grid["views"]):
         raise UserError(
             f"{text!r}: nobody knows what the views of another program's scores show; ask for a protocol, "
             f"{', '.join(views.grid['protocols'])}."
         )
-    flat = [{**view, "side": view["scale"]["side"], "size": view["scale"]["crop"]} for view in views.grid["views"]]
+    flat = [_flat(view) for view in views.grid["views"]]
     chosen = list(range(len(flat)))
     for part in text.split(","):
         key, _, value = (word.strip() for word in part.partition("="))
         if key not in KEYS:
             raise UserError(f"{key!r} is no key, only {', '.join(KEYS)}.")
-        known = list(dict.fromkeys(str(view[key]) for view in flat))
+        known = list(dict.fromkeys(view[key] for view in flat))
         if value not in known:
             raise UserError(f"No view has {part.strip()!r}; {key} is {', '.join(known)}.")
-        chosen = [number for number in chosen if str(flat[number][key]) == value]
+        chosen = [number for number in chosen if flat[number][key] == value]
     if not chosen:
         raise UserError(f"No view is all of {text!r}.")
     return chosen
+
+
+def _flat(view: Mapping[str, Any]) -> dict[str, str]:
+    """The values of `KEYS` of a view; - where a window of sound has none."""
+    scale = view.get("scale", {})
+    found = {**view, "side": scale.get("side", "-"), "size": scale.get("crop", "-")}
+    return {key: str(found.get(key, "-")) for key in KEYS}
 
 
 def _ends(values: np.ndarray, top: int) -> list[tuple[str, Sequence[int]]]:

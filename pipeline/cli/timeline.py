@@ -14,7 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from pipeline.cli.new_videos import NewVideos, Scorer, extracted
+from pipeline.cli import new_sounds
+from pipeline.cli.new_frames import NewVideos
+from pipeline.cli.new_videos import Scorer, extracted
+from pipeline.clips.sound_store import RATE
 from pipeline.core.broken_videos import BrokenVideo
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
@@ -71,17 +74,21 @@ def answers(
         if isinstance(jpegs, BrokenVideo):
             yield file, jpegs
             continue
-        yield file, _places(file, jpegs, scorer, windows(len(jpegs), config.fps, length, stride))
+        sound = new_sounds.of(file, config, machine) if scorer.senses(hear=True) else None
+        heard = None if isinstance(sound, BrokenVideo) else sound
+        yield file, _places(file, jpegs, heard, scorer, windows(len(jpegs), config.fps, length, stride))
 
 
 def _places(
-    file: Path, jpegs: list[memoryview], scorer: Scorer, places: Sequence[tuple[Segment, range]]
-) -> Iterator[Place]:
+    file: Path, jpegs: list[memoryview], sound: np.ndarray | None, scorer: Scorer,
+    places: Sequence[tuple[Segment, range]],
+) -> Iterator[Place]:  # fmt: skip
     for segment, inside in places:
         source = NewVideos(scorer.smaller)
         video = f"{file}{segment.suffix}"
         source.jpegs[video] = jpegs[inside.start : inside.stop]
-        yield Place(segment, scorer.score(source, video))
+        part = None if sound is None else sound[round(segment.start * RATE) : round(segment.end * RATE)]
+        yield Place(segment, scorer.score(source, video, None if part is None or not len(part) else part))
 
 
 def as_table(file: Path, places: Sequence[Place], classes: Sequence[str], top: int) -> str:

@@ -7,18 +7,20 @@ the seed and the view as well): neither the number of workers nor their order ch
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from pipeline.clips import flips, sampling, transforms
+from pipeline.clips import flips, sampling, transforms, views
 from pipeline.clips.frame_source import FrameSource, read_frames, sides_by_source
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.sampling import SamplerConfig
+from pipeline.clips.targets import Targets
 from pipeline.clips.transforms import AugmentConfig, Box
-from pipeline.clips.views import CROPS, Scale, View, ViewGrid
+from pipeline.clips.views import CROPS, Scale, View, ViewConfig, ViewGrid
 from pipeline.core import params
 from pipeline.core.manifest import Manifest
 
@@ -27,6 +29,8 @@ from pipeline.core.manifest import Manifest
 class ClipConfig:
     """Section `models.<name>.clip` of params.yaml: which frames and pixels of a video a model gets."""
 
+    hears: ClassVar = False
+    """Whether the model gets the sound, and neither frame nor pixel."""
     sampler: SamplerConfig
     side: int
     """Short side of the centre view, in pixels; validation and protocol `clip` use it."""
@@ -42,6 +46,30 @@ class ClipConfig:
         """The scale of the centre view."""
         return Scale(self.side, self.crop)
 
+    def training(self, manifest: Manifest, store: FrameStore, augment: AugmentConfig, seed: int) -> "TrainDataset":
+        """Random clips of videos, which have frames."""
+        return TrainDataset(manifest, store, self.sampler, augment, seed)
+
+    def centres(self, videos: Sequence[str], store: FrameSource) -> "MultiViewDataset":
+        """The centre view alone of each video."""
+        return MultiViewDataset(videos, store, self.sampler, views.of_one(View(1, 0, self.centre, "centre")))
+
+    def grid(self, config: ViewConfig) -> ViewGrid:
+        """The views of a video that is tested."""
+        return views.grid(self.centre, config)
+
+    def spec(self, grid: ViewGrid) -> "ViewSpec":
+        """What `decoded` needs to know of the views of a grid."""
+        return ViewSpec(self.sampler, grid)
+
+    def decoded(self, items: Sequence[tuple[str, Sequence["ViewSpec"]]], source: FrameSource) -> "DecodedVideoDataset":
+        """Videos for several models."""
+        return DecodedVideoDataset(items, source)
+
+    def size(self, crop: int) -> int:
+        """Number of pixels of a view whose crop has sides of so many."""
+        return self.sampler.length * crop * crop
+
 
 class TrainDataset(Dataset[tuple[Tensor, Tensor]]):
     """Random clips: item (epoch, position) is (clip uint8 (3, T, H, W), many-hot labels float32 (C,)).
@@ -52,10 +80,7 @@ class TrainDataset(Dataset[tuple[Tensor, Tensor]]):
     def __init__(
         self, manifest: Manifest, store: FrameStore, sampler: SamplerConfig, augment: AugmentConfig, seed: int
     ) -> None:
-        self.videos = manifest.videos
-        self.shown = _ByVideo(len(manifest), *manifest.label_pairs())
-        self.unknown = _ByVideo(len(manifest), *manifest.unknown_pairs())
-        self.classes = len(manifest.classes)
+        self.videos, self.targets = manifest.videos, Targets(manifest)
         assert augment.flip != "auto"  # half of the clips would be mirrored, whatever the classes are
         self.swapped = torch.tensor(flips.swapped(augment.flip, manifest.classes))
         self.store, self.sampler, self.augment, self.seed = store, sampler, augment, seed
@@ -73,30 +98,17 @@ class TrainDataset(Dataset[tuple[Tensor, Tensor]]):
         store = self.store.at(transforms.asked_side(self.augment))
         frames = read_frames(store, video, indices, transforms.needed_side(self.augment))
         clip, mirrored = transforms.training_crop(frames, self.augment, rng)
-        labels = torch.zeros(self.classes)
-        labels[self.shown[position]] = 1
-        labels[self.unknown[position]] = -1
+        labels = self.targets[position]
         return clip, labels[self.swapped] if mirrored else labels
 
+    @staticmethod
+    def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """Samples -> clips uint8 (N, 3, T, H, W) and labels (N, C).
 
-class _ByVideo:
-    """Class numbers (L,) of each of V videos, from the video and class number of all labels."""
-
-    def __init__(self, videos: int, row: np.ndarray, columns: np.ndarray) -> None:
-        self.columns, self.ends = columns, np.cumsum(np.bincount(row, minlength=videos))
-
-    def __getitem__(self, position: int) -> np.ndarray:
-        """The numbers of one video."""
-        return self.columns[self.ends[position - 1] if position else 0 : self.ends[position]]
-
-
-def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """Samples of a TrainDataset -> clips uint8 (N, 3, T, H, W) and labels (N, C).
-
-    The bytes of the clips keep their order, colours last: the device puts them into the network's.
-    """
-    clips = default_collate([clip.permute(1, 2, 3, 0) for clip, _ in samples]).permute(0, 4, 1, 2, 3)
-    return clips, default_collate([labels for _, labels in samples])
+        The bytes of the clips keep their order, colours last: the device puts them into the network's.
+        """
+        clips = default_collate([clip.permute(1, 2, 3, 0) for clip, _ in samples]).permute(0, 4, 1, 2, 3)
+        return clips, default_collate([labels for _, labels in samples])
 
 
 @dataclass(frozen=True)
@@ -105,6 +117,17 @@ class ViewSpec:
 
     sampler: SamplerConfig
     grid: ViewGrid
+
+
+class Crop(Protocol):
+    """A view in a decoded video."""
+
+    @property
+    def size(self) -> int:
+        """Views of one size can share a batch."""
+
+    def pixels(self, frames: Mapping[int, Tensor]) -> Tensor:
+        """The view, cut out of `DecodedVideo.frames`."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +140,11 @@ class ClipCrop:
     """The clip's T frames, as positions in `DecodedVideo.frames[side]`."""
     box: Box
 
+    @property
+    def size(self) -> int:
+        """Side of the crop: views of one size can share a batch."""
+        return self.box.width
+
     def pixels(self, frames: Mapping[int, Tensor]) -> Tensor:
         """The view as uint8 (3, T, size, size), cut out of `DecodedVideo.frames`."""
         cropped = transforms.crop(frames[self.side], self.box)
@@ -128,12 +156,14 @@ class ClipCrop:
 class DecodedVideo:
     """A decoded video, resized to every scale, and where its views lie in it.
 
-    This is what loaders hand over: views overlap, so the frames are many times smaller than all views.
+    This is what loaders hand over: views overlap, so the frames are many times smaller than all views. Sound comes in
+    the same way (sound_dataset.py).
     """
 
     frames: dict[int, Tensor]
-    """Short side -> uint8 (F, 3, H, W): the frames that some view needs at this scale, in order."""
-    crops: tuple[tuple[ClipCrop, ...], ...]
+    """Short side -> uint8 (F, 3, H, W): the frames that some view needs at this scale, in order. Of a sound, samples a
+    second -> int16 (S,)."""
+    crops: tuple[tuple[Crop, ...], ...]
     """For each ViewSpec, one crop a view, in the order of its grid."""
 
     def pin_memory(self) -> "DecodedVideo":
@@ -178,7 +208,7 @@ class ClipsOfViews:
             return ClipCrop(view.scale.side, positions, box)
 
         return tuple(
-            tuple(crop_of(k, view, clips[k], spec.grid.seed) for k, view in enumerate(spec.grid.views))
+            tuple(crop_of(k, view, clips[k], spec.grid.seed) for k, view in enumerate(spec.grid.seen))
             for spec, clips in zip(specs, self.indices, strict=True)
         )
 
@@ -188,7 +218,7 @@ def clips_of_views(specs: Sequence[ViewSpec], count: int) -> ClipsOfViews:
     indices = [_frames_of_views(spec, count) for spec in specs]
     wanted: dict[int, list[np.ndarray]] = {}
     for spec, clips in zip(specs, indices, strict=True):
-        for view, clip in zip(spec.grid.views, clips, strict=True):
+        for view, clip in zip(spec.grid.seen, clips, strict=True):
             wanted.setdefault(view.scale.side, []).append(clip)
     return ClipsOfViews(indices, {side: np.unique(np.concatenate(clips)) for side, clips in wanted.items()})
 
@@ -206,9 +236,9 @@ def _at_sides(source: FrameSource, video: str, needed: Mapping[int, np.ndarray])
 
 def _frames_of_views(spec: ViewSpec, count: int) -> list[np.ndarray]:
     """Frame indices (T,) of every view of a grid, in a video of `count` frames."""
-    numbers = {view.clips for view in spec.grid.views}
+    numbers = {view.clips for view in spec.grid.seen}
     clips = {number: sampling.testing_clips(spec.sampler, count, number) for number in numbers}
-    return [clips[view.clips][view.clip] for view in spec.grid.views]
+    return [clips[view.clips][view.clip] for view in spec.grid.seen]
 
 
 def _box(view: View, height: int, width: int, rng: np.random.Generator) -> Box:
@@ -252,11 +282,11 @@ class MultiViewDataset(Dataset[dict[int, Tensor]]):
         return {size: torch.stack([crops[k].pixels(decoded.frames) for k in ks]) for size, ks in groups}
 
 
-def group_by_size(crops: Sequence[ClipCrop]) -> dict[int, list[int]]:
-    """Side of the crop -> the positions in `crops` of those that have it, which can share a batch."""
+def group_by_size(crops: Sequence[Crop]) -> dict[int, list[int]]:
+    """Size of the crop -> the positions in `crops` of those that have it, which can share a batch."""
     groups: dict[int, list[int]] = {}
     for position, crop in enumerate(crops):
-        groups.setdefault(crop.box.width, []).append(position)
+        groups.setdefault(crop.size, []).append(position)
     return groups
 
 

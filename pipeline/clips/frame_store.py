@@ -131,6 +131,10 @@ class FrameStore:
         """Whether the video has frames."""
         return video in self._index.shard_of
 
+    def broken(self, video: str) -> bool:
+        """Whether the video gave no frame."""
+        return video not in self
+
     def at(self, side: int) -> "FrameStore":
         """The frames for who shows them at a short side of `side` pixels, at the smallest size that suffices."""
         chosen = short_sides.choose(self._smaller, side)

@@ -137,7 +137,7 @@ def _input(told: Description) -> list[str]:
         if sampler.stride is None
         else f"{sampler.frames} that lie {sampler.stride} apart"
     )
-    scales = dict.fromkeys(told.grid.views[number].scale for number in views)
+    scales = dict.fromkeys(told.grid.seen[number].scale for number in views)
     sizes = ", ".join(f"{scale.side} ({scale.crop})" for scale in scales)
     clips = told.grid.views[views[0]].clips
     return [

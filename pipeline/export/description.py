@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from pipeline.clips.dataset import ClipConfig
 from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.short_sides import PackConfig
 from pipeline.clips.views import ViewGrid
@@ -51,7 +52,7 @@ class Description:
     @property
     def crops(self) -> tuple[int, ...]:
         """The sides of the square clips that its views have, in pixels, ascending."""
-        return tuple(sorted({view.scale.crop for view in self.grid.views}))
+        return tuple(sorted({view.scale.crop for view in self.grid.seen}))
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,21 @@ class FusionDescription:
 
 
 def of(predictor: Predictor, extract: ExtractConfig, pack: PackConfig) -> Description:
-    """The description of a trained model, whose videos are extracted and packed so."""
+    """The description of a trained model, whose videos are extracted and packed so.
+
+    Raises:
+        UserError: it hears.
+    """
+    spec = predictor.checkpoint.input
+    if not isinstance(predictor.clip, ClipConfig) or not isinstance(spec, InputSpec):
+        raise UserError(f"{predictor.name} hears, and only models that see are exported. Fuse and export without it.")
     return Description(
         model=predictor.name,
         arch=predictor.meta["arch"],
         weights_sha256=predictor.meta["checkpoint"],
         task=predictor.task,
         classes=predictor.checkpoint.classes,
-        input=predictor.checkpoint.input,
+        input=spec,
         sampler=predictor.clip.sampler,
         grid=predictor.grid,
         protocol=FINAL,

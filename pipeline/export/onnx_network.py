@@ -43,7 +43,7 @@ class OnnxPredictor(Predictor):
         told = description.read(Description, session.get_modelmeta().custom_metadata_map, str(file))
         self.name, self.fabric, self.machine, self.description = told.model, fabric, machine, told
         self.checkpoint = Checkpoint({}, {"arch": told.arch}, told.classes, told.input)
-        centre = told.grid.views[told.grid.protocols["clip"][0]].scale
+        centre = told.grid.seen[told.grid.protocols["clip"][0]].scale
         self.clip = ClipConfig(told.sampler, centre.side, centre.crop)
         self.task, self.grid = told.task, told.grid
         self.network = OnnxNetwork(session)

@@ -5,21 +5,16 @@ down to the wanted length (a shorter one stays: pixels that scaling adds say not
 even. The rules for colours stand in filters.py.
 """
 
-import errno
 import os
-import time
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.core import faults
-from pipeline.core.errors import UserError
 from pipeline.core.segments import Segment
-from pipeline.extraction import filters, formats
-from pipeline.extraction.child import Ended, LacksMemory, Limits, MachineFault, run
+from pipeline.extraction import filters, formats, tries
+from pipeline.extraction.child import Ended, Limits, run
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg_log import FFmpegLog
 from pipeline.extraction.judge import judge
-from pipeline.extraction.opened import opened
 from pipeline.extraction.outcome import Extracted, NoFrames
 from pipeline.extraction.probe import QUIET, Facts, Prober, Stream, read_facts, source
 from pipeline.extraction.span import Span, trusted
@@ -28,16 +23,10 @@ FORMAT = 4
 """Version of pixels, verdicts and layout; raise it when the same settings give others, so that no old shard is used."""
 MOST_ASPECT = 16
 """Largest ratio of the sides of a picture as it is shown; beyond, the file is wrong about the shape of its pixels."""
-WAITS = (1.0, 10.0)
-"""Seconds before another try, where the machine and not the video is at fault."""
-
 PLAIN = Stream(number=-1, codec="", description="any, yuv420p, 64x64", width=64, height=64, aspect=1, default=True)
 """The only video stream of a file, upright, of pictures that go through the same filters as most."""
 
 _MEGABYTE = 1_000_000
-_FULL = {256 - error: error for error in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EACCES)}
-"""Exit codes of an FFmpeg that cannot write: those of errno, as a byte."""
-_LACKING_WORDS = ("Cannot allocate memory", "Resource temporarily unavailable", "Too many open files")
 
 
 def extract_frames(
@@ -51,25 +40,7 @@ def extract_frames(
     """
     span = Span(config.fps, segment)
     span.check()
-    with opened(video) as file:
-        for wait in (*WAITS, None):
-            try:
-                return _extract(file, folder, config, binary, span)
-            except MachineFault as fault:
-                _empty(folder)
-                if wait is not None:
-                    time.sleep(wait)
-                    continue
-                if isinstance(fault, LacksMemory) and _well(binary, file, folder):
-                    raise NoFrames("too_large", f"for this file alone, {fault}", again=True) from fault
-                remedy = faults.told(fault) or (
-                    "Look at the memory and the limits of this machine, or lower machine.workers; then `dvc repro` "
-                    "goes on where it was."
-                )
-                raise UserError(
-                    f"{video}: {fault}, {len(WAITS) + 1} times. That is no fault of the video. {remedy}"
-                ) from fault
-    raise AssertionError
+    return tries.tried(video, folder, binary, lambda file: _extract(file, folder, config, binary, span))
 
 
 def _extract(file: BinaryIO, folder: Path, config: ExtractConfig, binary: str, span: Span) -> Extracted:
@@ -82,7 +53,7 @@ def _extract(file: BinaryIO, folder: Path, config: ExtractConfig, binary: str, s
         try:
             return _at_once(file, folder, config, binary, span, prober)
         except _NotPlain:
-            _empty(folder)
+            tries.empty(folder)
     facts = prober.facts()
     for stream in facts.streams:
         _check_size(stream, config)
@@ -91,7 +62,7 @@ def _extract(file: BinaryIO, folder: Path, config: ExtractConfig, binary: str, s
         except NoFrames as refused:
             if refused.reason != "still" or stream is facts.streams[-1]:
                 raise
-            _empty(folder)
+            tries.empty(folder)
     raise AssertionError
 
 
@@ -135,7 +106,7 @@ def _decode(
         log, ended, jpegs, _ = _run(file, folder, stream, facts, config, binary, sought)
         if not ended.code and trusted(log, len(jpegs), sought, stream, facts):
             return _outcome(log, ended, jpegs, stream, facts, config, sought, prober)
-        _empty(folder)
+        tries.empty(folder)
     log, ended, jpegs, _ = _run(file, folder, stream, facts, config, binary, span)
     return _outcome(log, ended, jpegs, stream, facts, config, span, prober)
 
@@ -163,7 +134,7 @@ def _run(
     ended = run(command(file, stream, config, binary, span), file, folder, limits, hear)
     if facts is None:
         raise _NotPlain
-    _check_machine(ended, log, folder)
+    tries.check(ended, log, folder)
     if ended.over:
         raise _over(ended.over, limits, config)
     if ended.code < 0:  # frames that came before are not all, and as many as chance would have it
@@ -247,22 +218,6 @@ def _check_size(stream: Stream, config: ExtractConfig) -> None:
         raise NoFrames("too_large", f"pictures that are to be shown as {size}, which is no shape of a video")
 
 
-def _check_machine(ended: Ended, log: FFmpegLog, folder: Path) -> None:
-    """Tell what is no verdict of FFmpeg on the video.
-
-    Raises:
-        LacksMemory: FFmpeg got no memory or threads.
-        UserError: it cannot write.
-    """
-    if ended.code in _FULL:
-        raise UserError(
-            f"FFmpeg cannot write into {folder.resolve()} ({os.strerror(_FULL[ended.code])}). Free some space, or set "
-            "machine.scratch in conf/config.yaml and `make params`; then `dvc repro` goes on where it was."
-        )
-    if any(log.says(words) for words in _LACKING_WORDS):
-        raise LacksMemory(f"FFmpeg lacks memory or threads ({log.words})")
-
-
 def _over(limit: str, limits: Limits, config: ExtractConfig) -> NoFrames:
     """The reason of a video that was given up at a limit."""
     if limit == "cpu_seconds":
@@ -276,17 +231,3 @@ def _over(limit: str, limits: Limits, config: ExtractConfig) -> NoFrames:
 
 def _crashed(how: str, log: FFmpegLog) -> NoFrames:
     return NoFrames("crashed", f"{how} | {log.words}".removesuffix(" | "), again=True)
-
-
-def _well(binary: str, file: BinaryIO, folder: Path) -> bool:
-    """Whether FFmpeg gets what it needs for a small video of its own making."""
-    control = ["-f", "lavfi", "-i", "testsrc2=s=320x240", "-frames:v", "10", "-f", "null", "-"]
-    try:
-        return run([binary, *QUIET, *control], file, folder, Limits(60, 1 << 30, 1 << 30), FFmpegLog().hear).code == 0
-    except MachineFault:
-        return False
-
-
-def _empty(folder: Path) -> None:
-    for jpeg in folder.glob("*.jpg"):
-        jpeg.unlink()

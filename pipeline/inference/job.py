@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from pipeline.clips.dataset import ClipCrop
+from pipeline.clips.dataset import Crop
 from pipeline.core.errors import UserError
 from pipeline.inference.predictor import Predictor, Scores, Views
 from pipeline.inference.score_cache import CHUNK, ScoreCache
@@ -34,7 +34,7 @@ class Job:
     _scored: list[Scores] = field(default_factory=list)
     _waiting: list[Views] = field(default_factory=list)
 
-    def add(self, video: int, frames: Mapping[int, torch.Tensor], crops: Sequence[ClipCrop]) -> None:
+    def add(self, video: int, frames: Mapping[int, torch.Tensor], crops: Sequence[Crop]) -> None:
         """Score a video, or keep it for a pass that it shares with the next ones; write its chunk if it is the last.
 
         The videos of a chunk come in order, and the first is the one that the cache lacks. Those that share a pass are
@@ -76,7 +76,7 @@ class Job:
                 )
             yield scores
 
-    def _add(self, video: int, frames: Mapping[int, torch.Tensor], crops: Sequence[ClipCrop]) -> None:
+    def _add(self, video: int, frames: Mapping[int, torch.Tensor], crops: Sequence[Crop]) -> None:
         if self._chunk is None:
             self._chunk = video // CHUNK
             self._kept, self._scored = self.cache.rows(self._chunk), []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from pipeline.clips.frame_store import FrameStore
+from pipeline.clips.inputs import Store
 from pipeline.core import ray_engine
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
@@ -33,8 +33,10 @@ class Scoring:
     score: Callable[..., None]
     """`run.score`."""
     videos: list[str]
+    store: Callable[[Path], Store]
+    """Opens the store."""
     frames: Path
-    """Folder of the packed frames."""
+    """Folder of the packed frames, or of the sound."""
     cache: str
     """Name of the cache's folder, which all nodes must come to."""
     machine: Machine
@@ -46,7 +48,7 @@ class Scoring:
             UserError: this node has other weights, frames, code or libraries; or the model fails.
             Leaving: the node is to end; all scores so far are kept.
         """
-        fabric, store = distributed.launch_one(self.machine), FrameStore(self.frames)
+        fabric, store = distributed.launch_one(self.machine), self.store(self.frames)
         job = self.prepare(data=(store, self.videos), fabric=fabric, machine=self.machine)
         if job.cache.folder.name != self.cache:
             raise UserError(
@@ -62,7 +64,7 @@ class Scoring:
 
 
 def score(
-    job: Job, prepare: Callable[..., Job], one_share: Callable[..., None], videos: list[str], store: FrameStore,
+    job: Job, prepare: Callable[..., Job], one_share: Callable[..., None], videos: list[str], store: Store,
     fabric: Fabric, machine: Machine,
 ) -> None:  # fmt: skip
     """Score what the cache of a job lacks, by the tasks of a Ray cluster; the caller holds the job's lease.
@@ -78,7 +80,7 @@ def score(
         return
     gpu, cpus = fabric.device.type == "cuda", machine.workers or machine.threads
     there = replace(machine, workers=cpus, devices=1, accelerator="gpu" if gpu else "cpu")
-    scoring = Scoring(prepare, one_share, videos, store.root, job.cache.folder.name, there)
+    scoring = Scoring(prepare, one_share, videos, type(store), store.root, job.cache.folder.name, there)
     with ray_engine.cluster(job.cache.folder, cpus, int(gpu)) as nodes:
         if not gpu and machine.accelerator != "cpu" and nodes.have("GPU"):
             raise UserError(

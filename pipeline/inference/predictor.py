@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from pipeline.clips import views
-from pipeline.clips.dataset import ClipConfig, ClipCrop, ViewSpec, group_by_size
+from pipeline.clips.dataset import Crop, group_by_size
+from pipeline.clips.inputs import read_clip
 from pipeline.clips.views import ViewConfig
 from pipeline.core import files, params, registry, task
 from pipeline.core.errors import UserError
@@ -24,10 +25,10 @@ PIXELS = 1 << 24
 which take a ResNet some gigabytes."""
 
 
-Views = tuple[Mapping[int, torch.Tensor], Sequence[ClipCrop]]
-"""A video as a model sees it: the frames of its DecodedVideo, on the device of the model, and where the K views lie in
-them."""
-NumberedCrop = tuple[int, ClipCrop]
+Views = tuple[Mapping[int, torch.Tensor], Sequence[Crop]]
+"""A video as a model sees it, or hears it: the frames of its DecodedVideo, on the device of the model, and where the K
+views lie in them."""
+NumberedCrop = tuple[int, Crop]
 """The number of a video among those that are scored together, and a crop of it."""
 
 
@@ -66,9 +67,9 @@ class Predictor:
             raise UserError(
                 f"{folder / FILE} does not say its {', '.join(lacking)}. `dvc repro train@{folder.name}` makes another."
             )
-        self.clip = params.build(ClipConfig, recipe["clip"], f"{folder}: clip")
+        self.clip = read_clip(recipe["clip"], f"{folder}: clip")
         self.task = task.read(recipe, f"{folder / FILE}")
-        self.grid = views.grid(self.clip.centre, config)
+        self.grid = self.clip.grid(config)
         self.network = _rebuild(self.checkpoint, folder).to(fabric.device).eval()
         if distributed.suits_channels_last(self.network, fabric):
             distributed.to_channels_last(self.network)
@@ -77,7 +78,7 @@ class Predictor:
             "device": fabric.device.type,
             "precision": machine.precision,
             **({"tf32": machine.tf32} if gpu else {}),
-            **({"decode": machine.decode} if machine.decode != "workers" else {}),
+            **({"decode": machine.decode} if machine.decode != "workers" and not self.clip.hears else {}),
         }
         self.meta = {
             "model": self.name,
@@ -87,9 +88,9 @@ class Predictor:
         }
 
     @property
-    def view_spec(self) -> ViewSpec:
-        """The views that the model needs of a video."""
-        return ViewSpec(self.clip.sampler, self.grid)
+    def view_spec(self) -> Any:
+        """The views that the model needs of a video, as `clip.decoded` takes them."""
+        return self.clip.spec(self.grid)
 
     def check(self, classes: tuple[str, ...]) -> None:
         """Refuse a corpus of other classes than those that the model was trained on.
@@ -119,7 +120,7 @@ class Predictor:
         """The views by forward pass: of one size each, and no more than fit."""
         passes = []
         for size, places in group_by_size([crop for _, crop in views]).items():
-            most = self.machine.views_per_pass or max(1, PIXELS // (self.clip.sampler.length * size * size))
+            most = self.machine.views_per_pass or max(1, PIXELS // self.clip.size(size))
             passes += [
                 [views[place] for place in places[start : start + most]] for start in range(0, len(places), most)
             ]

@@ -4,7 +4,7 @@ A video is read and decoded once for all its views, and for several models where
 show the same pixels are computed once. A forward pass holds views of one video alone, or of `machine.videos_per_pass`
 that are always the same ones, so scores are the same to the bit by however many processes and beside whichever models
 the videos are scored. A run that was killed goes on with the scores that it has. A broken video gets the class prior as
-its scores.
+its scores; so does a video without sound from a model that hears, to which it is `unseen`.
 """
 
 import logging
@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from lightning_fabric import Fabric
 
 from pipeline.class_stats import ClassStatistics
-from pipeline.clips.dataset import DecodedVideo, DecodedVideoDataset
+from pipeline.clips.dataset import DecodedVideo
 from pipeline.clips.device_decoding import DeviceDecoder, EncodedVideoDataset
-from pipeline.clips.frame_store import FrameStore
+from pipeline.clips.inputs import Store
 from pipeline.clips.loader import loader
 from pipeline.clips.views import ViewConfig, ViewGrid
 from pipeline.core import checksums, files
@@ -64,14 +64,14 @@ class InferConfig:
 
 
 def run_inference(
-    name: str, tests: Mapping[str, ViewConfig], corpus: Manifest, store: FrameStore, statistics: ClassStatistics,
+    name: str, tests: Mapping[str, ViewConfig], corpus: Manifest, store: Store, statistics: ClassStatistics,
     weights: Path, out: Path, machine: Machine, share: Share | None = None,
 ) -> ViewGrid | None:  # fmt: skip
     """Score the val and test videos of a model and write its prediction files to the folder `out`.
 
     Args:
         tests: how models are tested. Those besides `name` are scored in the same pass of decoding, if they are trained,
-            lack predictions of these videos and views, and no other run is scoring them.
+            lack predictions of these videos and views, and no other run is scoring them. They read the same store.
         weights: folder of the model's checkpoint; the others' lie beside it, and so do their predictions beside `out`.
         share: the chunks of videos that are scored here, where other calls score the others and share the scratch
             folder. `out` is written by the call after which all have scores.
@@ -116,7 +116,7 @@ def run_inference(
 
 
 def score(
-    jobs: Sequence[Job], videos: Sequence[str], store: FrameStore, fabric: Fabric, machine: Machine,
+    jobs: Sequence[Job], videos: Sequence[str], store: Store, fabric: Fabric, machine: Machine,
     share: Share | None = None,
 ) -> None:  # fmt: skip
     """Score what the caches of the jobs still lack, all or of a share, in one pass over the videos.
@@ -131,9 +131,10 @@ def score(
     mine = [item for chunk in distributed.share(list(todo), fabric) for item in todo[chunk]]
     specs = [(videos[video], [jobs[j].predictor.view_spec for j in lacking]) for video, lacking in mine]
     workers = max(1, machine.processes // distributed.local_processes(fabric))
-    on_device = machine.decode == "device"
-    videos_of = EncodedVideoDataset(specs, store) if on_device else DecodedVideoDataset(specs, store)
-    receive = DeviceDecoder(store, fabric.device) if on_device else partial(_uploaded, Upload(fabric.device))
+    clip, source = jobs[0].predictor.clip, cast(Any, store)  # of the kind that the clip takes
+    on_device = machine.decode == "device" and not clip.hears
+    videos_of: Any = EncodedVideoDataset(specs, source) if on_device else clip.decoded(specs, source)
+    receive = DeviceDecoder(source, fabric.device) if on_device else partial(_uploaded, Upload(fabric.device))
     decoded = loader(videos_of, workers, fabric.device.type == "cuda", batch_size=None)
     timer, total = Timer(), sum(map(len, todo.values()))
     with signals.listen() as stop, closing(timer.waits(decoded)) as arriving:  # its workers leave here, in any case
@@ -143,7 +144,7 @@ def score(
         _log_speed(jobs, total, timer)
 
 
-def write(job: Job, corpus: Manifest, store: FrameStore, statistics: ClassStatistics, out: Path) -> None:
+def write(job: Job, corpus: Manifest, store: Store, statistics: ClassStatistics, out: Path) -> None:
     """Write the prediction files of a job whose cache is complete.
 
     Raises:
@@ -153,10 +154,13 @@ def write(job: Job, corpus: Manifest, store: FrameStore, statistics: ClassStatis
     with files.aside(out) as partial_out:
         partial_out.mkdir()
         for split in SPLITS:
-            broken = np.array([video not in store for video in corpus.split(split).videos], bool)
+            videos = corpus.split(split).videos
+            lost = np.array([video not in store for video in videos], bool)
+            broken = np.array([store.broken(video) for video in videos], bool)
+            unseen = lost & ~broken
             write_split(
-                partial_out, split, corpus, broken, islice(scores, int((~broken).sum())), statistics.prior,
-                predictor.grid.describe(), FINAL, predictor.meta, predictor.task,
+                partial_out, split, corpus, broken, islice(scores, int((~lost).sum())), statistics.prior,
+                predictor.grid.describe(), FINAL, predictor.meta, predictor.task, unseen if unseen.any() else None,
             )  # fmt: skip
         checksums.seal(partial_out)
 
@@ -173,7 +177,7 @@ def _predicted(corpus: Manifest) -> Manifest:
 
 
 def _prepare(
-    weights: Path, config: ViewConfig, data: tuple[FrameStore, list[str]], classes: Sequence[tuple[str, ...]],
+    weights: Path, config: ViewConfig, data: tuple[Store, list[str]], classes: Sequence[tuple[str, ...]],
     fabric: Fabric, machine: Machine,
 ) -> Job:  # fmt: skip
     """Load a model, and find its cache by all that its scores depend on.
@@ -208,9 +212,7 @@ def _name_leftovers(job: Job) -> None:
         )
 
 
-def _score_share(
-    share: Share, job: Job, videos: Sequence[str], store: FrameStore, fabric: Fabric, machine: Machine
-) -> bool:
+def _score_share(share: Share, job: Job, videos: Sequence[str], store: Store, fabric: Fabric, machine: Machine) -> bool:
     """Score a share, beside other runs that score theirs; whether all videos have scores then."""
     with (
         lease.hold(job.cache.lock, fabric, wait=True, shared=True),

@@ -1,10 +1,14 @@
-"""Normalisation of pixels: what a model's weights expect, and the clip made so."""
+"""Normalisation of pixels, or of sound: what a model's weights expect, and the clip made so."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from pipeline.layers.log_mel import MelSpec, log_mel
 
 
 @dataclass(frozen=True)
@@ -15,11 +19,25 @@ class InputSpec:
     std: tuple[float, float, float]
 
 
-def normalize(clips: Tensor, spec: InputSpec) -> Tensor:
-    """Normalise clips, uint8 (N, 3, T, H, W), as the model's weights expect: float of the same shape, contiguous.
+def read_spec(node: Mapping[str, Any]) -> InputSpec | MelSpec:
+    """The input that plain values describe, as `dataclasses.asdict` gives them.
 
-    The bytes may lie in any order: the loader hands over each pixel's colours together, as the decoder wrote them.
+    Raises:
+        LookupError, TypeError, ValueError: they describe none.
     """
+    if "mels" in node:
+        return MelSpec(**node)
+    return InputSpec(_three(node["mean"]), _three(node["std"]))
+
+
+def normalize(clips: Tensor, spec: InputSpec | MelSpec) -> Tensor:
+    """Make clips what the model's weights expect: floats, contiguous.
+
+    Clips of frames, uint8 (N, 3, T, H, W), keep their shape; sounds, int16 (N, S), become (N, 1, mels, T). The bytes of
+    frames may lie in any order: the loader hands over each pixel's colours together, as the decoder wrote them.
+    """
+    if isinstance(spec, MelSpec):
+        return log_mel(clips, spec)
     mean, std = _constants(spec, clips.device)
     normal = torch.empty(clips.shape, device=clips.device)
     at_once = 1 if clips.device.type == "cpu" else max(1, len(clips))  # a cache holds one clip, and not a batch
@@ -33,3 +51,8 @@ def _constants(spec: InputSpec, device: torch.device) -> tuple[Tensor, Tensor]:
     """Mean and deviation (3, 1, 1, 1), copied to a device once."""
     mean, std = (torch.tensor(values, device=device).view(3, 1, 1, 1) for values in (spec.mean, spec.std))
     return mean, std
+
+
+def _three(values: Any) -> tuple[float, float, float]:
+    red, green, blue = map(float, values)
+    return red, green, blue

@@ -2,8 +2,9 @@
 
 A model's file offers two things:
 
-    INPUT                               the input that its public weights expect (an InputSpec)
-    build(num_classes, *, <options>)    a network that maps clips (N, 3, T, H, W) to logits (N, C)
+    INPUT                               the input that its weights expect: an InputSpec, or a MelSpec where it hears
+    build(num_classes, *, <options>)    a network that maps clips (N, 3, T, H, W), or spectrograms (N, 1, mels, T), to
+                                        logits (N, C)
 
 One that needs a package which is not always installed names the extra of pyproject.toml that has it, EXTRA, and imports
 the package in `build` alone.

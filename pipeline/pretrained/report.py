@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.layers.log_mel import MelSpec
 from pipeline.layers.normalize import InputSpec
 from pipeline.pretrained import infer_config
 
@@ -36,7 +37,7 @@ class Report:
     """Reason -> entries of the model that stayed at their start."""
     inflated: tuple[str, ...]
     """Convolutions of an image network that were repeated along time."""
-    input: InputSpec | None
+    input: InputSpec | MelSpec | None
     """Input that the weights expect; None where nothing tells."""
     sha256: str
     """SHA-256 of the file."""

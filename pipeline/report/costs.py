@@ -56,7 +56,7 @@ def of_members(inputs: Inputs) -> dict[str, Cost]:
     found = {}
     for member in inputs.members:
         path, meta = inputs.paths.models / member / RECIPE, inputs.meta(member)
-        if path.is_file() and all("scale" in view for view in meta.get("views", [{}])):
+        if path.is_file() and all("clip" in view for view in meta.get("views", [{}])):
             found[member] = _cost(path, meta, inputs.statistics)
     return found
 
@@ -68,22 +68,31 @@ def _cost(path: Path, meta: Mapping[str, Any], statistics: ClassStatistics) -> C
     module = registry.find("models", recipe["arch"], where)
     options = params.options(module.build, recipe["options"], where)
     network = cost.without_data(lambda: module.build(len(statistics.classes), **options))
-    crops = [view["scale"]["crop"] for view in meta["views"]]
-    trained = recipe["train"].get("augment", {}).get("crop")
-    wanted = {*crops, *([trained] if trained else [])}
-    sampler = recipe["clip"]["sampler"]
-    frames = sampler["frames"] * sampler.get("consecutive", 1)
-    gmacs = {crop: cost.gmacs(network, frames, crop) for crop in wanted}
+    shapes, trained = _shapes(recipe, meta, module.INPUT)
+    gmacs = {shape: cost.gmacs_of(network, shape) for shape in {*shapes, *([trained] if trained else [])}}
     if trained:
         seen = recipe["train"]["epochs"] * statistics.videos
-        training = PASSES * seen * gmacs[trained] - (PASSES - 1) * seen * cost.frozen_gmacs(network, frames, trained)
+        training = PASSES * seen * gmacs[trained] - (PASSES - 1) * seen * cost.frozen_gmacs(network, *trained[1:3])
     return Cost(
         cost.parameters(network),
-        gmacs[crops[meta["protocols"]["clip"][0]]],
+        gmacs[shapes[meta["protocols"]["clip"][0]]],
         training if trained else None,
         {name: len(views) for name, views in meta["protocols"].items()},
-        {name: sum(gmacs[crops[view]] for view in views) for name, views in meta["protocols"].items()},
+        {name: sum(gmacs[shapes[view]] for view in views) for name, views in meta["protocols"].items()},
     )
+
+
+def _shapes(
+    recipe: Mapping[str, Any], meta: Mapping[str, Any], spec: Any
+) -> tuple[list[tuple[int, ...]], tuple[int, ...] | None]:
+    """Shapes of the clips of all views as the network gets them, and of a training clip; None for a fitted layer."""
+    if "seconds" in recipe["clip"]:  # of sound
+        whole = (1, spec.mels, spec.frames(round(recipe["clip"]["seconds"] * spec.rate)))
+        return [whole] * len(meta["views"]), whole
+    sampler, crop = recipe["clip"]["sampler"], recipe["train"].get("augment", {}).get("crop")
+    frames = sampler["frames"] * sampler.get("consecutive", 1)
+    crops = [view["scale"]["crop"] for view in meta["views"]]
+    return [(3, frames, side, side) for side in crops], (3, frames, crop, crop) if crop else None
 
 
 def table(inputs: Inputs, costs: Mapping[str, Cost]) -> pd.DataFrame:

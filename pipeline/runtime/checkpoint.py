@@ -15,7 +15,8 @@ from torch import Tensor
 
 from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
-from pipeline.layers.normalize import InputSpec
+from pipeline.layers.log_mel import MelSpec
+from pipeline.layers.normalize import InputSpec, read_spec
 
 FILE = "model.safetensors"
 _KEY = "pipeline"
@@ -29,7 +30,7 @@ class Checkpoint:
     recipe: dict[str, Any]
     """All that made the weights: arch, options, clip, train, threads, versions, hash of the data."""
     classes: tuple[str, ...]
-    input: InputSpec
+    input: InputSpec | MelSpec
 
     def write(self, folder: Path) -> None:
         """Write the weights, the recipe once more as a file that people read, and the checksums of both."""
@@ -55,12 +56,7 @@ class Checkpoint:
         try:
             with safe_open(path, "pt") as file:
                 meta = json.loads((file.metadata() or {})[_KEY])
-            spec = InputSpec(_three(meta["input"]["mean"]), _three(meta["input"]["std"]))
+            spec = read_spec(meta["input"])
             return cls(load_file(path), dict(meta["recipe"]), tuple(map(str, meta["classes"])), spec)
         except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RecursionError, OSError) as error:
             raise UserError(f"{path} is damaged or not of this pipeline ({error!r}). {remedy}") from error
-
-
-def _three(values: Any) -> tuple[float, float, float]:
-    red, green, blue = map(float, values)
-    return red, green, blue

@@ -24,6 +24,8 @@ from pipeline.layers.sync_norm import synchronise
 
 PRECISION: dict[str, Any] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
+FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}
+"""Number of dimensions -> the memory format that has the channels innermost."""
 OF_LAUNCHERS = (
     *("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "TORCHELASTIC_RUN_ID"),
     *("SLURM_NTASKS", "SLURM_NTASKS_PER_NODE", "SLURM_NNODES", "SLURM_PROCID", "SLURM_LOCALID"),
@@ -147,10 +149,9 @@ def suits_channels_last(network: nn.Module, fabric: Fabric) -> bool:
 
 def to_channels_last(network: nn.Module) -> None:
     """Store the weights of convolutions with the channels innermost; their values and names stay."""
-    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
     for parameter in network.parameters():
-        if parameter.ndim in formats:
-            parameter.data = parameter.data.contiguous(memory_format=formats[parameter.ndim])
+        if parameter.ndim in FORMATS:
+            parameter.data = parameter.data.contiguous(memory_format=FORMATS[parameter.ndim])
 
 
 def local_processes(fabric: Fabric) -> int:

@@ -11,11 +11,14 @@ from torch import nn
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips import flips
 from pipeline.clips.dataset import ClipConfig
-from pipeline.clips.transforms import AugmentConfig
+from pipeline.clips.inputs import Store, hears
+from pipeline.clips.sound_dataset import SoundClipConfig
+from pipeline.clips.transforms import AugmentConfig, asked_side
 from pipeline.core import params, registry
 from pipeline.core.errors import UserError
 from pipeline.core.task import Task
 from pipeline.layers import frame_input
+from pipeline.layers.log_mel import MelSpec
 from pipeline.layers.normalize import InputSpec
 from pipeline.losses import auto
 from pipeline.pretrained import imagenet
@@ -215,10 +218,20 @@ class NetworkConfig:
     train: Any
     """How it is trained; each kind of network says more."""
 
+    @property
+    def crop(self) -> int:
+        """Side of the square that the network is trained on, in pixels; each kind of network says which."""
+        raise NotImplementedError
+
+    def shape(self, crop: int | None = None) -> tuple[int, ...]:
+        """Shape of a clip as the network gets it, (3, T, crop, crop): a training clip unless a `crop` is given."""
+        side = crop or self.crop
+        return 3, self.clip.sampler.length, side, side
+
     def plain(self) -> dict[str, Any]:
         """Itself as values that JSON can hold, without what is only there for other kinds of networks."""
         values: dict[str, Any] = params.plain(self)
-        if self.clip.sampler.consecutive == 1:
+        if not self.clip.hears and self.clip.sampler.consecutive == 1:
             del values["clip"]["sampler"]["consecutive"]  # as in the recipes of before there were differences
         return values
 
@@ -234,7 +247,7 @@ class NetworkConfig:
         file = imagenet.file_of(imagenet.backbone(self.options), folder)
         return replace(self, train=replace(self.train, pretrained=str(file)))
 
-    def build(self, classes: int) -> tuple[nn.Module, InputSpec]:
+    def build(self, classes: int) -> tuple[nn.Module, InputSpec | MelSpec]:
         """A fresh model, and what its input must look like.
 
         Raises:
@@ -246,6 +259,8 @@ class NetworkConfig:
             network = module.build(classes, **options)
         except IMPOSSIBLE as error:
             raise UserError(f"options: {error}") from error
+        if self.clip.hears:
+            return network, module.INPUT
         looks_at, given = frame_input.of(network), self.clip.sampler.consecutive
         if given != looks_at.consecutive:
             raise UserError(
@@ -266,11 +281,21 @@ class ModelConfig(NetworkConfig):
         """Side of the square that the network is trained on, in pixels."""
         return self.train.augment.crop
 
-    def of(self, task: Task) -> "ModelConfig":
+    @property
+    def clip_in_words(self) -> str:
+        """What a clip is, and by which settings it would take less memory."""
+        crop, frames = self.train.augment.crop, self.clip.sampler.length
+        return f"{frames} frames of {crop} x {crop} pixels (train.augment.crop, clip.sampler.frames)"
+
+    def content(self, store: Store) -> dict[str, str]:
+        """What the recipe says of the frames, or of the sound, that the network is trained on."""
+        return {"frames": store.content_key({self.clip.side, asked_side(self.train.augment)})}
+
+    def of(self, task: Task) -> Self:
         """The recipe for a task, see `LossConfig.of`."""
         return replace(self, train=replace(self.train, loss=self.train.loss.of(task)))
 
-    def resolved(self, classes: Sequence[str], videos: int) -> "ModelConfig":
+    def resolved(self, classes: Sequence[str], videos: int) -> Self:
         """The same for a corpus of these classes and so many train videos.
 
         `train.augment.flip` is what holds for the classes; the epochs reach `train.least_steps`, which is then 0.
@@ -281,6 +306,41 @@ class ModelConfig(NetworkConfig):
         augment = replace(self.train.augment, flip=flips.resolve(self.train.augment.flip, classes))
         epochs = epochs_of(self.train.epochs, self.train.least_steps, self.train.batch, videos)
         return replace(self, train=replace(self.train, augment=augment, epochs=epochs, least_steps=0))
+
+
+@dataclass(frozen=True)
+class HearingTrainConfig(TrainConfig):
+    """Section `models.<name>.train` of a model that hears."""
+
+    augment: None = None  # type: ignore[assignment]  # that of frames, of which there are none
+    """null: windows are drawn at random, and the options of the architecture blank parts of a spectrogram."""
+
+
+@dataclass(frozen=True)
+class HearingConfig(ModelConfig):
+    """The same of a model that hears."""
+
+    clip: SoundClipConfig  # type: ignore[assignment]  # which has the methods of a ClipConfig
+    train: HearingTrainConfig
+
+    @property
+    def clip_in_words(self) -> str:
+        """What a clip is, and by which setting it would take less memory."""
+        return f"{self.clip.seconds:g} s of sound (clip.seconds)"
+
+    def content(self, store: Store) -> dict[str, str]:
+        """What the recipe says of the sound that the network is trained on."""
+        return {"sound": store.content_key()}
+
+    def resolved(self, classes: Sequence[str], videos: int) -> Self:  # noqa: ARG002 - a sound has no mirror image
+        """The same for a corpus of so many train videos: the epochs reach `train.least_steps`, which is then 0."""
+        epochs = epochs_of(self.train.epochs, self.train.least_steps, self.train.batch, videos)
+        return replace(self, train=replace(self.train, epochs=epochs, least_steps=0))
+
+    def shape(self, crop: int | None = None) -> tuple[int, ...]:  # noqa: ARG002 - of frames alone
+        """Shape of a clip as the network gets it: (1, mels, T)."""
+        spec: MelSpec = registry.find("models", self.arch, where="arch").INPUT
+        return 1, spec.mels, spec.frames(self.clip.samples)
 
 
 @dataclass(frozen=True)
@@ -316,5 +376,7 @@ def epochs_of(epochs: int, least_steps: int, batch: int, videos: int) -> int:
 
 def kind(section: Mapping[str, Any]) -> type[ModelConfig] | type[ProbeConfig]:
     """The class of a section `models.<name>`."""
+    if hears(section.get("clip")):
+        return HearingConfig
     kinds: dict[Any, type[ModelConfig | ProbeConfig]] = {PROBE: ProbeConfig, ENCODER: EncoderConfig}
     return kinds.get(section.get("arch"), ModelConfig)

@@ -19,6 +19,7 @@ from pipeline import metrics
 from pipeline.core.manifest import Manifest
 from pipeline.core.progress_bar import progress_bar
 from pipeline.core.task import MULTI_LABEL, Task
+from pipeline.layers.log_mel import MelSpec
 from pipeline.layers.normalize import InputSpec, normalize
 from pipeline.runtime import distributed
 from pipeline.runtime.transfer import Upload
@@ -27,8 +28,8 @@ CROSS_ENTROPY = "cross_entropy"
 
 
 def evaluate(
-    network: nn.Module, spec: InputSpec, batches: DataLoader[Any], targets: np.ndarray, fabric: Fabric, title: str,
-    task: Task = MULTI_LABEL, split: str = "val",
+    network: nn.Module, spec: InputSpec | MelSpec, batches: DataLoader[Any], targets: np.ndarray, fabric: Fabric,
+    title: str, task: Task = MULTI_LABEL, split: str = "val",
 ) -> tuple[dict[str, float], Tensor]:  # fmt: skip
     """Name -> the headline metric in percent under the protocol `clip`; minus infinity where a score is not finite.
 
@@ -37,8 +38,9 @@ def evaluate(
 
     Args:
         network: is put into eval mode.
-        spec: what its weights expect of pixels.
-        batches: this process' share of the videos (`distributed.share`); views uint8 (N, 1, 3, T, H, W) by size.
+        spec: what its weights expect of pixels, or of sound.
+        batches: this process' share of the videos (`distributed.share`); views uint8 (N, 1, 3, T, H, W), or int16
+            (N, 1, S), by size.
         targets: many-hot labels (V, C) of all videos.
         title: what the progress bar is called.
         task: what the logits are of.

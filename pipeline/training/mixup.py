@@ -37,7 +37,10 @@ class MixConfig:
 
 
 def mix(clips: Tensor, targets: Tensor, config: MixConfig) -> tuple[Tensor, Tensor]:
-    """Clips (N, 3, T, H, W) and targets (N, C) -> the same shapes, blended; draws from torch's generator of the CPU."""
+    """Clips (N, 3, T, H, W), or spectrograms (N, 1, M, T), and targets (N, C) -> the same shapes, blended.
+
+    It draws from torch's generator of the CPU.
+    """
     if not config.on:
         return clips, targets
     classes = targets.shape[1]
@@ -47,6 +50,7 @@ def mix(clips: Tensor, targets: Tensor, config: MixConfig) -> tuple[Tensor, Tens
     if config.cutmix:
         ways.append(v2.CutMix(alpha=config.cutmix, num_classes=classes))
     way = ways[int(torch.randint(len(ways), ()))]
-    blended, shares = way(tv_tensors.Video(clips), targets)
+    images = tv_tensors.Video(clips) if clips.ndim == 5 else tv_tensors.Image(clips)
+    blended, shares = way(images, targets)
     unknown = targets < 0
     return blended.as_subclass(Tensor), shares.masked_fill(unknown | unknown.roll(1, 0), -1)

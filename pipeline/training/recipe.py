@@ -5,8 +5,7 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from pipeline.class_stats import ClassStatistics
-from pipeline.clips.frame_store import FrameStore
-from pipeline.clips.transforms import asked_side
+from pipeline.clips.inputs import Store
 from pipeline.core import files
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
@@ -29,9 +28,7 @@ def check_sizes(name: str, config: ModelConfig, train: Manifest, val: Manifest, 
         raise UserError("No val video gave frames, so no epoch could be told the best. Add val videos to the corpus.")
 
 
-def recipe_of(
-    config: ModelConfig, manifest: Manifest, store: FrameStore, statistics: ClassStatistics
-) -> dict[str, Any]:
+def recipe_of(config: ModelConfig, manifest: Manifest, store: Store, statistics: ClassStatistics) -> dict[str, Any]:
     """All that makes the weights but the machine, as plain values; `config` is resolved for the corpus and the task."""
     labels = files.fingerprint(manifest.table[["video", "split", "labels"]].values.tolist(), manifest.classes)
     settings = config.plain()
@@ -42,7 +39,7 @@ def recipe_of(
     return {
         **settings,
         "data": {
-            "frames": store.content_key({config.clip.side, asked_side(config.train.augment)}),
+            **config.content(store),
             "labels": labels,
             "statistics": files.fingerprint(statistics.counts.tolist()),
         },

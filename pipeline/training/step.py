@@ -23,7 +23,8 @@ from pipeline.training import mixup, optim
 from pipeline.training.config import ModelConfig
 
 Pieces = tuple[tuple[Tensor, Tensor], ...]
-"""A process' share of a batch: clips uint8 (N, 3, T, H, W) and targets (N, C) of each piece."""
+"""A process' share of a batch: clips uint8 (N, 3, T, H, W), or sounds int16 (N, S), and targets (N, C) of each
+piece."""
 
 
 class Diverged(Exception):
@@ -80,7 +81,8 @@ class TrainStep:
             self.start = load_pretrained(
                 network, train.pretrained, classes=statistics.classes, chosen=train.pretrained_set
             )
-            self.input = self.start.input or self.input
+            if type(self.start.input) is type(self.input):  # else of pixels, by the name of a network that hears
+                self.input = self.start.input
         self.upload = Upload(fabric.device)
         self.loss = train.loss.build(statistics, train.mix).to(fabric.device)
         fused = fabric.device.type == "cuda" and machine.precision != "fp16"  # fp16 unscales before it clips
@@ -153,7 +155,7 @@ class TrainStep:
         """The mean loss of clips as the loader gives them, on the device, and its parts, if it has some."""
         clip, targets = mixup.mix(normalize(clip, self.input), targets, self.config.train.mix)
         if self.channels_last:
-            clip = clip.contiguous(memory_format=torch.channels_last_3d)
+            clip = clip.contiguous(memory_format=distributed.FORMATS[clip.ndim])
         logits = self.model(clip)
         found: dict[str, Tensor] = {"loss": self.loss(logits, targets)}
         if parts := getattr(self.loss, "parts", None):
@@ -187,10 +189,9 @@ def enough_memory(config: ModelConfig, clips: int) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
-        augment = config.train.augment
         raise UserError(
-            f"A pass of {clips} clips of {config.clip.sampler.length} frames of {augment.crop} x {augment.crop} pixels "
-            f"does not fit into the memory of the device. Set machine.clips_per_device below {clips}: a batch is then "
-            "made of smaller passes, and little changes but the time. Or lower train.batch, train.augment.crop or "
-            f"clip.sampler.frames of the model, in conf/. Then `pipeline params`. {error}"
+            f"A pass of {clips} clips of {config.clip_in_words} does not fit into the memory of the device. Set "
+            f"machine.clips_per_device below {clips}: a batch is then made of smaller passes, and little changes but "
+            "the time. Or lower train.batch, or the settings in brackets, of the model, in conf/. Then `pipeline "
+            f"params`. {error}"
         ) from error

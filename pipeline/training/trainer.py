@@ -25,10 +25,8 @@ from torch.utils.data import DataLoader
 
 from pipeline import verdict
 from pipeline.class_stats import ClassStatistics
-from pipeline.clips.dataset import MultiViewDataset, TrainDataset, collate
-from pipeline.clips.frame_store import FrameStore
+from pipeline.clips.inputs import Store
 from pipeline.clips.loader import EpochSampler, loader
-from pipeline.clips.views import View, ViewGrid
 from pipeline.core import files
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
@@ -53,7 +51,7 @@ log = logging.getLogger(__name__)
 
 
 def fit(
-    config: ModelConfig, manifest: Manifest, store: FrameStore, statistics: ClassStatistics, out: Path,
+    config: ModelConfig, manifest: Manifest, store: Store, statistics: ClassStatistics, out: Path,
     machine: Machine, task: Task = MULTI_LABEL, stop: int | None = None,
 ) -> TrainState:  # fmt: skip
     """Train a model for a task and write its checkpoint and curves to `out`.
@@ -61,7 +59,7 @@ def fit(
     Args:
         config: what is trained, and how.
         manifest: the videos; those of train are trained on, and those of val tell the best epoch.
-        store: their frames.
+        store: their frames, or their sound for a model that hears.
         statistics: of the train videos.
         out: folder of the checkpoint and the curves; it bears the model's name.
         machine: what the training runs on.
@@ -98,7 +96,7 @@ class Trainer:
     """One process' part of a training: its share of the videos, the network, and the resume state."""
 
     def __init__(
-        self, config: ModelConfig, manifest: Manifest, store: FrameStore, statistics: ClassStatistics,
+        self, config: ModelConfig, manifest: Manifest, store: Store, statistics: ClassStatistics,
         machine: Machine, name: str, task: Task, stop: int | None,
     ) -> None:  # fmt: skip
         good = manifest.without(set(manifest.videos) - set(store.videos))
@@ -124,14 +122,14 @@ class Trainer:
         self.under_way = UnderWay(self.batches.steps, self.resume.folder)
         self.timers: list[Timer] = []
 
-    def _load(self, store: FrameStore) -> None:
+    def _load(self, store: Any) -> None:
         """The loaders of this process' share of the train and val videos."""
         train, clip, fabric = self.config.train, self.config.clip, self.fabric
         if train.batch < fabric.world_size:
             raise UserError(f"A batch of {train.batch} leaves some of {fabric.world_size} devices idle. Raise it.")
         options: dict[str, Any] = {"pin": fabric.device.type == "cuda"}
         workers = max(1, self.machine.processes // distributed.local_processes(fabric))
-        clips = TrainDataset(self.train_split, store, clip.sampler, train.augment, train.seed)
+        clips = clip.training(self.train_split, store, train.augment, train.seed)
         self.batches = EpochSampler(
             len(clips), train.batch, train.seed,
             rank=fabric.global_rank, processes=fabric.world_size, most=self.machine.clips_per_device,
@@ -140,14 +138,13 @@ class Trainer:
             raise UserError(
                 "train.mix blends clips of one pass, and here some have one. Raise machine.clips_per_device."
             )
-        self.loader = loader(clips, workers, stay=True, batch_sampler=self.batches, collate_fn=collate, **options)
+        self.loader = loader(clips, workers, stay=True, batch_sampler=self.batches, collate_fn=clips.collate, **options)
         self.clips_per_pass = min(train.batch // fabric.world_size, self.machine.clips_per_device or train.batch)
-        grid = ViewGrid((View(1, 0, clip.centre, "centre"),), {"clip": (0,)})
         sample = evaluate.sample(self.train_split, min(train.train_sample, len(self.val_split)))
         self.evaluated: dict[str, tuple[Manifest, DataLoader[Any]]] = {}
         for name, videos in {"train": sample, "val": self.val_split}.items():
             if len(videos) and not self.stop:
-                views = MultiViewDataset(distributed.share(videos.videos, fabric), store, clip.sampler, grid)
+                views = clip.centres(distributed.share(videos.videos, fabric), store)
                 self.evaluated[name] = videos, loader(views, workers, batch_size=self.clips_per_pass, **options)
 
     def restore(self) -> TrainState:

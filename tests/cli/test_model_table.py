@@ -36,6 +36,7 @@ PEERS = {  # config: (parameters, GMACs), 313 classes, one training clip
     "swin3d_t": (28_091_167, 87.8),
     "swin3d_s": (49_749_775, 165.7),
     "swin3d_b": (87_959_809, 281.3),
+    "audio_r18": (11_330_809, 0.68),  # timm's resnet18 of one channel, 3 s
     "s3d": (8_230_873, 8 * 17.98),  # of 128 frames
     "tsm_diff_r50": (24_149_369 + 64 * 12 * 49, 32.70 + 8 * 112**2 * 64 * 12 * 49 / 1e9),  # 12 more channels of 7 x 7
 }

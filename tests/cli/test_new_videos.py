@@ -1,5 +1,6 @@
 """Which files are meant by what was named; tests/cli/test_predict.py has the scores."""
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -44,11 +45,12 @@ def test_where_a_video_has_one_label_the_answers_of_the_members_sum_to_one(mean,
     def predictor(own: np.ndarray) -> SimpleNamespace:
         grid = SimpleNamespace(describe=lambda: view)
         return SimpleNamespace(
-            view_spec=None, task=SINGLE_LABEL, grid=grid, score=lambda *_: SimpleNamespace(read=lambda: own[None, None])
-        )
+            view_spec=None, task=SINGLE_LABEL, grid=grid, clip=SimpleNamespace(hears=False),
+            score=lambda *_: SimpleNamespace(read=lambda: own[None, None]),
+        )  # fmt: skip
 
     scorer = new_videos.Scorer.__new__(new_videos.Scorer)
-    scorer.task, scorer.device = SINGLE_LABEL, "cpu"
+    scorer.task, scorer.device, scorer.turn = SINGLE_LABEL, "cpu", threading.Lock()
     scorer.fusion = new_videos.Fusion({"sure": 0.75, "torn": 0.25}, mean, "clip", {})
     scorer.members = [new_videos.Member(predictor(own), scorer.fusion.weights[name]) for name, own in logits.items()]
     decoded = SimpleNamespace(frames=None, crops=[None, None])

@@ -18,6 +18,7 @@ import yaml
 from pipeline import class_stats
 from pipeline.cli import new_videos
 from pipeline.cli.main import main
+from pipeline.cli.new_frames import NewVideos
 from pipeline.clips import packing
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.short_sides import PackConfig
@@ -264,7 +265,7 @@ def test_a_window_is_answered_as_the_segment_is(here, clips, capsys, tmp_path):
     scorer = new_videos.Scorer("ensemble", here / "data", load_machine())
     for number, line in enumerate(found):
         segment, folder = Segment(line["start"], line["end"]), tmp_path / str(number)
-        source = new_videos.NewVideos(PACK.smaller)
+        source = NewVideos(PACK.smaller)
         folder.mkdir()
         extract_frames(video, folder, EXTRACT, FFMPEG, segment)
         name = f"{video}{segment.suffix}"

@@ -19,7 +19,6 @@ from pipeline.clips.dataset import (
     MultiViewDataset,
     TrainDataset,
     ViewSpec,
-    collate,
 )
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.loader import EpochSampler, loader
@@ -73,7 +72,7 @@ def epoch_of(dataset: TrainDataset, epoch: int, workers: int = 0, first: int = 0
     """The batches of an epoch as training gets them."""
     sampler = EpochSampler(len(dataset), batch=4, seed=7)
     sampler.epoch, sampler.first = epoch, first
-    batches = loader(dataset, workers, pin=False, batch_sampler=sampler, collate_fn=collate)
+    batches = loader(dataset, workers, pin=False, batch_sampler=sampler, collate_fn=TrainDataset.collate)
     return [tuple(batch) for batch in batches]
 
 
@@ -87,7 +86,7 @@ def assert_same(one: list[tuple[Tensor, Tensor]], other: list[tuple[Tensor, Tens
 def test_one_loader_gives_every_epoch_its_own_order(packed: Packed):
     dataset = training_clips(packed)
     sampler = EpochSampler(len(dataset), batch=4, seed=7)
-    batches = loader(dataset, 0, pin=False, batch_sampler=sampler, collate_fn=collate)
+    batches = loader(dataset, 0, pin=False, batch_sampler=sampler, collate_fn=TrainDataset.collate)
 
     for epoch in (0, 1):
         sampler.epoch = epoch
@@ -98,7 +97,7 @@ def test_a_batch_is_its_samples_with_the_colours_of_each_pixel_together(packed: 
     dataset = training_clips(packed)
     samples = [dataset[1, position] for position in (3, 1)]
 
-    clips, labels = collate(samples)
+    clips, labels = TrainDataset.collate(samples)
     assert torch.equal(clips, torch.stack([clip for clip, _ in samples]))
     assert torch.equal(labels, torch.stack([own for _, own in samples]))
     assert clips.permute(0, 2, 3, 4, 1).is_contiguous()

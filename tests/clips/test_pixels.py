@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from pipeline.cli.new_videos import NewVideos
+from pipeline.cli.new_frames import NewVideos
 from pipeline.clips import dataset, sampling, transforms, views
 from pipeline.clips.dataset import TrainDataset, ViewSpec
 from pipeline.clips.sampling import SamplerConfig

@@ -102,7 +102,6 @@ def test_random_crops_have_names_and_a_seed_of_their_own():
     "wrong",
     [
         {"clips": 0, "sides": [128], "crop": None},
-        {"clips": 1, "sides": [], "crop": None},
         {"clips": 1, "sides": [128, 100], "crop": 112},
         {"clips": 1, "sides": [0], "crop": None},
         {"clips": 1, "sides": [128], "crop": None, "crops": "five"},
@@ -111,3 +110,8 @@ def test_random_crops_have_names_and_a_seed_of_their_own():
 def test_settings_that_make_no_view_are_refused(wrong: dict[str, Any]):
     with pytest.raises(UserError, match=r"^models\.tsm\.test(: |\.crops: must be one of 'fixed', 'random')"):
         params.build(ViewConfig, wrong, where="models.tsm.test")
+
+
+def test_frames_have_a_scale():
+    with pytest.raises(UserError, match="sides must name at least one scale"):
+        grid(CENTRE, ViewConfig(clips=1, sides=(), crop=None))

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from pipeline.core.errors import UserError
-from pipeline.extraction import child
-from pipeline.extraction import ffmpeg as extraction
+from pipeline.extraction import child, tries
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg import extract_frames
 from pipeline.extraction.outcome import Extracted, NoFrames
@@ -26,7 +25,7 @@ DECODING = 'case "$*" in *image2*)'
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extraction, "WAITS", (0.0, 0.0))
+    monkeypatch.setattr(tries, "WAITS", (0.0, 0.0))
 
 
 @pytest.fixture

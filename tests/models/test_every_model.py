@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core import registry
+from pipeline.runtime import distributed
 from tests.support import checks
 from tests.support.checks import (
     TINY_2D,
@@ -34,6 +35,7 @@ KNOWN = {
     "fast": Case("fast", TINY_3D, 8),
     "r3d": Case("r3d", TINY_3D, 8),
     "r2plus1d": Case("r2plus1d", TINY_3D, 8),
+    "audio_cnn": checks.SoundCase("audio_cnn", TINY_2D | {"mask_bands": 0.0, "mask_time": 0.0}, 40),
     "mvit": Case(
         "mvit", TINY_MVIT, 4, 6, r"6 frames of 32 x 32 pixels.*built for 4 of 32 x 32.*Draw clips of 4 frames"
     ),
@@ -133,10 +135,10 @@ def test_a_clip_of_an_impossible_length_is_refused_with_the_remedy(case: Case):
     model = case.build().eval()
     if case.refused is None:
         for frames in (case.frames, 2 * case.frames, 3 * case.frames):
-            assert logits(model, checks.clips(1, frames)).shape == (1, checks.CLASSES)
+            assert logits(model, case.of(frames)).shape == (1, checks.CLASSES)
     else:
         with pytest.raises(ValueError, match=case.remedy):
-            model(checks.clips(1, case.refused))
+            model(case.of(case.refused))
 
 
 @each_variant
@@ -160,7 +162,10 @@ def test_the_memory_format_of_clips_does_not_matter(case: Case):
     clips = case.clips(2)
 
     torch.testing.assert_close(
-        logits(model, clips.to(memory_format=torch.channels_last_3d)), logits(model, clips), rtol=1e-4, atol=1e-4
+        logits(model, clips.to(memory_format=distributed.FORMATS[clips.ndim])),
+        logits(model, clips),
+        rtol=1e-4,
+        atol=1e-4,
     )
 
 

@@ -88,7 +88,20 @@ class Case:
 
     def clips(self, batch: int) -> Tensor:
         """A batch that fits."""
-        return clips(batch, self.frames, self.size)
+        return self.of(self.frames, batch)
+
+    def of(self, frames: int, batch: int = 1) -> Tensor:
+        """Clips of a length."""
+        return clips(batch, frames, self.size)
+
+
+@dataclass(frozen=True)
+class SoundCase(Case):
+    """A small network that hears; `frames` are the columns of a spectrogram."""
+
+    def of(self, frames: int, batch: int = 1) -> Tensor:
+        """Spectrograms of a length."""
+        return make_input((batch, 1, 64, frames))
 
 
 def smallest(arch: str) -> Case:

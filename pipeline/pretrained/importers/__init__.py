@@ -30,6 +30,7 @@ from typing import Any
 from torch import Tensor
 
 from pipeline.core.errors import UserError
+from pipeline.layers.log_mel import MelSpec
 from pipeline.layers.normalize import InputSpec
 from pipeline.pretrained.weight_file import Weights
 
@@ -64,7 +65,7 @@ class Translation:
     """Checkpoint under this project's names."""
 
     tensors: dict[str, Tensor]
-    input: InputSpec | None
+    input: InputSpec | MelSpec | None
     """Input that the weights expect; None where neither the source nor the file tells."""
     image: bool = False
     """Whether the tensors are an image network's, which has no layers that look along time."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pipeline.core.errors import UserError
-from pipeline.layers.normalize import InputSpec
+from pipeline.layers.normalize import read_spec
 from pipeline.pretrained.importers import Translation
 from pipeline.pretrained.weight_file import Weights
 
@@ -30,8 +30,8 @@ def translate(weights: Weights) -> Translation:
     """Take the tensors as they are."""
     told: dict[str, Any] = weights.metadata[KEY]
     try:
-        spec = InputSpec(tuple(told["input"]["mean"]), tuple(told["input"]["std"]))
-    except (KeyError, TypeError) as error:
+        spec = read_spec(told["input"])
+    except (LookupError, TypeError, ValueError) as error:
         raise UserError(f"The file's metadata says nothing of its input that makes sense ({error!r}).") from error
     recipe = told["recipe"]
     silent = SHAPELESS.get(recipe.get("arch", ""), {})

@@ -1,0 +1,1 @@
+"""Video files -> sound on disk."""

@@ -1,0 +1,97 @@
+"""New videos are answered by what is heard in them, and a member that hears is left out where nothing is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from pipeline.cli import new_videos, timeline
+from pipeline.core import params
+from pipeline.core.broken_videos import BrokenVideo
+from pipeline.core.segments import Segment
+from pipeline.extraction.config import ExtractConfig
+from pipeline.inference import run as inference_run
+from pipeline.predictions.table import PredictionTable
+from pipeline.training import trainer
+from tests.support import tiny, tiny_sound
+from tests.support.corpus import ffmpeg
+from tests.support.inference import VIEWS
+
+pytestmark = pytest.mark.slow  # models are trained
+
+CONFIG = ExtractConfig(fps=30, short_side=40, jpeg_qscale=5, timeout_seconds=60, shards=1)
+PICTURE = ["-f", "lavfi", "-i", "color=red:s=40x32:r=30:d=0.5"]
+TONE = ["-f", "lavfi", "-i", "sine=f=800:r=16000:d=0.5"]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that hears, `ear`, and one that sees, `eye`, and videos with and without sound."""
+    folder = tmp_path_factory.mktemp("heard")
+    data = tiny_sound.corpus(folder / "sound")
+    on = tiny.machine(folder / "work")
+    trainer.fit(tiny_sound.model(epochs=2), *data, folder / "models/ear", on)
+    inference_run.run_inference("ear", {"ear": tiny_sound.VIEWS}, *data, folder / "models/ear", folder / "ear", on)
+    trainer.fit(tiny.model(epochs=1), *tiny.corpus(folder / "lmdb"), folder / "models/eye", on)
+    ffmpeg([*PICTURE, *TONE, "-c:a", "flac", str(folder / "both.mkv")])
+    ffmpeg([*PICTURE, str(folder / "mute.mkv")])
+    tests = {"ear": {"test": params.plain(tiny_sound.VIEWS)}, "eye": {"test": params.plain(VIEWS)}}
+    (folder / "params.yaml").write_text(yaml.safe_dump({"models": tests}))
+    return folder
+
+
+def scorer(here: Path, name: str) -> new_videos.Scorer:
+    return new_videos.Scorer(name, here, tiny.machine(here / "work"))
+
+
+def both(here: Path, *weights: float) -> new_videos.Scorer:
+    """The two as members of an ensemble."""
+    fused = scorer(here, "eye")
+    fused.fusion = new_videos.Fusion(dict(zip(("eye", "ear"), weights, strict=True)), "probability", "multiscale", {})
+    predictors = fused.members[0].predictor, scorer(here, "ear").members[0].predictor
+    fused.members = [new_videos.Member(*pair) for pair in zip(predictors, weights, strict=True)]
+    return fused
+
+
+def answer(here: Path, one: new_videos.Scorer, *names: str) -> list[np.ndarray | BrokenVideo]:
+    files = [here / name for name in names]
+    return [found for _, found in new_videos.answers(files, one, CONFIG, tiny.machine(here / "work"))]
+
+
+def test_a_sound_of_the_corpus_gets_the_scores_of_the_prediction_files(here, monkeypatch):
+    monkeypatch.chdir(here)
+    store = tiny_sound.corpus(here / "sound")[1]
+    table = PredictionTable.read(here / "ear/val.parquet")
+    found = scorer(here, "ear").score(None, "val1", store.read("val1"))
+    np.testing.assert_array_equal(found, table.probabilities[1])
+
+
+def test_a_file_without_sound_has_no_answer_of_a_model_that_hears(here, monkeypatch):
+    monkeypatch.chdir(here)
+    heard, mute = answer(here, scorer(here, "ear"), "both.mkv", "mute.mkv")
+    assert heard.shape == (3,)
+    assert (mute.reason, mute.video) == ("no_audio", str(here / "mute.mkv"))
+
+
+def test_a_member_that_hears_nothing_is_left_out_and_the_others_share_its_weight(here, monkeypatch):
+    monkeypatch.chdir(here)
+    eye, ear = (answer(here, scorer(here, name), "both.mkv")[0] for name in ("eye", "ear"))
+    seen = answer(here, scorer(here, "eye"), "mute.mkv")[0]
+    fused, mute = answer(here, both(here, 0.25, 0.75), "both.mkv", "mute.mkv")
+    np.testing.assert_allclose(fused, 0.25 * eye + 0.75 * ear, rtol=1e-5)
+    np.testing.assert_allclose(mute, seen, rtol=1e-6)
+    np.testing.assert_allclose(answer(here, both(here, 0.0, 1.0), "mute.mkv")[0], seen, rtol=1e-6)
+
+
+def test_a_timeline_hears_what_sounds_at_its_place(here, monkeypatch):
+    monkeypatch.chdir(here)
+    machine, one = tiny.machine(here / "work"), scorer(here, "ear")
+    heard = []
+    score = one.score
+    monkeypatch.setattr(
+        one, "score", lambda source, video, sound: heard.append(len(sound)) or score(source, video, sound)
+    )
+    ((_, places),) = timeline.answers([here / "both.mkv"], one, CONFIG, machine, 0.2, 0.2)
+    assert [place.segment for place in places] == [Segment(0.0, 0.2), Segment(0.2, 0.4), Segment(0.4, 0.5)]
+    assert heard == [3200, 3200, 1600]
