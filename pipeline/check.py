@@ -36,9 +36,9 @@ from pipeline.layers.log_mel import MelSpec
 from pipeline.losses import auto
 from pipeline.pretrained import imagenet, weight_file
 from pipeline.report.config import ReportConfig
-from pipeline.training import config as training_config
-from pipeline.training import optim, trackers
-from pipeline.training.config import IMPOSSIBLE, OTHERS, ModelConfig, ProbeConfig
+from pipeline.training import kinds, optim, trackers
+from pipeline.training.config import IMPOSSIBLE, OTHERS, ModelConfig
+from pipeline.training.frozen_config import FROZEN, ProbeConfig
 
 SECTIONS = {
     "dataset": DatasetConfig,
@@ -136,7 +136,7 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     for name, section in models.items():
         _check_model(section, f"models.{name}", dataset.task if dataset else AUTO, found)
     frozen = {str(name) for name, section in models.items() if _is_probe(section)}
-    frozen_ones = " or ".join(training_config.FROZEN)
+    frozen_ones = " or ".join(FROZEN)
     for name in sorted(frozen ^ set(settings.get("features") or {})):
         found.append(
             f"features: must name each model whose arch is {frozen_ones} and no other, but {name!r} is in one alone."
@@ -172,7 +172,7 @@ def _check_model(section: Any, where: str, task: str, found: list[str]) -> None:
     found += [f"{where}.{name}: this setting is missing." for name in OTHERS if name not in section]
     test = params.attempt(ViewConfig, section["test"], f"{where}.test", found) if "test" in section else None
     recipe = {key: value for key, value in section.items() if key not in OTHERS}
-    config: ModelConfig | ProbeConfig | None = params.attempt(training_config.kind(section), recipe, where, found)
+    config: ModelConfig | ProbeConfig | None = params.attempt(kinds.kind(section), recipe, where, found)
     if config is None:
         return
     if wrong := _wrong_sense(config):
@@ -322,7 +322,7 @@ def _hears(section: Any) -> bool:
 
 def _is_probe(section: Any) -> bool:
     """Whether a section `models.<name>` is of a frozen network, whose features a stage computes."""
-    return isinstance(section, Mapping) and section.get("arch") in training_config.FROZEN
+    return isinstance(section, Mapping) and section.get("arch") in FROZEN
 
 
 @contextmanager

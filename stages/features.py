@@ -13,7 +13,7 @@ from pipeline.clips.frame_store import FrameStore
 from pipeline.core import params
 from pipeline.core.machine import load_machine
 from pipeline.core.manifest import Manifest
-from pipeline.training.config import ProbeConfig
+from pipeline.training.frozen_config import ProbeConfig
 from pipeline.training.probe import frozen
 from stages.command import run
 

@@ -13,7 +13,8 @@ from pipeline.core.manifest import Manifest
 from pipeline.core.task import resolve
 from pipeline.features import Features
 from pipeline.folds import partition
-from pipeline.training.config import ProbeConfig, kind
+from pipeline.training.frozen_config import ProbeConfig
+from pipeline.training.kinds import kind
 from pipeline.training.probe import fit_probe
 from pipeline.training.trainer import fit
 from stages.command import run

@@ -15,9 +15,7 @@ from pipeline.core.machine import load_machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.task import resolve
 from pipeline.features import Features
-from pipeline.training.config import ProbeConfig, kind
-from pipeline.training.probe import fit_probe
-from pipeline.training.trainer import fit
+from pipeline.training import frozen_config, kinds, probe, trainer
 from stages.command import run
 
 
@@ -27,12 +25,13 @@ def main(
 ) -> None:  # fmt: skip
     """Train the model that params.yaml describes under `models.<model>`."""
     section, corpus = params.read(f"models.{model}"), Manifest.read(manifest, classes)
-    config = kind(section).read(section, f"params.yaml: models.{model}").starting_in(pretrained)
+    config = kinds.kind(section).read(section, f"params.yaml: models.{model}").starting_in(pretrained)
     task, machine = resolve(params.text("dataset.task"), corpus), load_machine()
-    if isinstance(config, ProbeConfig):
-        fit_probe(config, corpus, Features.read(features / model), out, machine, task)
+    if isinstance(config, frozen_config.ProbeConfig):
+        probe.fit_probe(config, corpus, Features.read(features / model), out, machine, task)
     else:
-        fit(config, corpus, store_of(section["clip"], lmdb, sound), ClassStatistics.read(stats), out, machine, task)
+        store = store_of(section["clip"], lmdb, sound)
+        trainer.fit(config, corpus, store, ClassStatistics.read(stats), out, machine, task)
     print(f"{out}: trained")
 
 

@@ -14,7 +14,8 @@ from pipeline.layers.backbone import build_backbone
 from pipeline.pretrained import infer_config
 from pipeline.pretrained.load import Candidate, plan
 from pipeline.pretrained.report import Report, in_words
-from pipeline.training.config import ModelConfig, ProbeConfig
+from pipeline.training.config import ModelConfig
+from pipeline.training.frozen_config import ProbeConfig
 
 
 def summary(candidate: Candidate) -> str:

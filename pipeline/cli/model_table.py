@@ -10,7 +10,10 @@ from pipeline.cli.arguments import CLASSES
 from pipeline.core import params, registry
 from pipeline.core.errors import UserError
 from pipeline.core.markdown import text_table
-from pipeline.training.config import HearingConfig, ModelConfig, ProbeConfig, kind
+from pipeline.training.config import ModelConfig
+from pipeline.training.frozen_config import ProbeConfig
+from pipeline.training.hearing_config import HearingConfig
+from pipeline.training.kinds import kind
 
 HEAD = ["config", "arch", "parameters", "GMACs", "frames", "crop", "raw frames"]
 

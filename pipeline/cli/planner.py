@@ -20,7 +20,7 @@ from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.markdown import text_table
 from pipeline.core.remote_folder import corpus_root
-from pipeline.training.config import kind
+from pipeline.training.kinds import kind
 
 BACKWARD = 3
 """Operations of a training step as a multiple of those of its forward pass: two products more for each of it."""

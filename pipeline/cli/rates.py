@@ -37,7 +37,10 @@ from pipeline.extraction.extract import extract_corpus
 from pipeline.layers.normalize import normalize
 from pipeline.runtime import distributed
 from pipeline.runtime.allocator import keep_freed_memory
-from pipeline.training.config import HearingConfig, ModelConfig, ProbeConfig, kind
+from pipeline.training.config import ModelConfig
+from pipeline.training.frozen_config import ProbeConfig
+from pipeline.training.hearing_config import HearingConfig
+from pipeline.training.kinds import kind
 
 SAMPLES = 12
 """Number of the corpus' videos that are extracted."""

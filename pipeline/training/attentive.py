@@ -10,7 +10,7 @@ from torch import Tensor
 from pipeline.core.progress_bar import progress_bar
 from pipeline.core.task import Task
 from pipeline.layers.frozen import Frozen
-from pipeline.training.config import AttentiveConfig
+from pipeline.training.frozen_config import AttentiveConfig
 from pipeline.training.logistic import losses
 from pipeline.training.optim import ScheduleConfig, learning_rate
 

@@ -11,8 +11,7 @@ from torch import nn
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips import flips
 from pipeline.clips.dataset import ClipConfig
-from pipeline.clips.inputs import Store, hears
-from pipeline.clips.sound_dataset import SoundClipConfig
+from pipeline.clips.inputs import Store
 from pipeline.clips.transforms import AugmentConfig, asked_side
 from pipeline.core import params, registry
 from pipeline.core.errors import UserError
@@ -27,8 +26,6 @@ from pipeline.training.optim import OptimConfig, ScheduleConfig
 
 OTHERS = ("test", "starts", "watch", "reads")
 """Entries of `models.<name>` that make no weights: how it is tested, and what DVC watches."""
-PROBE, ENCODER = FROZEN = ("probe", "encoder")
-"""The architectures whose network is frozen: a ProbeConfig or an EncoderConfig says how their head is fitted."""
 IMPOSSIBLE = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What networks of this project, of timm and of torch raise for options that cannot be."""
 
@@ -143,70 +140,6 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
-class ProbeTrainConfig:
-    """Section `models.<name>.train` of a probe: how the linear layer on its features is fitted."""
-
-    pretrained: str
-    """What the frozen network is: `imagenet` for the ImageNet weights of options.backbone, or the path of a checkpoint
-    of an image network."""
-    decays: tuple[float, ...]
-    """Weight decays that are compared, the highest first: half of it times the squared norm of the weights is added to
-    the cross-entropy. The features have a mean squared norm of 1."""
-    appearance: tuple[float, ...]
-    """Weights that are compared of what is there beside what changes, 0 or more."""
-    folds: int
-    """Parts of the cross-validation over the train videos that chooses among them, at least 2; as many as there are
-    groups where those are fewer."""
-    most: int
-    """Most train videos that choose; all of them train. Time grows with the third power."""
-    seed: int
-    """Seed of the parts, 0 or more."""
-    loss: LossConfig
-    """auto: the probe has the loss of the task."""
-
-    def __post_init__(self) -> None:
-        falling = bool(self.decays) and list(self.decays) == sorted(self.decays, reverse=True) and self.decays[-1] > 0
-        params.require(
-            (falling, "decays must be positive, the highest first"),
-            (bool(self.appearance) and min(self.appearance) >= 0, "appearance must hold weights of 0 or more"),
-            (self.folds >= 2 and self.most >= 2, "folds and most must be at least 2"),
-            (0 <= self.seed < 2**31, "seed must lie in 0 .. 2147483647"),
-            (self.loss.name == auto.NAME, f"loss.name of a probe is {auto.NAME}"),
-        )
-
-
-@dataclass(frozen=True)
-class AttentiveConfig:
-    """Section `models.<name>.train.attentive` of an encoder: how an attentive head on its features is trained.
-
-    AdamW, with the learning rate along half a cosine after a warm-up of a tenth.
-    """
-
-    rates: tuple[float, ...]
-    """Learning rates that are compared, above 0."""
-    decays: tuple[float, ...]
-    """Weight decays that are compared with each of them, 0 or more."""
-    epochs: int
-    """Passes over the train videos, at least 1."""
-    batch: int
-    """Videos a step, at least 1."""
-
-    def __post_init__(self) -> None:
-        params.require(
-            (bool(self.rates) and min(self.rates) > 0, "rates must hold learning rates above 0"),
-            (bool(self.decays) and min(self.decays) >= 0, "decays must hold weight decays of 0 or more"),
-            (self.epochs >= 1 and self.batch >= 1, "epochs and batch must be at least 1"),
-        )
-
-
-@dataclass(frozen=True)
-class EncoderTrainConfig(ProbeTrainConfig):
-    """The same of an encoder, for both of its heads: `decays` and `appearance` are those of the linear one."""
-
-    attentive: AttentiveConfig
-
-
-@dataclass(frozen=True)
 class NetworkConfig:
     """What makes a network besides the corpus and its training."""
 
@@ -308,75 +241,6 @@ class ModelConfig(NetworkConfig):
         return replace(self, train=replace(self.train, augment=augment, epochs=epochs, least_steps=0))
 
 
-@dataclass(frozen=True)
-class HearingTrainConfig(TrainConfig):
-    """Section `models.<name>.train` of a model that hears."""
-
-    augment: None = None  # type: ignore[assignment]  # that of frames, of which there are none
-    """null: windows are drawn at random, and the options of the architecture blank parts of a spectrogram."""
-
-
-@dataclass(frozen=True)
-class HearingConfig(ModelConfig):
-    """The same of a model that hears."""
-
-    clip: SoundClipConfig  # type: ignore[assignment]  # which has the methods of a ClipConfig
-    train: HearingTrainConfig
-
-    @property
-    def clip_in_words(self) -> str:
-        """What a clip is, and by which setting it would take less memory."""
-        return f"{self.clip.seconds:g} s of sound (clip.seconds)"
-
-    def content(self, store: Store) -> dict[str, str]:
-        """What the recipe says of the sound that the network is trained on."""
-        return {"sound": store.content_key()}
-
-    def resolved(self, classes: Sequence[str], videos: int) -> Self:  # noqa: ARG002 - a sound has no mirror image
-        """The same for a corpus of so many train videos: the epochs reach `train.least_steps`, which is then 0."""
-        epochs = epochs_of(self.train.epochs, self.train.least_steps, self.train.batch, videos)
-        return replace(self, train=replace(self.train, epochs=epochs, least_steps=0))
-
-    def shape(self, crop: int | None = None) -> tuple[int, ...]:  # noqa: ARG002 - of frames alone
-        """Shape of a clip as the network gets it: (1, mels, T)."""
-        spec: MelSpec = registry.find("models", self.arch, where="arch").INPUT
-        return 1, spec.mels, spec.frames(self.clip.samples)
-
-
-@dataclass(frozen=True)
-class ProbeConfig(NetworkConfig):
-    """The same of a probe."""
-
-    train: ProbeTrainConfig
-
-    @property
-    def crop(self) -> int:
-        """Side of the square that the layer is fitted on, in pixels."""
-        return self.clip.crop
-
-
-@dataclass(frozen=True)
-class EncoderConfig(ProbeConfig):
-    """The same of an encoder."""
-
-    train: EncoderTrainConfig
-
-    def build(self, classes: int) -> tuple[nn.Module, InputSpec]:
-        """As NetworkConfig does; the encoder sees clips of `options.size`."""
-        network, spec = super().build(classes)
-        if self.options.get("size", self.clip.crop) != self.clip.crop:
-            raise UserError(f"clip.crop: must be options.size, {self.options['size']}, not {self.clip.crop}.")
-        return network, spec
-
-
 def epochs_of(epochs: int, least_steps: int, batch: int, videos: int) -> int:
     """Number of epochs of a training on so many videos: `epochs`, or as many as make `least_steps` steps."""
     return max(epochs, math.ceil(least_steps / max(1, videos // batch)))
-
-
-def kind(section: Mapping[str, Any]) -> type[ModelConfig] | type[ProbeConfig]:
-    """The class of a section `models.<name>`."""
-    if hears(section.get("clip")):
-        return HearingConfig
-    kinds: dict[Any, type[ModelConfig | ProbeConfig]] = {PROBE: ProbeConfig, ENCODER: EncoderConfig}
-    return kinds.get(section.get("arch"), ModelConfig)

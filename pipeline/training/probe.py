@@ -28,8 +28,8 @@ from pipeline.pretrained.load import load_pretrained
 from pipeline.runtime import fingerprint
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.training.attentive import Attentive
-from pipeline.training.config import EncoderTrainConfig, ProbeConfig, ProbeTrainConfig
 from pipeline.training.evaluate import key
+from pipeline.training.frozen_config import EncoderTrainConfig, ProbeConfig, ProbeTrainConfig
 from pipeline.training.logger import EpochLogger
 from pipeline.training.logistic import losses, solve
 

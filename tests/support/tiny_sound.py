@@ -13,7 +13,8 @@ from pipeline.clips.sound_store import RATE, SoundStore
 from pipeline.clips.views import ViewConfig
 from pipeline.core import checksums
 from pipeline.core.manifest import Manifest, VideoRecord
-from pipeline.training.config import HearingConfig, HearingTrainConfig, LossConfig
+from pipeline.training.config import LossConfig
+from pipeline.training.hearing_config import HearingConfig, HearingTrainConfig
 from pipeline.training.optim import OptimConfig, ScheduleConfig
 
 PITCHES = {"high": 3200.0, "low": 200.0, "middle": 800.0}

@@ -18,7 +18,8 @@ from pipeline.features import Features
 from pipeline.models import encoder
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.training.attentive import Attentive
-from pipeline.training.config import AttentiveConfig, EncoderConfig, EncoderTrainConfig, LossConfig
+from pipeline.training.config import LossConfig
+from pipeline.training.frozen_config import AttentiveConfig, EncoderConfig, EncoderTrainConfig
 from pipeline.training.logistic import solve
 from pipeline.training.probe import fit_probe, frozen
 from tests.support import tiny

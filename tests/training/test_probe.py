@@ -19,7 +19,8 @@ from pipeline.layers.normalize import normalize
 from pipeline.runtime import distributed
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.training import probe
-from pipeline.training.config import LossConfig, ProbeConfig, ProbeTrainConfig
+from pipeline.training.config import LossConfig
+from pipeline.training.frozen_config import ProbeConfig, ProbeTrainConfig
 from pipeline.training.probe import fit_probe, frozen
 from tests.support import tiny
 
