@@ -1,6 +1,7 @@
 """What `pipeline scores` says of prediction files: summaries, tables, and protocols recomputed from the views."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,15 @@ def summary(table: PredictionTable) -> str:
     lines = [
         f"model      {meta.get('model', 'unknown')}, protocol {meta.get('protocol', 'unknown')}",
         f"videos     {len(table.videos)}, of which {broken} are broken and hold the prior",
+        *(
+            [f"unseen     {table.unseen.sum()} more, in which the model has nothing to look at"]
+            if table.unseen.any()
+            else []
+        ),
         f"classes    {len(table.classes)}",
     ]
+    if not table.unseen.any():
+        del lines[2]
     if not table.labelled:
         return "\n".join([*lines, "labels     not for every video, so there are no figures"])
     figures = metrics.summary(table.probabilities, table.targets(), broken, table.task)
@@ -64,7 +72,9 @@ def video(table: PredictionTable, name: str, top: int) -> str:
     rank = {c: place + 1 for place, c in enumerate(order)}
     said = dict.fromkeys(labels, "yes") | dict.fromkeys(unknown, "unknown")
     rows = [[table.classes[c], f"{rank[c]}", f"{scores[c]:.4f}", said.get(table.classes[c], "")] for c in listed]
-    state = "broken: the class prior" if table.broken[row] else "ok"
+    state = "ok"
+    if not table.seen[row]:
+        state = f"{'broken' if table.broken[row] else 'unseen by this model'}: the class prior"
     found = ""
     if labels:
         found = f", AP {_percent(metrics.average_precision(scores[None], table.targets()[row][None])[0])}"
@@ -136,7 +146,7 @@ def under(folder: Path, split: str, protocol: str) -> PredictionTable:
     scores = views.probabilities(protocol) if chosen is None else views.mean_of(chosen)
     check_rows(table.videos, table.classes, scores, lambda row: f"{folder}/{split}.views.npy, row {row + 1}")
     meta = {**table.meta, "protocol": protocol}
-    return PredictionTable(table.videos, table.broken, table.labels, table.classes, scores, meta)
+    return replace(table, probabilities=scores, meta=meta)
 
 
 def chosen_views(views: ViewScores, text: str) -> list[int]:

@@ -138,13 +138,13 @@ def _table(path: Path, manifest: Manifest) -> PredictionTable:
 
 def _lay_out(tables: Sequence[PredictionTable], place: Path) -> None:
     """Write the scores, the best classes and the highest scores into a new folder, all or nothing."""
-    broken = np.concatenate([table.broken for table in tables])
+    blind = np.concatenate([~table.seen for table in tables])
     best = np.concatenate([table.probabilities.argmax(axis=1) for table in tables])
     highest = np.concatenate([table.probabilities.max(axis=1) for table in tables])
     with files.aside(place) as partial:
         partial.mkdir(parents=True)
-        np.save(partial / "best.npy", np.where(broken, NONE, best).astype(np.int32))
-        np.save(partial / "highest.npy", np.where(broken, np.nan, highest).astype(np.float32))
+        np.save(partial / "best.npy", np.where(blind, NONE, best).astype(np.int32))
+        np.save(partial / "highest.npy", np.where(blind, np.nan, highest).astype(np.float32))
         with (partial / "scores.npy").open("wb") as file:  # and no memory map: on a full disk, writing to one is fatal
             _write_by_class([table.probabilities for table in tables], file)
 

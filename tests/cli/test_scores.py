@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.cli import score_tables
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.core.task import SINGLE_LABEL, noted
@@ -66,6 +68,15 @@ def test_a_video_shows_its_top_classes_and_every_label(folder, capsys):
     lines = said(capsys, "show", folder / "val.parquet", "--video", "c.mp4", "--top", "1")
     assert lines[0] == "c.mp4: ok, labels swim, AP 33.33"
     assert [cells(line) for line in lines[3:]] == [["run", "1", "0.7311", ""], ["swim", "3", "0.2689", "yes"]]
+
+
+def test_videos_that_a_model_cannot_see_are_told(folder, capsys):
+    table = replace(PredictionTable.read(folder / "val.parquet"), unseen=np.array([False, False, True]))
+    table.write(folder / "val.parquet")
+    assert said(capsys, "show", folder / "val.parquet")[2].split()[:3] == ["unseen", "1", "more,"]
+    lines = said(capsys, "show", folder / "val.parquet", "--video", "c.mp4")
+    assert lines[0] == "c.mp4: unseen by this model: the class prior, labels swim, AP 33.33"
+    assert score_tables.under(folder, "val", "clip").unseen.tolist() == [False, False, True]
 
 
 def test_a_class_shows_what_it_finds_misses_and_sees_in_vain(folder, capsys):
