@@ -28,11 +28,7 @@ def summary(table: PredictionTable) -> str:
     lines = [
         f"model      {meta.get('model', 'unknown')}, protocol {meta.get('protocol', 'unknown')}",
         f"videos     {len(table.videos)}, of which {broken} are broken and hold the prior",
-        *(
-            [f"unseen     {table.unseen.sum()} more, in which the model has nothing to look at"]
-            if table.unseen.any()
-            else []
-        ),
+        f"unseen     {table.unseen.sum()} more, in which the model has nothing to look at",
         f"classes    {len(table.classes)}",
     ]
     if not table.unseen.any():
