@@ -60,7 +60,8 @@ def test_a_wrong_ffmpeg_is_named_before_any_work(tmp_path):
 def test_the_check_alone_says_that_params_differ_from_conf(tmp_path):
     (tmp_path / "conf").symlink_to(ROOT / "conf")
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("fps: 30", "fps: 0"))
-    said = {stage: run(stage, "a", "b", folder=tmp_path).stderr for stage in ("check", "pack")}
+    outs = {"check": ("a", "b", "c"), "pack": ("a", "b")}
+    said = {stage: run(stage, *named, folder=tmp_path).stderr for stage, named in outs.items()}
     assert "params.yaml differs from conf/ as it stands in 1 of its settings: extract.fps=0" in said["check"]
     assert "differs" not in said["pack"]
 

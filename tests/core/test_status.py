@@ -62,7 +62,7 @@ def test_every_item_of_a_loop_counts_though_none_is_drawn(tmp_path, monkeypatch)
 def test_a_process_writes_once_a_second(tmp_path, monkeypatch):
     written = []
     original = Path.replace
-    monkeypatch.setattr(Path, "replace", lambda self, to: written.append(time.monotonic()) or original(self, to))
+    monkeypatch.setattr(Path, "replace", lambda self, to: written.append(status._own.written) or original(self, to))
     begun = time.monotonic()
     with status.reported(tmp_path, {}), progress_bar(total=10**6) as bar:
         while time.monotonic() - begun < 2.5:

@@ -24,7 +24,7 @@ def scoring(models, tmp_path, monkeypatch) -> on_nodes.Scoring:
     prepare = partial(run._prepare, folder / "net", BOTH["net"], classes=(manifest.classes,))
     videos = [video for video in run._predicted(manifest).videos if video in store]
     machine = tiny.machine(tmp_path / "work")
-    return on_nodes.Scoring(prepare, run.score, videos, store.root, cache.name, machine)
+    return on_nodes.Scoring(prepare, run.score, videos, type(store), store.root, cache.name, machine)
 
 
 def test_the_shares_are_what_the_run_lacks_and_give_its_bytes(models, whole, scoring, tmp_path, monkeypatch):

@@ -267,7 +267,8 @@ def test_the_settings_that_a_probe_compared_are_a_table_and_no_curve(unequal, tm
         rows = "".join(f"{step}\t{value}\n" for step, value in enumerate(values, start=1))
         (folder / f"{name}.tsv").write_text(f"step\t{Path(name).name}\n{rows}")
     found = curves.section(Inputs.read(replace(sources, models=models)))
-    expected = {"decays": [0.1, 1.0], "rows": [(0.0, [60, 50]), (2.0, [65, 70])], "best": 70.0}
+    rows = [(0.0, [60, 50]), (2.0, [65, 70])]
+    expected = {"decays": [0.1, 1.0], "rows": rows, "best": 70.0, "other": "appearance"}
     assert found["compared"] == [{"name": inputs.members[0], **expected}]
     assert inputs.members[0] not in found["names"]
 
