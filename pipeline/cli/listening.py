@@ -48,13 +48,14 @@ def listening(host: str, port: int, command: str) -> socket.socket:
     """A socket that listens.
 
     Raises:
-        UserError: the port is taken, or the host is not this machine.
+        UserError: the port is taken or no port, or the host is not this machine.
     """
     try:
         family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(place[:2], family=family)
+        return socket.create_server((place[0], port), family=family)  # getaddrinfo takes 70000 for 4464
     except (OSError, OverflowError) as error:
         raise UserError(
             f"Port {port} of {host} cannot be listened at ({error}). "
-            f"Choose another: `pipeline {command} --port {port + 1}`."
+            f"`pipeline {command}` takes a free port with --port (0 finds one), "
+            "and an address of this machine with --host."
         ) from error

@@ -4,7 +4,7 @@ import glob
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -187,9 +187,14 @@ def _nearest(path: Path) -> str:
 
 
 def answers(
-    files: Sequence[Path], scorer: Scorer, config: ExtractConfig, machine: Machine
-) -> Iterator[tuple[Path, np.ndarray | BrokenVideo]]:
-    """For each file, in order, the probability of every class, or why there is none."""
+    files: Sequence[Path], scorer: Scorer, config: ExtractConfig, machine: Machine,
+    named: Callable[[Path], str] = str,
+) -> Iterator[tuple[Path, np.ndarray | BrokenVideo]]:  # fmt: skip
+    """For each file, in order, the probability of every class, or why there is none.
+
+    Args:
+        named: what a file is called; random crops depend on it.
+    """
     for file, jpegs in extracted(files, config, machine, machine.processes, frames=scorer.senses(hear=False)):
         sound = new_sounds.of(file, config, machine) if scorer.senses(hear=True) else None
         if isinstance(jpegs, BrokenVideo):
@@ -198,8 +203,8 @@ def answers(
             yield file, sound
         else:
             source = NewVideos(scorer.smaller)
-            source.jpegs[str(file)] = jpegs
-            yield file, scorer.score(source, str(file), None if isinstance(sound, BrokenVideo) else sound)
+            source.jpegs[named(file)] = jpegs
+            yield file, scorer.score(source, named(file), None if isinstance(sound, BrokenVideo) else sound)
 
 
 def extracted(
@@ -235,7 +240,7 @@ def as_table(file: Path, probabilities: np.ndarray, scorer: Scorer, top: int) ->
     return "\n".join([*text_table([str(file), "score"], rows), ""])
 
 
-def as_json(file: Path, probabilities: np.ndarray, scorer: Scorer) -> str:
+def as_json(file: Path | str, probabilities: np.ndarray, scorer: Scorer) -> str:
     """All classes, best first, for a program; and the task, where each video has one label."""
     order = np.argsort(-probabilities, kind="stable")
     scores: dict[str, Any] = {scorer.classes[c]: float(probabilities[c]) for c in order}

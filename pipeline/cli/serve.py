@@ -33,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the results (default: %(default)s)")
     parser.add_argument("--host", default=LOOPBACK, help="name or address to listen at (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen at (default: %(default)s)")
+    parser.add_argument(
+        "--name", action="append", default=[], help="a name under which a proxy is asked for it; may be given again"
+    )
     limits = parser.add_argument_group("the largest upload that is answered")
     limits.add_argument("--most-megabytes", type=positive, default=100, metavar="N", help="(default: %(default)s)")
     limits.add_argument("--most-seconds", type=positive, default=60, metavar="N", help="(default: %(default)s)")
@@ -66,7 +69,7 @@ def run(args: argparse.Namespace) -> None:
         try:
             uploads = scratch_folder(machine, "uploads")
             answering = Answering(_model(args, machine), limits, machine.ffmpeg_path())
-            app = application(App(answering, uploads, machine.processes), names(args.host))
+            app = application(App(answering, uploads, machine.processes), (*names(args.host), *args.name))
             lines = [f"{answering.model.name} answers at {address(args.host, opened)}; Ctrl-C ends it."]
             if names(args.host):
                 lines.append("Whoever reaches this machine can ask: there is no password.")
@@ -90,12 +93,12 @@ def _model(args: argparse.Namespace, machine: "Machine") -> "Model":
     scorer, extract = predict.chosen(args, machine)
     alone = replace(machine, workers=1)
 
-    def score(file: Path, config: ExtractConfig) -> np.ndarray | BrokenVideo:
-        ((_, found),) = new_videos.answers([file], scorer, config, alone)
+    def score(file: Path, video: str, config: ExtractConfig) -> np.ndarray | BrokenVideo:
+        ((_, found),) = new_videos.answers([file], scorer, config, alone, lambda _: video)
         return found
 
     def told(video: str, probabilities: np.ndarray) -> str:
-        return new_videos.as_json(Path(video), probabilities, scorer)
+        return new_videos.as_json(video, probabilities, scorer)
 
     name = args.model or args.onnx.stem
-    return Model(name, scorer.task, scorer.classes, score, told, extract)
+    return Model(name, scorer.task, scorer.classes, scorer.senses(hear=False), score, told, extract)

@@ -139,7 +139,9 @@ def _input(told: Description) -> list[str]:
     )
     scales = dict.fromkeys(told.grid.seen[number].scale for number in views)
     sizes = ", ".join(f"{scale.side} ({scale.crop})" for scale in scales)
-    clips = told.grid.views[views[0]].clips
+    clips, crops = told.grid.views[views[0]].clips, {told.grid.seen[number].crop for number in views}
+    mean = f"mean of the probabilities of {len(views)} clips: {clips} along time, at each size, with {len(crops)} crops"
+    of = f"the {mean}" if len(views) > 1 else "that of one clip from its middle, cropped at the centre"
     return [
         "\n".join(
             [
@@ -150,10 +152,7 @@ def _input(told: Description) -> list[str]:
                 f"* sizes: frames are resized to a short side, and cropped to a square: {sizes} pixels",
                 f"* values: RGB in 0..1, minus {list(told.input.mean)}, divided by {list(told.input.std)}",
                 f"* layout: float32 (clips, 3, {sampler.frames}, height, width), any number of clips",
-                (
-                    f"* views: the answer of a video is the mean of the probabilities of {len(views)} clips: "
-                    f"{clips} along time, at each size, with 3 crops (`grid` in the metadata lists them)"
-                ),
+                f"* views: the answer of a video is {of} (`grid` in the metadata lists them)",
             ]
         )
     ]

@@ -89,7 +89,11 @@ def of(predictor: Predictor, extract: ExtractConfig, pack: PackConfig) -> Descri
     """
     spec = predictor.checkpoint.input
     if not isinstance(predictor.clip, ClipConfig) or not isinstance(spec, InputSpec):
-        raise UserError(f"{predictor.name} hears, and only models that see are exported. Fuse and export without it.")
+        raise UserError(
+            f"{predictor.name} hears, and only models that see are exported: a graph knows nothing of sound, nor of "
+            "videos without any. Export the others one by one, or leave it out of ensemble.members in conf/, then "
+            "`pipeline params` and `dvc repro ensemble`."
+        )
     return Description(
         model=predictor.name,
         arch=predictor.meta["arch"],

@@ -17,7 +17,7 @@ from pipeline.serve import limits
 from pipeline.serve.limits import Limits
 from pipeline.serve.refused import Refused
 
-_SETTING = re.compile(r" \(extract\.\w+\)")
+_SETTING = re.compile(r" \(extract\.[^)]*\)")
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,11 @@ class Model:
     name: str
     task: Task
     classes: tuple[str, ...]
-    score: Callable[[Path, ExtractConfig], np.ndarray | BrokenVideo]
-    """Video file -> the probability of every class, float32 (C,), or why there is none; several threads call it."""
+    sees: bool
+    """Whether it needs pictures: a file of sound alone is no video then."""
+    score: Callable[[Path, str, ExtractConfig], np.ndarray | BrokenVideo]
+    """Video file and the video's name -> the probability of every class, float32 (C,), or why there is none; several
+    threads call it."""
     told: Callable[[str, np.ndarray], str]
     """A video's name and its probabilities -> the answer as JSON."""
     extract: ExtractConfig
@@ -46,8 +49,8 @@ class Answering:
     limits: Limits
     ffmpeg: str
 
-    def answer(self, file: Path) -> np.ndarray:
-        """The probability of every class, float32 (C,).
+    def answer(self, file: Path, video: str) -> np.ndarray:
+        """The probability of every class, float32 (C,); `video` is what the file is called.
 
         Raises:
             Refused: the file is too large, no video or damaged; or this machine is at fault, which is told on stderr.
@@ -55,8 +58,8 @@ class Answering:
         config = self.limits.within(self.model.extract)
         try:
             with temporary_folder(file.parent) as folder:
-                limits.check(file, self.limits, config, self.ffmpeg, folder)
-            found = self.model.score(file, config)
+                limits.check(file, self.limits, config, self.ffmpeg, folder, sound=not self.model.sees)
+            found = self.model.score(file, video, config)
         except (UserError, MachineFault, OSError) as error:
             raise Refused.at_fault(error) from error
         if isinstance(found, BrokenVideo):

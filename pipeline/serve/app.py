@@ -74,7 +74,7 @@ class App:
     async def _answer(self, request: Request, file: Path) -> Response:
         name = _name(request)
         await self._receive(request, file)
-        scores = await to_thread.run_sync(self.answering.answer, file, limiter=self.limiter)
+        scores = await to_thread.run_sync(self.answering.answer, file, name, limiter=self.limiter)
         return Response(self.answering.model.told(name, scores), media_type="application/json")
 
     async def _receive(self, request: Request, file: Path) -> None:
@@ -130,7 +130,7 @@ def application(app: App, names: tuple[str, ...] = ()) -> Starlette:
         Route("/try.js", app.script),
     ]
     guard = Middleware(Guard, names=names, policy=POLICY, programs=True)
-    handlers: Any = {Refused: _refused, HTTPException: _failed, ClientDisconnect: _gone}
+    handlers: Any = {Refused: _refused, HTTPException: _failed, ClientDisconnect: _gone, Exception: _unforeseen}
     return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers)
 
 
@@ -181,6 +181,12 @@ async def _failed(request: Request, error: HTTPException) -> Response:
     word = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     said = f"{request.method} {request.url.path} is nothing that is served; GET / says what is."
     return JSONResponse({"error": word, "message": said}, error.status_code, headers=error.headers)
+
+
+async def _unforeseen(*_: object) -> Response:
+    """For an error of the program, which Starlette raises again, so that its traceback is told on stderr."""
+    said = "This server has failed; its log says how. It may do so again for the same file."
+    return JSONResponse({"error": "server", "message": said}, HTTPStatus.INTERNAL_SERVER_ERROR)
 
 
 async def _gone(*_: object) -> Response:

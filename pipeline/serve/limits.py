@@ -40,13 +40,14 @@ class Limits:
         return replace(config, most_frames=max(1, frames), most_pixels=pixels, too_long="refuse")
 
 
-def check(file: Path, limits: Limits, config: ExtractConfig, binary: str, folder: Path) -> None:
+def check(file: Path, limits: Limits, config: ExtractConfig, binary: str, folder: Path, *, sound: bool = False) -> None:
     """Refuse a file that says that it is larger than the limits.
 
     Args:
         config: the extraction that would follow.
         binary: path of FFmpeg.
         folder: an empty folder for FFmpeg to run in.
+        sound: whether a file of sound alone will do, whose length its extraction limits.
 
     Raises:
         Refused: it says so, or it is no video.
@@ -57,6 +58,8 @@ def check(file: Path, limits: Limits, config: ExtractConfig, binary: str, folder
         with opened(file) as video:
             facts = Prober(binary, video, folder, most).facts()
     except NoFrames as broken:
+        if sound and broken.reason == "no_video_stream":
+            return
         raise Refused.broken(broken.reason, str(broken)) from broken
     for what, found, allowed in _sizes(facts, limits, config.fps):
         if found > allowed:

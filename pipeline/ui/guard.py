@@ -74,7 +74,7 @@ class Guard:
             )
         if scope["type"] != "http":
             return "Only HTTP is spoken here."
-        allowed = [[f"http://{hosts[0]}"], *([[]] if self.programs else [])]
+        allowed = [[f"http://{hosts[0]}"], [f"https://{hosts[0]}"], *([[]] if self.programs else [])]  # TLS: of a proxy
         if scope["method"] not in _ASKS and headers.getlist("origin") not in allowed:
             return "What changes something must come from a page of this server (Origin)."
         return ""

@@ -29,6 +29,16 @@ def test_a_port_that_is_taken_is_a_message():
             listening.listening("127.0.0.1", port, "ui")
 
 
+@pytest.mark.parametrize(
+    ("host", "port"), [("127.0.0.1", 70000), ("127.0.0.1", -1), ("192.0.2.1", 0), ("no.invalid", 0)]
+)
+def test_no_port_and_no_address_of_this_machine_are_a_message(host, port):
+    with pytest.raises(
+        UserError, match=rf"Port {port} of {host} .* --port \(0 finds one\), .* of this machine with --host"
+    ):
+        listening.listening(host, port, "ui")
+
+
 def test_names_are_let_in_only_where_others_can_ask():
     assert listening.names("127.0.0.1") == listening.names("localhost") == listening.names("::1") == ()
     assert listening.names("0.0.0.0") == (socket.gethostname(),)  # noqa: S104 - nothing listens

@@ -87,6 +87,18 @@ def test_it_says_where_the_weights_come_from(told, recipe, said):
     assert said in card.of_model(told, recipe, NOTHING, {".onnx": 0.0})
 
 
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    [
+        ("clip", "is that of one clip from its middle, cropped at the centre (`grid`"),
+        ("dense", "is the mean of the probabilities of 6 clips: 2 along time, at each size, with 3 crops (`grid`"),
+    ],
+)
+def test_it_says_which_views_are_averaged(told, protocol, said):
+    text = card.of_model(replace(told, protocol=protocol), {}, NOTHING, {".onnx": 0.0})
+    assert f"* views: the answer of a video {said}" in text
+
+
 @pytest.mark.parametrize("task", [MULTI_LABEL, SINGLE_LABEL])
 def test_its_code_makes_probabilities_of_the_task(told, task):
     logits = np.array([[2.0, -1.0, 0.5], [0.0, 0.0, 3.0]])

@@ -8,11 +8,14 @@ import pytest
 import torch
 
 from pipeline.cli.new_videos import Scorer
+from pipeline.clips.short_sides import PackConfig
+from pipeline.clips.sound_dataset import SoundClipConfig
 from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
 from pipeline.core.machine import load_machine
 from pipeline.export import description, graphs
 from pipeline.export.description import Description
+from pipeline.extraction.config import ExtractConfig
 from pipeline.layers.normalize import normalize
 from tests.support import tiny
 from tests.support.command import call
@@ -88,6 +91,13 @@ def test_what_cannot_be_written_is_a_message(project, asked, message):
     with pytest.raises(UserError, match=message):
         call("export", *asked)
     assert not (project / "export").exists()
+
+
+def test_a_model_that_hears_is_refused_with_what_to_do(project):
+    predictor = Scorer("net", project / "data", load_machine()).members[0].predictor
+    predictor.clip = SoundClipConfig("sound", 1.0)
+    with pytest.raises(UserError, match=r"net hears, .* leave it out of ensemble\.members .* `dvc repro ensemble`"):
+        description.of(predictor, ExtractConfig(30, 48, 2, 60, 1), PackConfig((48,)))
 
 
 def test_a_file_of_another_program_is_named():

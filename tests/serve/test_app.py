@@ -4,6 +4,7 @@ import threading
 
 import psutil
 import pytest
+import yaml
 
 from pipeline.cli.main import main
 from pipeline.core.errors import UserError
@@ -114,8 +115,33 @@ def test_a_name_is_no_path(service, client, clips, uploads):
     ask, content = client(service()), (clips / "short.mp4").read_bytes()
     answer = ask.post("/predict", params={"name": "../../<b>.mp4"}, content=content)
     assert answer.json()["video"] == "../../<b>.mp4"
+    for name in ("", "./a//b.mp4", "https://a/b.mp4"):
+        assert ask.post("/predict", params={"name": name}, content=content).json()["video"] == name
     assert ask.post("/predict", params={"name": "x" * 256}, content=content).status_code == 422
     assert not left(uploads)
+
+
+def test_random_crops_are_those_of_the_name(project, service, client, clips, capsys):
+    settings = yaml.safe_load((project / "params.yaml").read_text())
+    settings["models"]["net"]["test"] |= {"crops": "random", "crop": 20}
+    (project / "params.yaml").write_text(yaml.safe_dump(settings))
+    ask, file = client(service()), clips / "upright.mp4"
+    assert main(["predict", str(file), "--model", "net", "--json"]) == 0
+    wanted = capsys.readouterr().out.rstrip("\n")
+    found = [ask.post("/predict", params={"name": str(file)}, content=file.read_bytes()).text for _ in range(2)]
+    assert found == [wanted, wanted]
+
+
+def test_an_error_of_the_program_has_a_status_and_a_reason(service, client, clips, uploads):
+    app = service()
+    object.__setattr__(app.answering.model, "score", lambda *_: 1 / 0)
+    ask = client(app)
+    ask._transport.raise_server_exceptions = False
+    answer = ask.post("/predict", content=(clips / "short.mp4").read_bytes())
+    assert (answer.status_code, answer.json()["error"]) == (500, "server")
+    assert "zero" not in answer.text
+    assert not left(uploads)
+    assert app.present == 0
 
 
 def test_a_fault_of_the_server_is_told_on_its_side_alone(service, client, clips, capsys, uploads):

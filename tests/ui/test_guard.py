@@ -41,7 +41,7 @@ def test_two_hosts_and_none_are_kept_out():
 
 
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "", f"https://{HERE}", f"http://{HERE}.evil.example", "http://127.0.0.1"]
+    "origin", ["http://evil.example", "null", "", f"ftp://{HERE}", f"http://{HERE}.evil.example", "https://127.0.0.1"]
 )
 def test_a_form_from_elsewhere_changes_nothing(origin):
     answer = client().post("/", headers={"Host": HERE, "Origin": origin})
@@ -53,6 +53,12 @@ def test_a_form_needs_one_origin_which_is_this_server():
     twice = [("Host", HERE), ("Origin", f"http://{HERE}"), ("Origin", "http://evil.example")]
     assert client().post("/", headers=twice).status_code == 403
     assert client().post("/", headers={"Host": HERE, "Origin": f"http://{HERE}"}).text == "in"
+
+
+def test_a_form_may_come_through_a_proxy_that_speaks_tls():
+    headers = {"Host": "box.example", "Origin": "https://box.example"}
+    assert client("box.example").post("/", headers=headers).text == "in"
+    assert client().post("/", headers=headers).status_code == 403
 
 
 def test_every_answer_has_the_headers_refusals_too():
