@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lightning_fabric import Fabric
 
 from pipeline.cli import new_sounds
+from pipeline.cli.fused_members import Fusion
 from pipeline.cli.new_frames import NewVideos
 from pipeline.clips import dataset
 from pipeline.clips.frame_source import FrameSource
 from pipeline.clips.short_sides import Smaller
-from pipeline.clips.views import PROTOCOLS, ViewConfig
-from pipeline.core import checksums, params, video_files
+from pipeline.clips.views import ViewConfig
+from pipeline.core import params, video_files
 from pipeline.core.broken_videos import BrokenVideo
 from pipeline.core.errors import UserError
 from pipeline.core.files import temporary_folder
@@ -30,12 +32,11 @@ from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg import extract_frames
 from pipeline.extraction.outcome import NoFrames
 from pipeline.inference.predictor import Predictor
-from pipeline.predictions.table import FINAL, PredictionTable
+from pipeline.predictions.table import FINAL
 from pipeline.predictions.view_scores import ViewScores
 from pipeline.runtime import distributed
 
 ENSEMBLE = "ensemble"
-_ANEW = "`dvc repro --force ensemble` makes both anew."
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,6 @@ class Member:
     predictor: Predictor
     weight: float | list[float]
     """Member weight: one for all classes, or one for each."""
-
-
-@dataclass(frozen=True)
-class Fusion:
-    """How the answers of members become one."""
-
-    weights: dict[str, float | list[float]]
-    """Member -> its weight, where it has any: one for all classes, or one for each."""
-    mean: str
-    protocol: str
-    checkpoints: dict[str, str]
-    """Member -> SHA-256 of the model that its weight was found with."""
 
 
 class Scorer:
@@ -71,29 +60,50 @@ class Scorer:
             model, or that were trained on other classes, or again since its weights were found.
     """
 
+    idle: Sequence[Member] = ()
+    """Members without weight, which answer alike the classes of a silent video that else nobody would."""
+
     def __init__(self, name: str, data: Path, machine: Machine, smaller: Sequence[Smaller] = ()) -> None:
         self.smaller, known = tuple(smaller), sorted(folder.name for folder in (data / "models").glob("*/"))
         self.fusion = Fusion({name: 1.0}, "probability", FINAL, {})
         if name == ENSEMBLE:
-            self.fusion = _ensemble(data / ENSEMBLE)
+            self.fusion = Fusion.read(data / ENSEMBLE)
         elif name not in known:
             raise UserError(f"There is no model {name!r}, only {', '.join([*known, ENSEMBLE])}.")
         fabric = distributed.launch(replace(machine, devices=1))
-        self.members: list[Member] = []
-        for member, weight in self.fusion.weights.items():
-            config = _views(member, self.fusion.weights, name == ENSEMBLE)
-            predictor = Predictor(data / "models" / member, config, fabric, machine)
-            if self.fusion.checkpoints.get(member) not in (None, predictor.meta["checkpoint"]):
-                raise UserError(
-                    f"{member} was trained again after the weights of the ensemble were found. `dvc repro ensemble` "
-                    "finds them anew."
-                )
-            predictor.check((self.members[0].predictor if self.members else predictor).checkpoint.classes)
-            self.members.append(Member(predictor, weight))
-        self.task = self.members[0].predictor.task
-        if any(member.predictor.task != self.task for member in self.members):
+
+        def load(weights: Mapping[str, float | list[float]]) -> list[Member]:
+            return [
+                Member(self._predictor(data / "models" / member, name == ENSEMBLE, fabric, machine), weight)
+                for member, weight in weights.items()
+            ]
+
+        self.members = load(self.fusion.weights)
+        if not self._covers():
+            self.idle = [one for one in load(self.fusion.idle) if not one.predictor.clip.hears]
+        first, *others = (one.predictor for one in (*self.members, *self.idle))
+        for predictor in others:
+            predictor.check(first.checkpoint.classes)
+        self.task = first.task
+        if any(predictor.task != self.task for predictor in others):
             raise UserError(f"The members of {name} were trained for different tasks. `dvc repro` trains them anew.")
         self.device, self.turn = fabric.device, threading.Lock()
+
+    def _predictor(self, folder: Path, fused: bool, fabric: Fabric, machine: Machine) -> Predictor:
+        """The model of a folder, which is that whose weight was found."""
+        config = _views(folder.name, self.fusion.weights, fused)
+        predictor = Predictor(folder, config, fabric, machine)
+        if self.fusion.checkpoints.get(folder.name) not in (None, predictor.meta["checkpoint"]):
+            raise UserError(
+                f"{folder.name} was trained again after the weights of the ensemble were found. `dvc repro ensemble` "
+                "finds them anew."
+            )
+        return predictor
+
+    def _covers(self) -> bool:
+        """Whether those with weight answer each class of a video without sound, too."""
+        seeing = [np.asarray(one.weight) for one in self.members if not one.predictor.clip.hears]
+        return not self.senses(hear=True) or bool(np.all(sum(seeing, np.zeros(())) > 0))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -102,7 +112,7 @@ class Scorer:
 
     def senses(self, *, hear: bool) -> bool:
         """Whether some member hears, or sees."""
-        return any(member.predictor.clip.hears == hear for member in self.members)
+        return any(member.predictor.clip.hears == hear for member in (*self.members, *self.idle))
 
     def score(self, source: FrameSource, video: str, sound: np.ndarray | None = None) -> np.ndarray:
         """The probability of every class, float32 (C,). Threads that ask at the same time are answered in turn.
@@ -111,31 +121,38 @@ class Scorer:
             source: the frames of the video, where some member sees.
             sound: its sound, int16 (S,); None where it has none, and those who hear are left out.
         """
-        logits: dict[int, np.ndarray] = {}
+        whole = sound is not None or not self.senses(hear=True)
+        able = [one for one in (*self.members, *self.idle) if not one.predictor.clip.hears]
         with self.turn:
-            for hear in (False, True):
-                able = [number for number, one in enumerate(self.members) if one.predictor.clip.hears == hear]
-                specs = [self.members[number].predictor.view_spec for number in able]
-                if not able or (hear and sound is None):
-                    continue
-                decoded = (
-                    new_sounds.views_of(sound, specs)
-                    if hear and sound is not None
-                    else dataset.decode_video(source, video, specs)
-                ).to(self.device)
-                for number, crops in zip(able, decoded.crops, strict=True):
-                    logits[number] = self.members[number].predictor.score([(decoded.frames, crops)]).read()
-            found = [logits[number] for number in sorted(logits)]
-            if len(found) == len(self.members):
-                return self.fuse(found)
-            return self._fuse_of([self.members[number] for number in sorted(logits)], found)
+            if whole:
+                return self.fuse(self._logits(self.members, source, video, sound))
+            return self._fuse_of(able, self._logits(able, source, video, None))
+
+    def _logits(
+        self, members: Sequence[Member], source: FrameSource, video: str, sound: np.ndarray | None
+    ) -> list[np.ndarray]:
+        """The logits of all views, (1, K, C), of each of the members."""
+        logits: dict[int, np.ndarray] = {}
+        for hear in (False, True):
+            able = [number for number, one in enumerate(members) if one.predictor.clip.hears == hear]
+            if not able:
+                continue
+            specs = [members[number].predictor.view_spec for number in able]
+            decoded = (
+                new_sounds.views_of(sound, specs)
+                if hear and sound is not None
+                else dataset.decode_video(source, video, specs)
+            ).to(self.device)
+            for number, crops in zip(able, decoded.crops, strict=True):
+                logits[number] = members[number].predictor.score([(decoded.frames, crops)]).read()
+        return [logits[number] for number in sorted(logits)]
 
     def fuse(self, logits: Sequence[np.ndarray]) -> np.ndarray:
         """The probability of every class, float32 (C,), from each member's logits of all views, (1, K, C)."""
         return self._mean(self.members, logits, np.array([member.weight for member in self.members]))
 
     def _fuse_of(self, members: Sequence[Member], logits: Sequence[np.ndarray]) -> np.ndarray:
-        """The same of some members, whose weights are divided by their sum; alike where they have none."""
+        """The same of some members, as `unseen.renormalised` shares the weights out."""
         weights = np.array([member.weight for member in members])
         total = weights.sum(axis=0)
         shares = np.where(total > 0, weights / np.where(total > 0, total, 1), 1 / len(members))
@@ -196,10 +213,11 @@ def answers(
         named: what a file is called; random crops depend on it.
     """
     for file, jpegs in extracted(files, config, machine, machine.processes, frames=scorer.senses(hear=False)):
-        sound = new_sounds.of(file, config, machine) if scorer.senses(hear=True) else None
         if isinstance(jpegs, BrokenVideo):
             yield file, jpegs
-        elif isinstance(sound, BrokenVideo) and not scorer.senses(hear=False):
+            continue
+        sound = new_sounds.of(file, config, machine) if scorer.senses(hear=True) else None
+        if isinstance(sound, BrokenVideo) and not scorer.senses(hear=False):
             yield file, sound
         else:
             source = NewVideos(scorer.smaller)
@@ -218,11 +236,11 @@ def extracted(
     scratch = scratch_folder(machine, "predict")
 
     def extract(file: Path) -> list[memoryview] | BrokenVideo:
-        if not frames:
-            return []
         shown = str(file).encode("utf-8", "backslashreplace").decode("utf-8")
         if shown != str(file):
             return BrokenVideo(shown, "", shown, "name", "the name of the file is no UTF-8; rename it")
+        if not frames:
+            return []
         with temporary_folder(scratch) as folder:
             try:
                 extract_frames(file, folder, config, binary)
@@ -263,36 +281,3 @@ def _views(name: str, members: Iterable[str], fused: bool) -> ViewConfig:
             f"{other if fused else f'`pipeline params model={name}` this model'}."
         )
     return params.load(f"models.{name}.test", ViewConfig)
-
-
-def _ensemble(folder: Path) -> Fusion:
-    """What stage `ensemble` chose.
-
-    Raises:
-        UserError: a file is missing or damaged, or a member has no model.
-    """
-    path = folder / "weights.json"
-    if not path.is_file():
-        raise UserError(f"{path} does not exist. `dvc repro ensemble` makes it.")
-    checksums.check(path)
-    table = PredictionTable.read(folder / "val.parquet")
-    try:
-        chosen = json.loads(path.read_text(encoding="utf-8"))
-        weights = {name: weight for name, weight in chosen["members"].items() if weight > 0}
-        checkpoints = {name: table.meta["checkpoints"][name] for name in weights}
-        if "classes" in chosen:
-            weights = {name: [float(chosen["classes"][c][name]) for c in table.classes] for name in weights}
-        fusion = Fusion(weights, chosen["mean"], table.meta["protocol"], checkpoints)
-        known = fusion.mean in averaging.MEANS and fusion.protocol in PROTOCOLS
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}, or the val.parquet beside it, is damaged ({error!r}). {_ANEW}") from error
-    if not known or not weights:
-        raise UserError(f"{path} has no weights, or a mean or protocol that is unknown. {_ANEW}")
-    if None in checkpoints.values():
-        lacking = [name for name, checkpoint in checkpoints.items() if checkpoint is None]
-        able = [name for name in weights if name not in lacking]
-        raise UserError(
-            f"The ensemble holds {', '.join(lacking)}: scores of another program, without a model that could see a new "
-            f"video. Ask for a member that has one ({', '.join(able) or 'none has'}), or fuse without."
-        )
-    return fusion

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.cli.new_videos import Fusion, Member, Scorer
+from pipeline.cli.fused_members import Fusion
+from pipeline.cli.new_videos import Member, Scorer
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.export import description, graphs

@@ -1,7 +1,8 @@
 """What is in a long video and when: a window slides over it, and each place is answered like a video of its own.
 
 Times are from the first picture on. In a file that starts with its picture, a window from 12 to 14 seconds has the
-frames, the id and so the scores of the segment `start 12, end 14` of a corpus.
+frames, the id and so the scores of the segment `start 12, end 14` of a corpus. A model that hears, alone, has no answer
+for the places behind the end of the sound.
 """
 
 import csv
@@ -75,6 +76,9 @@ def answers(
             yield file, jpegs
             continue
         sound = new_sounds.of(file, config, machine) if scorer.senses(hear=True) else None
+        if isinstance(sound, BrokenVideo) and not scorer.senses(hear=False):
+            yield file, sound
+            continue
         heard = None if isinstance(sound, BrokenVideo) else sound
         yield file, _places(file, jpegs, heard, scorer, windows(len(jpegs), config.fps, length, stride))
 
@@ -88,7 +92,9 @@ def _places(
         video = f"{file}{segment.suffix}"
         source.jpegs[video] = jpegs[inside.start : inside.stop]
         part = None if sound is None else sound[round(segment.start * RATE) : round(segment.end * RATE)]
-        yield Place(segment, scorer.score(source, video, None if part is None or not len(part) else part))
+        part = None if part is None or not len(part) else part
+        if part is not None or scorer.senses(hear=False):
+            yield Place(segment, scorer.score(source, video, part))
 
 
 def as_table(file: Path, places: Sequence[Place], classes: Sequence[str], top: int) -> str:

@@ -22,7 +22,7 @@ NONE = -1
 """The class of a video without an answer."""
 _BLOCK = 64
 """Classes that are handled at a time."""
-_FORM = 1
+_FORM = 2
 """Another number makes all matrices anew."""
 
 
@@ -34,7 +34,7 @@ class Answers:
     scores: np.ndarray
     """float32 (C, A) on disk: the probabilities, or shares of ranks where an ensemble fuses those."""
     best: np.ndarray
-    """int32 (A,): the class with the highest score; `NONE` where the video is broken, as its row holds the prior."""
+    """int32 (A,): the class with the highest score; `NONE` where its row holds the prior, as of a broken video."""
     highest: np.ndarray
     """float32 (A,): its score; NaN where there is none."""
     meta: Mapping[str, Any]
@@ -86,10 +86,10 @@ class Answers:
 
 
 def disagreement(members: Sequence[Answers], scratch: Path) -> np.ndarray:
-    """How far the members' scores of a video lie apart, float32 (A,) in 0..1; NaN where there is no answer.
+    """How far the members' scores of a video lie apart, float32 (A,) in 0..1; NaN where fewer than two answer it.
 
-    It is the range of the members' scores (highest less lowest) in the class where that is widest. With fewer than two
-    members, all are NaN.
+    It is the range of the members' scores (highest less lowest) in the class where that is widest. A member that cannot
+    see the video is left out.
     """
     if len(members) < 2:
         return np.full(len(members[0].best) if members else 0, np.nan, np.float32)
@@ -110,11 +110,13 @@ def _name(one: Answers) -> str:
 
 
 def _widest_range(members: Sequence[Answers]) -> np.ndarray:
+    answered = np.stack([one.best != NONE for one in members])
     widest = np.zeros(len(members[0].best), np.float32)
     for number in range(len(members[0].scores)):
-        rows = [one.scores[number] for one in members]
-        np.maximum(widest, np.maximum.reduce(rows) - np.minimum.reduce(rows), out=widest)
-    widest[members[0].best == NONE] = np.nan
+        rows = np.stack([one.scores[number] for one in members])
+        highest = rows.max(axis=0, where=answered, initial=-np.inf)
+        np.maximum(widest, highest - rows.min(axis=0, where=answered, initial=np.inf), out=widest)
+    widest[answered.sum(axis=0) < 2] = np.nan
     return widest
 
 

@@ -1,5 +1,7 @@
 """New videos are answered by what is heard in them, and a member that hears is left out where nothing is."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +9,15 @@ import pytest
 import yaml
 
 from pipeline.cli import new_videos, timeline
+from pipeline.cli.fused_members import Fusion
 from pipeline.core import params
 from pipeline.core.broken_videos import BrokenVideo
+from pipeline.core.files import write_json
 from pipeline.core.segments import Segment
 from pipeline.extraction.config import ExtractConfig
 from pipeline.inference import run as inference_run
 from pipeline.predictions.table import PredictionTable
+from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.training import trainer
 from tests.support import tiny, tiny_sound
 from tests.support.corpus import ffmpeg
@@ -34,6 +39,8 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trainer.fit(tiny_sound.model(epochs=2), *data, folder / "models/ear", on)
     inference_run.run_inference("ear", {"ear": tiny_sound.VIEWS}, *data, folder / "models/ear", folder / "ear", on)
     trainer.fit(tiny.model(epochs=1), *tiny.corpus(folder / "lmdb"), folder / "models/eye", on)
+    seen = Checkpoint.read(folder / "models/eye")
+    replace(seen, classes=tuple(tiny_sound.PITCHES)).write(folder / "models/eye")
     ffmpeg([*PICTURE, *TONE, "-c:a", "flac", str(folder / "both.mkv")])
     ffmpeg([*PICTURE, str(folder / "mute.mkv")])
     tests = {"ear": {"test": params.plain(tiny_sound.VIEWS)}, "eye": {"test": params.plain(VIEWS)}}
@@ -48,7 +55,7 @@ def scorer(here: Path, name: str) -> new_videos.Scorer:
 def both(here: Path, *weights: float) -> new_videos.Scorer:
     """The two as members of an ensemble."""
     fused = scorer(here, "eye")
-    fused.fusion = new_videos.Fusion(dict(zip(("eye", "ear"), weights, strict=True)), "probability", "multiscale", {})
+    fused.fusion = Fusion(dict(zip(("eye", "ear"), weights, strict=True)), "probability", "multiscale", {})
     predictors = fused.members[0].predictor, scorer(here, "ear").members[0].predictor
     fused.members = [new_videos.Member(*pair) for pair in zip(predictors, weights, strict=True)]
     return fused
@@ -82,6 +89,36 @@ def test_a_member_that_hears_nothing_is_left_out_and_the_others_share_its_weight
     np.testing.assert_allclose(fused, 0.25 * eye + 0.75 * ear, rtol=1e-5)
     np.testing.assert_allclose(mute, seen, rtol=1e-6)
     np.testing.assert_allclose(answer(here, both(here, 0.0, 1.0), "mute.mkv")[0], seen, rtol=1e-6)
+
+
+def test_members_without_weight_answer_a_silent_video_that_nobody_else_does(here, monkeypatch):
+    monkeypatch.chdir(here)
+    predictors = {name: scorer(here, name).members[0].predictor for name in ("ear", "eye")}
+    table = PredictionTable.read(here / "ear/val.parquet")
+    meta = {"protocol": "multiscale", "checkpoints": {n: one.meta["checkpoint"] for n, one in predictors.items()}}
+    replace(table, meta=meta).write(here / "ensemble/val.parquet")
+    write_json(here / "ensemble/weights.json", {"mean": "probability", "members": {"ear": 1.0, "eye": 0.0}})
+    heard, mute = answer(here, scorer(here, "ensemble"), "both.mkv", "mute.mkv")
+    np.testing.assert_array_equal(heard, answer(here, scorer(here, "ear"), "both.mkv")[0])
+    np.testing.assert_array_equal(mute, answer(here, scorer(here, "eye"), "mute.mkv")[0])
+
+
+def test_a_name_that_is_no_utf8_is_broken_to_who_hears_too(here, monkeypatch):
+    monkeypatch.chdir(here)
+    (found,) = answer(here, scorer(here, "ear"), os.fsdecode(b"caf\xe9.mkv"))
+    assert found.reason == "name"
+    assert found.path.endswith("caf\\udce9.mkv")
+
+
+def test_a_timeline_of_what_is_heard_ends_with_the_sound(here, monkeypatch):
+    monkeypatch.chdir(here)
+    short = ["-f", "lavfi", "-i", "sine=f=800:r=16000:d=0.25"]
+    ffmpeg([*PICTURE, *short, "-c:a", "flac", str(here / "short.mkv")])
+    machine, one = tiny.machine(here / "work"), scorer(here, "ear")
+    files = [here / name for name in ("short.mkv", "mute.mkv")]
+    (_, places), (_, mute) = timeline.answers(files, one, CONFIG, machine, 0.2, 0.2)
+    assert mute.reason == "no_audio"
+    assert [place.segment for place in places] == [Segment(0.0, 0.2), Segment(0.2, 0.4)]
 
 
 def test_a_timeline_hears_what_sounds_at_its_place(here, monkeypatch):

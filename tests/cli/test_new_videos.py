@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.cli import new_videos
+from pipeline.cli.fused_members import Fusion
 from pipeline.clips import dataset
 from pipeline.core.errors import UserError
 from pipeline.core.task import SINGLE_LABEL
@@ -51,7 +52,7 @@ def test_where_a_video_has_one_label_the_answers_of_the_members_sum_to_one(mean,
 
     scorer = new_videos.Scorer.__new__(new_videos.Scorer)
     scorer.task, scorer.device, scorer.turn = SINGLE_LABEL, "cpu", threading.Lock()
-    scorer.fusion = new_videos.Fusion({"sure": 0.75, "torn": 0.25}, mean, "clip", {})
+    scorer.fusion = Fusion({"sure": 0.75, "torn": 0.25}, mean, "clip", {})
     scorer.members = [new_videos.Member(predictor(own), scorer.fusion.weights[name]) for name, own in logits.items()]
     decoded = SimpleNamespace(frames=None, crops=[None, None])
     monkeypatch.setattr(dataset, "decode_video", lambda *_: SimpleNamespace(to=lambda _: decoded))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from pipeline.class_stats import ClassStatistics
-from pipeline.cli import new_videos
+from pipeline.cli.fused_members import Fusion
 from pipeline.clips import packing
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import broken_videos, checksums, files, frame_index, groups
@@ -56,8 +56,8 @@ READERS: dict[str, Reader] = {
     "predictions/tsn/val.parquet": lambda data: PredictionTable.read(data / "predictions/tsn/val.parquet"),
     "predictions/tsn/test.views.npy": lambda data: ViewScores.read(data / "predictions/tsn", "test"),
     "predictions/tsn/test.views.json": lambda data: ViewScores.read(data / "predictions/tsn", "test"),
-    "ensemble/weights.json": lambda data: new_videos._ensemble(data / "ensemble"),
-    "ensemble/val.parquet": lambda data: new_videos._ensemble(data / "ensemble"),
+    "ensemble/weights.json": lambda data: Fusion.read(data / "ensemble"),
+    "ensemble/val.parquet": lambda data: Fusion.read(data / "ensemble"),
     "ensemble/verdicts.json": lambda data: existing(data / "ensemble/verdicts.json"),
     **{f"features/probe/{name}": lambda data: Features.read(data / "features/probe")
        for name in ("features.npy", "videos.txt", "groups.tsv", "about.json")},

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,25 @@ def test_members_lie_apart_by_the_widest_range_of_any_class(run, tmp_path):
         assert found[place] == max(max(row) - min(row) for row in rows)
     assert np.isnan(found[members[0].best == NONE]).all()
     assert np.isnan(disagreement(members[:1], tmp_path)).all()
+
+
+def blinded(run, member, to, rows):
+    """The prediction files of a member that cannot see the videos of some rows of val."""
+    to.mkdir(parents=True)
+    for split, table in zip(("val", "test"), tables(run, f"predictions/{member}"), strict=True):
+        lost = np.isin(np.arange(len(table.videos)), rows if split == "val" else [])
+        replace(table, unseen=lost).write(to / f"{split}.parquet")
+    return Answers.read(to, member, manifest(run), to.parent / "scratch")
+
+
+def test_a_member_that_cannot_see_a_video_is_no_party_to_a_disagreement(run, tmp_path):
+    members = [blinded(run, f"m{n}", tmp_path / f"m{n}", rows) for n, rows in enumerate(([0, 1], [1], []))]
+    found = disagreement(members, tmp_path)
+    pair = disagreement(members[1:], tmp_path / "pair")
+    assert found[0] == pair[0] == np.abs(members[1].scores[:, 0] - members[2].scores[:, 0]).max()
+    assert np.isnan(found[1])  # one alone answers
+    whole = [[one.scores[c, 3] for one in members] for c in range(7)]
+    assert found[3] == max(max(row) - min(row) for row in whole)
 
 
 def test_a_matrix_is_laid_once_and_anew_when_the_file_changes(run, tmp_path, monkeypatch):
