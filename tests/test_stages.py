@@ -3,8 +3,13 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+import stages.features
+from pipeline.cli import compose
+from pipeline.training.frozen_config import EncoderConfig, ProbeConfig
 
 ROOT = Path(__file__).parents[1]
 STAGES = sorted(file.stem for file in (ROOT / "stages").glob("*.py") if file.stem not in {"__init__", "command"})
@@ -73,3 +78,25 @@ def test_the_way_back_from_an_experiment_is_named_where_it_ran_in_place_and_not_
     assert "`git restore params.yaml dvc.lock data/metrics.json && dvc checkout`" in in_place.stderr
     assert queued.stderr.startswith("error: ")
     assert "git restore" not in queued.stderr
+
+
+@pytest.mark.parametrize(("model", "kind"), [("probe", ProbeConfig), ("encoder_lite0", EncoderConfig)])
+def test_features_are_computed_for_every_frozen_network(model, kind, tmp_path, monkeypatch):
+    asked = []
+
+    class Asked(Exception):
+        pass
+
+    def frozen(config, classes):
+        asked.append((type(config), classes))
+        raise Asked
+
+    (tmp_path / "params.yaml").write_text(compose.text(ROOT / "conf", [f"model={model}"]))
+    (tmp_path / "classes.txt").write_text("a\nb\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stages.features, "frozen", frozen)
+    monkeypatch.setattr(stages.features, "FrameStore", lambda _: {})
+    monkeypatch.setattr(stages.features.Manifest, "read", lambda *_: SimpleNamespace(classes=("a", "b")))
+    with pytest.raises(Asked):
+        stages.features.main(model, *map(Path, ("manifest", "classes", "groups", "lmdb", "weights", "out")))
+    assert asked == [(kind, 2)]

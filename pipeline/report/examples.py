@@ -90,15 +90,18 @@ def disputed(tables: Sequence[PredictionTable], most: int, but: Collection[int])
     """Rows of the videos on whose answers the members agree least, at most `most`, without the rows `but`.
 
     Two members agree by the share of their answers that they have in common, and all by the mean over the pairs. Videos
-    on which all are of one mind stay out, and those that `best_and_worst` leaves out, too.
+    on which all are of one mind stay out, and those that `best_and_worst` leaves out, too. A member that cannot see a
+    video has no say on it.
     """
-    if len(tables) < 2 or not len(seen := shown(tables[0])):
+    if len(tables) < 2:
         return []
-    members, targets = len(tables), tables[0].targets()[seen]
+    members = np.sum([table.seen for table in tables], axis=0)
+    seen = np.flatnonzero((members >= 2) & (tables[0].targets() > 0).any(axis=1))
+    targets = tables[0].targets()[seen]
     votes = np.zeros(targets.shape, np.int32)
     for table in tables:
-        votes += answered(table.probabilities[seen], targets)
-    agreeing = (votes * (votes - 1)).sum(axis=1) / (votes.sum(axis=1) * (members - 1))
+        votes += answered(table.probabilities[seen], targets) * table.seen[seen, None]
+    agreeing = (votes * (votes - 1)).sum(axis=1) / (votes.sum(axis=1) * (members[seen] - 1))
     order = [int(i) for i in np.argsort(agreeing, kind="stable") if agreeing[i] < 1]
     return [row for row in seen[order].tolist() if row not in but][:most]
 

@@ -72,7 +72,7 @@ def _examples(
             precision=float(precision[i]),
             labels=examples.labels_of(fused, row),
             said=said[i],
-            members={name: found[i] for name, found in members.items()},
+            members={name: found[i] for name, found in members.items() if tables[name].seen[row]},
             strip=footage.strips.of(video),
             link=footage.links.to(video),
         )

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,17 @@ def test_members_dispute_a_video_by_what_each_two_of_them_share():
     assert examples.disputed([one, other], 9, [3]) == [1]
     assert examples.disputed([one, other, other], 1, ()) == [3]
     assert examples.disputed([one], 9, ()) == []
+
+
+def test_a_member_that_cannot_see_a_video_has_no_say_on_it():
+    labels = ["a", "a", "a"]
+    one = table([[0.9, 0, 0], [0.9, 0, 0], [0.9, 0, 0]], labels)
+    like = table([[0.8, 0, 0], [0, 0.8, 0], [0, 0.8, 0]], labels)  # of another mind on v1 and v2
+    prior = replace(table([[0, 0.5, 0]] * 3, labels), unseen=np.array([True, True, False]))
+    for members in ([one, like, prior], [prior, one, like]):
+        assert examples.disputed(members, 9, ()) == [1, 2], "v0 is agreed on by all who see it"
+    blind = replace(prior, unseen=np.array([True, True, True]))
+    assert examples.disputed([blind, one], 9, ()) == []
 
 
 def test_agreement_is_the_mean_over_pairs_of_members():
