@@ -113,7 +113,9 @@ def test_every_parameter_learns(case: Case):
 @pytest.mark.slow
 @each_variant
 def test_it_learns_eight_clips(case: Case):
-    if case.model in ("probe", "encoder"):  # small heads on small numbers, without dropout
+    if case.model == "encoder":  # its linear head reads small numbers, and its attentive one large ones
+        checks.assert_learns(case.build(), case.clips(8), steps=500, rate=2e-2 if "head" in case.options else 5e-4)
+    elif case.model == "probe":  # small heads on small numbers, without dropout
         checks.assert_learns(case.build(), case.clips(8), steps=500)
     else:
         steps = 500 if case.model in HEADS else 50

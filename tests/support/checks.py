@@ -151,12 +151,12 @@ def assert_every_parameter_learns(model: nn.Module, clip: Tensor) -> None:
     assert not idle
 
 
-def assert_learns(model: nn.Module, batch: Tensor, steps: int = 50) -> None:
+def assert_learns(model: nn.Module, batch: Tensor, steps: int = 50, rate: float = 2e-3) -> None:
     """A step lowers the loss, and training on a batch of 8 clips ends in knowing their labels."""
     labels = torch.zeros(len(batch), CLASSES)
     labels[torch.arange(8), torch.arange(8) % CLASSES] = 1
     labels[torch.arange(8), (torch.arange(8) // 2) % CLASSES] = 1
-    optimizer = torch.optim.Adam(model.train().parameters(), lr=2e-3)
+    optimizer = torch.optim.Adam(model.train().parameters(), lr=rate)
     losses = []
     for _ in range(steps):
         loss = binary_cross_entropy_with_logits(model(batch), labels)

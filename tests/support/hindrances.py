@@ -21,27 +21,29 @@ def slow_frames(gate: Path | None = None) -> None:
     """Each video takes a fifth of a second to extract, to pack or to read, so that a stage is seen at work.
 
     Args:
-        gate: from the second video on, each waits until this file is there, so that the stage cannot end before.
+        gate: once a video is done, its thread waits until this file is there, so that the stage cannot end before.
     """
     read, to_tar, encode = FrameStore.read, extract._record, frame_store.encode
-    numbers = itertools.count()
 
     def wait() -> None:
         time.sleep(0.2)
-        while gate and next(numbers) and not gate.exists():
+        while gate and not gate.exists():
             time.sleep(0.02)
 
     def slow(self: FrameStore, video: str, indices: Sequence[int]) -> list[memoryview]:
+        done = read(self, video, indices)
         wait()
-        return read(self, video, indices)
+        return done
 
     def slow_to_tar(*arguments: Any) -> dict[str, Any]:
+        done = to_tar(*arguments)
         wait()
-        return to_tar(*arguments)
+        return done
 
     def slow_encode(*arguments: Any) -> bytes:
+        done = encode(*arguments)
         wait()
-        return encode(*arguments)
+        return done
 
     FrameStore.read, extract._record, frame_store.encode = slow, slow_to_tar, slow_encode
 
