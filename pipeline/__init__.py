@@ -33,13 +33,15 @@ The packages in the order of the flow. Each noun of the domain has the file that
     near_doubles/    videos that show the same in other bytes, found by what moves in them
     ui/              all of that -> pages in a browser, and marks of wrong labels
     check.py         everything that is wrong with params.yaml, before anything runs
+    check_model.py   the same of one model
     check_corpus.py  what the videos are too few for, as soon as they are listed
     cli/             `pipeline COMMAND`
 
 datasets, models, losses and pretrained/importers are open sets: one file is one member, its name the word in conf/. Who
 may import whom, from the top; a package imports from those further down, and from its neighbours without a circle:
 
-    stages, cli > comparison, export, near_doubles, serve, ui > report, check, check_corpus > ensemble, inference, folds
+    stages, cli > comparison, export, near_doubles, serve, ui > report, check, check_model, check_corpus
+    > ensemble, inference, folds
     > training, features, predictions
     > models, losses, pretrained, runtime, sound, extraction, datasets, demo, clips
     > layers, class_stats, verdict, chance, metrics, cost, core

@@ -1,44 +1,34 @@
 """Everything that is wrong with params.yaml, said before anything runs.
 
-Every section is built as its stage will build it: each model's network (without memory for its weights), loss and
-optimiser, too. Files and folders that settings name must exist, and names of models must be those of models. Nothing
-is read of the corpus, nothing is fetched, and GPUs are not looked for, as another machine may train.
+Every section is built as its stage will build it, those of models by check_model.py. Files and folders that settings
+name must exist, and names of models must be those of models. Nothing is read of the corpus, nothing is fetched, and
+GPUs are not looked for, as another machine may train.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
-from pipeline.class_stats import ClassStatistics
+from pipeline.check_model import check_model, reported
 from pipeline.clips import flips, short_sides
 from pipeline.clips.inputs import hears
 from pipeline.clips.short_sides import PackConfig
 from pipeline.clips.transforms import AugmentConfig, asked_side
-from pipeline.clips.views import NO_SIDES, ViewConfig
 from pipeline.core import params, ray_engine, registry
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import DatasetConfig
 from pipeline.core.remote_folder import RemoteFolder, corpus_root
-from pipeline.core.task import AUTO, TASKS
+from pipeline.core.task import AUTO
 from pipeline.demo.corpus import DemoConfig
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.extraction.config import ExtractConfig
 from pipeline.inference.run import InferConfig
-from pipeline.layers.backbone import build_backbone
-from pipeline.layers.log_mel import MelSpec
-from pipeline.losses import auto
-from pipeline.pretrained import imagenet, weight_file
 from pipeline.report.config import ReportConfig
-from pipeline.training import kinds, optim, trackers
-from pipeline.training.config import IMPOSSIBLE, OTHERS, ModelConfig
-from pipeline.training.frozen_config import FROZEN, ProbeConfig
+from pipeline.training import trackers
+from pipeline.training.frozen_config import FROZEN
 
 SECTIONS = {
     "dataset": DatasetConfig,
@@ -58,8 +48,6 @@ CLONE = " With pulled frames and no videos, `dvc checkout && dvc repro --downstr
 ANNOTATIONS = {"folder": (Path.is_file, "file"), "class_folders": (Path.is_dir, "folder")}
 """What `dataset.annotations` is where it is not a file with some formats and a folder with others."""
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
-STATISTICS = ClassStatistics(("often", "rare"), np.array([2, 1]), videos=3)
-"""Statistics of two classes, to build a loss of any task with before the corpus is counted."""
 
 
 def check(settings: Any, predictions: Path) -> None:
@@ -121,8 +109,11 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     known = {**SECTIONS, **GENERATED, **dict.fromkeys(COMPOSED)}
     found = [f"{name}: there is no such section.{params.hint(name, known)}" for name in settings if name not in known]
     found += [f"{name}: this section is missing." for name in SECTIONS if name not in settings]
-    kinds = {name: kind for name, kind in {**SECTIONS, **GENERATED}.items() if name in settings}
-    built: dict[str, Any] = {name: params.attempt(kind, settings[name], name, found) for name, kind in kinds.items()}
+    built: dict[str, Any] = {
+        name: params.attempt(kind, settings[name], name, found)
+        for name, kind in {**SECTIONS, **GENERATED}.items()
+        if name in settings
+    }
     models = settings.get("models")
     if not (isinstance(models, Mapping) and models):
         found.append("models: there must be at least one model, e.g. model=tsn_demo.")
@@ -134,7 +125,7 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
         if not _NAME.fullmatch(str(name))
     ]
     for name, section in models.items():
-        _check_model(section, f"models.{name}", dataset.task if dataset else AUTO, found)
+        check_model(section, f"models.{name}", dataset.task if dataset else AUTO, found)
     frozen = {str(name) for name, section in models.items() if _is_probe(section)}
     frozen_ones = " or ".join(FROZEN)
     for name in sorted(frozen ^ set(settings.get("features") or {})):
@@ -154,118 +145,19 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     if models and (ensemble := built.get("ensemble")):
         _check_ensemble(ensemble, [str(name) for name in models], predictions, found)
     if machine := built.get("machine"):
-        with _reported(found, "machine.ffmpeg: "):
+        with reported(found, "machine.ffmpeg: "):
             machine.ffmpeg_path()
         if machine.engine == "ray":
-            with _reported(found, "machine.engine: "):
+            with reported(found, "machine.engine: "):
                 ray_engine.library()
         for logger in machine.loggers:
-            with _reported(found, ""):
+            with reported(found, ""):
                 trackers.require(logger)
     return found
 
 
-def _check_model(section: Any, where: str, task: str, found: list[str]) -> None:
-    if not isinstance(section, Mapping):
-        found.append(f"{where}: must be a mapping of settings, not {section!r}.")
-        return
-    found += [f"{where}.{name}: this setting is missing." for name in OTHERS if name not in section]
-    test = params.attempt(ViewConfig, section["test"], f"{where}.test", found) if "test" in section else None
-    recipe = {key: value for key, value in section.items() if key not in OTHERS}
-    config: ModelConfig | ProbeConfig | None = params.attempt(kinds.kind(section), recipe, where, found)
-    if config is None:
-        return
-    if wrong := _wrong_sense(config):
-        found.append(f"{where}.arch: {wrong}")
-        return
-    if test and bool(test.sides) == config.clip.hears:
-        found.append(f"{where}.test: " + ("sides are of frames, and it hears: []" if test.sides else NO_SIDES))
-        return
-    if isinstance(config, ModelConfig):
-        with _reported(found, f"{where}."):
-            _build_loss(config, task)
-    with _reported(found, f"{where}."):
-        _run_network(config, test)
-    if config.train.pretrained is not None:
-        with _reported(found, f"{where}.train.pretrained: "):
-            if config.clip.hears and config.train.pretrained == imagenet.WORD:
-                raise UserError("ImageNet's weights see three colours, and no sound. Set null, for a random start.")
-            _check_start(config.train.pretrained, config.options)
-
-
-def _wrong_sense(config: ModelConfig | ProbeConfig) -> str:
-    """What is wrong with a network that sees where the clip is sound, or that hears where it is frames."""
-    if config.arch not in registry.names("models"):  # which is said when it is built
-        return ""
-    hearing = isinstance(registry.find("models", config.arch).INPUT, MelSpec)
-    does, wrong = ("hears", "is not sound") if hearing else ("sees frames", "is sound")
-    return f"{config.arch!r} {does}, and clip.input {wrong}." if hearing != config.clip.hears else ""
-
-
-def _check_start(pretrained: str, options: Mapping[str, Any]) -> None:
-    """Refuse a start that is not there, and ImageNet weights that do not fit the backbone; nothing is fetched."""
-    if pretrained != imagenet.WORD:
-        weight_file.refuse_unknown(pretrained)
-        if not Path(pretrained).exists():
-            raise UserError(
-                f"training fetches nothing. `pipeline checkpoint {pretrained} --save FILE.safetensors` does, once; "
-                "then name that file. `imagenet` is fetched by a stage."
-            )
-        return
-    backbone, changes = imagenet.backbone(options), options.get("backbone_options") or {}
-    with torch.device("meta"):
-        public, own = (build_backbone(backbone, **kwargs).state_dict() for kwargs in ({}, changes))
-    if {name: x.shape for name, x in public.items()} != {name: x.shape for name, x in own.items()}:
-        raise UserError(
-            f"options.backbone_options make {backbone!r} another network than the one that has ImageNet weights. "
-            "Remove them (backbone_options: null), or set train.pretrained: null for a random start."
-        )
-
-
-def _build_loss(config: ModelConfig, task: str) -> None:
-    """Build the loss for each task that the corpus may have; whether an explicit one fits, train knows with `auto`."""
-    loss = config.train.loss
-    loss.checked_options()
-    if task == AUTO and loss.name != auto.NAME:
-        tasks = registry.find("losses", loss.name, where="train.loss.name").TASKS
-    else:
-        tasks = TASKS if task == AUTO else (task,)
-    for possible in tasks:
-        loss.of(possible).build(STATISTICS, config.train.mix)
-
-
-def _run_network(config: ModelConfig | ProbeConfig, test: ViewConfig | None) -> None:
-    """Build the network and its optimiser, and pass the smallest and the largest clip; no tensor has data."""
-    shapes = {config.shape()} if config.clip.hears else _shapes(config, test)
-    with torch.device("meta"), torch.no_grad():
-        network, _ = config.build(len(STATISTICS.classes))
-        if isinstance(config, ModelConfig):
-            optim.optimizer(network, config.train.optim)
-        for shape in sorted({min(shapes), max(shapes)}):
-            try:
-                network.eval()(torch.empty(1, *shape))
-            except IMPOSSIBLE as error:
-                if "meta" in str(error):  # what the network does needs values, which say nothing of the settings
-                    return
-                raise UserError(f"{_told(shape)} not pass through the network. {error}") from error
-
-
-def _shapes(config: ModelConfig | ProbeConfig, test: ViewConfig | None) -> set[tuple[int, ...]]:
-    """The shapes of all clips that the network gets."""
-    tested = [] if test is None else [test.crop or side for side in test.sides]
-    return {config.shape(crop) for crop in (config.crop, config.clip.crop, *tested)}
-
-
-def _told(shape: tuple[int, ...]) -> str:
-    """A shape of `NetworkConfig.shape` in words, behind the setting that it comes of."""
-    if len(shape) == 3:
-        return f"clip.seconds: a spectrogram of {shape[1]} bands and {shape[2]} windows does"
-    frames, side = shape[1:3]
-    return f"clip.sampler.frames: {frames} frames of {side} x {side} pixels, a crop of train.augment, clip or test, do"
-
-
 def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], data: Path, found: list[str]) -> None:
-    with _reported(found, ""):
+    with reported(found, ""):
         registry.find("datasets", dataset.format, where="dataset.format")
     sound, wrong = flips.rule(dataset.flip)
     found += [] if sound else [f"dataset.{wrong}"]
@@ -287,7 +179,7 @@ def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], data: Pat
             if kind != "folder":
                 found.append(f"dataset.{name}: must be a {kind} of this machine, and no URL. Fetch it.")
                 continue
-            with _reported(found, f"dataset.{name}: "):
+            with reported(found, f"dataset.{name}: "):
                 place.require_package()
         elif value is not None and not exists(Path(value)) and not _will_be_made(Path(value), dataset):
             made = (data / "frames").exists() or (data / "manifest.tsv").exists()
@@ -323,15 +215,6 @@ def _hears(section: Any) -> bool:
 def _is_probe(section: Any) -> bool:
     """Whether a section `models.<name>` is of a frozen network, whose features a stage computes."""
     return isinstance(section, Mapping) and section.get("arch") in FROZEN
-
-
-@contextmanager
-def _reported(found: list[str], where: str) -> Iterator[None]:
-    """Add what is wrong, with `where` before each line, instead of raising it."""
-    try:
-        yield
-    except UserError as error:
-        found += [f"{where}{line}" for line in str(error).splitlines()]
 
 
 def _home(problem: str) -> str:

@@ -18,7 +18,7 @@ LINE = [  # a package imports from those of lower lines, and from its neighbours
     "__main__",
     "stages cli",
     "comparison export near_doubles serve ui",
-    "report check check_corpus",
+    "report check check_model check_corpus",
     "ensemble inference folds",
     "training features predictions",
     "models losses pretrained runtime sound extraction datasets demo clips",

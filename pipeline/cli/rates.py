@@ -6,10 +6,8 @@ clock.
 
 import json
 import math
-import resource
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,16 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
-from lightning_fabric import Fabric
 
-from pipeline.cli import model_table
-from pipeline.cli.arguments import CLASSES
+from pipeline.cli.compute_rates import cpu_seconds, speeds
 from pipeline.clips import packing
 from pipeline.clips.dataset import TrainDataset
 from pipeline.clips.frame_source import read_frames
 from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.short_sides import PackConfig
-from pipeline.core import files, params, registry
+from pipeline.core import files, params
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, scratch_folder
 from pipeline.core.manifest import SPLITS, Manifest, VideoRecord
@@ -34,10 +30,7 @@ from pipeline.core.remote_folder import RemoteFolder
 from pipeline.core.tsv import one_line
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.extract import extract_corpus
-from pipeline.layers.normalize import normalize
-from pipeline.runtime import distributed
 from pipeline.runtime.allocator import keep_freed_memory
-from pipeline.training.config import ModelConfig
 from pipeline.training.frozen_config import ProbeConfig
 from pipeline.training.hearing_config import HearingConfig
 from pipeline.training.kinds import kind
@@ -166,12 +159,12 @@ def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute
             root, manifest = folder, _made(folder, corpus, machine)
             source = f"made clips of {corpus.width}x{corpus.height} pixels (noise over a test picture, H.264)"
         apart = replace(machine, scratch=str(folder / "scratch"))
-        start = _cpu(children=True)
+        start = cpu_seconds(children=True)
         extract_corpus(manifest, root, folder / "frames", folder / "broken.tsv", extract, apart)
-        between = _cpu(children=True)
+        between = cpu_seconds(children=True)
         smaller = params.build(PackConfig, every["pack"], "pack").smaller
         packing.pack(folder / "frames", folder / "lmdb", folder / "scratch/pack", smaller=smaller)
-        end = _cpu(children=True)
+        end = cpu_seconds(children=True)
         store = FrameStore(folder / "lmdb")
         there = manifest.without(set(manifest.videos) - set(store.videos))
         frames = sum(store.frames(video) for video in there.videos)
@@ -187,14 +180,8 @@ def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute
         decoded=decoded,
         loaded=loaded,
         source=source,
-        **(_computing(every, machine) if compute else dict(flops={}, test_flops={}, measured_on={}, device="nothing")),
+        **(speeds(every, machine) if compute else dict(flops={}, test_flops={}, measured_on={}, device="nothing")),
     )
-
-
-def _cpu(children: bool = False) -> float:
-    """Seconds of CPU time of this process, with its children's that have ended if asked."""
-    kinds = (resource.RUSAGE_SELF, *([resource.RUSAGE_CHILDREN] if children else []))
-    return sum(used.ru_utime + used.ru_stime for used in map(resource.getrusage, kinds))
 
 
 def _some(manifest: Manifest) -> Manifest:
@@ -227,12 +214,12 @@ def _made(folder: Path, corpus: Corpus, machine: Machine) -> Manifest:
 
 def _decoded(store: FrameStore, there: Manifest) -> float:
     """Stored frames that a core decodes in a second at full size."""
-    start, count = _cpu(), 0
+    start, count = cpu_seconds(), 0
     for number in range(ROUNDS):
         video = there.videos[number % len(there)]
         frames = np.linspace(0, store.frames(video) - 1, 32).astype(int)
         count += len(read_frames(store, video, frames, None))
-    return count / (_cpu() - start)
+    return count / (cpu_seconds() - start)
 
 
 def _loaded(name: str, section: Mapping[str, Any], store: FrameStore, there: Manifest, decoded: float) -> float:
@@ -244,70 +231,7 @@ def _loaded(name: str, section: Mapping[str, Any], store: FrameStore, there: Man
         return decoded / config.clip.sampler.length
     clips = TrainDataset(there, store, config.clip.sampler, replace(config.train.augment, flip=True), seed=0)
     clips[0, 0]  # opens the files
-    start = _cpu()
+    start = cpu_seconds()
     for number in range(ROUNDS):
         clips[number, number % len(clips)]
-    return ROUNDS / (_cpu() - start)
-
-
-def _computing(every: Mapping[str, Any], machine: Machine) -> dict[str, Any]:
-    """Speeds of the networks: the cheapest of each kind is timed, and stands for the rest."""
-    configs = {name: kind(section).read(section, f"models.{name}") for name, section in every["models"].items()}
-    gmacs = {name: model_table.cost(config)[1] for name, config in configs.items()}
-    fabric = distributed.launch(replace(machine, devices=1))
-    timed: dict[Any, tuple[str, float, float]] = {}
-    for name in sorted(configs, key=gmacs.__getitem__):
-        if (which := _kind_of(configs[name])) not in timed:
-            timed[which] = (name, *_speeds(configs[name], gmacs[name], fabric))
-    of = {name: timed[_kind_of(config)] for name, config in configs.items()}
-    device = "the CPU" if fabric.device.type == "cpu" else torch.cuda.get_device_name(fabric.device)
-    return {
-        "flops": {name: training for name, (_, training, _) in of.items()},
-        "test_flops": {name: testing for name, (_, _, testing) in of.items()},
-        "measured_on": {name: representative for name, (representative, _, _) in of.items()},
-        "device": f"{device} ({machine.threads} threads, precision {machine.precision})",
-    }
-
-
-def _kind_of(config: ModelConfig | ProbeConfig) -> tuple[str, bool]:
-    """What models of like speed share: a network over images or over clips, depthwise or not, trained or frozen."""
-    backbone = str(config.options.get("backbone", ""))
-    light = any(word in backbone for word in ("mobilenet", "efficientnet"))
-    if isinstance(config, HearingConfig):
-        return "sound", light
-    alone = isinstance(config, ProbeConfig) or hasattr(registry.find("models", config.arch), "EXTRA")
-    return (config.arch if alone else str(config.clip.sampler.kind)), light
-
-
-def _speeds(config: ModelConfig | ProbeConfig, gmacs: float, fabric: Fabric) -> tuple[float, float]:
-    """Operations a second of a training step and of a pass of testing, with two clips."""
-    network, spec = config.build(CLASSES)
-    if distributed.suits_channels_last(network, fabric):
-        distributed.to_channels_last(network)
-    model = fabric.setup_module(network)
-    if isinstance(config, HearingConfig):
-        noise = torch.randint(-(2**15), 2**15, (2, config.clip.samples), dtype=torch.int16, device=fabric.device)
-    else:
-        noise = torch.randint(0, 256, (2, *config.shape()), dtype=torch.uint8, device=fabric.device)
-    clips = normalize(noise, spec)
-    operations = 2e9 * gmacs * len(clips)
-    with torch.inference_mode():
-        testing = operations / _seconds(lambda: model.eval()(clips), fabric)
-    if isinstance(config, ProbeConfig):
-        return testing, testing
-    training = 3 * operations / _seconds(lambda: fabric.backward(model.train()(clips).sum()), fabric)
-    return training, testing
-
-
-def _seconds(work: Callable[[], Any], fabric: Fabric) -> float:
-    """Seconds of the fastest of some runs: of a CPU its time shared out among the threads, of a GPU by the clock."""
-    found: list[float] = []
-    work()  # the first one also prepares
-    while len(found) < 2 or (sum(found) < 2 and len(found) < 20):
-        start, cpu = time.perf_counter(), _cpu()
-        work()
-        if fabric.device.type == "cuda":
-            torch.cuda.synchronize()
-        clock, shared = time.perf_counter() - start, (_cpu() - cpu) / torch.get_num_threads()
-        found.append(clock if fabric.device.type == "cuda" else shared)
-    return min(found)
+    return ROUNDS / (cpu_seconds() - start)

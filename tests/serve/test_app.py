@@ -228,10 +228,10 @@ def test_the_page_loads_nothing_from_elsewhere(service, client):
 
 def test_descriptors_threads_and_children_are_as_before(service, client, clips, bad, uploads):
     process, good = psutil.Process(), (clips / "short.mp4").read_bytes()
+    children = process.children()  # other tests may have left some, such as a server of forks
     with client(service(**LIMITS)) as ask:
         ask.post("/predict", content=good)
         before = process.num_fds(), threading.active_count()
-        children = process.children()  # other tests may have left some, such as a server of forks
         for kind in ("half", "text", "too wide", "too many bytes"):
             ask.post("/predict", content=bad[kind])
         assert ask.post("/predict", content=good).status_code == 200
