@@ -27,7 +27,7 @@ class NewSound:
         """The number of samples."""
         return len(self.sound)
 
-    def read(self, video: str, start: int = 0, count: int | None = None) -> np.ndarray:  # noqa: ARG002
+    def read(self, video: str, start: int = 0, count: int | None = None) -> np.ndarray:  # noqa: ARG002 - as above
         """Some samples, or all."""
         return self.sound[start:] if count is None else self.sound[start : start + count]
 

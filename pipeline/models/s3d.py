@@ -49,6 +49,7 @@ def _resized(conv: nn.Conv3d, width: int) -> nn.Module:
     came, goes = (
         channels if channels == 3 else channels * width // STEM for channels in (conv.in_channels, conv.out_channels)
     )
+    # torch's types leave open that each of these has three sides
     return nn.Conv3d(came, goes, conv.kernel_size, conv.stride, conv.padding, bias=False)  # type: ignore[arg-type]
 
 

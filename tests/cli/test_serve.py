@@ -64,7 +64,7 @@ def until(said) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ending", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)])
-def test_the_command_answers_until_it_is_interrupted_and_leaves_nothing(project, clips, ending):  # noqa: F811
+def test_the_command_answers_until_it_is_interrupted_and_leaves_nothing(project, clips, ending):  # noqa: F811 - the fixture
     with running(project, "--most-megabytes", "1") as (process, connection):
         watched = psutil.Process(process.pid)
         connection.request("POST", "/predict?name=it", (clips / "short.mp4").read_bytes())
@@ -91,7 +91,7 @@ def test_the_command_answers_until_it_is_interrupted_and_leaves_nothing(project,
 
 
 @pytest.mark.nightly
-def test_what_a_killed_server_left_is_cleared_by_the_next_on_its_port(project, clips):  # noqa: F811
+def test_what_a_killed_server_left_is_cleared_by_the_next_on_its_port(project, clips):  # noqa: F811 - the fixture
     with (
         running(project) as (process, connection),
         socket.create_connection((connection.host, connection.port)) as cut,

@@ -213,7 +213,7 @@ def test_consecutive_frames_are_those_of_tsns_repository(frames: int):
     numbers = np.random.RandomState(7).randint(part, size=3)
 
     tested = sampling.testing_clips(followed(3), frames, clips=1).ravel().tolist()
-    drawn = sampling.training_clip(followed(3), frames, NumbersOfTheGoldenFile()).tolist()  # type: ignore[arg-type]
+    drawn = sampling.training_clip(followed(3), frames, NumbersOfTheGoldenFile()).tolist()  # type: ignore[arg-type] # as above
 
     assert tested == [int(tick / 2 + tick * place) + step for place in range(3) for step in range(6)]
     assert drawn == [part * place + numbers[place] + step for place in range(3) for step in range(6)]

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.nightly
 
 @pytest.mark.parametrize("model", ["net", "ensemble"])
 @pytest.mark.parametrize("exported", [False, True], ids=["checkpoints", "onnx"])
-def test_an_answer_is_the_line_of_predict(here, clips, client, uploads, capsys, model, exported):  # noqa: F811
+def test_an_answer_is_the_line_of_predict(here, clips, client, uploads, capsys, model, exported):  # noqa: F811 - the fixture
     file, asked = clips / "upright.mp4", {"model": model}
     if exported:
         call("export", model, "--onnx")
