@@ -133,3 +133,30 @@ def test_it_tells_apart_what_the_mean_over_the_frames_cannot():
     )
     of_means = (means[300:] @ means[:300].T @ coefficients + bias).numpy()
     assert metrics.top_k(1, of_means, targets[300:]) < 70
+
+
+@pytest.fixture
+def noise() -> Attentive:
+    """A head on random features of 48 videos, whose labels are drawn by lot: there is nothing to learn but by heart."""
+    rng = np.random.default_rng(0)
+    targets = torch.from_numpy(np.eye(2)[rng.permutation(48) % 2])
+    torch.manual_seed(0)
+    network = encoder.build(2, **{**OPTIONS, "width": 32, "heads": 2})
+    config = AttentiveConfig((0.003,), (0.0,), epochs=30, batch=16)
+    return Attentive(network, rng.normal(size=(48, 128)).astype(np.float32), targets, config, 0, SINGLE_LABEL)
+
+
+def test_the_settings_are_chosen_by_heads_that_have_not_seen_the_videos(noise):
+    rows, fold = np.arange(48), np.arange(48) // 2 % 4
+    ((_, logits),) = noise.held_out(rows, fold)
+    assert metrics.top_k(1, logits.numpy(), noise.targets.numpy()) < 75
+    noise.fit({"rate": 0.003, "decay": 0.0})
+    assert metrics.top_k(1, noise.scores(noise.features.numpy()), noise.targets.numpy()) > 95, "it can learn by heart"
+
+
+def test_every_training_begins_anew(noise):
+    chosen = {"rate": 0.003, "decay": 0.0}
+    noise.fit(chosen)
+    once = noise.scores(noise.features.numpy())
+    noise.fit(chosen)
+    np.testing.assert_array_equal(noise.scores(noise.features.numpy()), once)
