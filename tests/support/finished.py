@@ -51,6 +51,7 @@ def run(
     frame: np.ndarray = GREY,
     unknown: bool = False,
     overrides: Sequence[str] | None = (),
+    blind: str = "",
     **ensemble: object,
 ) -> InputPaths:
     """Write the run; the last video of each split is broken, and the ids begin with `prefix`.
@@ -58,7 +59,7 @@ def run(
     The members are of unequal strength (`SIGNAL`), and the second is the best; no two views of one are alike.
     With `single` each video has one label, and the task is single_label; `signal` 0 leaves noise. A video has six
     views for each of its `clips`, and one more; all frames are like `frame`, uint8 (H, W, 3). With `unknown` nobody
-    knows of every other video whether it shows one of the classes.
+    knows of every other video whether it shows one of the classes. The member `blind` cannot see every third video.
     """
     manifest, broken = _manifest(classes, videos, prefix, labelled, single, unknown)
     manifest.write(folder / "manifest.tsv", folder / "classes.txt")
@@ -71,7 +72,7 @@ def run(
     lost, grid = {b.video for b in broken}, views.grid(Scale(32, 32), ViewConfig(clips, (32, 40), 32)).describe()
     for number, member in enumerate(members):
         of_member = folder / "predictions" / member
-        _predictions(of_member, manifest, lost, number, counted.prior, single, signal, grid)
+        _predictions(of_member, manifest, lost, number, counted.prior, single, signal, grid, member == blind)
         _model(folder / "models" / member, number)
     config = EnsembleConfig(members=tuple(members), **(SETTINGS | ensemble))
     results = run_ensemble(config, manifest, counted, folder / "predictions", folder / "ensemble")
@@ -130,7 +131,7 @@ def _frames(folder: Path, seen: list[str], frame: np.ndarray) -> None:
 
 def _predictions(
     folder: Path, manifest: Manifest, broken: set[str], number: int, prior: np.ndarray, single: bool, signal: float,
-    grid: Mapping[str, Any],
+    grid: Mapping[str, Any], blind: bool,
 ) -> None:  # fmt: skip
     rng = np.random.default_rng(number)
     task: Task = SINGLE_LABEL if single else MULTI_LABEL
@@ -141,9 +142,11 @@ def _predictions(
         targets = part.targets()[:, None].astype(np.float64)
         noise = rng.normal(size=(len(part), 1 + len(grid["views"]), len(part.classes)))
         logits = noise[:, :1] + noise[:, 1:] + signal * SIGNAL[number % len(SIGNAL)] * targets - 1
-        logits[lost] = np.log(prior / (1.001 - prior))
+        unseen = np.array([blind and row % 3 == 0 for row in range(len(part))]) & ~lost
+        logits[lost | unseen] = np.log(prior / (1.001 - prior))
         scores = ViewScores(logits.astype(np.float16), grid, task)
-        table = protocol_table(part, lost, scores, "multiscale", {"checkpoint": f"{number % 10}" * 64, **noted(task)})
+        meta = {"checkpoint": f"{number % 10}" * 64, **noted(task)}
+        table = protocol_table(part, lost, scores, "multiscale", meta, unseen)
         table.write(folder / f"{name}.parquet")
         scores.write(folder, name)
 
