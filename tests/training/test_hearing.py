@@ -34,6 +34,7 @@ def test_pitches_are_learnt_and_the_checkpoint_says_what_it_hears(tmp_path):
     kept = Checkpoint.read(out)
     assert kept.input == INPUT
     assert isinstance(kept.input, MelSpec)
+    assert kept.recipe["train_videos"] == 8
     assert kept.recipe["clip"] == {"input": "sound", "seconds": tiny_sound.SECONDS}
     assert set(kept.recipe["data"]) == {"sound", "labels", "statistics"}
     again, _ = tiny_sound.model().build(3)
@@ -58,6 +59,14 @@ def test_the_bytes_do_not_depend_on_workers_or_on_a_stop(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer.TrainStep, "__call__", step)
     resumed, _ = fit(tmp_path, "stopped", config)
     assert (whole / FILE).read_bytes() == (more / FILE).read_bytes() == (resumed / FILE).read_bytes()
+
+
+def test_the_recipe_counts_the_train_videos_that_have_sound_alone(tmp_path):
+    manifest, store, statistics = tiny_sound.corpus(tmp_path / "sound", train=8)
+    del store._values["train2"], store._values["train5"]
+    out = tmp_path / "out"
+    trainer.fit(tiny_sound.model(epochs=1), manifest, store, statistics, out, tiny.machine(tmp_path / "work"))
+    assert Checkpoint.read(out).recipe["train_videos"] == 6
 
 
 def test_spectrograms_are_mixed_as_clips_are():
