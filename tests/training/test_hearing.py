@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.core.errors import UserError
 from pipeline.inference import run as inference_run
 from pipeline.layers.log_mel import MelSpec, log_mel
 from pipeline.models.audio_cnn import INPUT
@@ -67,6 +68,14 @@ def test_the_recipe_counts_the_train_videos_that_have_sound_alone(tmp_path):
     out = tmp_path / "out"
     trainer.fit(tiny_sound.model(epochs=1), manifest, store, statistics, out, tiny.machine(tmp_path / "work"))
     assert Checkpoint.read(out).recipe["train_videos"] == 6
+
+
+def test_too_few_videos_with_sound_are_called_so_and_not_without_frames(tmp_path):
+    corpus, on = tiny_sound.corpus(tmp_path / "sound", val=1), tiny.machine(tmp_path / "work")
+    with pytest.raises(UserError, match="No val video with sound: no epoch could be told the best"):
+        trainer.fit(tiny_sound.model(), *corpus, tmp_path / "out", on)
+    with pytest.raises(UserError, match="A batch of 9 is more than the 8 train videos with sound"):
+        trainer.fit(tiny_sound.model(batch=9), *corpus, tmp_path / "out", on)
 
 
 def test_spectrograms_are_mixed_as_clips_are():
