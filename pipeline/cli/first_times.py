@@ -1,0 +1,52 @@
+"""When the first picture and the first sound of a file begin, on the clock of the file, as players show it."""
+
+import re
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from pipeline.core.files import temporary_folder
+from pipeline.core.machine import Machine, scratch_folder
+from pipeline.extraction import formats, tries
+from pipeline.extraction.child import Limits, run
+from pipeline.extraction.config import ExtractConfig
+from pipeline.extraction.ffmpeg_log import FFmpegLog
+from pipeline.extraction.probe import QUIET, source
+
+_BEGINS = re.compile(rb"\[Parsed_(a?)showinfo_0 @ .*\bn: *0 .*\bpts_time:(-?[\d.]+)")
+_MEGABYTE = 1_000_000
+
+
+class FirstTimes(NamedTuple):
+    """Seconds; 0 where there is no such stream, or it does not say."""
+
+    picture: float = 0.0
+    sound: float = 0.0
+
+
+def of(file: Path, config: ExtractConfig, machine: Machine) -> FirstTimes:
+    """The times of a file, from the first picture and the first sound that decode.
+
+    Raises:
+        NoFrames: the file cannot be opened.
+        UserError: the machine keeps FFmpeg from its work, several times.
+    """
+    binary, found = machine.ffmpeg_path(), {b"": 0.0, b"a": 0.0}
+
+    def look(opened: BinaryIO) -> None:
+        log, memory = FFmpegLog(), config.most_memory * _MEGABYTE
+
+        def hear(said: bytes) -> None:
+            log.hear(said)
+            if one := _BEGINS.search(said):
+                found[one[1]] = max(0.0, float(one[2]))
+
+        reading = source(opened, f"{formats.VIDEO},{formats.SOUND}")
+        looking = ["-map", "0:v:0?", "-map", "0:a:0?", "-vf", "showinfo=checksum=0", "-af", "ashowinfo"]
+        ending = ["-frames:v", "1", "-frames:a", "1", "-f", "null", "-"]
+        limits = Limits(config.timeout_seconds, memory, written=memory)
+        quiet = [binary, *QUIET, "-loglevel", "level+info", "-threads", "1"]
+        tries.check(run([*quiet, *reading, *looking, *ending], opened, folder, limits, hear), log, folder)
+
+    with temporary_folder(scratch_folder(machine, "predict")) as folder:
+        tries.tried(file, folder, binary, look)
+    return FirstTimes(found[b""], found[b"a"])
