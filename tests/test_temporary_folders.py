@@ -3,9 +3,13 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from tests.support.browser import browse, in_browser
+from tests.support.devtools import Tab
 
 ROOT = Path(__file__).parents[1]
 TESTS = """
@@ -53,3 +57,18 @@ def test_a_folder_goes_with_a_test_that_passed_and_stays_where_one_failed(tmp_pa
     assert left(fails=False) == []
     for _ in range(2):
         assert [name for name in left(fails=True) if name in ("content", "trace")] == ["trace"]  # of the last run
+
+
+@pytest.mark.slow
+@in_browser
+def test_a_browser_leaves_nothing(tmp_path, monkeypatch):
+    page = tmp_path / "page.html"
+    page.write_text("<title>it</title>")
+    with tempfile.TemporaryDirectory() as folder:  # of a path that is short enough for a socket
+        monkeypatch.setenv("TMPDIR", folder)
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        assert "<title>it</title>" in browse(page, tmp_path / "one")[0]
+        with Tab(page, tmp_path / "other") as tab:
+            assert tab.run("return document.title") == "it"
+            assert list(Path(folder).iterdir()), "it works in there"
+        assert list(Path(folder).iterdir()) == []
