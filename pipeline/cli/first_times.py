@@ -4,12 +4,15 @@ import re
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from pipeline.core.broken_videos import BrokenVideo
 from pipeline.core.files import temporary_folder
 from pipeline.core.machine import Machine, scratch_folder
+from pipeline.core.tsv import one_line
 from pipeline.extraction import formats, tries
 from pipeline.extraction.child import Limits, run
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg_log import FFmpegLog
+from pipeline.extraction.outcome import NoFrames
 from pipeline.extraction.probe import QUIET, source
 
 _BEGINS = re.compile(rb"\[Parsed_(a?)showinfo_0 @ .*\bn: *0 .*\bpts_time:(-?[\d.]+)")
@@ -23,11 +26,10 @@ class FirstTimes(NamedTuple):
     sound: float = 0.0
 
 
-def of(file: Path, config: ExtractConfig, machine: Machine) -> FirstTimes:
-    """The times of a file, from the first picture and the first sound that decode.
+def of(file: Path, config: ExtractConfig, machine: Machine) -> FirstTimes | BrokenVideo:
+    """The times of a file, from the first picture and the first sound that decode; or why nobody knows them.
 
     Raises:
-        NoFrames: the file cannot be opened.
         UserError: the machine keeps FFmpeg from its work, several times.
     """
     binary, found = machine.ffmpeg_path(), {b"": 0.0, b"a": 0.0}
@@ -44,9 +46,16 @@ def of(file: Path, config: ExtractConfig, machine: Machine) -> FirstTimes:
         looking = ["-map", "0:v:0?", "-map", "0:a:0?", "-vf", "showinfo=checksum=0", "-af", "ashowinfo"]
         ending = ["-frames:v", "1", "-frames:a", "1", "-f", "null", "-"]
         limits = Limits(config.timeout_seconds, memory, written=memory)
-        quiet = [binary, *QUIET, "-loglevel", "level+info", "-threads", "1"]
-        tries.check(run([*quiet, *reading, *looking, *ending], opened, folder, limits, hear), log, folder)
+        quiet = [binary, *QUIET, "-loglevel", "level+info", "-max_error_rate", "1", "-threads", "1"]
+        ended = run([*quiet, *reading, *looking, *ending], opened, folder, limits, hear)
+        tries.check(ended, log, folder)
+        if ended.over or ended.code:
+            how = f"{ended.over or f'exit code {ended.code}'} | {log.words}"
+            raise NoFrames("crashed", f"FFmpeg does not say when its picture and sound begin: {how}", again=True)
 
     with temporary_folder(scratch_folder(machine, "predict")) as folder:
-        tries.tried(file, folder, binary, look)
+        try:
+            tries.tried(file, folder, binary, look)
+        except NoFrames as none:
+            return BrokenVideo(str(file), "", str(file), none.reason, one_line(str(none)))
     return FirstTimes(found[b""], found[b"a"])

@@ -103,6 +103,9 @@ def answers(
             continue
         heard = None if isinstance(sound, BrokenVideo) else sound
         first = first_times.of(file, config, machine)
+        if isinstance(first, BrokenVideo):
+            yield file, first
+            continue
         if sees or heard is None:
             lead = round(first.picture * config.fps)
             places = windows(len(jpegs), config.fps, length, stride, lead)
