@@ -171,16 +171,17 @@ class _ResultQueue(Queue):  # type: ignore[type-arg]  # Queue[Any] is an error a
         Of the second nobody knows the number: then it is the pipe that fails, and its reader is gone, or will see that.
         """
         if isinstance(batch, tuple):  # the wrapper takes the error from the handler
-            self.put((batch[0], _Unsent(where="in a process that loads clips")))
+            unsent = _Unsent(where="in a process that loads clips")  # type: ignore[no-untyped-call]  # of PyTorch
+            self.put((batch[0], unsent))
         elif not isinstance(error, BrokenPipeError):
             traceback.print_exception(error)
 
 
-class _Unsent(ExceptionWrapper):  # type: ignore[misc]  # PyTorch has no types for it
+class _Unsent(ExceptionWrapper):
     """The error of what could not be sent; who takes it for the positions of a batch meets it as well."""
 
     def __iter__(self) -> Iterator[int]:
-        self.reraise()
+        self.reraise()  # type: ignore[no-untyped-call]  # of PyTorch
         return iter(())
 
 
