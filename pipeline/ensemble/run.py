@@ -62,10 +62,7 @@ def run_ensemble(
         selected=selection.chosen,
         member_weights=dict(zip(config.members, member_weights(used), strict=True)),
         best_member=config.members[selection.best_member],
-        worth={
-            name: worth if verdicts["val"].any_better else None
-            for name, worth in zip(config.members, selection.worth, strict=True)
-        },
+        worth=_worth(config, selection, any_better=verdicts["val"].any_better),
         rows=_rows(config, selection, splits, probabilities, verdicts),
         left_out=[name for name in config.subsets if name not in selection.subsets],
     )
@@ -197,6 +194,16 @@ def _rows(
         if verdicts[split].any_better and len(everyone) > 1:
             _add(rows, f"{split}_gain", values - best[split], config)
     return rows
+
+
+def _worth(config: EnsembleConfig, selection: Selection, *, any_better: bool) -> dict[str, Estimate | None]:
+    """Member -> its worth, as in `Results`."""
+    found: dict[str, Estimate | None] = dict.fromkeys(config.members)
+    for name, lost in zip(config.members, selection.lost, strict=True):
+        if lost is not None and any_better:
+            ends = 100 * intervals(lost[None], config.resamples, config.seed)[0]
+            found[name] = Estimate(100 * float(lost.mean()), *map(float, ends))
+    return found
 
 
 def _add(rows: list[Row], name: str, values: np.ndarray, config: EnsembleConfig) -> None:

@@ -47,6 +47,7 @@ def headline(inputs: Inputs) -> dict[str, Any]:
         "told": not math.isnan(inputs.used[f"{inputs.split}_gain"]),
         "metrics": found["ensemble"][inputs.split],
         "broken": int(inputs.fused.broken.sum()),
+        "unseen": int(inputs.fused.unseen.sum()),
         "verdict": verdict(inputs.used[f"{inputs.split}_gain_low"], inputs.used[f"{inputs.split}_gain_high"]),
     }
 

@@ -120,11 +120,16 @@ def test_a_variant_is_a_row_with_its_interval_and_empty_where_nothing_is_known()
 
 
 def test_the_worth_of_a_member_is_empty_where_it_is_not_known():
-    found = results(member_weights={"tsn": 0.75, "tin": 0.25}, worth={"tsn": 1.5, "tin": None})
-    assert found.members_csv() == "member,weight,worth\ntsn,0.75,1.5\ntin,0.25,\n"
+    found = results(member_weights={"tsn": 0.75, "tin": 0.25}, worth={"tsn": Estimate(1.5, -0.25, 2.75), "tin": None})
+    assert found.members_csv() == "member,weight,worth,worth_low,worth_high\ntsn,0.75,1.5,-0.25,2.75\ntin,0.25,,,\n"
     lines = found.markdown("Results").splitlines()
-    assert "| tsn    |   0.75 |  1.50 |" in lines
-    assert "| tin    |   0.25 |       |" in lines
+    assert "| tsn    |   0.75 | 1.50 (-0.25 to 2.75) |" in lines
+    assert "| tin    |   0.25 |                      |" in lines
+    flat = found.flat()
+    assert flat["tsn"]["worth"] == 1.5
+    assert [flat["interval"][f"tsn_worth_{end}"] for end in ("low", "high")] == [-0.25, 2.75]
+    assert "worth" not in flat["tin"]
+    assert "tin_worth_low" not in flat["interval"]
 
 
 def test_subsets_that_are_left_out_are_named():

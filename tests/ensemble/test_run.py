@@ -311,7 +311,9 @@ def test_every_rule_and_mean_writes_scores_in_0_1(corpus, rule, mean):
 def test_one_model_is_an_ensemble_of_its_own(corpus):
     results = run(corpus, members=("a",), weights="best", mean="best")
     assert results.member_weights == {"a": 1.0}
-    assert (corpus[0] / "ensemble" / "members.csv").read_text() == "member,weight,worth\na,1.0,\n"
+    assert (
+        corpus[0] / "ensemble" / "members.csv"
+    ).read_text() == "member,weight,worth,worth_low,worth_high\na,1.0,,,\n"
 
 
 def test_subsets_that_are_not_there_are_left_out_and_said(corpus):

@@ -156,7 +156,10 @@ def test_the_table_of_members_is_members_csv_heaviest_first(unequal):
     sources, _, read = unequal
     rows = pd.read_csv(sources.ensemble / "members.csv").sort_values(["weight", "worth"], ascending=False)
     assert len(set(rows["weight"])) > 1
-    expected = [[row.member, two(row.weight), plus(row.worth)] for row in rows.itertuples()]
+    expected = [
+        [row.member, two(row.weight), f"{plus(row.worth)} {plus(row.worth_low)} to {plus(row.worth_high)}"]
+        for row in rows.itertuples()
+    ]
     assert read.tables["members"][0][1:] == expected
 
 
