@@ -23,7 +23,8 @@ from pipeline.predictions.table import SPLITS, PredictionTable
 ENSEMBLE = "ensemble"
 _SMALL = ("params.yaml", "dvc.lock", "data/manifest.tsv", "data/manifest.SHA256SUMS")
 _OF_A_VIDEO = ("split", "labels", "fingerprint")
-_CODE = ("pipeline/", "stages/")
+CODE = ("pipeline/", "stages/")
+"""How paths of code begin."""
 _CHECKS = ("check", "check_corpus")
 """Stages that refuse, and make nothing of what is compared."""
 
@@ -62,8 +63,13 @@ class Run:
     @property
     def seedless(self) -> tuple[Any, ...]:
         """What two runs have in common that differ in the seeds of their trainings alone."""
-        settings = {key: value for key, value in self.settings.items() if not key.endswith(".train.seed")}
-        return json.dumps(settings, sort_keys=True), tuple(sorted(self.code.items())), self.videos.to_csv()
+        settings = json.dumps(without_seeds(self.settings), sort_keys=True)
+        return settings, tuple(sorted(self.code.items())), self.videos.to_csv()
+
+
+def without_seeds(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings (dotted name -> value) but for the seeds of trainings."""
+    return {name: value for name, value in settings.items() if not name.endswith(".train.seed")}
 
 
 def find(name: str, stack: ExitStack) -> Run:
@@ -157,7 +163,7 @@ def _code(folder: Path) -> dict[str, str]:
     try:
         stages = (yaml.safe_load(file.read_text(encoding="utf-8")) or {})["stages"]
         deps = [dep for name, stage in stages.items() if name not in _CHECKS for dep in stage.get("deps", ())]
-        return {dep["path"]: dep["md5"] for dep in deps if dep["path"].startswith(_CODE)}
+        return {dep["path"]: dep["md5"] for dep in deps if dep["path"].startswith(CODE)}
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise UserError(f"{file} is damaged ({error!r}): DVC did not write it so.") from error
 
