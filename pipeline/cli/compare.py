@@ -38,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="whose classes and videos are compared (default: the ensemble)")
     parser.add_argument("--split", choices=("val", "test"), help="of those (default: test, where it has labels)")
     parser.add_argument(
+        "--protocols", action="store_true", help="models under all their protocols, from the logits of their views"
+    )
+    parser.add_argument(
         "--top", type=at_least_one, default=5, metavar="N", help="rows of a list (default: %(default)s)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all that was found; - prints it instead")
@@ -47,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Print the table of all experiments, or the comparison of some runs."""
     if not args.runs:
-        if args.model or args.split or args.json or args.page:
-            raise UserError("--model, --split, --json and --page are for runs: name one, or two; `dvc exp show`.")
+        if args.model or args.split or args.protocols or args.json or args.page:
+            raise UserError("All options are for runs: name one, or two; `dvc exp show` lists them.")
         done = subprocess.run(
             [sys.executable, "-m", "dvc", "exp", "show", "--json"], stdout=subprocess.PIPE, check=False
         )
@@ -58,16 +61,16 @@ def run(args: argparse.Namespace) -> None:
 
         print(overview.text(json.loads(done.stdout), _width()))
         return
-    found = _compare([*args.runs, "."] if len(args.runs) == 1 else args.runs, args.model, args.split)
-    _tell(found, args)
+    _tell(_compare([*args.runs, "."] if len(args.runs) == 1 else args.runs, args), args)
 
 
-def _compare(names: Sequence[str], model: str | None, split: str | None) -> "Comparison":
+def _compare(names: Sequence[str], args: argparse.Namespace) -> "Comparison":
     from pipeline.comparison.compare import compare
     from pipeline.comparison.run import find
 
     with ExitStack() as stack:
-        return compare([find(name, stack) for name in dict.fromkeys(names)], model, split)
+        runs = [find(name, stack, views=args.protocols) for name in dict.fromkeys(names)]
+        return compare(runs, args.model, args.split)
 
 
 def _tell(found: "Comparison", args: argparse.Namespace) -> None:

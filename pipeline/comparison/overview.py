@@ -14,8 +14,8 @@ import numpy as np
 
 from pipeline import metrics
 from pipeline.comparison import changes
+from pipeline.comparison.columns import tables
 from pipeline.comparison.run import CODE, flat, without_seeds
-from pipeline.core.markdown import text_table
 from pipeline.core.task import MULTI_LABEL
 
 METRICS = "data/metrics.json"
@@ -94,11 +94,7 @@ def text(shown: Sequence[Entry], width: int = 100) -> str:
     rows = list(dict.fromkeys(row for column in figures for of in column for row in of))
     cells = [[_cell([of[row] for of in column if row in of]) for row in rows] for column in figures]
     title = f"{metrics.TITLE[corpus['task'] if corpus else MULTI_LABEL]}, percent"
-    lines: list[str] = []
-    for part in _parts([one.head for one in kept], cells, width - 4 - max(map(len, [title, *rows]))):
-        table = zip(rows, *(cells[number] for number in part), strict=True)
-        lines += ["", *text_table([title, *(kept[number].head for number in part)], [list(row) for row in table])]
-    lines = lines[1:] or text_table([title], [])
+    lines = tables(title, rows, [[[one.head, *own]] for one, own in zip(kept, cells, strict=True)], width)
     if others := len(everything) - len(kept):
         lines.append(f"Left out: {others} experiment{'s' * (others > 1)} of another corpus (classes or task differ).")
     for one in kept:
@@ -107,20 +103,6 @@ def text(shown: Sequence[Entry], width: int = 100) -> str:
     if any(len(one.names) > 1 for one in kept):
         lines.append("Several seeds are one column: their mean, and ± their standard deviation.")
     return "\n".join(lines)
-
-
-def _parts(heads: Sequence[str], cells: Sequence[Sequence[str]], room: int) -> list[list[int]]:
-    """The columns, by number, in parts that each fit `room` letters; the first column alone where it does not."""
-    parts: list[list[int]] = []
-    left = 0
-    for number, head in enumerate(heads):
-        wide = 3 + max(map(len, [head, *cells[number]]))
-        if not parts or wide > left:
-            parts.append([])
-            left = room
-        parts[-1].append(number)
-        left -= wide
-    return parts
 
 
 def _figures(entry: Entry) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from dvc.scm import SCMError, resolve_rev
 from pipeline.core import checksums
 from pipeline.core.errors import UserError
 from pipeline.predictions.table import SPLITS, PredictionTable
+from pipeline.predictions.view_scores import ViewScores
 
 ENSEMBLE = "ensemble"
 _SMALL = ("params.yaml", "dvc.lock", "data/manifest.tsv", "data/manifest.SHA256SUMS")
@@ -43,10 +44,12 @@ class Run:
     """The manifest, indexed by video: split, labels, fingerprint; no rows where there is none."""
     tables: Mapping[tuple[str, str], PredictionTable]
     """(model or `ensemble`, split) -> its answers, of those whose videos have labels."""
+    views: Mapping[tuple[str, str], ViewScores]
+    """(model, split) -> the logits of its views, which lie on disk; none where they were not asked for."""
 
     @classmethod
-    def read(cls, folder: Path, name: str) -> "Run":
-        """Read a folder that has `data/`.
+    def read(cls, folder: Path, name: str, *, views: bool = False) -> "Run":
+        """Read a folder that has `data/`, with the logits of `views` or without.
 
         Raises:
             UserError: it has no prediction files, or one of its files is damaged.
@@ -58,7 +61,26 @@ class Run:
                 f"{name} has no prediction files with labels in {data / 'predictions'}, so there is nothing to "
                 "compare. Name an experiment, a commit or a folder of this pipeline that has run: `dvc exp show`."
             )
-        return cls(name, _settings(folder), _code(folder), _videos(data), tables)
+        of = {(model, split) for model, split in tables if views and model != ENSEMBLE}
+        logits = {(model, split): ViewScores.read(data / "predictions" / model, split) for model, split in of}
+        return cls(name, _settings(folder), _code(folder), _videos(data), tables, logits)
+
+    def under(self, model: str, split: str, protocol: str) -> PredictionTable | None:
+        """The answers of a model under a protocol, or those that it has where its views were not asked for.
+
+        None where it has neither answers nor views for the protocol.
+
+        Raises:
+            UserError: the views are of other videos or classes than the answers.
+        """
+        table, views = self.tables.get((model, split)), self.views.get((model, split))
+        if table is None or views is None or table.meta.get("protocol", "") == protocol:
+            return table
+        if protocol not in views.grid["protocols"]:
+            return None
+        if (views.logits.shape[0], views.logits.shape[2]) != table.probabilities.shape:
+            raise UserError(f"{self.name}: {model}/{split}.parquet and its views are not of one run. `dvc repro`.")
+        return replace(table, probabilities=views.probabilities(protocol), meta={**table.meta, "protocol": protocol})
 
     @property
     def seedless(self) -> tuple[Any, ...]:
@@ -72,22 +94,23 @@ def without_seeds(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in settings.items() if not name.endswith(".train.seed")}
 
 
-def find(name: str, stack: ExitStack) -> Run:
+def find(name: str, stack: ExitStack, *, views: bool = False) -> Run:
     """The run of a name: a folder, or an experiment, commit, branch or tag of the project in the current folder.
 
     Args:
         name: what to read; `.` is data/ as it is now.
         stack: where a revision's files are copied to a folder that the stack removes.
+        views: whether the logits of the views are wanted, too.
 
     Raises:
         UserError: there is no such thing, or DVC's cache lacks its files.
     """
     if Path(name).is_dir():
         folder = Path(name)
-        return Run.read(folder.parent if folder.name == "data" else folder, name)
+        return Run.read(folder.parent if folder.name == "data" else folder, name, views=views)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compare-")))
-    _copy(name, folder)
-    return Run.read(folder, name)
+    _copy(name, folder, views)
+    return Run.read(folder, name, views=views)
 
 
 @contextmanager
@@ -109,12 +132,13 @@ def opened(revision: str) -> Iterator[DVCFileSystem]:
         ) from error
 
 
-def _copy(revision: str, to: Path) -> None:
+def _copy(revision: str, to: Path, views: bool) -> None:
     """Copy what is compared of a revision."""
     with opened(revision) as files:
         wanted = [name for name in _SMALL if files.isfile(name)]
         for split in SPLITS:
             wanted += files.glob(f"data/predictions/*/{split}.parquet") + files.glob(f"data/ensemble/{split}.parquet")
+            wanted += files.glob(f"data/predictions/*/{split}.views.*") if views else []
         lists = {str(Path(name).parent / checksums.NAME) for name in wanted if name.endswith(".parquet")}
         for name in [*wanted, *(one for one in sorted(lists) if files.isfile(one))]:
             (to / name).parent.mkdir(parents=True, exist_ok=True)

@@ -37,6 +37,9 @@ def test_the_page_holds_what_was_found_and_escapes_it(made, tmp_path):
     assert EVIL not in html
     assert "b&amp;c" in html
     assert "dataset.root" in html
+    (title,) = re.findall("<title>(.*)</title>", html)
+    assert title.startswith("dataset.root &#34;videos&#34; -&gt; ")  # a run is named by what was set
+    assert f'<h1>B against A: <span class="name">{title}</span></h1>' in html
     assert "<strong>+50.00</strong>" in html  # of all videos, and of the class "b&c" 100
     assert "<strong>+100.00</strong>" in html
     assert "Right in B alone: 15" in html

@@ -30,6 +30,21 @@ def test_no_line_is_wider_than_the_terminal(found, width):
     assert max(len(line) for line in lines) <= width
 
 
+@pytest.mark.parametrize("width", [80, 100])
+def test_long_names_and_seeds_keep_to_the_terminal(made, width):
+    name = "network_00_inceptionresnetv2_16f"
+    folders = []
+    for number, (lr, seed) in enumerate([(0.1, 0), (0.1, 1), (0.2, 0), (0.2, 1)]):
+        settings = deepcopy(SETTINGS)
+        settings["models"]["net"]["train"] |= {"lr": lr, "seed": seed}
+        folders.append(made(f"f{number}", "rrjjrrrr", settings, **{name: table("rrjjffff"[number:] + "rrjj"[:number])}))
+    with ExitStack() as stack:
+        lines = text(compare([find(str(folder), stack) for folder in folders]), width).splitlines()
+    assert max(len(line) for line in lines) <= width
+    (line,) = [line for line in lines if "16f, test" in line]
+    assert line.count("\N{PLUS-MINUS SIGN}") == 2
+
+
 def test_it_reads(found):
     lines = text(found, 120).splitlines()
     assert lines[1].startswith("B  ")
