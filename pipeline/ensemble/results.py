@@ -57,7 +57,7 @@ class Results:
     """Labelled split -> chance, the class prior, and how the models stand to them."""
     members: dict[str, dict[str, dict[str, Estimate]]]
     """Member -> split -> protocol -> figure, where there are labels; over all videos, also those it cannot see."""
-    ensembles: dict[str, dict[str, float]]
+    ensembles: dict[str, dict[str, Estimate]]
     """Row of the table of ensembles -> split -> figure."""
     kind: str
     """Rule and mean of the variant that is used, such as "fitted, of logit"."""
@@ -94,11 +94,12 @@ class Results:
             what: {f"{s}{end}": v for s, by in parts.items() for end, v in zip(ends, by[what].values(), strict=True)}
             for what in ("chance", "prior")
         }
-        shown["ensemble"] = {
-            f"{split}{suffix}": figure
+        fused = {
+            f"{split}{suffix}": one
             for row, suffix in (("used", ""), ("cross-fitted", "_crossfit"), ("choice", "_choice"))
-            for split, figure in self.ensembles.get(row, {}).items()
+            for split, one in self.ensembles.get(row, {}).items()
         }
+        shown["ensemble"] = {name: one.value for name, one in fused.items()}
         for member, splits in self.members.items():
             shown[member] = {f"{split}_{p}": one.value for split, by in splits.items() for p, one in by.items()}
             seen = self.where_seen.get(member, {})
@@ -109,6 +110,11 @@ class Results:
             for member, splits in members.items()
             for split, by in splits.items()
             for p, one in by.items()
+            for end, value in (("_low", one.low), ("_high", one.high))
+        }
+        shown["interval"] |= {
+            f"ensemble_{name}{end}": value
+            for name, one in fused.items()
             for end, value in (("_low", one.low), ("_high", one.high))
         }
         shown["verdict"] = {
@@ -204,7 +210,7 @@ class Results:
 
     def _ensembles(self) -> list[str]:
         splits = list(self.verdicts)
-        rows = [[_ROWS[row], *(_number(by.get(s)) for s in splits)] for row, by in self.ensembles.items()]
+        rows = [[_ROWS[row], *(_estimate(by.get(s)) for s in splits)] for row, by in self.ensembles.items()]
         share = ", ".join(f"{name} {weight:.2f}" for name, weight in self.member_weights.items())
         table = text_table(["ensemble", *splits], rows)
         return ["", "## Ensembles", "", *table, "", f"Weights used ({self.kind}): {share}.", ""]
@@ -270,6 +276,10 @@ def _is_choice(row: Row) -> bool:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:z.2f}"
+
+
+def _estimate(one: Estimate | None) -> str:
+    return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})" if one else ""
 
 
 def _with_interval(row: Mapping[str, Any], metric: str) -> str:
