@@ -58,7 +58,7 @@ def _figures(found: Comparison, width: int) -> list[str]:
     lines += tables("model, split", names, columns, width, first=1)
     videos = {row.split: row.videos for row in found.rows}
     counts = ", ".join(f"{number_of(count, 'video')} of {split}" for split, count in videos.items())
-    return [*lines, f"{counts}; {RESAMPLES} resamples; * is an interval without zero."]
+    return [*lines, *_wrapped(f"{counts}; {RESAMPLES} resamples; * is an interval without zero.", width, 0)]
 
 
 def _classes(found: Comparison, pair: Pair, top: int, width: int) -> list[str]:
