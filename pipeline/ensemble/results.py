@@ -60,7 +60,7 @@ class Results:
     """Labelled split -> chance, the class prior, and how the models stand to them."""
     members: dict[str, dict[str, dict[str, Estimate]]]
     """Member -> split -> protocol -> figure, where there are labels; over all videos, also those it cannot see."""
-    ensembles: dict[str, dict[str, float]]
+    ensembles: dict[str, dict[str, Estimate]]
     """Row of the table of ensembles -> split -> figure."""
     kind: str
     """Rule and mean of the variant that is used, such as "fitted, of logit"."""
@@ -97,11 +97,12 @@ class Results:
             what: {f"{s}{end}": v for s, by in parts.items() for end, v in zip(ends, by[what].values(), strict=True)}
             for what in ("chance", "prior")
         }
-        shown["ensemble"] = {
-            f"{split}{suffix}": figure
+        fused = {
+            f"{split}{suffix}": one
             for row, suffix in (("used", ""), ("cross-fitted", "_crossfit"), ("choice", "_choice"))
-            for split, figure in self.ensembles.get(row, {}).items()
+            for split, one in self.ensembles.get(row, {}).items()
         }
+        shown["ensemble"] = {name: one.value for name, one in fused.items()}
         for member, splits in self.members.items():
             shown[member] = {f"{split}_{p}": one.value for split, by in splits.items() for p, one in by.items()}
             seen = self.where_seen.get(member, {})
@@ -119,6 +120,11 @@ class Results:
         }
         for member, (_, *interval) in known.items():
             shown["interval"] |= {f"{member}_worth{end}": v for end, v in zip(ends[1:], interval, strict=True)}
+        shown["interval"] |= {
+            f"ensemble_{name}{end}": value
+            for name, one in fused.items()
+            for end, value in (("_low", one.low), ("_high", one.high))
+        }
         shown["verdict"] = {
             f"{name}_{split}": state for name, by in self.states().items() for split, state in by.items()
         }
@@ -214,7 +220,7 @@ class Results:
 
     def _ensembles(self) -> list[str]:
         splits = list(self.verdicts)
-        rows = [[_ROWS[row], *(_number(by.get(s)) for s in splits)] for row, by in self.ensembles.items()]
+        rows = [[_ROWS[row], *(_spread(by.get(s)) for s in splits)] for row, by in self.ensembles.items()]
         share = ", ".join(f"{name} {weight:.2f}" for name, weight in self.member_weights.items())
         table = text_table(["ensemble", *splits], rows)
         return ["", "## Ensembles", "", *table, "", f"Weights used ({self.kind}): {share}.", ""]

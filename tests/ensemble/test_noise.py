@@ -100,7 +100,7 @@ def test_members_that_know_something_are_better_than_chance_and_gain(tmp_path, t
     results = noise(tmp_path, task, 0, knows=1.5)
     assert set(results.flat()["verdict"].values()) == {"better"}
     assert any(s.startswith("Every model is better than chance on test (chance") for s in results.sentences())
-    assert results.ensembles["used"]["test"] > results.members[results.best_member]["test"]["multiscale"].value
+    assert results.ensembles["used"]["test"].value > results.members[results.best_member]["test"]["multiscale"].value
     assert any("best member" in sentence for sentence in results.sentences())
 
 
@@ -111,5 +111,5 @@ def test_of_one_member_there_are_no_variants(tmp_path, task):
     assert "* One member: the ensemble is only itself, and there are no variants." in text
     assert "## Variants" not in text
     assert len(results.rows) == 1
-    assert results.ensembles["used"]["test"] == results.members["only"]["test"]["multiscale"].value
+    assert results.ensembles["used"]["test"].value == results.members["only"]["test"]["multiscale"].value
     assert "gain" not in text
