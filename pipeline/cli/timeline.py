@@ -2,7 +2,7 @@
 
 Times are from the first picture on. In a file that starts with its picture, a window from 12 to 14 seconds has the
 frames, the id and so the scores of the segment `start 12, end 14` of a corpus. A model that hears, alone, has no answer
-for the places behind the end of the sound.
+for the places behind the end of the sound, and one of flow alone none for a place of one frame.
 """
 
 import csv
@@ -94,7 +94,9 @@ def _places(
         part = None if sound is None else sound[round(segment.start * RATE) : round(segment.end * RATE)]
         part = None if part is None or not len(part) else part
         if part is not None or scorer.senses(hear=False):
-            yield Place(segment, scorer.score(source, video, part))
+            scores = scorer.score(source, video, part)
+            if not isinstance(scores, BrokenVideo):  # as a place of one frame is to a model of flow alone
+                yield Place(segment, scores)
 
 
 def as_table(file: Path, places: Sequence[Place], classes: Sequence[str], top: int) -> str:
