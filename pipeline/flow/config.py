@@ -16,8 +16,8 @@ class FlowConfig:
     by: tuple[Literal["dis"], ...]
     """[dis] where a model takes flow, which its file in conf/model/ says, and there is a stage `flow`; else empty."""
     preset: Preset
-    """How thoroughly OpenCV's dense inverse search looks: ultrafast, fast, or medium, which takes some five times as
-    long as fast and is the most exact."""
+    """How thoroughly OpenCV's dense inverse search looks: ultrafast, fast, or medium, which takes three to four times
+    as long as fast and refines what it finds."""
     short_side: int | None
     """Short side in pixels at which flow is computed and stored; frames that are smaller keep their size. null: that of
     the stored frames."""
