@@ -44,8 +44,8 @@ test: install ## all tests but the long forms of `make nightly`, two at a time: 
 nightly: $(VENV)/.extras ## the long forms, two at a time: a hundred kills, an hour of work; under two hours on two cores
 	python -m pytest -m nightly --numprocesses 2 --dist loadfile
 
-browser: install ## the tests of the page, in the system's Chromium; fails where there is none
-	python -m pytest -m "browser and not nightly" --numprocesses 2 tests/report tests/serve
+browser: install ## the tests of the pages, in the system's Chromium; fails where there is none
+	python -m pytest -m "browser and not nightly" --numprocesses 2 tests/comparison tests/report tests/serve
 
 check: install ## format, lint and types
 	ruff format --check . && ruff check . && mypy

@@ -33,7 +33,7 @@ def main(
     else:
         found = partition.counted(corpus, (store := store_of(section["clip"], lmdb, sound, flow)).videos)
         fit(config, corpus, store, found, out, load_machine(), task, config.train.last_epoch(share, found.videos))
-    print(f"{out}: trained on all labelled videos that gave frames, and not validated")
+    print(f"{out}: trained on all labelled videos that it can see or hear, and not validated")
 
 
 if __name__ == "__main__":

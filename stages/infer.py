@@ -3,7 +3,7 @@
     python -m stages.infer NAME MANIFEST CLASSES LMDB SOUND FLOW STATS WEIGHTS OUT, as dvc.yaml has them
 
 Section `models.<name>.test` of params.yaml; all else comes from the checkpoint's recipe. A run that was killed goes on
-after its last finished chunk of videos. With `infer.together`, the other models of the set are scored in the same pass.
+after its last finished chunk of videos. With `infer.together`, the set's other models are scored in the same pass.
 With `--shard 3/16`, the third of sixteen calls, of this model alone: the last that ends writes the predictions.
 """
 
@@ -25,11 +25,11 @@ def main(
     out: Path, *, shard: Share | None = None,
 ) -> None:  # fmt: skip
     """Score the val and test split, or a share of their videos."""
-    machine, clips = load_machine(), {name: section["clip"] for name, section in params.read("models").items()}
+    machine, models, clip = load_machine(), params.read("models"), params.read(f"models.{model}.clip")
     together = params.load("infer", InferConfig).together and not machine.uses_ray(shard) and not shard
-    names = inputs.alike(clips, model) if together else [model]
+    names = inputs.alike({name: each["clip"] for name, each in models.items()}, model) if together else [model]
     tests = {name: params.load(f"models.{name}.test", ViewConfig) for name in names}
-    store = inputs.tested_store_of(clips[model], lmdb, sound, flow)
+    store = inputs.tested_store_of(clip, lmdb, sound, flow)
     data = Manifest.read(manifest, classes), store, ClassStatistics.read(stats)
     grid = run_inference(model, tests, *data, weights, out, machine, shard)
     if grid:

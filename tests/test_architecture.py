@@ -196,3 +196,16 @@ def test_there_is_no_torch_in_the_core():
 def test_no_central_drawer():
     names = {part for file in FILES for part in file.with_suffix("").parts}
     assert not names & {"utils", "common", "helpers", "misc"}
+
+
+def test_a_function_fits_a_screen():
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in ROOT.glob("pipeline/**/*.py")}
+    functions = ast.FunctionDef | ast.AsyncFunctionDef
+    lengths = {
+        f"{path.relative_to(ROOT)}: {node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, functions)
+    }
+    assert len(lengths) > 1000
+    assert {name: lines for name, lines in lengths.items() if lines > 50} == {}

@@ -72,7 +72,8 @@ def test_predictions_hold_every_video_in_manifest_order(done):
 def test_metrics_are_flat_and_complete(done):
     shown = json.loads((done / "data/metrics.json").read_text())
     assert set(shown) == {*RESERVED_NAMES, "tsn_demo", "tsm_demo"}
-    assert set(shown["tsn_demo"]) == {f"{s}_{p}" for s in ("val", "test") for p in ("clip", "dense", "multiscale")}
+    figures = {f"{s}_{p}" for s in ("val", "test") for p in ("clip", "dense", "multiscale")}
+    assert set(shown["tsn_demo"]) - {"worth"} == figures  # which is not told where no model beats chance
     assert shown["videos"]["test_n_broken"] == 1
 
 

@@ -62,6 +62,16 @@ def test_a_wrong_ffmpeg_is_named_before_any_work(tmp_path):
     assert not (tmp_path / "demo").exists()
 
 
+@pytest.mark.parametrize("together", ["true", "false"])
+def test_a_model_that_is_not_in_the_set_is_named_with_those_that_are(tmp_path, together):
+    text = (ROOT / "params.yaml").read_text().replace("together: false", f"together: {together}")
+    (tmp_path / "params.yaml").write_text(text)
+    done = run("infer", "tsm_demoo", "manifest", "classes", "lmdb", "sound", "stats", "weights", "out", folder=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "params.yaml has no section 'models.tsm_demoo'. Did you mean 'tsm_demo'? There are: " in done.stderr
+
+
 def test_the_check_alone_says_that_params_differ_from_conf(tmp_path):
     (tmp_path / "conf").symlink_to(ROOT / "conf")
     (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text().replace("fps: 30", "fps: 0"))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import DatasetConfig, Manifest, VideoRecord
-from pipeline.core.names import LABEL_SEPARATOR, safe_path
+from pipeline.core.names import LABEL_SEPARATOR, UNKNOWN, safe_path
 
 
 def read(config: DatasetConfig) -> Manifest:
@@ -19,7 +19,8 @@ def read(config: DatasetConfig) -> Manifest:
         raise UserError(f"{annotations} does not exist. Set dataset.annotations in conf/dataset/, then `make params`.")
     lines = annotations.read_text(encoding="utf-8").splitlines()
     records = [record(line, f"{annotations}, line {number}") for number, line in enumerate(lines, start=1)]
-    classes = sorted({label for video in records for label in video.labels.split(LABEL_SEPARATOR) if label})
+    names = {name for video in records for name in video.labels.split(LABEL_SEPARATOR) if name}
+    classes = sorted({name.removeprefix(UNKNOWN) for name in names})  # `?run`: nobody knows whether it shows a run
     return Manifest.from_records(records, classes, where=str(annotations))
 
 

@@ -47,7 +47,7 @@ class OnnxScorer(Scorer):
             _check(file, self.told, predictors)
             self.fusion = Fusion({}, self.told.mean, self.told.protocol, {})
         else:
-            predictors = [OnnxPredictor(file, fabric, machine)]
+            predictors = [OnnxPredictor(file, fabric, machine, session)]
             self.fusion = Fusion({}, "probability", FINAL, {})
         self.members = [Member(predictor, 1.0) for predictor in predictors]
         self.task, self.device, self.turn = predictors[0].task, fabric.device, threading.Lock()

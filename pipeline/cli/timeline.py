@@ -1,12 +1,13 @@
 """What is in a long video and when: a window slides over it, and each place is answered like a video of its own.
 
-Times are from the first picture on. In a file that starts with its picture, a window from 12 to 14 seconds has the
-frames, the id and so the scores of the segment `start 12, end 14` of a corpus. A model that hears, alone, has no answer
-for the places behind the end of the sound, and one of flow alone none for a place of one frame.
+Times are on the clock of the file, as players show it. A window from 12 to 14 seconds has the frames, the sound, the id
+and so the scores of the segment `start 12, end 14` of a corpus. Places before the first picture, or to models that only
+hear before and behind the sound, have no answer, and neither have those of one frame to models that only take flow.
 """
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from pipeline.cli import new_sounds
+from pipeline.cli import first_times, new_sounds
 from pipeline.cli.new_frames import NewVideos
 from pipeline.cli.new_videos import Scorer, extracted
 from pipeline.clips.sound_store import RATE
@@ -36,63 +37,93 @@ class Place(NamedTuple):
     """A window at one place, and what is in it."""
 
     segment: Segment
-    """Seconds from the first picture on; the last one ends with the video."""
+    """Seconds on the clock of the file; the last one ends with the video."""
     scores: np.ndarray
     """The probability of every class, float32 (C,)."""
 
 
-def windows(frames: int, fps: int, length: float, stride: float) -> list[tuple[Segment, range]]:
+def windows(frames: int, fps: int, length: float, stride: float, lead: int = 0) -> list[tuple[Segment, range]]:
     """The places of a window and their frames, every `stride` seconds up to the first that reaches the end.
+
+    Places before the first picture are left out.
 
     Args:
         frames: number of frames of the video.
         fps: frames a second.
         length: of the window in seconds.
         stride: seconds from one place to the next.
+        lead: number of frames that would stand before the first one on the clock of the file.
 
     Raises:
         UserError: some place holds no frame.
     """
     found: list[tuple[Segment, range]] = []
-    while not found or found[-1][1].stop < frames:
-        start = round(len(found) * stride, 6)
+    end = lead + frames
+    for number in itertools.count():
+        start = round(number * stride, 6)
         segment = Segment(start, round(start + length, 6))
         first, beyond = segment.frames(fps)
-        inside = range(first, min(int(beyond), frames))
-        if first < frames and not inside:
-            raise UserError(f"--window {length:g}: there is no frame in it at {fps} a second. Take a longer one.")
-        if not inside:  # the stride leaped over the end
+        if first >= end:  # the stride leaped over the end
             break
-        found.append((segment if beyond <= frames else Segment(start, round(frames / fps, 6)), inside))
+        if first >= beyond:
+            raise UserError(f"--window {length:g}: there is no frame in it at {fps} a second. Take a longer one.")
+        if beyond > lead:
+            inside = range(max(first, lead) - lead, min(int(beyond), end) - lead)
+            found.append((segment if beyond <= end else Segment(start, round(end / fps, 6)), inside))
+        if beyond >= end:
+            break
     return found
+
+
+def heard_windows(sound: np.ndarray, begins: float, length: float, stride: float) -> list[tuple[Segment, range]]:
+    """The places where a sound is heard, int16 (S,), that begins at `begins` seconds; without frames.
+
+    Other arguments and the order are those of `windows`.
+    """
+    end = round(begins + len(sound) / RATE, 6)
+    starts = (round(number * stride, 6) for number in itertools.count())
+    spans = itertools.takewhile(lambda span: span.start < end, (Segment(s, round(s + length, 6)) for s in starts))
+    found = [Segment(one.start, min(one.end, end)) for one in spans]
+    last = next((number for number, one in enumerate(found) if one.end == end), len(found))
+    return [(one, range(0)) for one in found[: last + 1] if one.end > begins]
 
 
 def answers(
     files: Sequence[Path], scorer: Scorer, config: ExtractConfig, machine: Machine, length: float, stride: float
 ) -> Iterator[tuple[Path, Iterator[Place] | BrokenVideo]]:
     """For each file, in order, the places of the window as they are answered, or why there are none."""
-    for file, jpegs in extracted(files, config, machine, at_once=1):
+    sees = scorer.senses(hear=False)
+    for file, jpegs in extracted(files, config, machine, at_once=1, frames=sees):
         if isinstance(jpegs, BrokenVideo):
             yield file, jpegs
             continue
         sound = new_sounds.of(file, config, machine) if scorer.senses(hear=True) else None
-        if isinstance(sound, BrokenVideo) and not scorer.senses(hear=False):
+        if isinstance(sound, BrokenVideo) and not sees:
             yield file, sound
             continue
         heard = None if isinstance(sound, BrokenVideo) else sound
-        yield file, _places(file, jpegs, heard, scorer, windows(len(jpegs), config.fps, length, stride))
+        first = first_times.of(file, config, machine)
+        if isinstance(first, BrokenVideo):
+            yield file, first
+            continue
+        if sees or heard is None:
+            lead = round(first.picture * config.fps)
+            places = windows(len(jpegs), config.fps, length, stride, lead)
+        else:
+            places = heard_windows(heard, first.sound, length, stride)
+        yield file, _places(file, jpegs, heard, scorer, places, first.sound)
 
 
 def _places(
     file: Path, jpegs: list[memoryview], sound: np.ndarray | None, scorer: Scorer,
-    places: Sequence[tuple[Segment, range]],
+    places: Sequence[tuple[Segment, range]], begins: float,
 ) -> Iterator[Place]:  # fmt: skip
     for segment, inside in places:
         source = NewVideos(scorer.smaller)
         video = f"{file}{segment.suffix}"
         source.jpegs[video] = jpegs[inside.start : inside.stop]
-        part = None if sound is None else sound[round(segment.start * RATE) : round(segment.end * RATE)]
-        part = None if part is None or not len(part) else part
+        start, end = (max(0, round((each - begins) * RATE)) for each in segment)  # a sound may begin late
+        part = None if sound is None or start >= min(end, len(sound)) else sound[start:end]
         if part is not None or scorer.senses(hear=False):
             scores = scorer.score(source, video, part)
             if not isinstance(scores, BrokenVideo):  # as a place of one frame is to a model of flow alone

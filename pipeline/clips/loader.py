@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.queues import Queue
@@ -164,10 +165,24 @@ class _ResultQueue(Queue):  # type: ignore[type-arg]  # Queue[Any] is an error a
     The library's own drops both where shared memory or open files run out, and who waits for the batch waits for ever.
     """
 
-    def _on_queue_feeder_error(self, error: Exception, batch: tuple[int, object]) -> None:
-        """Called where `error` is handled; `batch` comes with its number."""
-        del error  # the wrapper takes it from the handler
-        self.put((batch[0], ExceptionWrapper(where="in a process that loads clips")))
+    def _on_queue_feeder_error(self, error: Exception, batch: Any) -> None:
+        """Called where `error` is handled; `batch` is (its number, the samples), or what was made of it to be sent.
+
+        Of the second nobody knows the number: then it is the pipe that fails, and its reader is gone, or will see that.
+        """
+        if isinstance(batch, tuple):  # the wrapper takes the error from the handler
+            unsent = _Unsent(where="in a process that loads clips")  # type: ignore[no-untyped-call]  # of PyTorch
+            self.put((batch[0], unsent))
+        elif not isinstance(error, BrokenPipeError):
+            traceback.print_exception(error)
+
+
+class _Unsent(ExceptionWrapper):
+    """The error of what could not be sent; who takes it for the positions of a batch meets it as well."""
+
+    def __iter__(self) -> Iterator[int]:
+        self.reraise()  # type: ignore[no-untyped-call]  # of PyTorch
+        return iter(())
 
 
 def _context() -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import metrics
+from pipeline.clips.views import PROTOCOLS
 from pipeline.comparison import changes, paired
 from pipeline.comparison.changes import Change
 from pipeline.comparison.paired import Difference
@@ -93,6 +94,11 @@ class Comparison:
     pairs: tuple[Pair, ...]
 
     @property
+    def several(self) -> bool:
+        """Whether models stand under several protocols."""
+        return len({(row.model, row.split) for row in self.rows}) < len(self.rows)
+
+    @property
     def plain(self) -> dict[str, Any]:
         """The same as dicts, lists, texts and numbers, for JSON."""
         return {"metric": metrics.TITLE[self.task], **dataclasses.asdict(self)}
@@ -119,7 +125,13 @@ def compare(runs: Sequence[Run], model: str | None = None, split: str | None = N
         differ = changes.between(first, group[0]) if group is not groups[0] else []
         title = "" if group is groups[0] else changes.title(differ)
         systems.append(System(letter, tuple(run.name for run in group), title, tuple(differ)))
-    rows = [row for each in SPLITS for name in _models(groups) if (row := _row(groups, name, each))]
+    rows = [
+        row
+        for each in SPLITS
+        for name in _models(groups)
+        for protocol in _protocols(first, name, each)
+        if (row := _row(groups, name, each, protocol))
+    ]
     chosen, where = _chosen(rows, model, split)
     pairs = [_pair(groups[0], group, chosen, where, systems[n].letter) for n, group in enumerate(groups) if n]
     return Comparison(_task(first), tuple(systems), tuple(rows), chosen, where, tuple(pairs))
@@ -166,8 +178,16 @@ def _models(groups: Sequence[Sequence[Run]]) -> list[str]:
     return [*sorted(found & others), *([ENSEMBLE] if ENSEMBLE in others else [])]
 
 
-def _row(groups: Sequence[Sequence[Run]], model: str, split: str) -> Row | None:
-    tables = [[run.tables[model, split] for run in group if (model, split) in run.tables] for group in groups]
+def _protocols(run: Run, model: str, split: str) -> list[str]:
+    """The protocols under which a model is compared: that of its answers, and those that its views are for."""
+    views, table = run.views.get((model, split)), run.tables.get((model, split))
+    own = [] if table is None else [str(table.meta.get("protocol", ""))]
+    others = [one for one in PROTOCOLS if views and one in views.grid["protocols"]]
+    return others if set(own) <= set(others) else [*own, *others]
+
+
+def _row(groups: Sequence[Sequence[Run]], model: str, split: str, protocol: str) -> Row | None:
+    tables = [[table for run in group if (table := run.under(model, split, protocol))] for group in groups]
     if not tables[0] or not any(tables[1:]):
         return None
     videos = _common([table for group in tables for table in group])
@@ -182,7 +202,6 @@ def _row(groups: Sequence[Sequence[Run]], model: str, split: str) -> Row | None:
     first = shares[0]
     assert first is not None  # as it has tables
     differences = [None if share is None else paired.of_means(first, share) for share in shares[1:]]
-    protocol = str(tables[0][0].meta.get("protocol", ""))
     return Row(model, split, protocol, len(videos), tuple(figures), tuple(differences))
 
 

@@ -28,6 +28,7 @@ def write(found: Comparison, file: Path) -> None:
         metric=metrics.TITLE[found.task],
         figure="recall" if found.task == SINGLE_LABEL else "average precision",
         rows=_rows(found),
+        several=found.several,
         pairs=[_pair(pair) for pair in found.pairs],
         fewest=FEWEST,
         resamples=RESAMPLES,

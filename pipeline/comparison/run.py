@@ -5,7 +5,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from dvc.scm import SCMError, resolve_rev
 from pipeline.core import checksums
 from pipeline.core.errors import UserError
 from pipeline.predictions.table import SPLITS, PredictionTable
+from pipeline.predictions.view_scores import ViewScores
 
 ENSEMBLE = "ensemble"
 _SMALL = ("params.yaml", "dvc.lock", "data/manifest.tsv", "data/manifest.SHA256SUMS")
 _OF_A_VIDEO = ("split", "labels", "fingerprint")
-_CODE = ("pipeline/", "stages/")
+CODE = ("pipeline/", "stages/")
+"""How paths of code begin."""
 _CHECKS = ("check", "check_corpus")
 """Stages that refuse, and make nothing of what is compared."""
 
@@ -42,10 +44,12 @@ class Run:
     """The manifest, indexed by video: split, labels, fingerprint; no rows where there is none."""
     tables: Mapping[tuple[str, str], PredictionTable]
     """(model or `ensemble`, split) -> its answers, of those whose videos have labels."""
+    views: Mapping[tuple[str, str], ViewScores]
+    """(model, split) -> the logits of its views, which lie on disk; none where they were not asked for."""
 
     @classmethod
-    def read(cls, folder: Path, name: str) -> "Run":
-        """Read a folder that has `data/`.
+    def read(cls, folder: Path, name: str, *, views: bool = False) -> "Run":
+        """Read a folder that has `data/`, with the logits of `views` or without.
 
         Raises:
             UserError: it has no prediction files, or one of its files is damaged.
@@ -57,31 +61,56 @@ class Run:
                 f"{name} has no prediction files with labels in {data / 'predictions'}, so there is nothing to "
                 "compare. Name an experiment, a commit or a folder of this pipeline that has run: `dvc exp show`."
             )
-        return cls(name, _settings(folder), _code(folder), _videos(data), tables)
+        of = {(model, split) for model, split in tables if views and model != ENSEMBLE}
+        logits = {(model, split): ViewScores.read(data / "predictions" / model, split) for model, split in of}
+        return cls(name, _settings(folder), _code(folder), _videos(data), tables, logits)
+
+    def under(self, model: str, split: str, protocol: str) -> PredictionTable | None:
+        """The answers of a model under a protocol, or those that it has where its views were not asked for.
+
+        None where it has neither answers nor views for the protocol.
+
+        Raises:
+            UserError: the views are of other videos or classes than the answers.
+        """
+        table, views = self.tables.get((model, split)), self.views.get((model, split))
+        if table is None or views is None or table.meta.get("protocol", "") == protocol:
+            return table
+        if protocol not in views.grid["protocols"]:
+            return None
+        if (views.logits.shape[0], views.logits.shape[2]) != table.probabilities.shape:
+            raise UserError(f"{self.name}: {model}/{split}.parquet and its views are not of one run. `dvc repro`.")
+        return replace(table, probabilities=views.probabilities(protocol), meta={**table.meta, "protocol": protocol})
 
     @property
     def seedless(self) -> tuple[Any, ...]:
         """What two runs have in common that differ in the seeds of their trainings alone."""
-        settings = {key: value for key, value in self.settings.items() if not key.endswith(".train.seed")}
-        return json.dumps(settings, sort_keys=True), tuple(sorted(self.code.items())), self.videos.to_csv()
+        settings = json.dumps(without_seeds(self.settings), sort_keys=True)
+        return settings, tuple(sorted(self.code.items())), self.videos.to_csv()
 
 
-def find(name: str, stack: ExitStack) -> Run:
+def without_seeds(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings (dotted name -> value) but for the seeds of trainings."""
+    return {name: value for name, value in settings.items() if not name.endswith(".train.seed")}
+
+
+def find(name: str, stack: ExitStack, *, views: bool = False) -> Run:
     """The run of a name: a folder, or an experiment, commit, branch or tag of the project in the current folder.
 
     Args:
         name: what to read; `.` is data/ as it is now.
         stack: where a revision's files are copied to a folder that the stack removes.
+        views: whether the logits of the views are wanted, too.
 
     Raises:
         UserError: there is no such thing, or DVC's cache lacks its files.
     """
     if Path(name).is_dir():
         folder = Path(name)
-        return Run.read(folder.parent if folder.name == "data" else folder, name)
+        return Run.read(folder.parent if folder.name == "data" else folder, name, views=views)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compare-")))
-    _copy(name, folder)
-    return Run.read(folder, name)
+    _copy(name, folder, views)
+    return Run.read(folder, name, views=views)
 
 
 @contextmanager
@@ -103,12 +132,13 @@ def opened(revision: str) -> Iterator[DVCFileSystem]:
         ) from error
 
 
-def _copy(revision: str, to: Path) -> None:
+def _copy(revision: str, to: Path, views: bool) -> None:
     """Copy what is compared of a revision."""
     with opened(revision) as files:
         wanted = [name for name in _SMALL if files.isfile(name)]
         for split in SPLITS:
             wanted += files.glob(f"data/predictions/*/{split}.parquet") + files.glob(f"data/ensemble/{split}.parquet")
+            wanted += files.glob(f"data/predictions/*/{split}.views.*") if views else []
         lists = {str(Path(name).parent / checksums.NAME) for name in wanted if name.endswith(".parquet")}
         for name in [*wanted, *(one for one in sorted(lists) if files.isfile(one))]:
             (to / name).parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +187,7 @@ def _code(folder: Path) -> dict[str, str]:
     try:
         stages = (yaml.safe_load(file.read_text(encoding="utf-8")) or {})["stages"]
         deps = [dep for name, stage in stages.items() if name not in _CHECKS for dep in stage.get("deps", ())]
-        return {dep["path"]: dep["md5"] for dep in deps if dep["path"].startswith(_CODE)}
+        return {dep["path"]: dep["md5"] for dep in deps if dep["path"].startswith(CODE)}
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise UserError(f"{file} is damaged ({error!r}): DVC did not write it so.") from error
 

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from pipeline import metrics
+from pipeline.comparison.columns import cut, tables
 from pipeline.comparison.compare import Comparison, Figure, Flip, Pair
 from pipeline.comparison.paired import FEWEST, RESAMPLES, Difference
 from pipeline.core.markdown import text_table
@@ -47,25 +48,17 @@ def _wrapped(line: str, width: int, indent: int) -> list[str]:
 def _figures(found: Comparison, width: int) -> list[str]:
     """The table of figures, in parts of as many systems as fit the width."""
     first, *others = found.systems
-    names = [f"{row.model}, {row.split}" for row in found.rows]
-    room = width - max(map(len, names), default=0) - 20
-    at_once = max(1, room // 33)
-    lines = [f"{metrics.TITLE[found.task]} in percent; the differences with 95 % intervals over videos"]
-    for start in range(0, len(others), at_once):
-        shown = range(start, min(start + at_once, len(others)))
-        head = ["model, split", first.letter]
-        for number in shown:
-            head += [others[number].letter, f"{others[number].letter} - {first.letter}"]
-        rows = []
-        for name, row in zip(names, found.rows, strict=True):
-            cells = [name, _figure(row.figures[0])]
-            for number in shown:
-                cells += [_figure(row.figures[number + 1]), _difference(row.differences[number])]
-            rows.append(cells)
-        lines += ["", *text_table(head, rows)]
+    names = [f"{row.model}, {row.split}{f' {row.protocol}' if found.several else ''}" for row in found.rows]
+    columns = [[[first.letter, *(_figure(row.figures[0]) for row in found.rows)]]]
+    for number, other in enumerate(others):
+        figures = [_figure(row.figures[number + 1]) for row in found.rows]
+        differences = [_difference(row.differences[number]) for row in found.rows]
+        columns.append([[other.letter, *figures], [f"{other.letter} - {first.letter}", *differences]])
+    lines = [f"{metrics.TITLE[found.task]} in percent; the differences with 95 % intervals over videos", ""]
+    lines += tables("model, split", names, columns, width, first=1)
     videos = {row.split: row.videos for row in found.rows}
     counts = ", ".join(f"{number_of(count, 'video')} of {split}" for split, count in videos.items())
-    return [*lines, f"{counts}; {RESAMPLES} resamples; * is an interval without zero."]
+    return [*lines, *_wrapped(f"{counts}; {RESAMPLES} resamples; * is an interval without zero.", width, 0)]
 
 
 def _classes(found: Comparison, pair: Pair, top: int, width: int) -> list[str]:
@@ -82,7 +75,7 @@ def _classes(found: Comparison, pair: Pair, top: int, width: int) -> list[str]:
     lines = _wrapped(head, width, 0)
     half = pair.classes if len(pair.classes) <= 2 * top else (*pair.classes[:top], *pair.classes[-top:])
     room = width - 50
-    rows = [[_cut(name, room), str(videos), _difference(each)] for name, videos, each in half]
+    rows = [[cut(name, room), str(videos), _difference(each)] for name, videos, each in half]
     return [*lines, *text_table(["class", "videos", f"{pair.letter} - {first}"], rows)]
 
 
@@ -104,11 +97,7 @@ def _flips(pair: Pair, top: int, width: int) -> list[str]:
 
 def _cells(flips: Sequence[Flip], width: int) -> list[list[str]]:
     room = (width - 13) // 4
-    return [[_cut(text, room) for text in (one.video, one.labels, one.before, one.after)] for one in flips]
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"...{text[-(most - 3) :]}"
+    return [[cut(text, room) for text in (one.video, one.labels, one.before, one.after)] for one in flips]
 
 
 def _figure(figure: Figure | None) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pipeline.core.errors import UserError
 from pipeline.core.names import LABEL_SEPARATOR, NO_CLASS, UNKNOWN
 
 
@@ -22,10 +23,19 @@ def hidden(text: str) -> tuple[str, ...]:
 
 
 def many_hot(texts: pd.Series, classes: Sequence[str]) -> np.ndarray:
-    """1 for each label of V texts, -1 where one is not known, else 0: int8 (V, C)."""
+    """1 for each label of V texts, -1 where one is not known, else 0: int8 (V, C).
+
+    Raises:
+        UserError: no class has the name of a label.
+    """
     targets = np.zeros((len(texts), len(classes)), dtype=np.int8)
-    targets[pairs(texts, classes)] = 1
-    targets[unknown_pairs(texts, classes)] = -1
+    for value, (row, column) in ((1, pairs(texts, classes)), (-1, unknown_pairs(texts, classes))):
+        if (column < 0).any():  # which would be the last class
+            strange = texts[row[column < 0][0]]
+            raise UserError(
+                f"The labels {strange!r} are not all of the {len(classes)} classes. `dvc repro` makes the file anew."
+            )
+        targets[row, column] = value
     return targets
 
 

@@ -65,7 +65,7 @@ class DatasetConfig:
     """Which of the three published splits is read, with `format: ucf101` and `hmdb51`: 1, 2 or 3."""
     window: float | None = None
     """Seconds of the windows into which each clip is cut, with `format: charades`, to learn when an action occurs: the
-    windows are the videos, each with the labels of all actions that are seen in it; null: whole clips."""
+    windows are the videos, each with the labels of all actions that are seen in it; null: whole clips. 0.1 or more."""
     categories: str | None = None
     """CSV with a line `class,category` for each class, as HVU has it; a video with labels, but none of a category, was
     not annotated for that, so nobody knows whether it shows a class of it. null: what is not named is absent."""
@@ -94,7 +94,7 @@ class DatasetConfig:
             (self.split_seed >= 0, "split_seed must not be negative"),
             (self.folds == 0 or 2 <= self.folds <= 10, "folds must be 0, for none, or 2 to 10"),
             (1 <= self.split_number <= 3, "split_number must be 1, 2 or 3"),
-            (self.window is None or self.window > 0, "window must be a positive number of seconds, or null"),
+            (self.window is None or self.window >= 0.1, "window must be at least 0.1 seconds, or null"),
             (self.window is None or self.format == "charades", "window is for format: charades alone"),
             (set(self.columns) <= set(COLUMNS), f"columns can name {', '.join(COLUMNS)}, not {list(self.columns)}"),
             (_is_pattern(self.group_pattern), f"group_pattern {self.group_pattern!r} is no regular expression"),

@@ -157,7 +157,8 @@ def cluster(folder: Path, cpus: int, gpus: int = 0) -> Iterator[Cluster]:
 
     Args:
         folder: one that all nodes must see.
-        cpus, gpus: what a task needs.
+        cpus: CPUs that a task needs.
+        gpus: GPUs that it needs.
 
     Raises:
         UserError: Ray is not installed, or no cluster answers.
@@ -176,7 +177,8 @@ def each(work: Callable[[A], B], items: Iterable[A], folder: Path, cpus: int = 1
     """Pairs (item, its result) of `Cluster.each`, as `processes.each` gives them; without an item, none is connected.
 
     Args:
-        folder, cpus: those of `cluster`.
+        folder: that of `cluster`.
+        cpus: likewise.
     """
     if waiting := list(items):
         with cluster(folder, cpus) as nodes:

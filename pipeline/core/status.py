@@ -20,7 +20,11 @@ FOLDER = "status"
 """Name of the folder in the scratch folder."""
 SECONDS = 1.0
 """Seconds between two writes of a file, at least; the end of a bar that was written is written besides."""
-_FILE, _LOCK = ".json", ".alive"
+_FILE, _LOCK, _ASIDE = ".json", ".alive", ".partial"
+_OLD = 60.0
+"""Seconds after which a lock without a file is of a process that was killed before it wrote one."""
+_KNOWN = {"node", "process", "started", "updated"}
+"""What every whole file says."""
 
 
 class _Own:
@@ -34,7 +38,7 @@ class _Own:
 
     def write(self, bar: object, progress: Mapping[str, Any]) -> None:
         self.written, self.bar = time.monotonic(), bar
-        aside = self.file.with_suffix(".partial")
+        aside = self.file.with_suffix(_ASIDE)
         with suppress(OSError):  # a full disk ends what has to write there, and not whoever says what it is at
             aside.write_text(json.dumps({**self.about, "updated": time.time(), **progress}), encoding="utf-8")
             aside.replace(self.file)
@@ -89,10 +93,36 @@ def running(folder: Path) -> list[dict[str, Any]]:
     """
     found = []
     for file in (folder / FOLDER).glob(f"*{_FILE}"):
-        with scratch.lock(file.with_suffix(_LOCK)) as dead:
-            if dead:
-                files.remove(file)
-                continue
-        with suppress(FileNotFoundError):  # it has ended at this moment
-            found.append(json.loads(file.read_text(encoding="utf-8")))
+        if not _forgot(file):
+            with suppress(FileNotFoundError):  # it has ended at this moment
+                found.append(_read(file))
+    _sweep(folder / FOLDER)
     return sorted(found, key=lambda one: (one["started"], one["node"], one["process"]))
+
+
+def _forgot(file: Path) -> bool:
+    """Delete the files of a process unless it lives; the value says that it does not."""
+    with scratch.lock(file.with_suffix(_LOCK)) as dead:
+        if dead:
+            files.remove(file)
+            files.remove(file.with_suffix(_ASIDE))
+        return dead
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """What a process has written; of a file that is damaged, which it writes anew before long, what its name says."""
+    with suppress(ValueError):  # of JSON, or of UTF-8
+        said = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(said, dict) and said.keys() >= _KNOWN:
+            return said
+    (node, process, _), last = file.stem.rsplit("-", 2), file.stat().st_mtime
+    known = {"node": node, "process": int(process), "started": last, "updated": last}
+    return {**known, "stage": "unknown", "note": f"{file} is damaged"}
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what is left of processes that were killed before they had a file, or as they deleted it."""
+    for file in (*folder.glob(f"*{_LOCK}"), *folder.glob(f"*{_ASIDE}")):
+        with suppress(FileNotFoundError):
+            if not file.with_suffix(_FILE).exists() and time.time() - file.stat().st_mtime > _OLD:
+                _forgot(file.with_suffix(_FILE))

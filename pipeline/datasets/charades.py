@@ -32,6 +32,8 @@ NEEDED = ("id", "subject", "actions")
 LENGTH = "length"
 """Column of the seconds that a clip lasts."""
 ENDING = ".mp4"
+MOST_WINDOWS = 1000
+"""Windows of a clip: one of Charades lasts half a minute, and an action seconds."""
 EDITIONS = (Edition("Charades", 157, {"train": 7_985, "test": 1_863}),)
 
 
@@ -88,5 +90,10 @@ def _windows(length: str, window: float, where: str) -> list[tuple[float | None,
     if not seconds or seconds < 0:
         raise UserError(f"{where}: the length {length!r} is no number of seconds, which dataset.window needs.")
     number = max(1, round(seconds / window))
+    if number > MOST_WINDOWS:
+        raise UserError(
+            f"{where}: dataset.window {window:g} would cut {seconds:g} s into {number:,} windows, and at most "
+            f"{MOST_WINDOWS:,} are made of a clip. Give the seconds of an action, such as 4."
+        )
     edges = [None, *(round(seconds * part / number, 2) for part in range(1, number)), None]
     return list(pairwise(edges))

@@ -69,8 +69,8 @@ class CrossValidation:
         whole, *by_fold = forked_map(find_weights, [-1, *self.folds], self.processes)
         return [self._variant(rule, whole[i], tuple(found[i] for found in by_fold)) for i, rule in enumerate(rules)]
 
-    def figure_without_member(self, member: int, variant: Variant) -> float | None:
-        """Cross-fitted headline metric in percent of a variant without a member; None if no weight is left.
+    def without_member(self, member: int, variant: Variant) -> np.ndarray | None:
+        """Cross-fitted metric (V,), 0..1, of a variant without a member; None if no weight is left.
 
         The search goes on from the weights that the other members have in the variant.
         """
@@ -85,7 +85,7 @@ class CrossValidation:
                 return found[left]
             return rest.find_weights(variant.rule, rest.without_fold(fold), start=_normalised(found[left]))
 
-        return 100 * float(rest.crossfit([refit(fold) for fold in self.folds])[0].mean())
+        return rest.crossfit([refit(fold) for fold in self.folds])[0]
 
     def find_weights(self, rule: str, data: FitData, start: np.ndarray | None = None) -> np.ndarray:
         """Member weights of a rule, fitted to `data`; `start` as in `weight_search.find`."""
@@ -149,9 +149,8 @@ def select(
     """
     check_setting(config, len(targets), task)
     fold_of = np.random.default_rng(config.seed).permutation(len(targets)) % config.folds
-    asked = _asked_rules(config, task)
+    asked, answers = _asked_rules(config, task), unseen.filled(probabilities, sees)
     rules = tuple(dict.fromkeys(("uniform", "single", *asked)))
-    answers = unseen.filled(probabilities, sees)
     products = _error_products(answers, targets, fold_of, config.folds) if "per_class" in rules else None
 
     def cross_validation(mean: str) -> CrossValidation:
@@ -176,7 +175,7 @@ def select(
         crossfit=_choose_by_fold(candidates, fold_of),
         crossfit_single=again.crossfit_alone(single),
         chosen=len(candidates) > 1,
-        worth=_worth(again, used),
+        lost=_lost(again, used),
         subsets=_subsets(config, again, used),
     )
 
@@ -238,16 +237,14 @@ def _error_products(probabilities: np.ndarray, targets: np.ndarray, fold_of: np.
     return np.stack([parts.sum(axis=0), *others])
 
 
-def _worth(validation: CrossValidation, used: Variant) -> tuple[float | None, ...]:
+def _lost(validation: CrossValidation, used: Variant) -> tuple[np.ndarray | None, ...]:
     members = len(validation.data.scores)
     if members == 1:
         return (None,)
     if validation.data.task == MULTI_LABEL:
         _ = validation.data.margins  # made once, for all processes
-    left = forked_map(
-        lambda member: validation.figure_without_member(member, used), range(members), validation.processes
-    )
-    return tuple(None if figure is None else used.figure - figure for figure in left)
+    left = forked_map(lambda member: validation.without_member(member, used), range(members), validation.processes)
+    return tuple(None if metric is None else used.crossfit - metric for metric in left)
 
 
 def _subsets(

@@ -30,6 +30,9 @@ VARIANTS = (
 )
 """Columns of variants.csv: headline metric in percent. `val` is cross-fitted; a gain is over the member that is best on
 val, and empty where no model beats chance; low and high are the ends of the 95 % bootstrap interval over videos."""
+MEMBERS = ("member", "weight", "worth", "worth_low", "worth_high")
+"""Columns of members.csv: worth is in percent points, with the ends of its 95 % bootstrap interval over videos; empty
+where it is not known, or no model beats chance."""
 CHOICE = "chosen by fold"
 """Rule and mean of the row of variants.csv that counts the choice: each fold has the variant best on the others."""
 
@@ -57,7 +60,7 @@ class Results:
     """Labelled split -> chance, the class prior, and how the models stand to them."""
     members: dict[str, dict[str, dict[str, Estimate]]]
     """Member -> split -> protocol -> figure, where there are labels; over all videos, also those it cannot see."""
-    ensembles: dict[str, dict[str, float]]
+    ensembles: dict[str, dict[str, Estimate]]
     """Row of the table of ensembles -> split -> figure."""
     kind: str
     """Rule and mean of the variant that is used, such as "fitted, of logit"."""
@@ -67,7 +70,7 @@ class Results:
     """Member -> its weight in the variant that is used; the mean over classes where every class has its own."""
     best_member: str
     """Name of the member that is best on val, under the protocol that is fused."""
-    worth: dict[str, float | None]
+    worth: dict[str, Estimate | None]
     """Member -> cross-fitted val figure that the ensemble loses without it; None where that is not known, or no model
     beats chance on val."""
     rows: list[Row]
@@ -94,21 +97,32 @@ class Results:
             what: {f"{s}{end}": v for s, by in parts.items() for end, v in zip(ends, by[what].values(), strict=True)}
             for what in ("chance", "prior")
         }
-        shown["ensemble"] = {
-            f"{split}{suffix}": figure
+        fused = {
+            f"{split}{suffix}": one
             for row, suffix in (("used", ""), ("cross-fitted", "_crossfit"), ("choice", "_choice"))
-            for split, figure in self.ensembles.get(row, {}).items()
+            for split, one in self.ensembles.get(row, {}).items()
         }
+        shown["ensemble"] = {name: one.value for name, one in fused.items()}
         for member, splits in self.members.items():
             shown[member] = {f"{split}_{p}": one.value for split, by in splits.items() for p, one in by.items()}
             seen = self.where_seen.get(member, {})
             shown[member] |= {f"{split}_{p}_seen": one.value for split, by in seen.items() for p, one in by.items()}
+        known = {member: worth for member, worth in self.worth.items() if worth}
+        for member, worth in known.items():
+            shown[member]["worth"] = worth.value
         shown["interval"] = {
             f"{member}_{split}_{p}{suffix}{end}": value
             for suffix, members in (("", self.members), ("_seen", self.where_seen))
             for member, splits in members.items()
             for split, by in splits.items()
             for p, one in by.items()
+            for end, value in (("_low", one.low), ("_high", one.high))
+        }
+        for member, (_, *interval) in known.items():
+            shown["interval"] |= {f"{member}_worth{end}": v for end, v in zip(ends[1:], interval, strict=True)}
+        shown["interval"] |= {
+            f"ensemble_{name}{end}": value
+            for name, one in fused.items()
             for end, value in (("_low", one.low), ("_high", one.high))
         }
         shown["verdict"] = {
@@ -160,10 +174,12 @@ class Results:
         return text
 
     def members_csv(self) -> str:
-        """Content of members.csv: each member with its weight and worth; `dvc plots show` draws it."""
-        columns = {"member": list(self.member_weights), "weight": list(self.member_weights.values())}
-        columns["worth"] = [self.worth.get(name) for name in self.member_weights]
-        text: str = pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
+        """Content of members.csv, with the columns `MEMBERS`: each member with its weight and worth, and the interval.
+
+        `dvc plots show` draws it.
+        """
+        rows = [(name, weight, *(self.worth.get(name) or (None,) * 3)) for name, weight in self.member_weights.items()]
+        text: str = pd.DataFrame(rows, columns=list(MEMBERS)).to_csv(index=False, lineterminator="\n")
         return text
 
     def _head(self, title: str) -> list[str]:
@@ -204,7 +220,7 @@ class Results:
 
     def _ensembles(self) -> list[str]:
         splits = list(self.verdicts)
-        rows = [[_ROWS[row], *(_number(by.get(s)) for s in splits)] for row, by in self.ensembles.items()]
+        rows = [[_ROWS[row], *(_spread(by.get(s)) for s in splits)] for row, by in self.ensembles.items()]
         share = ", ".join(f"{name} {weight:.2f}" for name, weight in self.member_weights.items())
         table = text_table(["ensemble", *splits], rows)
         return ["", "## Ensembles", "", *table, "", f"Weights used ({self.kind}): {share}.", ""]
@@ -240,12 +256,12 @@ class Results:
         return [*lines, "", *text_table(head, rows), ""]
 
     def _worth(self) -> list[str]:
-        rows = [[name, _number(self.member_weights[name]), _number(value)] for name, value in self.worth.items()]
+        rows = [[name, _number(self.member_weights[name]), _spread(one)] for name, one in self.worth.items()]
         lines = [
             "## Members",
             "",
-            "Worth: the cross-fitted val figure that is lost when the member is left out; empty where no model",
-            "beats chance on val.",
+            "Worth: the cross-fitted val figure that is lost when the member is left out, with its 95 % bootstrap",
+            "interval; empty where no model beats chance on val. One whose interval holds 0 may be worth nothing.",
             "",
         ]
         return [*lines, *text_table(["member", "weight", "worth"], rows), ""]
@@ -270,6 +286,10 @@ def _is_choice(row: Row) -> bool:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:z.2f}"
+
+
+def _spread(one: Estimate | None) -> str:
+    return f"{one.value:z.2f} ({one.low:z.2f} to {one.high:z.2f})" if one else ""
 
 
 def _with_interval(row: Mapping[str, Any], metric: str) -> str:

@@ -57,15 +57,12 @@ def run_ensemble(
         unseen=_unseen(splits),
         where_seen={member: _by_protocol(member, splits, config, seen=True) for member in _unseen(splits)},
         stand_ins={member: said for member in config.members if (said := val.stand_in(member))},
-        ensembles=_ensembles(selection, splits, probabilities, fused),
+        ensembles=_ensembles(config, selection, splits, probabilities, fused),
         kind=f"{used.rule}, of {used.mean}",
         selected=selection.chosen,
         member_weights=dict(zip(config.members, member_weights(used), strict=True)),
         best_member=config.members[selection.best_member],
-        worth={
-            name: worth if verdicts["val"].any_better else None
-            for name, worth in zip(config.members, selection.worth, strict=True)
-        },
+        worth=_worth(config, selection, any_better=verdicts["val"].any_better),
         rows=_rows(config, selection, splits, probabilities, verdicts),
         left_out=[name for name in config.subsets if name not in selection.subsets],
     )
@@ -137,24 +134,34 @@ def _fuse(variant: Variant, probabilities: np.ndarray, task: Task, sees: np.ndar
 
 
 def _ensembles(
-    selection: Selection, splits: Splits, probabilities: dict[str, np.ndarray], fused: dict[str, np.ndarray]
-) -> dict[str, dict[str, float]]:
+    config: EnsembleConfig,
+    selection: Selection,
+    splits: Splits,
+    probabilities: dict[str, np.ndarray],
+    fused: dict[str, np.ndarray],
+) -> dict[str, dict[str, Estimate]]:
     """Rows of the table of ensembles, as in `Results`."""
     used, labelled = selection.used, _labelled(splits)
-    if len(used.weights) == 1:
-        return {"used": {name: split.figure(fused[name]) for name, split in labelled.items()}}
-    uniform = next(v for v in selection.variants if v.rule == "uniform" and v.mean == used.mean)
-    rows = {
-        "uniform": {
-            name: split.figure(_fuse(uniform, probabilities[name], split.task, split.sees))
+
+    def estimate(values: np.ndarray) -> Estimate:
+        low, high = 100 * intervals(values[None], config.resamples, config.seed)[0]
+        return Estimate(100 * float(values.mean()), float(low), float(high))
+
+    def of(scores: dict[str, np.ndarray]) -> dict[str, Estimate]:
+        return {
+            name: estimate(metrics.per_video(split.task, scores[name], split.any_table.targets()))
             for name, split in labelled.items()
-        },
-        "used": {name: split.figure(fused[name]) for name, split in labelled.items()},
-    }
+        }
+
+    if len(used.weights) == 1:
+        return {"used": of(fused)}
+    uniform = next(v for v in selection.variants if v.rule == "uniform" and v.mean == used.mean)
+    alike = {name: _fuse(uniform, probabilities[name], split.task, split.sees) for name, split in labelled.items()}
+    rows = {"uniform": of(alike), "used": of(fused)}
     if used.rule not in ("uniform", "given"):
-        rows["cross-fitted"] = {"val": used.figure}
+        rows["cross-fitted"] = {"val": estimate(used.crossfit)}
     if selection.chosen:
-        rows["choice"] = {"val": 100 * float(selection.crossfit.mean())}
+        rows["choice"] = {"val": estimate(selection.crossfit)}
     return rows
 
 
@@ -197,6 +204,16 @@ def _rows(
         if verdicts[split].any_better and len(everyone) > 1:
             _add(rows, f"{split}_gain", values - best[split], config)
     return rows
+
+
+def _worth(config: EnsembleConfig, selection: Selection, *, any_better: bool) -> dict[str, Estimate | None]:
+    """Member -> its worth, as in `Results`."""
+    found: dict[str, Estimate | None] = dict.fromkeys(config.members)
+    for name, lost in zip(config.members, selection.lost, strict=True):
+        if lost is not None and any_better:
+            ends = 100 * intervals(lost[None], config.resamples, config.seed)[0]
+            found[name] = Estimate(100 * float(lost.mean()), *map(float, ends))
+    return found
 
 
 def _add(rows: list[Row], name: str, values: np.ndarray, config: EnsembleConfig) -> None:

@@ -46,8 +46,13 @@ class Selection:
     """Metric of the best member on each val video, float64 (V,): that which is best without the video's fold."""
     chosen: bool
     """Whether there was more than one variant to choose from."""
-    worth: tuple[float | None, ...]
-    """Cross-fitted headline metric that the used variant loses without each member, in percent points; None where no
-    member, or no weight, is left without it."""
+    lost: tuple[np.ndarray | None, ...]
+    """Cross-fitted metric that the used variant loses on each val video without each member, float64 (V,), -1..1; None
+    where no member, or no weight, is left without it."""
     subsets: dict[str, tuple[list[int], Variant]]
     """Name of a subset -> positions of its members, and the used rule and mean for these members alone."""
+
+    @property
+    def worth(self) -> tuple[float | None, ...]:
+        """The mean of `lost`, in percent points: what each member is worth."""
+        return tuple(None if lost is None else 100 * float(lost.mean()) for lost in self.lost)

@@ -162,8 +162,7 @@ def _worth(figures: Figures) -> list[str]:
     if not figures.rows:
         return ["## Figures", "None: the run has not tested these weights (`dvc repro` does)."]
     rows = [
-        [row.split, row.what, f"{row.value:.2f}", f"{row.ends[0]:.2f} to {row.ends[1]:.2f}" if row.ends else ""]
-        for row in figures.rows
+        [row.split, row.what, f"{row.value:.2f}", f"{row.ends[0]:.2f} to {row.ends[1]:.2f}"] for row in figures.rows
     ]
     counted = ", ".join(f"{number} {split}" for split, number in figures.videos.items())
     table = "\n".join(text_table(["split", "views or weights", figures.metric, "95 % interval"], rows))

@@ -24,12 +24,12 @@ have been fitted to these very videos."""
 
 
 class Figure(NamedTuple):
-    """A figure in percent, and its 95 % interval where there is one."""
+    """A figure in percent, and the ends of its 95 % interval."""
 
     split: str
     what: str
     value: float
-    ends: tuple[float, float] | None
+    ends: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,12 @@ def of_model(data: Path, name: str, task: Task, weights_sha256: str) -> Figures:
 def of_ensemble(data: Path, task: Task, weights_sha256: Mapping[str, str]) -> Figures:
     """The figures of the ensemble of these members."""
     flat = _measured(data, weights_sha256)
-    own = flat.get(_ENSEMBLE, {})
-    rows = [Figure(*named, own[key], None) for key, named in _OF_ENSEMBLE.items() if key in own]
+    own, ends = flat.get(_ENSEMBLE, {}), flat.get("interval", {})
+    rows = [
+        Figure(*named, own[key], (ends[f"{_ENSEMBLE}_{key}_low"], ends[f"{_ENSEMBLE}_{key}_high"]))
+        for key, named in _OF_ENSEMBLE.items()
+        if key in own
+    ]
     return Figures(metrics.TITLE[task], tuple(rows), _videos(data, flat))
 
 

@@ -33,13 +33,14 @@ class OnnxPredictor(Predictor):
 
     Args:
         fabric: one of the CPU.
+        session: that of the file, where it is open already.
 
     Raises:
         UserError: the extra is not installed, or the file is none of that command.
     """
 
-    def __init__(self, file: Path, fabric: Fabric, machine: Machine) -> None:
-        session = graphs.session(file, machine.threads)
+    def __init__(self, file: Path, fabric: Fabric, machine: Machine, session: Any = None) -> None:
+        session = session or graphs.session(file, machine.threads)
         told = description.read(Description, session.get_modelmeta().custom_metadata_map, str(file))
         self.name, self.fabric, self.machine, self.description = told.model, fabric, machine, told
         self.checkpoint = Checkpoint({}, {"arch": told.arch}, told.classes, told.input)

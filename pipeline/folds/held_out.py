@@ -199,6 +199,8 @@ def markdown(tables: Mapping[str, PredictionTable], results: Mapping[str, Result
         f"{len(table.videos)} videos in {len(numbers)} folds, each answered by a model that did not see it; "
         f"{int(table.broken.sum())} of them are broken and answered with the class prior. In percent."
     )
+    unseen = [f"{count} by {model}" for model, each in tables.items() if (count := int(each.unseen.sum()))]
+    answered += f" Likewise answered, as they cannot be seen: {', '.join(unseen)}." if unseen else ""
     lines = ["# Cross-validation", "", answered, "", f"## {title[0].upper()}{title[1:]}", ""]
     lines += text_table(
         ["model", "all videos", "mean of folds", "sd", *(f"fold {n}" for n in numbers), "epoch"], spread

@@ -65,12 +65,10 @@ def build(
         raise ValueError(f"width={width} must be a multiple of beta_inv={beta_inv} (the fast path).")
     if fusion_kernel < 1 or fusion_kernel % 2 == 0:
         raise ValueError(f"fusion_kernel={fusion_kernel} must be positive and odd, or the two paths would not line up.")
-    blocks = blocks_of_depth(depth) if blocks is None else blocks
-    path = partial(Pathway, blocks=blocks, block=block)
+    path = partial(Pathway, blocks=blocks_of_depth(depth) if blocks is None else blocks, block=block)
     fast = path(width // beta_inv, stem_t=5, kernels_t=FAST_KERNELS_T, pool=spatial_pool())
     feeding = fast.channels[:-1]  # after the stem and after every stage but the last
-    joining = [2 * channels for channels in feeding]
-    slow = path(width, stem_t=1, kernels_t=SLOW_KERNELS_T, pool=spatial_pool(), joining=joining)
+    slow = path(width, stem_t=1, kernels_t=SLOW_KERNELS_T, pool=spatial_pool(), joining=[2 * n for n in feeding])
     laterals = [_lateral(channels, fusion_kernel, alpha, fusion_norm) for channels in feeding]
     classifier = nn.Linear(slow.channels[-1] + fast.channels[-1], num_classes, bias=head_bias)
     return SlowFast(slow, fast, laterals, classifier, alpha=alpha, slow_frames=slow_frames, dropout=dropout)

@@ -19,6 +19,8 @@ WIDTH, HEIGHT = 440, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 430, 12, 236
 _DECADES = 1000
 """Span of a log axis above which only powers of ten are marked."""
+_FEWEST = 3
+"""Marks of a log axis below which more are set: of one alone nobody can read a value."""
 HUES = 8
 """Number of hues; further series begin anew with another dash."""
 
@@ -79,9 +81,13 @@ class Axis:
         """Round values along the axis."""
         if self.log:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            digits = (1,) if self.high / self.low > _DECADES else (1, 2, 5)
-            found = [digit * 10.0**decade for decade in decades for digit in digits]
-            return [value for value in found if self.low <= value <= self.high] or [round(self.low)]
+            found: list[float] = []
+            for digits in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7))[self.high / self.low <= _DECADES :]:
+                marks = [digit * 10.0**decade for decade in decades for digit in digits]
+                found = [value for value in marks if self.low <= value <= self.high]
+                if len(found) >= _FEWEST:
+                    break
+            return found or [round(self.low)]
         step = _step(self.low, self.high, self.whole)
         return [i * step for i in range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)]
 

@@ -40,7 +40,8 @@ class Cost:
     clip: float
     """GMACs of the clip of the protocol clip."""
     training: float | None
-    """GMACs of the whole training; None where a layer was fitted to what a frozen network says."""
+    """GMACs of the whole training; None where a layer was fitted to what a frozen network says, and of a recipe that
+    does not say how many videos were trained on."""
     views: dict[str, int]
     """Protocol -> views of a video."""
     video: dict[str, float]
@@ -70,13 +71,14 @@ def _cost(path: Path, meta: Mapping[str, Any], statistics: ClassStatistics) -> C
     network = cost.without_data(lambda: module.build(len(statistics.classes), **options))
     shapes, trained = _shapes(recipe, meta, module.INPUT)
     gmacs = {shape: cost.gmacs_of(network, shape) for shape in {*shapes, *([trained] if trained else [])}}
-    if trained:
-        seen = recipe["train"]["epochs"] * statistics.videos
+    training, videos = None, recipe.get("train_videos")  # which are fewer than gave frames, where the model hears
+    if trained and videos:
+        seen = recipe["train"]["epochs"] * videos
         training = PASSES * seen * gmacs[trained] - (PASSES - 1) * seen * cost.frozen_gmacs(network, *trained[1:3])
     return Cost(
         cost.parameters(network),
         gmacs[shapes[meta["protocols"]["clip"][0]]],
-        training if trained else None,
+        training,
         {name: len(views) for name, views in meta["protocols"].items()},
         {name: sum(gmacs[shapes[view]] for view in views) for name, views in meta["protocols"].items()},
     )

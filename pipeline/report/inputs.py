@@ -15,7 +15,7 @@ from pipeline.core import checksums
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest
 from pipeline.core.task import SINGLE_LABEL, Task
-from pipeline.ensemble.results import VARIANTS
+from pipeline.ensemble.results import MEMBERS, VARIANTS
 from pipeline.predictions.table import PredictionTable, read_meta
 from pipeline.predictions.view_scores import ViewScores
 
@@ -63,7 +63,7 @@ class Inputs:
     variants: pd.DataFrame
     """Content of variants.csv."""
     member_table: pd.DataFrame
-    """Content of members.csv: columns member, weight, worth."""
+    """Content of members.csv: see `MEMBERS`."""
 
     @classmethod
     def read(cls, paths: InputPaths) -> "Inputs":
@@ -85,7 +85,9 @@ class Inputs:
         if tuple(variants.columns) != VARIANTS:
             raise UserError(f"{paths.ensemble / 'variants.csv'} is of another version. `dvc repro ensemble`.")
         members = pd.read_csv(existing(paths.ensemble / "members.csv"), dtype={"member": str}, keep_default_na=False)
-        members["worth"] = pd.to_numeric(members["worth"])
+        if tuple(members.columns) != MEMBERS:
+            raise UserError(f"{paths.ensemble / 'members.csv'} is of another version. `dvc repro ensemble`.")
+        members[list(MEMBERS[2:])] = members[list(MEMBERS[2:])].apply(pd.to_numeric)
         statistics = ClassStatistics.read(paths.stats)
         return cls(paths, manifest, statistics, split, fused, metrics, overrides, verdicts, variants, members)
 

@@ -23,6 +23,7 @@ from pipeline.report.charts import Axis, Series
 from pipeline.report.confusion import confused_pairs, confusion_matrix, recall_and_precision
 from pipeline.report.inputs import Inputs, existing
 
+_ENDS = ("", "_low", "_high")
 BASELINES = (("random answers", "chance"), ("class prior", "prior"))
 CAPS = {
     "overrides": 5,
@@ -47,6 +48,7 @@ def headline(inputs: Inputs) -> dict[str, Any]:
         "told": not math.isnan(inputs.used[f"{inputs.split}_gain"]),
         "metrics": found["ensemble"][inputs.split],
         "broken": int(inputs.fused.broken.sum()),
+        "unseen": int(inputs.fused.unseen.sum()),
         "verdict": verdict(inputs.used[f"{inputs.split}_gain_low"], inputs.used[f"{inputs.split}_gain_high"]),
     }
 
@@ -66,11 +68,12 @@ def models(inputs: Inputs) -> dict[str, Any]:
     ensemble = inputs.metrics["ensemble"]
     alike = (inputs.variants["members"] == "all") & (inputs.variants["mean"] == inputs.used["mean"])
     uniform = inputs.variants[alike & (inputs.variants["weights"] == "uniform")]
-    rows = [("uniform weights", {s: float(uniform[s].iloc[0]) for s in splits} if len(uniform) else {})]
-    rows += [("weights used", {s: ensemble[s] for s in splits})]
-    rows += [("cross-fitted", {"val": ensemble["val_crossfit"]})] if "val_crossfit" in ensemble else []
+    plain = dict(uniform.iloc[0]) if len(uniform) else {}
+    rows = [("uniform weights", {s: [plain[f"{s}{end}"] for end in _ENDS] for s in splits} if plain else {})]
+    rows += [("weights used", {s: _with_ends(inputs, s) for s in splits})]
+    rows += [("cross-fitted", {"val": _with_ends(inputs, "val_crossfit")})] if "val_crossfit" in ensemble else []
     if "val_choice" in ensemble:
-        rows.append(("cross-fitted, chosen by fold", {"val": ensemble["val_choice"]}))
+        rows.append(("cross-fitted, chosen by fold", {"val": _with_ends(inputs, "val_choice")}))
     baselines = [(name, {s: inputs.verdicts["splits"][s][key] for s in splits}) for name, key in BASELINES]
     videos = inputs.metrics["videos"]
     counts = {
@@ -83,6 +86,12 @@ def models(inputs: Inputs) -> dict[str, Any]:
         "ensembles": rows if len(inputs.members) > 1 else [],
         "unseen": {member: " and ".join(found) for member, found in counts.items() if found},
     }
+
+
+def _with_ends(inputs: Inputs, name: str) -> list[float]:
+    """A figure of the ensemble and the ends of its interval, from metrics.json."""
+    ends = inputs.metrics["interval"]
+    return [inputs.metrics["ensemble"][name], *(ends[f"ensemble_{name}{end}"] for end in _ENDS[1:])]
 
 
 def variants(inputs: Inputs) -> dict[str, Any]:

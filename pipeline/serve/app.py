@@ -36,11 +36,15 @@ POLICY = (
 """Content-Security-Policy of the page, whose script lies beside it."""
 LONGEST_NAME = 255
 UPLOAD_SECONDS = 300.0
-"""Time that a file may take to arrive."""
+"""Time that a file may take to arrive, at most."""
+GRACE_SECONDS, LEAST_RATE = 15.0, 10_000
+"""Time that any file may take, and the bytes that buy a second more: who sends one now and then takes others' place."""
 LINGER_SECONDS = 2.0
 """Time for the rest of a body that is refused: who is hung up on while he sends may never read why."""
 WAITING = 4
 """Uploads at a time, for each that is computed."""
+_LONGEST_NUMBER = 18
+"""Digits of a number of bytes."""
 _TEMPLATES = Path(__file__).parent / "template"
 
 
@@ -81,22 +85,28 @@ class App:
         """Write the body to a file.
 
         Raises:
-            Refused: it is too long, not the file itself, or takes too long.
+            Refused: it is too long, takes too long, or comes with a length that is none.
         """
         most, got = self.answering.limits.bytes, 0
         too_large = Refused.broken("too_large", f"The file has more than the {most:,} bytes that are taken.")
-        if int(request.headers.get("content-length", 0)) > most:
+        declared = request.headers.get("content-length", "0")
+        if not (declared.isascii() and declared.isdecimal()):
+            raise Refused(HTTPStatus.BAD_REQUEST, "length", "The header Content-Length is no number.")
+        if len(declared) > _LONGEST_NUMBER or int(declared) > most:  # of thousands of digits Python reads none
             raise too_large
+        begun, seconds = asyncio.get_running_loop().time(), GRACE_SECONDS
         try:
-            async with asyncio.timeout(UPLOAD_SECONDS):
+            async with asyncio.timeout_at(begun + seconds) as clock:
                 with file.open("wb") as out:
                     async for part in request.stream():
                         got += len(part)
                         if got > most:
                             raise too_large
                         out.write(part)
+                        seconds = min(GRACE_SECONDS + got / LEAST_RATE, UPLOAD_SECONDS)
+                        clock.reschedule(begun + seconds)
         except TimeoutError as error:
-            late = f"The file has not arrived within {UPLOAD_SECONDS:g} s."
+            late = f"Of the file, {got:,} bytes have arrived within {seconds:.0f} s, which is too slow."
             raise Refused(HTTPStatus.REQUEST_TIMEOUT, "slow", late) from error
 
     def model(self, _: Request) -> Response:

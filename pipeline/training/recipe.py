@@ -18,14 +18,15 @@ RECORDED = ("threads", "precision", "tf32", "clips_per_device", "channels_last",
 
 
 def check_sizes(name: str, config: ModelConfig, train: Manifest, val: Manifest, stop: int | None) -> None:
-    """Refuse a corpus of which too few videos gave frames."""
+    """Refuse a corpus of which too few videos gave frames, or have the flow or sound that the model takes."""
+    usable = f"with {config.clip.input}"
     if config.train.batch > len(train):
         raise UserError(
-            f"A batch of {config.train.batch} is more than the {len(train)} train videos. Lower "
+            f"A batch of {config.train.batch} is more than the {len(train)} train videos {usable}. Lower "
             f"models.{name}.train.batch."
         )
     if not len(val) and not stop:
-        raise UserError("No val video gave frames, so no epoch could be told the best. Add val videos to the corpus.")
+        raise UserError(f"No val video {usable}: no epoch could be told the best. Add such videos to the corpus.")
 
 
 def recipe_of(config: ModelConfig, manifest: Manifest, store: Store, statistics: ClassStatistics) -> dict[str, Any]:

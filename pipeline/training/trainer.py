@@ -270,9 +270,9 @@ class Trainer:
         if self.fabric.is_global_zero:
             key = evaluate.key(self.task)
             result = {"epoch": state.best_epoch, **({} if self.stop else {key: state.history[state.best_epoch][key]})}
-            recipe = {**self.recipe, "machines": state.machines, "result": result}
+            made = {"machines": state.machines, "train_videos": len(self.train_split), "result": result}
             weights, logits = self.resume.best()
-            Checkpoint(weights, recipe, self.classes, self.step.input).write(out)
+            Checkpoint(weights, {**self.recipe, **made}, self.classes, self.step.input).write(out)
             self.resume.forget()
             log.info("the weights of epoch %d are kept", state.best_epoch + 1)
             if not self.stop:

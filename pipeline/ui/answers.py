@@ -77,7 +77,8 @@ class Answers:
         """The lowest score of a label of each video, float32 (A,); NaN where it has no label or no answer.
 
         Args:
-            videos, classes: int (L,), a video's number among the A and the class of one of its labels.
+            videos: int (L,), the number among the A of the video of a label.
+            classes: int (L,), the number of the class of that label.
         """
         lowest = np.full(len(self.best), np.inf, np.float32)
         order = np.argsort(classes, kind="stable")  # a class of the matrix lies in one piece

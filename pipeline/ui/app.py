@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -37,6 +38,15 @@ from pipeline.ui.query import PAGE, Query
 LARGEST_FORM = 10_000
 """Bytes of a form."""
 _TEMPLATES = Path(__file__).parent / "template"
+
+
+class _Place(IntegerConvertor):  # type: ignore[misc] # of an extra, at which mypy does not look
+    """A number in an address, as long as any can be: of thousands of digits Python reads none."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_url_convertor("place", _Place())
 
 
 class App:
@@ -149,11 +159,11 @@ def application(app: App, names: tuple[str, ...] = ()) -> Starlette:
     """The application; `names` are those of `Guard`."""
     routes = [
         Route("/", app.listing),
-        Route("/video/{row:int}", app.video),
-        Route("/video/{row:int}/mark", app.mark, methods=["POST"]),
-        Route("/video/{row:int}/unmark", app.unmark, methods=["POST"]),
-        Route("/media/{row:int}", app.media_file),
-        Route("/frame/{row:int}/{number:int}.jpg", app.frame),
+        Route("/video/{row:place}", app.video),
+        Route("/video/{row:place}/mark", app.mark, methods=["POST"]),
+        Route("/video/{row:place}/unmark", app.unmark, methods=["POST"]),
+        Route("/media/{row:place}", app.media_file),
+        Route("/frame/{row:place}/{number:place}.jpg", app.frame),
         Route("/marks.csv", app.marks_csv),
         Route("/style.css", app.style),
     ]

@@ -39,7 +39,9 @@ class Media:
 
     def kind(self, video: int) -> str:
         """What a browser is told that a video is; empty where no browser plays it, or it does not lie here."""
-        if isinstance(self._root, RemoteFolder):
+        try:
+            self.file(video)
+        except UserError:
             return ""
         return TYPES.get(PurePosixPath(self._catalogue.paths[video].as_py()).suffix.lower(), "")
 

@@ -18,6 +18,7 @@ from pipeline.extraction.config import ExtractConfig
 from pipeline.inference import run as inference_run
 from pipeline.predictions.table import PredictionTable
 from pipeline.runtime.checkpoint import Checkpoint
+from pipeline.sound.decode import decode
 from pipeline.training import trainer
 from tests.support import tiny, tiny_sound
 from tests.support.corpus import ffmpeg
@@ -118,7 +119,41 @@ def test_a_timeline_of_what_is_heard_ends_with_the_sound(here, monkeypatch):
     files = [here / name for name in ("short.mkv", "mute.mkv")]
     (_, places), (_, mute) = timeline.answers(files, one, CONFIG, machine, 0.2, 0.2)
     assert mute.reason == "no_audio"
-    assert [place.segment for place in places] == [Segment(0.0, 0.2), Segment(0.2, 0.4)]
+    assert [place.segment for place in places] == [Segment(0.0, 0.2), Segment(0.2, 0.25)]
+
+
+@pytest.mark.parametrize("name", ["ear", "both"])
+def test_a_timeline_hears_late_sound_where_it_is_as_a_segment_of_a_corpus_does(here, monkeypatch, tmp_path, name):
+    monkeypatch.chdir(here)
+    late = ["-itsoffset", "0.3", "-f", "lavfi", "-i", "sine=f=800:r=16000:d=0.2"]
+    ffmpeg([*PICTURE, *late, "-c:a", "flac", str(tmp_path / "late.mkv")])
+    one, machine = both(here, 0.5, 0.5) if name == "both" else scorer(here, name), tiny.machine(here / "work")
+    heard, score = [], one.score
+
+    def hears(source, video, sound):
+        heard.append(sound)
+        return score(source, video, sound)
+
+    monkeypatch.setattr(one, "score", hears)
+    ((_, places),) = timeline.answers([tmp_path / "late.mkv"], one, CONFIG, machine, 0.2, 0.2)
+    segments = [place.segment for place in places]
+    assert segments == [Segment(0.0, 0.2), Segment(0.2, 0.4), Segment(0.4, 0.5)][name == "ear" :]
+    for segment, found in zip(segments, heard, strict=True):
+        folder = tmp_path / segment.suffix
+        folder.mkdir()
+        if segment.end < 0.3:
+            assert found is None
+        else:
+            alone = decode(tmp_path / "late.mkv", folder, CONFIG, machine.ffmpeg_path(), segment)
+            np.testing.assert_array_equal(found, alone)
+
+
+def test_a_timeline_of_who_only_hears_extracts_no_frame(here, monkeypatch):
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(new_videos, "extract_frames", None)
+    machine = tiny.machine(here / "work")
+    ((_, places),) = timeline.answers([here / "both.mkv"], scorer(here, "ear"), CONFIG, machine, 0.2, 0.2)
+    assert len(list(places)) == 3
 
 
 def test_a_timeline_hears_what_sounds_at_its_place(here, monkeypatch):

@@ -41,6 +41,32 @@ def test_windows_are_those_of_a_loop_over_the_frames(frames: int, length: float,
         assert sorted({k for _, inside in found for k in inside}) == list(range(frames))
 
 
+@pytest.mark.parametrize("lead", [1, 14, 15, 16, 45])
+def test_a_picture_that_begins_late_has_its_places_on_the_clock_of_the_file(lead: int):
+    frames, length, stride = 40, 0.5, 0.25
+    found = windows(frames, 30, length, stride, lead)
+    times = [(lead + k) / 30 for k in range(frames)]
+    expected = []
+    for number in range(20):
+        start = number * stride
+        within = [k for k, at in enumerate(times) if start - 1e-7 <= at < start + length - 1e-7]
+        expected += [within] if within else []
+        if within and within[-1] == frames - 1:
+            break
+    assert [list(inside) for _, inside in found] == expected
+    assert found[0][0].end > lead / 30
+    assert found[-1][0].end == round((lead + frames) / 30, 6)
+
+
+def test_places_of_a_sound_begin_and_end_with_it():
+    sound = np.zeros(16_000, np.int16)
+    found = timeline.heard_windows(sound, 1.1, 0.5, 0.5)
+    assert [segment for segment, _ in found] == [Segment(1.0, 1.5), Segment(1.5, 2.0), Segment(2.0, 2.1)]
+    assert [segment for segment, _ in timeline.heard_windows(sound, 0, 2.0, 0.5)] == [Segment(0, 1.0)]
+    leaps = timeline.heard_windows(sound, 0, 0.25, 0.75)
+    assert [segment for segment, _ in leaps] == [Segment(0, 0.25), Segment(0.75, 1.0)]
+
+
 def test_a_stride_over_the_end_leaves_the_rest_out():
     assert windows(40, 30, 0.5, 1.0) == [(Segment(0, 0.5), range(15)), (Segment(1, 1.333333), range(30, 40))]
     assert windows(25, 30, 0.5, 1.0) == [(Segment(0, 0.5), range(15))]

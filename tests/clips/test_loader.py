@@ -5,13 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from queue import Empty
 
 import psutil
 import pytest
 
-from pipeline.clips.loader import EpochSampler, loader
+from pipeline.clips.loader import EpochSampler, _context, loader
 
 
 def order(videos: int, batch: int, seed: int, epoch: int, first: int = 0) -> list[list[int]]:
@@ -191,3 +193,43 @@ def lives(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+class Samples:
+    """Numbers, of which one cannot be sent."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, position: int) -> object:
+        return threading.Lock() if position == 1 else position
+
+
+def alone(sample: object) -> object:
+    return sample
+
+
+def test_a_sample_that_cannot_be_sent_is_an_error_in_its_place():
+    batches = iter(loader(Samples(), 1, pin=False, batch_size=None, collate_fn=alone))
+    assert next(batches) == 0
+    with pytest.raises(
+        TypeError, match="(?s)Caught TypeError in a process that loads clips.*cannot pickle '_thread.lock'"
+    ):
+        next(batches)
+
+
+def test_a_position_that_cannot_be_sent_is_an_error_that_says_so():
+    batches = iter(loader(Samples(), 1, pin=False, batch_sampler=[[0], [threading.Lock()]], collate_fn=alone))
+    assert next(batches) == [0]
+    with pytest.raises(TypeError, match="cannot pickle '_thread.lock'"):
+        next(batches)
+
+
+@pytest.mark.parametrize(("error", "said"), [(OSError(5, "it fails"), "it fails"), (BrokenPipeError(), "")])
+def test_a_pipe_that_fails_puts_nothing_in_its_place(capsys, error, said):
+    queue = _context().Queue()
+    queue._on_queue_feeder_error(error, memoryview(b"\x80\x05 of a batch"))
+    with pytest.raises(Empty):
+        queue.get(timeout=0.2)
+    assert capsys.readouterr().err.rstrip().endswith(said)
+    queue.close()

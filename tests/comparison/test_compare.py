@@ -8,13 +8,17 @@ import pytest
 
 from pipeline.comparison.compare import compare
 from pipeline.comparison.run import find
+from pipeline.comparison.text import text
+from pipeline.core import checksums
 from pipeline.core.errors import UserError
+from pipeline.core.task import SINGLE_LABEL
+from pipeline.predictions.view_scores import ViewScores
 from tests.comparison.conftest import LABELS, SETTINGS, table
 
 
-def compared(*folders, **options):
+def compared(*folders, views=False, **options):
     with ExitStack() as stack:
-        return compare([find(str(folder), stack) for folder in folders], **options)
+        return compare([find(str(folder), stack, views=views) for folder in folders], **options)
 
 
 def seeded(seed: int, lr: float = 0.1) -> dict:
@@ -106,3 +110,38 @@ def test_a_damaged_file_is_named(made):
     (b / "data/ensemble/test.parquet").write_bytes((a / "data/ensemble/test.parquet").read_bytes() + b"x")
     with pytest.raises(UserError, match=r"b/data/ensemble/test\.parquet"):
         compared(a, b)
+
+
+def with_views(folder, answers: str, clip: str) -> None:
+    """Give the model `net` two views: under `clip` the first counts, under `multiscale` the second outweighs it."""
+    first, second = (table(each).probabilities for each in (clip, answers))
+    logits = np.stack([np.log(first), 4 * np.log(second)], axis=1).astype(np.float16)
+    grid = {"views": [{}, {}], "protocols": {"clip": [0], "multiscale": [0, 1]}}
+    ViewScores(logits, grid, SINGLE_LABEL).write(folder / "data/predictions/net", "test")
+    checksums.seal(folder / "data/predictions/net")
+
+
+def test_under_every_protocol_where_the_views_are_asked_for(made):
+    a, b = made("a", RIGHT, net=table("rrjjrrrr")), made("b", RIGHT, seeded(0, lr=1.0), net=table(RIGHT))
+    with_views(a, "rrjjrrrr", "rrrrrrrr")
+    with_views(b, RIGHT, "rrjjjjjj")
+    found = compared(a, b, views=True)
+    assert [(row.model, row.protocol) for row in found.rows] == [
+        ("net", "clip"), ("net", "multiscale"), ("ensemble", "multiscale"),
+    ]  # fmt: skip
+    assert [[figure.mean for figure in row.figures] for row in found.rows[:2]] == [[37.5, 62.5], [62.5, 100.0]]
+    assert found.rows[0].differences[0].value == 25.0
+    lines = text(found).splitlines()
+    assert any(line.startswith("| net, test clip ") for line in lines)
+    assert [row.protocol for row in compared(a, b).rows] == ["multiscale", "multiscale"]
+    assert any(line.startswith("| net, test ") for line in text(compared(a, b)).splitlines())
+
+
+def test_views_that_are_not_there_or_of_another_run_are_told(made):
+    a, b = made("a", RIGHT, net=table(RIGHT)), made("b", RIGHT, seeded(0, lr=1.0), net=table(RIGHT))
+    with_views(a, RIGHT, RIGHT)
+    with pytest.raises(UserError, match=r"test\.views\.npy does not exist"):
+        compared(a, b, views=True)
+    with_views(b, RIGHT[:7], RIGHT[:7])
+    with pytest.raises(UserError, match="b: net/test.parquet and its views are not of one run"):
+        compared(a, b, views=True)

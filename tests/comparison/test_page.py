@@ -5,12 +5,15 @@ from contextlib import ExitStack
 from copy import deepcopy
 
 import numpy as np
+import pytest
 
 from pipeline.comparison import page
 from pipeline.comparison.compare import compare
 from pipeline.comparison.run import find
 from pipeline.predictions.table import PredictionTable
 from tests.comparison.conftest import SETTINGS
+from tests.support.browser import in_browser
+from tests.support.devtools import Tab
 from tests.support.html_page import EVIL
 
 
@@ -37,6 +40,9 @@ def test_the_page_holds_what_was_found_and_escapes_it(made, tmp_path):
     assert EVIL not in html
     assert "b&amp;c" in html
     assert "dataset.root" in html
+    (title,) = re.findall("<title>(.*)</title>", html)
+    assert title.startswith("dataset.root &#34;videos&#34; -&gt; ")  # a run is named by what was set
+    assert f'<h1>B against A: <span class="name">{title}</span></h1>' in html
     assert "<strong>+50.00</strong>" in html  # of all videos, and of the class "b&c" 100
     assert "<strong>+100.00</strong>" in html
     assert "Right in B alone: 15" in html
@@ -44,3 +50,22 @@ def test_the_page_holds_what_was_found_and_escapes_it(made, tmp_path):
     assert "<script" not in html
     page.write(found, tmp_path / "again.html")
     assert (tmp_path / "again.html").read_bytes() == (tmp_path / "page.html").read_bytes()
+
+
+@pytest.mark.slow  # it starts a browser
+@in_browser
+def test_on_a_phone_the_page_scrolls_where_it_says_so(made, tmp_path):
+    other = deepcopy(SETTINGS)
+    other["models"]["net"]["train"]["lr"] = 1.0
+    folders = [made("a", "rrjjrrrr"), made("b", "rrjjffrj", other)]
+    with ExitStack() as stack:
+        page.write(compare([find(str(folder), stack) for folder in folders]), tmp_path / "page.html")
+    with Tab(tmp_path / "page.html", tmp_path / "profile", 390) as tab:
+        whole, wide, said = tab.run("""
+            const wide = all(".scroll").filter(one => one.scrollWidth > one.clientWidth + 1);
+            const said = wide.filter(one => getComputedStyle(one).backgroundImage.includes("gradient"));
+            return [document.documentElement.scrollWidth, wide.length, said.length];
+        """)
+        assert tab.console == []
+    assert whole == 390
+    assert wide == said > 0

@@ -8,6 +8,7 @@ import pytest
 from pipeline.comparison.compare import compare
 from pipeline.comparison.run import find
 from pipeline.comparison.text import text
+from pipeline.core import checksums
 from tests.comparison.conftest import SETTINGS, table
 
 
@@ -28,6 +29,24 @@ def found(made):
 def test_no_line_is_wider_than_the_terminal(found, width):
     lines = text(found, width).splitlines()
     assert max(len(line) for line in lines) <= width
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_long_names_and_seeds_keep_to_the_terminal(made, width):
+    name = "network_00_inceptionresnetv2_16f"
+    folders = []
+    for number, (lr, seed) in enumerate([(0.1, 0), (0.1, 1), (0.2, 0), (0.2, 1)]):
+        settings = deepcopy(SETTINGS)
+        settings["models"]["net"]["train"] |= {"lr": lr, "seed": seed}
+        folders.append(made(f"f{number}", "rrjjrrrr", settings, **{name: table("rrjjffff"[number:] + "rrjj"[:number])}))
+        table("rrjjrrrr").write(folders[-1] / "data/ensemble/val.parquet")
+        checksums.seal(folders[-1] / "data/ensemble")
+    with ExitStack() as stack:
+        lines = text(compare([find(str(folder), stack) for folder in folders]), width).splitlines()
+    assert max(len(line) for line in lines) <= width
+    assert "8 videos of val, 8 videos of test" in " ".join(lines)
+    (line,) = [line for line in lines if "16f, test" in line]
+    assert line.count("\N{PLUS-MINUS SIGN}") == 2
 
 
 def test_it_reads(found):

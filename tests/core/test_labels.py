@@ -1,10 +1,13 @@
 """Labels as texts against a loop over their names."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from pipeline.core import labels
+from pipeline.core.errors import UserError
 
 CLASSES = ("jump", "run", "run?", "swim")
 TEXTS = ["run;jump", ";", "", "?swim", "run?;?run;?jump", "swim", "jump;?run?"]
@@ -20,6 +23,12 @@ def test_a_label_is_one_and_one_that_nobody_knows_minus_one(texts):
     found = labels.many_hot(pd.Series(texts, dtype=str), CLASSES)
     assert found.tolist() == [by_hand(text) for text in texts]
     assert found.dtype == np.int8
+
+
+@pytest.mark.parametrize("text", ["run;dive", "?dive"])
+def test_a_label_of_no_class_is_refused_and_not_taken_for_the_last_one(text):
+    with pytest.raises(UserError, match=re.escape(f"The labels {text!r} are not all of the 4 classes")):
+        labels.many_hot(pd.Series(["run", "", text]), CLASSES)
 
 
 def test_pairs_are_in_the_order_of_the_texts_and_name_what_is_no_class():

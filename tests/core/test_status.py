@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli import watch
 from pipeline.core import status
 from pipeline.core.progress_bar import progress_bar
 
@@ -81,6 +83,36 @@ def test_a_killed_process_is_not_seen_though_a_child_of_it_lives_on(tmp_path):
         process.wait()
         assert len(left(tmp_path)) == 2
         assert status.running(tmp_path) == left(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b'{"stage": "train", "no', b"", b"[1, 2]", b'{"stage": "train"}', b"\xff\xfe{}"])
+def test_a_process_whose_file_is_damaged_is_named_by_the_name_of_the_file(tmp_path, content):
+    with status.reported(tmp_path, {"stage": "train"}):
+        (file,) = (tmp_path / status.FOLDER).glob("*.json")
+        file.write_bytes(content)
+        (one,) = status.running(tmp_path)
+        assert (one["process"], one["node"]) == (os.getpid(), platform.node())
+        assert one["note"] == f"{file} is damaged"
+        assert watch.row(one, time.time())[0] == f"unknown on {platform.node()}"
+    assert left(tmp_path) == []
+
+
+def test_what_a_process_left_that_was_killed_as_it_wrote_is_deleted(tmp_path):
+    folder = tmp_path / status.FOLDER
+    folder.mkdir()
+    for name in ("n-1-a.json", "n-1-a.alive", "n-1-a.partial", "n-2-b.alive", "n-2-b.partial", "n-3-c.partial"):
+        (folder / name).write_text("{")
+    assert status.running(tmp_path) == []
+    assert sorted(left(tmp_path)) == ["n-2-b.alive", "n-2-b.partial", "n-3-c.partial"]  # who may just have begun
+    for file in folder.iterdir():
+        os.utime(file, (time.time() - 100,) * 2)
+    with status.reported(tmp_path, {}):
+        (own,) = folder.glob("*.json")
+        own.unlink()
+        os.utime(own.with_suffix(".alive"), (time.time() - 100,) * 2)
+        assert status.running(tmp_path) == []
+        assert left(tmp_path) == [own.with_suffix(".alive").name]
+    assert left(tmp_path) == []
 
 
 def test_a_forked_process_leaves_the_file_of_its_parent_alone(tmp_path, monkeypatch):

@@ -133,6 +133,15 @@ def test_a_clip_without_a_length_cannot_be_cut(tmp_path: Path, text: str):
     assert "train.csv, line 2: " in refusal(tmp_path, "charades", given, unlabelled="negative", window=4)
 
 
+def test_windows_without_number_are_refused(tmp_path: Path):
+    for window in (0.001, 0.09, 0.0, -1.0):
+        with pytest.raises(ValueError, match=r"window must be at least 0\.1 seconds, or null"):
+            read(tmp_path, "charades", LISTS, unlabelled="negative", window=window)
+    given = {**LISTS, **changed(",8.50", ",86400")}
+    said = refusal(tmp_path, "charades", given, unlabelled="negative", window=4)
+    assert "train.csv, line 2: dataset.window 4 would cut 86400 s into 21,600 windows" in said
+
+
 def test_other_formats_have_no_windows(tmp_path: Path):
     with pytest.raises(ValueError, match="window is for format: charades alone"):
         read(tmp_path, "lists", {}, window=4)

@@ -111,6 +111,15 @@ def test_the_corpus_is_a_manifest(add, tmp_path):
     assert manifest.table["video"].tolist() == ["a.mp4", "b.mp4", "c.mp4"]
     assert manifest.table["labels"].tolist() == ["run;jump", "run", ""]
     assert manifest.targets().tolist() == [[True, True], [False, True], [False, False]]
+    annotations.write_text(
+        '{"path": "a.mp4", "labels": ["jump", "?run"], "split": "train"}\n'
+        '{"path": "b.mp4", "labels": ["run"], "split": "train"}\n'
+        '{"path": "c.mp4", "labels": ["?jump", "run"], "split": "val"}\n'
+        '{"path": "d.mp4", "labels": [], "split": "test"}\n'
+    )
+    manifest = registry.find("datasets", config.format).read(config)
+    assert manifest.classes == ("jump", "run")  # `?run`: nobody knows whether the video shows it
+    assert manifest.targets().tolist() == [[1, -1], [0, 1], [-1, 1], [0, 0]]
     annotations.write_text('{"path": "a.mp4", "labels": ["run"], "split": "train"}\n{"path": "b.mp4"}\n')
     with pytest.raises(UserError, match=r"labels\.jsonl, line 2: .*'labels'"):
         registry.find("datasets", config.format).read(config)

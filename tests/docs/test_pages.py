@@ -1,5 +1,6 @@
 """The pages of docs/, README and CONTRIBUTING name what there is: files, headings, commands, models, settings."""
 
+import ast
 import importlib.util
 import re
 import shlex
@@ -135,3 +136,21 @@ def test_every_example_is_on_the_page_that_explains_it():
     text = (DOCS / "extending.md").read_text(encoding="utf-8")
     for file in (DOCS / "examples").iterdir():
         assert f'--8<-- "docs/examples/{file.name}"' in text
+
+
+SOURCES = sorted((ROOT / "pipeline").rglob("*.py"))
+
+
+def arguments_together(text: str) -> list[str]:
+    """Lines of the docstrings' lists of arguments that describe several at once."""
+    documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    docstrings = [ast.get_docstring(node) or "" for node in ast.walk(ast.parse(text)) if isinstance(node, documented)]
+    lists = [listed for one in docstrings for listed in re.findall(r"^Args:\n((?: +.*\n?)+)", one, re.MULTILINE)]
+    return [line.strip() for one in lists for line in re.findall(r"^    \w+, \w[^:]*:.*", one, re.MULTILINE)]
+
+
+def test_a_docstring_describes_an_argument_a_line_or_the_site_is_not_built():
+    together = 'def f(a, b):\n    """Do it.\n\n    Args:\n        a, b: what is done.\n    """\n'
+    assert arguments_together(together) == ["a, b: what is done."]
+    assert arguments_together(together.replace("a, b:", "a: one, b:")) == []
+    assert {path: found for path in SOURCES if (found := arguments_together(path.read_text(encoding="utf-8")))} == {}

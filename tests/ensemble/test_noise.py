@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from sklearn.metrics import label_ranking_average_precision_score
 
 from pipeline import class_stats
 from pipeline.clips import views
@@ -12,6 +13,7 @@ from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.ensemble.run import run_ensemble
+from pipeline.predictions.table import PredictionTable
 from pipeline.predictions.view_scores import ViewScores, protocol_table
 
 GRID = views.grid(Scale(32, 32), ViewConfig(1, (32,), 32)).describe()
@@ -24,7 +26,7 @@ CORPORA = {SINGLE_LABEL: (33, 11, 1), MULTI_LABEL: (150, 51, 6)}
 """Task -> val videos and as many of test, classes, labels a video."""
 
 
-def noise(folder, task, seed, knows=0.0, members=MEMBERS, bias=1.0):
+def noise(folder, task, seed, knows=0.0, members=MEMBERS, bias=1.0, **settings):
     """Results of members that know `knows` of the labels, like some classes better than others, and else guess."""
     videos, classes, labels = CORPORA[task]
     names = tuple(f"class {number:02d}" for number in range(classes))
@@ -47,7 +49,7 @@ def noise(folder, task, seed, knows=0.0, members=MEMBERS, bias=1.0):
             meta = {"checkpoint": member} | ({"task": task} if task == SINGLE_LABEL else {})
             protocol_table(part, np.zeros(videos, bool), scores, "multiscale", meta).write(out / f"{split}.parquet")
             scores.write(out, split)
-    config = EnsembleConfig(**(SETTINGS | {"members": members}))
+    config = EnsembleConfig(**(SETTINGS | {"members": members} | settings))
     prior = class_stats.ClassStatistics(names, rng.integers(5, 30, size=classes), 30 * classes)
     return run_ensemble(config, manifest, prior, folder / "predictions", folder / "ensemble")
 
@@ -74,12 +76,31 @@ def test_noise_is_called_chance_everywhere_and_gains_nothing(tmp_path, task, see
     assert json.loads((tmp_path / "ensemble" / "verdicts.json").read_text())["sentences"] == results.sentences()
 
 
+def test_the_interval_of_a_worth_is_that_of_the_same_videos_with_and_without_the_member(tmp_path):
+    results = noise(tmp_path, MULTI_LABEL, 0, knows=1.5, weights="uniform", mean="probability", resamples=1000)
+    tables = [PredictionTable.read(tmp_path / "predictions" / name / "val.parquet") for name in MEMBERS]
+    targets, answers = tables[0].targets() > 0, np.stack([table.probabilities for table in tables])
+
+    def by_video(scores):
+        pairs = zip(targets, scores, strict=True)
+        return np.array([100 * label_ranking_average_precision_score([t], [s]) for t, s in pairs])
+
+    rng = np.random.default_rng(7)
+    for number, name in enumerate(MEMBERS):
+        lost = by_video(answers.mean(axis=0)) - by_video(np.delete(answers, number, axis=0).mean(axis=0))
+        means = rng.choice(lost, (2000, len(lost))).mean(axis=1)
+        found = results.worth[name]
+        assert found.value == pytest.approx(lost.mean(), abs=1e-3)
+        assert [found.low, found.high] == pytest.approx(np.percentile(means, [2.5, 97.5]), abs=0.15 * np.ptp(means))
+        assert found.low < found.value < found.high
+
+
 @pytest.mark.parametrize("task", [SINGLE_LABEL, MULTI_LABEL])
 def test_members_that_know_something_are_better_than_chance_and_gain(tmp_path, task):
     results = noise(tmp_path, task, 0, knows=1.5)
     assert set(results.flat()["verdict"].values()) == {"better"}
     assert any(s.startswith("Every model is better than chance on test (chance") for s in results.sentences())
-    assert results.ensembles["used"]["test"] > results.members[results.best_member]["test"]["multiscale"].value
+    assert results.ensembles["used"]["test"].value > results.members[results.best_member]["test"]["multiscale"].value
     assert any("best member" in sentence for sentence in results.sentences())
 
 
@@ -90,5 +111,5 @@ def test_of_one_member_there_are_no_variants(tmp_path, task):
     assert "* One member: the ensemble is only itself, and there are no variants." in text
     assert "## Variants" not in text
     assert len(results.rows) == 1
-    assert results.ensembles["used"]["test"] == results.members["only"]["test"]["multiscale"].value
+    assert results.ensembles["used"]["test"].value == results.members["only"]["test"]["multiscale"].value
     assert "gain" not in text

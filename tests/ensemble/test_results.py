@@ -31,10 +31,10 @@ def results(**changes) -> Results:
             "tin": {"val": estimates(50.0, 51.5, 52.25)},
         },
         ensembles={
-            "uniform": {"val": 70.0},
-            "used": {"val": 72.0},
-            "cross-fitted": {"val": 71.0},
-            "choice": {"val": 70.5},
+            "uniform": {"val": Estimate(70.0, 69.0, 71.0)},
+            "used": {"val": Estimate(72.0, 71.0, 72.5)},
+            "cross-fitted": {"val": Estimate(71.0, 70.0, 72.0)},
+            "choice": {"val": Estimate(70.5, 69.5, 71.5)},
         },
         kind="fitted, of logit",
         selected=False,
@@ -59,6 +59,9 @@ def test_the_flat_form_has_two_levels_and_short_names():
             "tsn_val_multiscale_low": 61.25, "tsn_val_multiscale_high": 63.25,
             "tin_val_clip_low": 49.0, "tin_val_clip_high": 51.0, "tin_val_dense_low": 50.5, "tin_val_dense_high": 52.5,
             "tin_val_multiscale_low": 51.25, "tin_val_multiscale_high": 53.25,
+            "ensemble_val_low": 71.0, "ensemble_val_high": 72.5,
+            "ensemble_val_crossfit_low": 70.0, "ensemble_val_crossfit_high": 72.0,
+            "ensemble_val_choice_low": 69.5, "ensemble_val_choice_high": 71.5,
         },
         "verdict": {"tsn_val": "better", "ensemble_val": "better"},
         "videos": {"val_n_expected": 10, "val_n_scored": 9, "val_n_broken": 1},
@@ -75,7 +78,7 @@ def test_the_tables_show_the_prior_each_member_by_protocol_and_the_ensembles():
     assert ["class prior", *["31.00 to 51.00"] * 3] in cells
     assert ["tin", "49.00 to 51.00", "50.50 to 52.50", "51.25 to 53.25"] in cells
     assert ["tsn", "60.00", "61.50", "62.25"] in cells
-    assert any(line.startswith("| cross-fitted") and line.endswith("| 71.00 |") for line in lines)
+    assert any(line.startswith("| cross-fitted") and line.endswith("| 71.00 (70.00 to 72.00) |") for line in lines)
     assert "* val: 10 videos, 1 of them broken and answered with the class prior" in lines
     assert "Weights used (fitted, of logit): tsn 0.75, tin 0.25." in lines
 
@@ -120,11 +123,16 @@ def test_a_variant_is_a_row_with_its_interval_and_empty_where_nothing_is_known()
 
 
 def test_the_worth_of_a_member_is_empty_where_it_is_not_known():
-    found = results(member_weights={"tsn": 0.75, "tin": 0.25}, worth={"tsn": 1.5, "tin": None})
-    assert found.members_csv() == "member,weight,worth\ntsn,0.75,1.5\ntin,0.25,\n"
+    found = results(member_weights={"tsn": 0.75, "tin": 0.25}, worth={"tsn": Estimate(1.5, -0.25, 2.75), "tin": None})
+    assert found.members_csv() == "member,weight,worth,worth_low,worth_high\ntsn,0.75,1.5,-0.25,2.75\ntin,0.25,,,\n"
     lines = found.markdown("Results").splitlines()
-    assert "| tsn    |   0.75 |  1.50 |" in lines
-    assert "| tin    |   0.25 |       |" in lines
+    assert "| tsn    |   0.75 | 1.50 (-0.25 to 2.75) |" in lines
+    assert "| tin    |   0.25 |                      |" in lines
+    flat = found.flat()
+    assert flat["tsn"]["worth"] == 1.5
+    assert [flat["interval"][f"tsn_worth_{end}"] for end in ("low", "high")] == [-0.25, 2.75]
+    assert "worth" not in flat["tin"]
+    assert "tin_worth_low" not in flat["interval"]
 
 
 def test_subsets_that_are_left_out_are_named():

@@ -88,8 +88,12 @@ def test_every_metric_is_scikit_learns(corpus):
                 assert results.members[name][split][protocol][1:] == pytest.approx((low, high))
         dense = [member.probabilities("dense") for member in members]
         fused = sum(results.member_weights[name] * p for name, p in zip("ab", dense, strict=True))
-        assert results.ensembles["used"][split] == pytest.approx(scikit_map(fused, targets))
-        assert results.ensembles["uniform"][split] == pytest.approx(scikit_map(sum(dense) / 2, targets))
+        for name, scores in (("used", fused), ("uniform", sum(dense) / 2)):
+            found = results.ensembles[name][split]
+            assert found.value == pytest.approx(scikit_map(scores, targets))
+            shares = metrics.average_precision(scores, targets)[None]
+            ends = 100 * bootstrap.intervals(shares, SETTINGS["resamples"], SETTINGS["seed"])[0]
+            assert found[1:] == pytest.approx(tuple(ends))
         rng = np.random.default_rng(0)
         draws = [statistics.prior + 1e-9 * rng.random(targets.shape) for _ in range(2000)]
         assert results.flat()["prior"][split] == pytest.approx(
@@ -112,7 +116,7 @@ def test_videos_of_no_class_count_as_in_scikit_learn(tmp_path):
             table = PredictionTable.read(tmp_path / "ensemble" / f"{split}.parquet")
             assert (table.targets().sum(axis=1) == 0).sum() == empty
             expected = scikit_lrap(table.probabilities, manifest.split(split).targets())
-            assert results.ensembles["used"][split] == pytest.approx(expected)
+            assert results.ensembles["used"][split].value == pytest.approx(expected)
 
 
 def test_denominators_count_broken_videos(corpus):
@@ -284,7 +288,7 @@ def test_uniform_weights_are_shown_with_the_mean_that_is_used(unequal):
     assert results.kind == "uniform, of rank"
     dense = [ViewScores.read(folder / "predictions" / m, "val").probabilities("dense") for m in "abc"]
     ranks, targets = sum(rankdata(member, axis=1) for member in dense), manifest.split("val").targets()
-    assert results.ensembles["uniform"]["val"] == pytest.approx(scikit_map(ranks, targets))
+    assert results.ensembles["uniform"]["val"].value == pytest.approx(scikit_map(ranks, targets))
     assert scikit_map(ranks, targets) > scikit_map(sum(dense), targets) + 0.1
 
 
@@ -311,7 +315,9 @@ def test_every_rule_and_mean_writes_scores_in_0_1(corpus, rule, mean):
 def test_one_model_is_an_ensemble_of_its_own(corpus):
     results = run(corpus, members=("a",), weights="best", mean="best")
     assert results.member_weights == {"a": 1.0}
-    assert (corpus[0] / "ensemble" / "members.csv").read_text() == "member,weight,worth\na,1.0,\n"
+    assert (
+        corpus[0] / "ensemble" / "members.csv"
+    ).read_text() == "member,weight,worth,worth_low,worth_high\na,1.0,,,\n"
 
 
 def test_subsets_that_are_not_there_are_left_out_and_said(corpus):

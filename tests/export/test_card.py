@@ -30,6 +30,8 @@ def measured(tmp_path):
     ends = {
         f"net_{key}_{end}": v for key, (_, *two) in ENDS.items() for end, v in zip(("low", "high"), two, strict=True)
     }
+    ends |= {"ensemble_val_crossfit_low": 69.0, "ensemble_val_crossfit_high": 72.0}
+    ends |= {"ensemble_test_low": 70.0, "ensemble_test_high": 73.0}
     flat = {
         "net": {key: value for key, (value, _, _) in ENDS.items()},
         "interval": ends,
@@ -61,7 +63,8 @@ def test_figures_are_those_of_the_weights(measured):
 def test_the_ensembles_figure_on_val_is_not_that_of_the_videos_that_chose_its_weights(measured):
     found = figures.of_ensemble(measured, SINGLE_LABEL, {"net": "abc", "other": "def"})
 
-    assert [(row.split, row.value) for row in found.rows] == [("val", 70.5), ("test", 71.5)]
+    told = [(row.split, row.value, row.ends) for row in found.rows]
+    assert told == [("val", 70.5, (69.0, 72.0)), ("test", 71.5, (70.0, 73.0))]
     assert figures.of_ensemble(measured, SINGLE_LABEL, {"net": "abc", "other": "again"}).rows == ()
 
 

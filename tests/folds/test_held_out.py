@@ -88,6 +88,21 @@ def test_multi_label_figures_are_those_of_scikit_learn(tmp_path: Path):
     assert shown["videos"] == {"n_expected": 12, "n_scored": 11, "n_broken": 1}
 
 
+def test_videos_that_a_model_cannot_see_are_told_by_their_number(tmp_path: Path):
+    run(tmp_path, MULTI_LABEL)
+    write(tmp_path, "tsn", "trn")
+    assert "cannot be seen" not in (tmp_path / "out/tables.md").read_text()
+    for number, blind in ((1, [0, 3]), (3, [1])):
+        path = tmp_path / "predictions" / str(number) / "trn" / "test.parquet"
+        table = PredictionTable.read(path)
+        unseen = np.isin(np.arange(len(table.videos)), blind)
+        replace(table, unseen=unseen).write(path)
+    write(tmp_path, "tsn", "trn")
+    told = (tmp_path / "out/tables.md").read_text()
+    assert "1 of them are broken and answered with the class prior. In percent. Likewise answered" in told
+    assert "Likewise answered, as they cannot be seen: 3 by trn." in told
+
+
 def by_chance(targets: np.ndarray) -> float:
     """Mean over all orders of the three classes, each given as the answer for every video, 0..1."""
     orders = [np.tile(order, (len(targets), 1)) for order in itertools.permutations(range(3))]

@@ -36,8 +36,15 @@ def test_epochs_are_whole():
 def test_a_log_axis_ticks_at_1_2_5():
     axis = Axis.over("x", np.array([70, 1200]), log=True)
     assert axis.ticks() == [100, 200, 500, 1000]
+
     low, middle, high = axis.at([100, 300, 900], 0, 1)
     assert middle - low == pytest.approx(high - middle)
+
+
+def test_a_short_log_axis_has_more_ticks():
+    assert Axis.over("x", np.array([14, 31]), log=True).ticks() == [15, 20, 30]
+    assert len(Axis.over("x", np.array([22, 31]), log=True).ticks()) >= 2
+    assert Axis.over("x", np.array([1, 1e6]), log=True).ticks() == [10.0**n for n in range(7)]
 
 
 def test_a_line_goes_where_its_points_are():

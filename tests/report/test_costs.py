@@ -53,7 +53,7 @@ def test_a_clip_costs_what_its_layers_multiply(made, member, number):
     assert rows["views"].to_dict() == {"clip": 1, "dense": 2 * 3, "multiscale": 2 * 3 * 2}
     assert rows["gmacs_video"].to_list() == pytest.approx([one * counted for one in (1, 6, 12)], rel=0.02)
     assert rows["parameters"].to_list() == [sum(p.numel() for p in network.parameters())] * 3
-    videos, epochs = 5, 3  # of six train videos one is broken
+    videos, epochs = 5, 3
     assert rows["gmacs_training"].to_list() == pytest.approx([3 * epochs * videos * counted] * 3, rel=0.02)
 
 
@@ -99,6 +99,22 @@ def test_what_is_fitted_to_frozen_features_has_no_cost_of_training(tmp_path):
     (row,) = check(page(sources, tmp_path / "report")).tables["costs"][0][1:]
     assert row[-1] == DASH
     assert row[2] != DASH
+
+
+@pytest.mark.parametrize("videos", [2, None])
+def test_a_training_costs_the_videos_that_it_saw_and_is_unknown_where_the_recipe_does_not_say(tmp_path, videos):
+    sources = finished.run(tmp_path, resamples=2)
+    recipe = json.loads((sources.models / "tin" / "recipe.json").read_text())
+    recipe |= {"train_videos": videos}
+    (sources.models / "tin" / "recipe.json").write_text(json.dumps(recipe))
+    checksums.seal(sources.models / "tin")
+    page(sources, tmp_path / "report")
+    found = (
+        pd.read_csv(tmp_path / "report" / "costs.csv").set_index(["member", "protocol"]).xs("clip", level="protocol")
+    )
+    passes = found["gmacs_training"] / found["gmacs_clip"]  # three a video and epoch, of which there are three
+    assert passes["tsn"] == pytest.approx(3 * 3 * 5, rel=1e-2)
+    assert math.isnan(passes["tin"]) if videos is None else passes["tin"] == pytest.approx(3 * 3 * videos, rel=1e-2)
 
 
 def test_a_clip_of_differences_costs_the_frames_of_all_its_places(tmp_path):

@@ -1,5 +1,7 @@
 """What the page does when it is touched, in a browser; figures are scikit-learn's."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -104,6 +106,37 @@ def test_a_head_sorts_by_number_down_then_up_and_the_unknown_stand_last(tab):
     assert numbers == sorted(numbers, reverse=True)
     assert [float(cell) for cell in up[:-2]] == sorted(numbers)
     assert len(set(numbers)) > 3
+
+
+@slow
+@in_browser
+def test_a_table_with_two_rows_of_heads_sorts_by_what_stands_over_one_column(tab, done):
+    shown = json.loads(done[0].metrics.read_text())
+    heads, names, said, others = tab.run("""
+        const table = all("#models table")[0], sorts = [...table.tHead.querySelectorAll("th.sorts")];
+        const head = sorts.filter(one => one.innerText === "dense")[1];  // of test
+        press(head);
+        const names = [...table.tBodies[0].rows].map(row => row.cells[0].innerText);
+        const others = sorts.filter(one => one.ariaSort).length;
+        press(sorts[0]);
+        return [sorts.map(one => one.innerText), names, head.ariaSort, others];
+    """)
+    assert heads == ["model", *["clip", "dense", "multiscale"] * 2]
+    figures = {"random answers": shown["chance"]["test"], "class prior": shown["prior"]["test"]}
+    figures |= {member: shown[member]["test_dense"] for member in ("tsn", "tin")}
+    assert names == sorted(figures, key=lambda name: -figures[name])
+    assert (said, others) == (None, 1)
+
+
+@slow
+@in_browser
+def test_what_stands_below_a_figure_does_not_sort_it(tab):
+    order = tab.run("""
+        const rows = [[9, "5 to 99"], [10, "0 to 20"], [-3, ""]].map(([value, ends]) => make("tr", {},
+            make("td", {}, String(value), ends ? make("small", {}, ends) : "")));
+        return rows.map(row => valueOf(row, 0));
+    """)
+    assert order == [9, 10, -3]
 
 
 @slow

@@ -39,6 +39,14 @@ def test_it_counts_them_and_shows_the_figures_of_those_that_are_seen(run):
         assert abs(of_all - of_seen) > 0.1
 
 
+def test_the_head_counts_those_that_no_model_can_see(run, tmp_path):
+    _, several = run
+    alone = check(page(finished.run(tmp_path, members=("ear",), videos=12, blind="ear"), tmp_path / "report"))
+    whole = "12 videos, 1 of them broken"
+    assert f"{whole} and answered with the class prior" in several.text
+    assert f"{whole}, and 4 that no model can see or hear, all answered with the class prior" in alone.text
+
+
 def test_a_member_has_no_opinion_of_a_video_that_it_cannot_see(run):
     sources, _ = run
     footage = SimpleNamespace(strips=SimpleNamespace(of=lambda _: None), links=SimpleNamespace(to=lambda _: None))

@@ -110,8 +110,17 @@ def test_the_table_of_models_is_metrics_json(unequal):
         of = {s: [shown[what][f"{s}{end}"] for end in ("", "_low", "_high")] for s in ("val", "test")}
         cells = {s: f"{mean:.2f} {low:.1f} to {high:.1f}" for s, (mean, low, high) in of.items()}
         assert models[row] == [name, *(cells[split] for split in ("val", "test") for _ in range(3))]
-    assert ensembles[2] == ["weights used", two(shown["ensemble"]["val"]), two(shown["ensemble"]["test"])]
-    assert ensembles[3] == ["cross-fitted", two(shown["ensemble"]["val_crossfit"]), DASH]
+
+    def fused(name: str) -> str:
+        low, high = (shown["interval"][f"ensemble_{name}_{end}"] for end in ("low", "high"))
+        return f"{shown['ensemble'][name]:.2f} {low:.1f} to {high:.1f}"
+
+    assert ensembles[2] == ["weights used", fused("val"), fused("test")]
+    assert ensembles[3] == ["cross-fitted", fused("val_crossfit"), DASH]
+    used = pd.read_csv(sources.ensemble / "variants.csv").query("used").iloc[0]
+    assert [shown["interval"][f"ensemble_test_{end}"] for end in ("low", "high")] == pytest.approx(
+        [used["test_low"], used["test_high"]]
+    )
 
 
 def test_the_table_of_variants_is_variants_csv_best_first(unequal):
@@ -156,7 +165,10 @@ def test_the_table_of_members_is_members_csv_heaviest_first(unequal):
     sources, _, read = unequal
     rows = pd.read_csv(sources.ensemble / "members.csv").sort_values(["weight", "worth"], ascending=False)
     assert len(set(rows["weight"])) > 1
-    expected = [[row.member, two(row.weight), plus(row.worth)] for row in rows.itertuples()]
+    expected = [
+        [row.member, two(row.weight), f"{plus(row.worth)} {plus(row.worth_low)} to {plus(row.worth_high)}"]
+        for row in rows.itertuples()
+    ]
     assert read.tables["members"][0][1:] == expected
 
 

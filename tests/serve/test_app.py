@@ -1,6 +1,8 @@
 """Uploads and what comes of them: the answers of `pipeline predict`, or a status and a reason; and nothing is left."""
 
+import asyncio
 import threading
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -9,6 +11,8 @@ import yaml
 from pipeline.cli.main import main
 from pipeline.core.errors import UserError
 from pipeline.serve import app as serving
+from pipeline.serve.limits import Limits
+from pipeline.serve.refused import Refused
 from tests.support import odd_files
 from tests.support.corpus import ffmpeg
 
@@ -198,6 +202,52 @@ def test_more_uploads_than_there_is_room_for_are_told_to_come_again(service, cli
         assert found == [200] * serving.WAITING
         assert ask.post("/predict", content=content).status_code == 200
     assert not left(uploads)
+
+
+@pytest.mark.parametrize(
+    ("length", "status"), [("9" * 18, 413), ("9" * 19, 413), ("9" * 5_000, 413), ("-1", 400), ("1e9", 400)]
+)
+def test_a_length_that_no_body_has_is_refused(tmp_path, length, status):
+    app = serving.App(SimpleNamespace(limits=Limits()), tmp_path, 1)
+    with pytest.raises(Refused) as refused:
+        asyncio.run(app._receive(SimpleNamespace(headers={"content-length": length}), tmp_path / "upload"))
+    assert refused.value.status == status
+
+
+@pytest.mark.parametrize(("part", "status"), [(1, 408), (50_000, None)])
+def test_a_body_that_trickles_is_hung_up_on_and_a_slow_one_is_not(tmp_path, monkeypatch, part, status):
+    monkeypatch.setattr(serving, "GRACE_SECONDS", 0.5)  # each of the large parts buys five more
+    app = serving.App(SimpleNamespace(limits=Limits()), tmp_path, 1)
+    sent = []
+
+    async def stream():
+        for _ in range(40):
+            await asyncio.sleep(0.05)
+            sent.append(part)
+            yield bytes(part)
+
+    receiving = app._receive(SimpleNamespace(headers={}, stream=stream), tmp_path / "upload")
+    if status is None:
+        asyncio.run(receiving)
+        assert (tmp_path / "upload").stat().st_size == 40 * part
+    else:
+        with pytest.raises(Refused, match="bytes have arrived within [01] s, which is too slow") as refused:
+            asyncio.run(receiving)
+        assert (refused.value.status, refused.value.reason) == (status, "slow")
+        assert len(sent) < 40
+
+
+def test_a_body_may_take_no_longer_than_the_longest_time_however_quick_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(serving, "UPLOAD_SECONDS", 0.3)
+    app = serving.App(SimpleNamespace(limits=Limits()), tmp_path, 1)
+
+    async def stream():
+        while True:
+            await asyncio.sleep(0.01)
+            yield bytes(1000)
+
+    with pytest.raises(Refused, match="which is too slow"):
+        asyncio.run(app._receive(SimpleNamespace(headers={}, stream=stream), tmp_path / "upload"))
 
 
 def test_the_model_is_described(service, client):

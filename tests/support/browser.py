@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,11 @@ def browse(file: Path, profile: Path, *flags: str) -> tuple[str, list[str]]:
     """(the document after it was laid out, lines that the console had) of a page on disk, with no way outside."""
     options = [*OPTIONS, f"--user-data-dir={profile}", "--enable-logging=stderr", "--virtual-time-budget=3000"]
     options += ["--dump-dom", *flags, file.as_uri()]
-    done = subprocess.run([str(BROWSER), *options], capture_output=True, text=True, timeout=120, check=True)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:  # for what it leaves
+        done = subprocess.run(
+            [str(BROWSER), *options], capture_output=True, text=True, timeout=120, check=True,
+            env={**os.environ, "TMPDIR": temporary},
+        )  # fmt: skip
     return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 

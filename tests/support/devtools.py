@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,9 +39,11 @@ class Tab:
             "--autoplay-policy=no-user-gesture-required",
         ]
         command = ["bash", "-c", f'exec "$@" 3<&{told} 4>&{said}', "bash", str(BROWSER), *flags, "about:blank"]
+        self._temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)  # of its socket, which it leaves
         self._process = subprocess.Popen(
-            command, pass_fds=(told, said), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+            command, pass_fds=(told, said), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": self._temporary.name},
+        )  # fmt: skip
         os.close(told)
         os.close(said)
         self._count, self._session, self._rest = 0, "", b""
@@ -64,6 +67,7 @@ class Tab:
         self._process.kill()
         self._process.wait(WAIT)
         os.close(self._hear)
+        self._temporary.cleanup()
 
     def run(self, script: str) -> Any:
         """What the body of an async function returns; `all`, `press` and `enter` help it."""

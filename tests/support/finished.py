@@ -152,7 +152,7 @@ def _predictions(
 
 
 def _model(folder: Path, number: int) -> None:
-    """What the page reads of a training: the curves and the recipe, as training.py writes them."""
+    """What the page reads of a training: the curves and the recipe, as training.py writes them, of five videos."""
     curves = folder / "curves" / "plots" / "metrics"
     figures = {"loss": (4, 3, 1), "loss_present": (1.5, 1, 0.75), "loss_absent": (2.5, 2, 0.25), "lr": (0.2, 0.1, 0)}
     figures |= {"gradient_norm": (9, 5, 7), "train/mAP": (45, 70, 95), "val/mAP": (40, 60, 55)}
@@ -179,6 +179,7 @@ def _model(folder: Path, number: int) -> None:
         "data": {"frames": "f" * 64, "labels": "1" * 32},
         "versions": {"torch": "2.0"},
         "machines": machines[: 1 + number % 2],
+        "train_videos": 5,
         "result": {"epoch": 1, "val_mAP": 60.0},
     }
     (folder / "recipe.json").write_text(json.dumps(recipe))

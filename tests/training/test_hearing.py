@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.core.errors import UserError
 from pipeline.inference import run as inference_run
 from pipeline.layers.log_mel import MelSpec, log_mel
 from pipeline.models.audio_cnn import INPUT
@@ -34,6 +35,7 @@ def test_pitches_are_learnt_and_the_checkpoint_says_what_it_hears(tmp_path):
     kept = Checkpoint.read(out)
     assert kept.input == INPUT
     assert isinstance(kept.input, MelSpec)
+    assert kept.recipe["train_videos"] == 8
     assert kept.recipe["clip"] == {"input": "sound", "seconds": tiny_sound.SECONDS}
     assert set(kept.recipe["data"]) == {"sound", "labels", "statistics"}
     again, _ = tiny_sound.model().build(3)
@@ -58,6 +60,22 @@ def test_the_bytes_do_not_depend_on_workers_or_on_a_stop(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer.TrainStep, "__call__", step)
     resumed, _ = fit(tmp_path, "stopped", config)
     assert (whole / FILE).read_bytes() == (more / FILE).read_bytes() == (resumed / FILE).read_bytes()
+
+
+def test_the_recipe_counts_the_train_videos_that_have_sound_alone(tmp_path):
+    manifest, store, statistics = tiny_sound.corpus(tmp_path / "sound", train=8)
+    del store._values["train2"], store._values["train5"]
+    out = tmp_path / "out"
+    trainer.fit(tiny_sound.model(epochs=1), manifest, store, statistics, out, tiny.machine(tmp_path / "work"))
+    assert Checkpoint.read(out).recipe["train_videos"] == 6
+
+
+def test_too_few_videos_with_sound_are_called_so_and_not_without_frames(tmp_path):
+    corpus, on = tiny_sound.corpus(tmp_path / "sound", val=1), tiny.machine(tmp_path / "work")
+    with pytest.raises(UserError, match="No val video with sound: no epoch could be told the best"):
+        trainer.fit(tiny_sound.model(), *corpus, tmp_path / "out", on)
+    with pytest.raises(UserError, match="A batch of 9 is more than the 8 train videos with sound"):
+        trainer.fit(tiny_sound.model(batch=9), *corpus, tmp_path / "out", on)
 
 
 def test_spectrograms_are_mixed_as_clips_are():

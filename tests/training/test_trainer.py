@@ -523,7 +523,7 @@ def test_a_checkpoint_that_does_not_fit_stops_before_work(tmp_path):
 
 def test_a_corpus_without_val_videos_is_refused_before_work(tmp_path):
     manifest, store, statistics = tiny.corpus(tmp_path / "lmdb", val=1)  # the last of val is broken
-    with pytest.raises(UserError, match="No val video gave frames"):
+    with pytest.raises(UserError, match="No val video with frames: "):
         trainer.fit(tiny.model(), manifest, store, statistics, tmp_path / "out", tiny.machine(tmp_path / "work"))
 
 

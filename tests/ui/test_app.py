@@ -67,6 +67,16 @@ def test_pages_show_every_video_that_passes_once_and_in_order(client, run, catal
     assert browser.get("/?split=val&page=4").status_code == 404
 
 
+@pytest.mark.parametrize("digits", [18, 19, 4_301, 20_000])
+def test_a_number_of_any_length_names_nothing(client, run, catalogue, digits):
+    browser, number = client(run, catalogue), "9" * digits
+    for address in (f"/video/{number}", f"/media/{number}", f"/frame/{number}/0.jpg", f"/frame/0/{number}.jpg"):
+        assert browser.get(address).status_code == 404, address[:20]
+    for change in ("mark", "unmark"):
+        assert browser.post(f"/video/{number}/{change}", data={"label": "class 000"}, headers=FORM).status_code == 404
+    assert browser.get(f"/?page={number}").status_code == 400
+
+
 def test_the_page_of_a_video_has_every_models_answers(client, run, catalogue):
     answer = client(run, catalogue).get("/video/1?split=val")
     page = read(answer)

@@ -54,6 +54,13 @@ def test_what_is_no_file_below_the_root_is_not_played(client, run, catalogue, co
     answer = client(run, catalogue).get("/media/0")
     assert answer.status_code == 404
     assert b"secret" not in answer.content
+    page = client(run, catalogue).get("/video/0").text
+    assert "<video" not in page
+    assert "it does not lie on this machine" in page
+
+
+def test_the_page_of_a_video_that_lies_there_plays_it(client, run, catalogue, corpus):
+    assert '<video controls preload="metadata" src="/media/0">' in client(run, catalogue).get("/video/0").text
 
 
 def test_a_link_within_the_root_is_played(client, run, catalogue, corpus):

@@ -1,7 +1,8 @@
 // Tables sort by their heads and filter by a text.
 
 const valueOf = (row, column) => {
-  const text = row.cells[column].textContent.replace("\u2212", "-").replaceAll(",", "").trim();
+  const interval = row.cells[column].querySelector("small"), all = row.cells[column].textContent;
+  const text = (interval ? all.slice(0, all.lastIndexOf(interval.textContent)) : all).replace("\u2212", "-").replaceAll(",", "").trim();
   const number = parseFloat(text);
   return Number.isNaN(number) ? text.toLowerCase() : number;
 };
@@ -17,12 +18,28 @@ function sortBy(table, head, column) {
     const order = a < b ? -1 : a > b ? 1 : 0;
     return rising ? order : -order;
   });
-  for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+  for (const other of table.tHead.querySelectorAll("th")) other.removeAttribute("aria-sort");
   head.ariaSort = rising ? "ascending" : "descending";
   table.tBodies[0].append(...keyed.map(([, row]) => row));
 }
 
 const wordsOf = field => field.value.toLowerCase().split(/\s+/).filter(Boolean);
+
+/** [head, column] of each head that stands over one column; heads of one row or of several. */
+function headsOf(table) {
+  const taken = [...table.tHead.rows].map(() => []), found = [];
+  [...table.tHead.rows].forEach((row, line) => {
+    let column = 0;
+    for (const head of row.cells) {
+      while (taken[line][column]) column++;
+      for (const below of taken.slice(line, line + head.rowSpan))
+        for (let right = column; right < column + head.colSpan; right++) below[right] = true;
+      if (head.colSpan === 1) found.push([head, column]);
+      column += head.colSpan;
+    }
+  });
+  return found;
+}
 
 function filterOf(table) {
   const left = make("output", {className: "quiet"});
@@ -42,13 +59,16 @@ function filterOf(table) {
 
 for (const table of document.querySelectorAll("main table:not(.still)")) {
   const rows = table.tBodies[0]?.rows.length ?? 0;
-  if (table.tHead?.rows.length !== 1 || rows < 2) continue;
-  [...table.tHead.rows[0].cells].forEach((head, column) => {
-    if (!head.textContent.trim()) return;
+  if (!table.tHead || rows < 2) continue;
+  for (const [head, column] of headsOf(table)) {
+    if (!head.textContent.trim()) continue;
     head.classList.add("sorts");
     asButton(head, () => sortBy(table, head, column));
-  });
-  if (rows >= 8) table.parentElement.before(filterOf(table));
+  }
+  if (rows < 8) continue;
+  const place = make("div"), whole = table.closest(".scroll") ?? table; // in a grid the two are one cell
+  whole.before(place);
+  place.append(filterOf(table), whole);
 }
 
 // What is wider than the screen scrolls, by keys too, and says so.
