@@ -85,14 +85,15 @@ def of(predictor: Predictor, extract: ExtractConfig, pack: PackConfig) -> Descri
     """The description of a trained model, whose videos are extracted and packed so.
 
     Raises:
-        UserError: it hears.
+        UserError: it takes other than frames.
     """
     spec = predictor.checkpoint.input
-    if not isinstance(predictor.clip, ClipConfig) or not isinstance(spec, InputSpec):
+    if not isinstance(predictor.clip, ClipConfig) or predictor.clip.input == "flow" or not isinstance(spec, InputSpec):
+        does = "takes flow" if predictor.clip.input == "flow" else "hears"
         raise UserError(
-            f"{predictor.name} hears, and only models that see are exported: a graph knows nothing of sound, nor of "
-            "videos without any. Export the others one by one, or leave it out of ensemble.members in conf/, then "
-            "`pipeline params` and `dvc repro ensemble`."
+            f"{predictor.name} {does}, and only models that see frames are exported: a graph knows nothing of sound or "
+            "flow, nor of videos without. Export the others one by one, or leave it out of ensemble.members in conf/, "
+            "then `pipeline params` and `dvc repro ensemble`."
         )
     return Description(
         model=predictor.name,

@@ -78,7 +78,7 @@ class Predictor:
             "device": fabric.device.type,
             "precision": machine.precision,
             **({"tf32": machine.tf32} if gpu else {}),
-            **({"decode": machine.decode} if machine.decode != "workers" and not self.clip.hears else {}),
+            **({"decode": machine.decode} if machine.decode != "workers" and self.clip.input == "frames" else {}),
         }
         self.meta = {
             "model": self.name,

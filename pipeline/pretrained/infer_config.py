@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pipeline.layers.frame_input import RGB_DIFFERENCE
+from pipeline.layers.frame_input import KINDS
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 BLOCK = re.compile(r"(?:slow|backbone)\.(layer\d|blocks\.\d+)\.(\d+)\.(.+)")
@@ -72,8 +72,10 @@ def options(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         found["every"] = _every(shapes)
     if arch == "tsm":
         found["place"] = "blockres" if any(map(WRAPPED.search, shapes)) else "block"
-    if any(shape[1] == RGB_DIFFERENCE.channels and shape[2] > 1 for shape in shapes.values() if len(shape) == 4):
-        found["input"] = "rgb_difference"
+    for kind, looks_at in KINDS.items():
+        images = [shape for shape in shapes.values() if len(shape) == 4 and shape[2] > 1]
+        if kind != "rgb" and any(shape[1] == looks_at.channels for shape in images):
+            found["input"] = kind
     found["non_local"] = any(".non_local." in name for name in shapes)
     return {key: value for key, value in found.items() if value not in (None, ())}
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -97,6 +98,13 @@ def test_a_model_that_hears_is_refused_with_what_to_do(project):
     predictor = Scorer("net", project / "data", load_machine()).members[0].predictor
     predictor.clip = SoundClipConfig("sound", 1.0)
     with pytest.raises(UserError, match=r"net hears, .* leave it out of ensemble\.members .* `dvc repro ensemble`"):
+        description.of(predictor, ExtractConfig(30, 48, 2, 60, 1), PackConfig((48,)))
+
+
+def test_a_model_of_flow_is_refused_with_what_to_do(project):
+    predictor = Scorer("net", project / "data", load_machine()).members[0].predictor
+    predictor.clip = replace(predictor.clip, input="flow")
+    with pytest.raises(UserError, match=r"net takes flow, .* leave it out of ensemble\.members"):
         description.of(predictor, ExtractConfig(30, 48, 2, 60, 1), PackConfig((48,)))
 
 
