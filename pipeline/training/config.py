@@ -193,7 +193,7 @@ class NetworkConfig:
         except IMPOSSIBLE as error:
             raise UserError(f"options: {error}") from error
         if self.clip.hears:
-            return network, module.INPUT
+            return network, getattr(network, "hears", module.INPUT)
         looks_at, given = frame_input.of(network), self.clip.sampler.consecutive
         if given != looks_at.consecutive:
             raise UserError(
