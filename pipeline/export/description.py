@@ -115,8 +115,8 @@ def of(predictor: Predictor, extract: ExtractConfig, pack: PackConfig) -> Descri
     if clip.input == "flow":
         raise UserError(
             f"{predictor.name} takes flow, and only models that see frames or hear are exported: a graph knows nothing "
-            "of flow. Export the others one by one, or leave it out of ensemble.members in conf/, then `pipeline params` and "
-            "`dvc repro ensemble`."
+            "of flow. Export the others one by one, or leave it out of ensemble.members in conf/, then "
+            "`pipeline params` and `dvc repro ensemble`."
         )
     common: dict[str, Any] = {
         "model": predictor.name,

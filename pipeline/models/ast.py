@@ -53,11 +53,8 @@ def build(
         mask_bands: largest share of the bands that is blanked in training, see `SpecAugment`; 0: none.
         mask_time: the same of the time.
     """
-    if min(patch, frequency_stride, time_stride) < 1 or min(mels, columns) < patch:
-        raise ValueError(
-            f"mels={mels} and columns={columns} must be at least patch={patch}, and it, frequency_stride="
-            f"{frequency_stride} and time_stride={time_stride} at least 1."
-        )
+    strides = {"frequency_stride": frequency_stride, "time_stride": time_stride}
+    _check_patches(mels, columns, patch, *strides.values())
     if min(width, depth, heads) < 1 or width % heads:
         raise ValueError(f"width={width} must be a multiple of heads={heads}, and depth={depth} at least 1.")
     transformers = library()
@@ -65,8 +62,7 @@ def build(
         num_mel_bins=mels,
         max_length=columns,
         patch_size=patch,
-        frequency_stride=frequency_stride,
-        time_stride=time_stride,
+        **strides,
         hidden_size=width,
         intermediate_size=4 * width,
         num_hidden_layers=depth,
@@ -74,10 +70,16 @@ def build(
     )
     pooled = PooledPatches(transformers.ASTModel(config), nn.LayerNorm(width, eps=config.layer_norm_eps))
     hears = replace(INPUT, mels=mels, columns=columns)
-    silent = {"frequency_stride": frequency_stride, "time_stride": time_stride, "heads": heads}
-    return SpectrogramTransformer(
-        pooled, width, num_classes, dropout, hears, SpecAugment(mask_bands, mask_time), **silent
-    )
+    masks, silent = SpecAugment(mask_bands, mask_time), {**strides, "heads": heads}
+    return SpectrogramTransformer(pooled, width, num_classes, dropout, hears, masks, **silent)
+
+
+def _check_patches(mels: int, columns: int, patch: int, frequency_stride: int, time_stride: int) -> None:
+    if min(patch, frequency_stride, time_stride) < 1 or min(mels, columns) < patch:
+        raise ValueError(
+            f"mels={mels} and columns={columns} must be at least patch={patch}, and it, frequency_stride="
+            f"{frequency_stride} and time_stride={time_stride} at least 1."
+        )
 
 
 class SpectrogramTransformer(FeatureClassifier):
