@@ -55,8 +55,7 @@ def build(
     """
     strides = {"frequency_stride": frequency_stride, "time_stride": time_stride}
     _check_patches(mels, columns, patch, *strides.values())
-    if min(width, depth, heads) < 1 or width % heads:
-        raise ValueError(f"width={width} must be a multiple of heads={heads}, and depth={depth} at least 1.")
+    _check_blocks(width, depth, heads)
     transformers = library()
     config = transformers.ASTConfig(
         num_mel_bins=mels,
@@ -69,9 +68,13 @@ def build(
         num_attention_heads=heads,
     )
     pooled = PooledPatches(transformers.ASTModel(config), nn.LayerNorm(width, eps=config.layer_norm_eps))
-    hears = replace(INPUT, mels=mels, columns=columns)
-    masks, silent = SpecAugment(mask_bands, mask_time), {**strides, "heads": heads}
-    return SpectrogramTransformer(pooled, width, num_classes, dropout, hears, masks, **silent)
+    hears, masks = replace(INPUT, mels=mels, columns=columns), SpecAugment(mask_bands, mask_time)
+    return SpectrogramTransformer(pooled, width, num_classes, dropout, hears, masks, **strides, heads=heads)
+
+
+def _check_blocks(width: int, depth: int, heads: int) -> None:
+    if min(width, depth, heads) < 1 or width % heads:
+        raise ValueError(f"width={width} must be a multiple of heads={heads}, and depth={depth} at least 1.")
 
 
 def _check_patches(mels: int, columns: int, patch: int, frequency_stride: int, time_stride: int) -> None:
