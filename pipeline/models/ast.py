@@ -67,7 +67,9 @@ def build(
         num_hidden_layers=depth,
         num_attention_heads=heads,
     )
-    pooled = PooledPatches(transformers.ASTModel(config), nn.LayerNorm(width, eps=config.layer_norm_eps))
+    network = transformers.ASTModel(config)
+    nn.init.trunc_normal_(network.embeddings.position_embeddings, std=0.02)  # the authors'; the library's are all 0
+    pooled = PooledPatches(network, nn.LayerNorm(width, eps=config.layer_norm_eps))
     hears, masks = replace(INPUT, mels=mels, columns=columns), SpecAugment(mask_bands, mask_time)
     return SpectrogramTransformer(pooled, width, num_classes, dropout, hears, masks, **strides, heads=heads)
 
