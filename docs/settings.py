@@ -26,6 +26,7 @@ from pipeline.core.manifest import DatasetConfig
 from pipeline.demo.corpus import DemoConfig
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.extraction.config import ExtractConfig
+from pipeline.flow.config import FlowConfig
 from pipeline.inference.run import InferConfig
 from pipeline.losses import auto
 from pipeline.report.config import ReportConfig
@@ -38,6 +39,7 @@ SECTIONS = {
     "demo": (DemoConfig, "conf/dataset/demo.yaml"),
     "extract": (ExtractConfig, "conf/config.yaml"),
     "pack": (PackConfig, "conf/config.yaml"),
+    "flow": (FlowConfig, "conf/config.yaml"),
     "models.<name>": (ModelConfig, "conf/model/"),
     "models.<name>.clip, input: sound": (SoundClipConfig, "conf/recipe/sound.yaml"),
     "models.<name>.test": (ViewConfig, "conf/recipe/"),

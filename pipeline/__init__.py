@@ -9,6 +9,7 @@ The packages in the order of the flow. Each noun of the domain has the file that
     demo/            the built-in corpus
     extraction/      video files -> JPEGs
     sound/           video files -> sound, for models that hear
+    flow/            JPEGs in LMDB -> optical flow, for models that take it
     clips/           JPEGs -> LMDB -> batches: which frames, crops, views, augmentation; and windows of sound
     class_stats.py   videos per class, weights of a loss, prior
     layers/          parts that networks share
@@ -43,7 +44,7 @@ may import whom, from the top; a package imports from those further down, and fr
     stages, cli > comparison, export, near_doubles, serve, ui > report, check, check_model, check_corpus
     > ensemble, inference, folds
     > training, features, predictions
-    > models, losses, pretrained, runtime, sound, extraction, datasets, demo, clips
+    > models, losses, pretrained, runtime, sound, flow, extraction, datasets, demo, clips
     > layers, class_stats, verdict, chance, metrics, cost, core
 
 `stages/` holds one thin script per stage of dvc.yaml, and conf/ what a user edits.

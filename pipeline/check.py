@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.check_model import check_model, reported
 from pipeline.clips import flips, short_sides
-from pipeline.clips.inputs import hears
+from pipeline.clips.inputs import hears, input_of
 from pipeline.clips.short_sides import PackConfig
 from pipeline.clips.transforms import AugmentConfig, asked_side
 from pipeline.core import params, ray_engine, registry
@@ -25,6 +25,8 @@ from pipeline.core.task import AUTO
 from pipeline.demo.corpus import DemoConfig
 from pipeline.ensemble.config import EnsembleConfig
 from pipeline.extraction.config import ExtractConfig
+from pipeline.flow import config as flow
+from pipeline.flow.config import FlowConfig
 from pipeline.inference.run import InferConfig
 from pipeline.report.config import ReportConfig
 from pipeline.training import trackers
@@ -34,6 +36,7 @@ SECTIONS = {
     "dataset": DatasetConfig,
     "extract": ExtractConfig,
     "pack": PackConfig,
+    "flow": FlowConfig,
     "infer": InferConfig,
     "ensemble": EnsembleConfig,
     "report": ReportConfig,
@@ -80,14 +83,23 @@ def side_of(model: Mapping[str, Any]) -> int:
 def doubts(settings: Mapping[str, Any]) -> list[str]:
     """What right settings may do that was hardly meant, a line each; they have passed `check`."""
     stored = settings["extract"]["short_side"]
+    of_flow = min(stored, settings["flow"]["short_side"] or stored)
     models, smaller = settings["models"], settings["pack"]["short_sides"][1:]
-    larger = {name: side for name, model in models.items() if (side := side_of(model)) > stored}
-    read = {short_sides.choose(smaller, side) for model in models.values() for side in _asked(model)}
-    return [
-        f"models.{name}: takes frames of {side} pixels, and extract.short_side keeps {stored}, which are scaled up. "
-        f"Raise it in conf/dataset/ (all is extracted anew), or lower the model's sides."
-        for name, side in larger.items()
-    ] + [
+    found, read = [], set()
+    for name, model in models.items():
+        side, of = side_of(model), "flow" if _takes_flow(model) else "frames"
+        if of == "flow" and side > of_flow:
+            found.append(
+                f"models.{name}: takes flow of {side} pixels, and it is computed at {of_flow} and scaled up. Raise "
+                "flow.short_side (and extract.short_side, if need be), or lower the model's sides."
+            )
+        elif of == "frames" and side > stored:
+            found.append(
+                f"models.{name}: takes frames of {side} pixels, and extract.short_side keeps {stored}, which are "
+                "scaled up. Raise it in conf/dataset/ (all is extracted anew), or lower the model's sides."
+            )
+        read |= {short_sides.choose(smaller, asked) for asked in ({of_flow} if of == "flow" else _asked(model))}
+    return found + [
         f"pack.short_sides: no model reads the frames of {side} pixels; docs/scaling.md says what models ask for."
         for side in smaller
         if side not in read
@@ -137,6 +149,8 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
         found.append(f"sound: must be [mono], as {hearing[0]!r} hears: let its file in conf/model/ take /sound/mono.")
     if not hearing and settings.get("sound") != []:
         found.append("sound: must be [], as no model hears.")
+    if flow_of := built.get("flow"):
+        found += _wrong_flow(flow_of, [str(name) for name, section in models.items() if _takes_flow(section)])
     if dataset:
         _check_corpus(dataset, settings, predictions.parent, found)
     if (pack := built.get("pack")) and (extract := built.get("extract")):
@@ -145,15 +159,19 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     if models and (ensemble := built.get("ensemble")):
         _check_ensemble(ensemble, [str(name) for name in models], predictions, found)
     if machine := built.get("machine"):
-        with reported(found, "machine.ffmpeg: "):
-            machine.ffmpeg_path()
-        if machine.engine == "ray":
-            with reported(found, "machine.engine: "):
-                ray_engine.library()
-        for logger in machine.loggers:
-            with reported(found, ""):
-                trackers.require(logger)
+        _check_machine(machine, found)
     return found
+
+
+def _check_machine(machine: Machine, found: list[str]) -> None:
+    with reported(found, "machine.ffmpeg: "):
+        machine.ffmpeg_path()
+    if machine.engine == "ray":
+        with reported(found, "machine.engine: "):
+            ray_engine.library()
+    for logger in machine.loggers:
+        with reported(found, ""):
+            trackers.require(logger)
 
 
 def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], data: Path, found: list[str]) -> None:
@@ -205,6 +223,26 @@ def _check_ensemble(ensemble: EnsembleConfig, models: list[str], predictions: Pa
             if not any(fnmatchcase(model, pattern) for model in known):
                 near = params.hint(pattern, models)
                 found.append(f"ensemble.subsets.{name}: no model is called {pattern!r}, in conf/model neither.{near}")
+
+
+def _wrong_flow(config: FlowConfig, takers: list[str]) -> list[str]:
+    """What is wrong with the flow of models that take it."""
+    if not takers:
+        return ["flow.by: must be [], as no model takes flow."] * bool(config.by)
+    if not config.by:
+        return [f"flow.by: must be [dis], as {takers[0]!r} takes flow: let its file in conf/model/ take /flow/dis."]
+    found: list[str] = []
+    if config.folder is None:
+        with reported(found, "flow: "):
+            flow.library()
+    elif not Path(config.folder).is_dir():
+        found.append(f"flow.folder: there is no folder {config.folder}.")
+    return found
+
+
+def _takes_flow(section: Any) -> bool:
+    """Whether a section `models.<name>` is of a model that takes flow."""
+    return isinstance(section, Mapping) and input_of(section.get("clip")) == "flow"
 
 
 def _hears(section: Any) -> bool:

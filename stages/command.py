@@ -38,6 +38,8 @@ ARGUMENTS = {
     "lmdb": "folder of the packed frames",
     "sound": "folder of the sound, which is there where a model hears",
     "ledger": "no_sound.tsv: the videos that gave no sound",
+    "flow": "folder of the flow, which is there where a model takes it",
+    "no_flow": "no_flow.tsv: the videos that gave no flow",
     "stats": "folder of the class statistics",
     "weights": "folder of a trained model",
     "pretrained": "folder of the ImageNet weights that the stage `weights` fetched",

@@ -21,8 +21,8 @@ from stages.command import run
 
 
 def main(
-    model: str, manifest: Path, classes: Path, lmdb: Path, sound: Path, pretrained: Path, features: Path, epochs: Path,
-    out: Path,
+    model: str, manifest: Path, classes: Path, lmdb: Path, sound: Path, flow: Path, pretrained: Path, features: Path,
+    epochs: Path, out: Path,
 ) -> None:  # fmt: skip
     """Train a model to the median share of the epochs that the folds picked: no video is left to tell it."""
     section, corpus = params.read(f"models.{model}"), partition.everything(Manifest.read(manifest, classes))
@@ -31,7 +31,7 @@ def main(
     if isinstance(config, ProbeConfig):  # without epochs; it chooses its settings anew on all videos
         fit_probe(config, corpus, Features.read(features / model), out, load_machine(), task)
     else:
-        found = partition.counted(corpus, (store := store_of(section["clip"], lmdb, sound)).videos)
+        found = partition.counted(corpus, (store := store_of(section["clip"], lmdb, sound, flow)).videos)
         fit(config, corpus, store, found, out, load_machine(), task, config.train.last_epoch(share, found.videos))
     print(f"{out}: trained on all labelled videos that it can see or hear, and not validated")
 

@@ -1,6 +1,6 @@
 """Stage `train`: one model -> weights, the recipe that made them, and the training curves, in OUT.
 
-    python -m stages.train tsm_demo data/manifest.tsv data/classes.txt LMDB SOUND STATS WEIGHTS FEATURES OUT
+    python -m stages.train tsm_demo data/manifest.tsv data/classes.txt LMDB SOUND FLOW STATS WEIGHTS FEATURES OUT
 
 Sections arch, options, clip and train of `models.<name>`, and dataset.task, of params.yaml. SIGTERM and SIGINT save and
 stop (status 143, 130); started again, it goes on. With torchrun or srun before it: docs/scaling.md.
@@ -20,8 +20,8 @@ from stages.command import run
 
 
 def main(
-    model: str, manifest: Path, classes: Path, lmdb: Path, sound: Path, stats: Path, pretrained: Path, features: Path,
-    out: Path,
+    model: str, manifest: Path, classes: Path, lmdb: Path, sound: Path, flow: Path, stats: Path, pretrained: Path,
+    features: Path, out: Path,
 ) -> None:  # fmt: skip
     """Train the model that params.yaml describes under `models.<model>`."""
     section, corpus = params.read(f"models.{model}"), Manifest.read(manifest, classes)
@@ -30,7 +30,7 @@ def main(
     if isinstance(config, frozen_config.ProbeConfig):
         probe.fit_probe(config, corpus, Features.read(features / model), out, machine, task)
     else:
-        store = store_of(section["clip"], lmdb, sound)
+        store = store_of(section["clip"], lmdb, sound, flow)
         trainer.fit(config, corpus, store, ClassStatistics.read(stats), out, machine, task)
     print(f"{out}: trained")
 

@@ -21,7 +21,7 @@ LINE = [  # a package imports from those of lower lines, and from its neighbours
     "report check check_model check_corpus",
     "ensemble inference folds",
     "training features predictions",
-    "models losses pretrained runtime sound extraction datasets demo clips",
+    "models losses pretrained runtime sound flow extraction datasets demo clips",
     "layers class_stats verdict chance metrics cost core",
 ]
 HEIGHT = {name: -number for number, names in enumerate(LINE) for name in names.split()}

@@ -19,9 +19,10 @@ FEW = ("tsn_demo", "tin_demo")
 RIGHT = {
     **COMMITTED,
     "models": {name: COMMITTED["models"][name] for name in FEW},
+    "sound": [],
     "ensemble": {**COMMITTED["ensemble"], "members": list(FEW)},
 }
-"""The committed settings with two of the models, which is quicker."""
+"""The committed settings with two of the models, neither of which hears: that is quicker."""
 GONE = "(left out)"
 """Stands for a setting that is not there."""
 TIN = "models.tin_demo"
@@ -44,6 +45,13 @@ WRONG = [
     ("dataset.flip", [["a", "b"], ["c"]], "dataset.flip[1]", "must have 2 entries, not 1"),
     ("dataset.flip", [["a", "b"], ["b", "c"]], "dataset.flip", "'b' stands in it twice"),
     ("sound", ["mono"], "sound", "must be [], as no model hears"),
+    ("flow.by", ["dis"], "flow.by", "must be [], as no model takes flow"),
+    ("flow.by", ["tvl1"], "flow.by[0]", "must be one of 'dis', not 'tvl1'"),
+    ("flow.preset", "slow", "flow.preset", "must be one of 'ultrafast', 'fast', 'medium', not 'slow'"),
+    ("flow.short_side", 15, "flow", "short_side must be 16 pixels or more, or null, not 15"),
+    ("flow.bound", 0, "flow", "bound must be above 0 and at most 1000 pixels, not 0"),
+    ("flow.quality", 101, "flow", "quality must lie in 1 .. 100 (best), not 101"),
+    ("flow.folder", 3, "flow.folder", "must be of type str, not 3"),
     ("demo", GONE, "demo", "this section is missing, and dataset.generated asks for it"),
     ("demo.train", 2, "demo", "train must be at least"),
     ("demo.tran", 900, "demo.tran", "Did you mean 'train'?"),
@@ -76,7 +84,10 @@ WRONG = [
     (f"{TIN}.train.pretrained", "timm:resnet18", f"{TIN}.train.pretrained", "checkpoint timm:resnet18 --save"),
     (f"{TIN}.train.optim.name", "bnbadam8bit", f"{TIN}.train.optim.name", "not to be had on this machine"),
     ("models.tsn_demo.options.backbone_options", {"channels": [1, 2]}, "models.tsn_demo.clip.sampler.frames", "layer3"),
-    (f"{TIN}.options.input", "rgbdiff", f"{TIN}.options.input", "one of 'rgb', 'rgb_difference', not 'rgbdiff'"),
+    (f"{TIN}.options.input", "rgbdiff", f"{TIN}.options.input", "'rgb', 'rgb_difference', 'flow', not 'rgbdiff'"),
+    (f"{TIN}.options.input", "flow", f"{TIN}.clip.input", "must be flow with this network"),
+    (f"{TIN}.clip.input", "flow", f"{TIN}.clip.input", "must be frames with this network"),
+    (f"{TIN}.clip.input", "smell", f"{TIN}.clip.input", "must be one of 'frames', 'flow', not 'smell'"),
     (f"{TIN}.options.input", "rgb_difference", f"{TIN}.clip.sampler.consecutive", "must be 6 with this network"),
     (f"{TIN}.clip.sampler.consecutive", 6, f"{TIN}.clip.sampler.consecutive", "must be 1 with this network"),
     (f"{TIN}.clip.sampler.consecutive", 0, f"{TIN}.clip.sampler", "consecutive must be at least 1"),
@@ -197,9 +208,10 @@ AUDIO = "models/audio_demo"
     ("setting", "value", "said"),
     [
         ("sound", [], "sound: must be [mono], as 'audio_demo' hears"),
+        (f"{AUDIO}/options/pool_time", 0, "models.audio_demo.options: pool_time=0 is a number of windows"),
         (f"{AUDIO}/clip/seconds", 0.0, "models.audio_demo.clip: seconds must lie in 0.1 .. 60"),
         (f"{AUDIO}/clip/side", 40, "models.audio_demo.clip.side: there is no such setting"),
-        (f"{AUDIO}/clip/input", "smell", "models.audio_demo.clip.input: there is no such setting"),
+        (f"{AUDIO}/clip/input", "smell", "models.audio_demo.clip.input: must be one of 'frames', 'flow'"),
         (f"{AUDIO}/test/sides", [40], "models.audio_demo.test: sides are of frames, and it hears: []"),
         ("models/tsn_demo/test/sides", [], "models.tsn_demo.test: sides must name at least one scale"),
         (
@@ -215,6 +227,56 @@ AUDIO = "models/audio_demo"
 def test_what_is_wrong_with_a_model_that_hears_is_said(tmp_path, setting, value, said):
     found = problems(hearing(**{setting: value}), tmp_path)
     assert any(line.startswith(said) for line in found), found
+
+
+def flowing(**changes: Any) -> dict[str, Any]:
+    """Settings with a model of flow, changed at some dotted paths."""
+    settings = yaml.safe_load(compose.text(ROOT / "conf", ["model=[tsn_demo,tsn_flow_demo]"]))
+    for path, value in changes.items():
+        *above, last = path.split("/")
+        section = settings
+        for key in above:
+            section = section[key]
+        section[last] = value
+    return settings
+
+
+FLOW = "models/tsn_flow_demo"
+
+
+def test_a_model_of_flow_is_right(tmp_path):
+    settings = flowing()
+    assert settings["flow"]["by"] == ["dis"]
+    assert settings["models"]["tsn_flow_demo"]["reads"] == "data/flow"
+    assert problems(settings, tmp_path) == []
+    assert doubts(settings) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("flow/by", [], "flow.by: must be [dis], as 'tsn_flow_demo' takes flow: let its file in conf/model/ take"),
+        ("flow/folder", "/nowhere", "flow.folder: there is no folder /nowhere"),
+        (f"{FLOW}/options/input", "rgb", "models.tsn_flow_demo.clip.input: must be frames with this network"),
+        (f"{FLOW}/clip/sampler/consecutive", 6, "models.tsn_flow_demo.clip.sampler.consecutive: must be 5 with this"),
+        (f"{FLOW}/train/augment/rand_augment", {"ops": 1, "magnitude": 3}, "models.tsn_flow_demo: train.augment.rand_"),
+    ],
+)
+def test_what_is_wrong_with_a_model_of_flow_is_said(tmp_path, setting, value, said):
+    found = problems(flowing(**{setting: value}), tmp_path)
+    assert any(line.startswith(said) for line in found), found
+
+
+def test_flow_without_its_package_is_said_before_anything_runs_unless_it_is_there_already(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    (line,) = problems(flowing(), tmp_path)
+    assert line.startswith("flow: Optical flow is computed by a package that is missing")
+    assert problems(flowing(**{"flow/folder": str(tmp_path)}), tmp_path) == []
+
+
+def test_flow_that_is_scaled_up_is_said():
+    (line,) = doubts(flowing(**{"flow/short_side": 32}))
+    assert line.startswith("models.tsn_flow_demo: takes flow of 58 pixels, and it is computed at 32")
 
 
 @pytest.mark.parametrize(("setting", "value", "path", "said"), WRONG, ids=[f"{case[0]}={case[1]}" for case in WRONG])

@@ -127,7 +127,7 @@ def test_the_curves_are_metrics_and_plots(done):
 
 def test_a_stage_by_hand_gives_the_bytes_that_it_gives_under_dvc(done, tmp_path):
     by_hand = tmp_path / "tsn_demo"
-    names = ("manifest.tsv", "classes.txt", "lmdb", "sound", "stats", "weights", "features")
+    names = ("manifest.tsv", "classes.txt", "lmdb", "sound", "flow", "stats", "weights", "features")
     inputs = [f"data/{name}" for name in names]
     project.run([sys.executable, "-m", "stages.train", "tsn_demo", *inputs, str(by_hand)], done)
     for name in ("model.safetensors", "recipe.json", "curves/metrics.json"):

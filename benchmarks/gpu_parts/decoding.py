@@ -19,6 +19,8 @@ from pipeline.clips.device_decoding import DeviceDecoder, read_video
 class Frames:
     """The source of one video, which lies in memory."""
 
+    holds = "frames"
+
     def __init__(self, jpegs: list[bytes]) -> None:
         self.jpegs = jpegs
 

@@ -1,10 +1,12 @@
 """The frames of new video files, for members that see."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from pipeline.clips import jpeg, short_sides
 from pipeline.clips.short_sides import Smaller
 from pipeline.core.errors import UserError
+from pipeline.layers.frame_input import Takes
 
 
 class NewVideos:
@@ -15,6 +17,8 @@ class NewVideos:
         size: that of the frames which are read; None for the extracted ones.
         jpegs: video -> its extracted frames.
     """
+
+    holds: ClassVar[Takes] = "frames"
 
     def __init__(
         self, smaller: Sequence[Smaller] = (), size: Smaller | None = None,

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 from lightning_fabric import Fabric
 
-from pipeline.cli import new_sounds
+from pipeline.cli import new_flows, new_sounds
 from pipeline.cli.fused_members import Fusion
+from pipeline.cli.new_flows import NewFlow
 from pipeline.cli.new_frames import NewVideos
 from pipeline.clips import dataset
 from pipeline.clips.frame_source import FrameSource
@@ -31,6 +32,8 @@ from pipeline.ensemble import averaging
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg import extract_frames
 from pipeline.extraction.outcome import NoFrames
+from pipeline.flow.config import FlowConfig
+from pipeline.flow.dis import NoFlow
 from pipeline.inference.predictor import Predictor
 from pipeline.predictions.table import FINAL
 from pipeline.predictions.view_scores import ViewScores
@@ -47,6 +50,11 @@ class Member:
     weight: float | list[float]
     """Member weight: one for all classes, or one for each."""
 
+    @property
+    def takes(self) -> str:
+        """What it takes of a video: frames, flow or sound."""
+        return str(self.predictor.clip.input)
+
 
 class Scorer:
     """One model, or the weighted members of the ensemble.
@@ -61,7 +69,9 @@ class Scorer:
     """
 
     idle: Sequence[Member] = ()
-    """Members without weight, which answer alike the classes of a silent video that else nobody would."""
+    """Members without weight, which answer alike the classes of a silent or still video that else nobody would."""
+    flow: FlowConfig | None = None
+    """How flow is computed, where a member takes it."""
 
     def __init__(self, name: str, data: Path, machine: Machine, smaller: Sequence[Smaller] = ()) -> None:
         self.smaller, known = tuple(smaller), sorted(folder.name for folder in (data / "models").glob("*/"))
@@ -80,7 +90,9 @@ class Scorer:
 
         self.members = load(self.fusion.weights)
         if not self._covers():
-            self.idle = [one for one in load(self.fusion.idle) if not one.predictor.clip.hears]
+            self.idle = [one for one in load(self.fusion.idle) if one.takes == "frames"]
+        if any(one.takes == "flow" for one in self.members):
+            self.flow = new_flows.settings()
         first, *others = (one.predictor for one in (*self.members, *self.idle))
         for predictor in others:
             predictor.check(first.checkpoint.classes)
@@ -101,9 +113,9 @@ class Scorer:
         return predictor
 
     def _covers(self) -> bool:
-        """Whether those with weight answer each class of a video without sound, too."""
-        seeing = [np.asarray(one.weight) for one in self.members if not one.predictor.clip.hears]
-        return not self.senses(hear=True) or bool(np.all(sum(seeing, np.zeros(())) > 0))
+        """Whether those with weight answer each class of a video without sound and flow, too."""
+        seeing = [np.asarray(one.weight) for one in self.members if one.takes == "frames"]
+        return len(seeing) == len(self.members) or bool(np.all(sum(seeing, np.zeros(())) > 0))
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -112,37 +124,39 @@ class Scorer:
 
     def senses(self, *, hear: bool) -> bool:
         """Whether some member hears, or sees."""
-        return any(member.predictor.clip.hears == hear for member in (*self.members, *self.idle))
+        return any((member.takes == "sound") == hear for member in (*self.members, *self.idle))
 
-    def score(self, source: FrameSource, video: str, sound: np.ndarray | None = None) -> np.ndarray:
-        """The probability of every class, float32 (C,). Threads that ask at the same time are answered in turn.
+    def score(self, source: FrameSource, video: str, sound: np.ndarray | None = None) -> np.ndarray | BrokenVideo:
+        """The probability of every class, float32 (C,), or why nobody has an answer.
+
+        Threads that ask at once are answered in turn. Members are left out where the video has nothing for them.
 
         Args:
-            source: the frames of the video, where some member sees.
-            sound: its sound, int16 (S,); None where it has none, and those who hear are left out.
+            source: the frames of the video, where some member sees; flow is computed from them.
+            sound: its sound, int16 (S,); None where it has none.
         """
-        whole = sound is not None or not self.senses(hear=True)
-        able = [one for one in (*self.members, *self.idle) if not one.predictor.clip.hears]
+        flow = new_flows.of(source, video, self.flow) if self.flow else None
+        given: dict[str, Any] = {"frames": source} | ({} if sound is None else {"sound": sound})
+        given |= {"flow": flow} if isinstance(flow, NewFlow) else {}
+        able = [one for one in (*self.members, *self.idle) if one.takes in given]
+        if isinstance(flow, NoFlow) and not able:
+            return BrokenVideo(video, "", video, flow.reason, str(flow))
         with self.turn:
-            if whole:
-                return self.fuse(self._logits(self.members, source, video, sound))
-            return self._fuse_of(able, self._logits(able, source, video, None))
+            if all(one.takes in given for one in self.members):
+                return self.fuse(self._logits(self.members, video, given))
+            return self._fuse_of(able, self._logits(able, video, given))
 
-    def _logits(
-        self, members: Sequence[Member], source: FrameSource, video: str, sound: np.ndarray | None
-    ) -> list[np.ndarray]:
-        """The logits of all views, (1, K, C), of each of the members."""
+    def _logits(self, members: Sequence[Member], video: str, given: Mapping[str, Any]) -> list[np.ndarray]:
+        """The logits of all views, (1, K, C), of each of the members; `given` is what they take of the video."""
         logits: dict[int, np.ndarray] = {}
-        for hear in (False, True):
-            able = [number for number, one in enumerate(members) if one.predictor.clip.hears == hear]
+        for takes, source in given.items():
+            able = [number for number, one in enumerate(members) if one.takes == takes]
             if not able:
                 continue
             specs = [members[number].predictor.view_spec for number in able]
-            decoded = (
-                new_sounds.views_of(sound, specs)
-                if hear and sound is not None
-                else dataset.decode_video(source, video, specs)
-            ).to(self.device)
+            heard = takes == "sound"
+            views = new_sounds.views_of(source, specs) if heard else dataset.decode_video(source, video, specs)
+            decoded = views.to(self.device)
             for number, crops in zip(able, decoded.crops, strict=True):
                 logits[number] = members[number].predictor.score([(decoded.frames, crops)]).read()
         return [logits[number] for number in sorted(logits)]

@@ -127,7 +127,8 @@ def lines(settings: Mapping[str, Any], corpus: Corpus, rates: Rates, hardware: H
     )
     yield ""
     sound = 2 * RATE * rates.seconds * corpus.videos if settings.get("sound") else 0.0
-    disk = _disk(settings, models, corpus, frames * frame_bytes, rates.smaller_share, sound)
+    flows = frames if settings.get("flow", {}).get("by") else 0.0
+    disk = _disk(settings, models, corpus, frames * frame_bytes, rates.smaller_share, sound, flows * rates.flow_bytes)
     yield from text_table(["disk", "size"], list(disk))
     yield ""
     times = "three" if keep else "four"  # without tars, the LMDB files are of two outs
@@ -141,6 +142,8 @@ def lines(settings: Mapping[str, Any], corpus: Corpus, rates: Rates, hardware: H
         [
             ["extract", time(frames / rates.extracted / cores)],
             ["pack", time(frames * frame_bytes / rates.packed / cores)],
+            *([["flow", time(flows / rates.flowed / cores)]] if flows and not settings["flow"]["folder"] else []),
+            *([["sound", time(rates.seconds * corpus.videos / rates.heard / cores)]] if sound else []),
             ["reading or writing all frames once, at 1 GB/s", time(frames * frame_bytes / 1e9)],
         ],
     )
@@ -170,9 +173,9 @@ def row(model: ModelCost, corpus: Corpus, rates: Rates, hardware: Hardware) -> l
 
 def _disk(
     settings: Mapping[str, Any], models: list[ModelCost], corpus: Corpus, stored: float, smaller_share: float,
-    sound: float,
+    sound: float, flow: float,
 ) -> Iterator[list[str]]:  # fmt: skip
-    """Rows of the table of disk; `sound` is the bytes of all sound at most, 0 where no model hears."""
+    """Rows of the table of disk; `sound` is the bytes of all sound at most, 0 where no model hears, `flow` likewise."""
     keep, smaller = settings["extract"]["keep"], settings["pack"]["short_sides"][1:]
     scores = sum(model.views * 2 + 3 * 4 for model in models) * corpus.held_out * corpus.classes
     weights = sum(model.checkpoint for model in models)
@@ -183,9 +186,11 @@ def _disk(
         yield [f"frames: LMDB, short side {' and '.join(map(str, smaller))}", size(int(smaller_share * stored))]
     if sound:
         yield ["sound, of the videos that have one", size(int(sound))]
+    if flow:
+        yield ["flow: LMDB", size(int(flow))]
     yield [f"weights of {len(models)} models", size(weights)]
     yield ["predictions: logits of each view, tables", size(scores)]
-    yield ["all", size(int(((2 if keep else 1) + smaller_share) * stored + sound) + weights + scores)]
+    yield ["all", size(int(((2 if keep else 1) + smaller_share) * stored + sound + flow) + weights + scores)]
 
 
 def time(seconds: float) -> str:

@@ -12,7 +12,8 @@ its path as it was given. A file that gives no frame is reported on stderr, with
 have, and so is one whose name is no UTF-8 (`name`). Where the model was trained on videos of
 one label each, its scores sum to 1 (softmax), and --json names the task.
 
-A member that hears gets the sound of the file, and is left out where there is none.
+A member that hears gets the sound of the file, and one of flow the flow of its frames; each is left out where there is
+none.
 
 With --onnx, a file of `pipeline export` answers instead, through onnxruntime on the CPU: a model's, or the one that
 fuses an ensemble. Frames and views are then those that its metadata name, and of params.yaml section `machine` is read.

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 import yaml
 
+from pipeline.cli import sense_rates
 from pipeline.cli.compute_rates import cpu_seconds, speeds
 from pipeline.clips import packing
 from pipeline.clips.dataset import TrainDataset
@@ -96,6 +97,12 @@ class Rates:
     """What was extracted, in words."""
     device: str
     """What computed, in words."""
+    flowed: float = math.inf
+    """Flows that a core computes in a second, where a model takes flow."""
+    flow_bytes: float = 0.0
+    """Mean bytes of a flow."""
+    heard: float = math.inf
+    """Seconds of sound that a core extracts in a second, where a model hears."""
 
     def notes(self, tflops: float | None, frame_bytes: float | None) -> Iterator[str]:
         """Where the figures of a plan come from, line by line."""
@@ -104,6 +111,10 @@ class Rates:
             f"a core extracts {self.extracted:.0f} frames a second, packs {self.packed / 1e6:.0f} MB a second and "
             f"decodes {self.decoded:.0f} frames a second. Disks and networks are taken to keep up."
         )
+        if self.flow_bytes:
+            yield f"Flow: a core computes {self.flowed:.0f} a second, of {self.flow_bytes / 1000:.1f} kB each."
+        if self.heard < math.inf:
+            yield f"Sound: a core extracts {self.heard:.0f} s a second."
         if tflops:
             yield f"Computing: {tflops:g} TFLOP/s a device, as given, in training and in testing."
         else:
@@ -140,7 +151,7 @@ def measured(every: Mapping[str, Any], corpus: Corpus, again: bool, compute: boo
     shape: list[Any] = [corpus.seconds, corpus.width, corpus.height]
     if corpus.at_hand:
         shape = [str(corpus.at_hand[0]), len(corpus.at_hand[1])]
-    inputs = [every[name] for name in ("extract", "pack", "models", "machine")]
+    inputs = [every[name] for name in ("extract", "pack", "flow", "sound", "models", "machine")]
     key = files.fingerprint(inputs, shape, compute, torch.__version__)
     kept = scratch_folder(machine, "plan") / f"{key}.json"
     if not kept.is_file() or again:
@@ -170,7 +181,13 @@ def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute
         frames = sum(store.frames(video) for video in there.videos)
         held, small = (sum(file.stat().st_size for file in folder.glob(n)) for n in ("*/*.tar", "*/*.*.lmdb"))
         decoded = _decoded(store, there)
-        loaded = {name: _loaded(name, section, store, there, decoded) for name, section in every["models"].items()}
+        stores, senses = {"frames": store}, dict[str, Any]()
+        if every["flow"]["by"]:
+            stores["flow"], *figures = sense_rates.flow(every, there, folder, apart)
+            senses |= dict(zip(("flowed", "flow_bytes"), figures, strict=True))
+        if every["sound"]:
+            senses["heard"] = sense_rates.sound(root, manifest, extract, apart, folder)
+        loaded = {name: _loaded(name, section, stores, there, decoded) for name, section in every["models"].items()}
     return Rates(
         seconds=corpus.seconds or frames / len(there) / extract.fps,
         frame_bytes=held / frames,
@@ -180,6 +197,7 @@ def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute
         decoded=decoded,
         loaded=loaded,
         source=source,
+        **senses,
         **(speeds(every, machine) if compute else dict(flops={}, test_flops={}, measured_on={}, device="nothing")),
     )
 
@@ -202,8 +220,10 @@ def _made(folder: Path, corpus: Corpus, machine: Machine) -> Manifest:
     seconds = min(corpus.seconds, MADE_SECONDS)
     for number, split in enumerate(SPLITS):
         picture = f"testsrc2=size={corpus.width}x{corpus.height}:rate=30:duration={seconds}"
-        call = ["-f", "lavfi", "-i", picture, "-vf", f"noise=alls=12:allf=t:all_seed={number},format=yuv420p"]
-        command = [machine.ffmpeg_path(), "-loglevel", "error", *call, "-c:v", "libx264", str(folder / f"{split}.mp4")]
+        tone = f"sine=frequency=440:duration={seconds}"
+        call = ["-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", tone, "-c:a", "aac", "-c:v", "libx264"]
+        call += ["-vf", f"noise=alls=12:allf=t:all_seed={number},format=yuv420p", str(folder / f"{split}.mp4")]
+        command = [machine.ffmpeg_path(), "-loglevel", "error", *call]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", check=False)
         if done.returncode:
             said = one_line(done.stderr.strip() or f"status {done.returncode}")
@@ -222,13 +242,17 @@ def _decoded(store: FrameStore, there: Manifest) -> float:
     return count / (cpu_seconds() - start)
 
 
-def _loaded(name: str, section: Mapping[str, Any], store: FrameStore, there: Manifest, decoded: float) -> float:
+def _loaded(
+    name: str, section: Mapping[str, Any], stores: Mapping[str, FrameStore], there: Manifest, decoded: float
+) -> float:
     """Training clips of a model that a core loads in a second; a probe decodes and no more."""
     config = kind(section).read(section, f"models.{name}")
     if isinstance(config, HearingConfig):
         return math.inf  # to read some kilobytes is nothing beside the decoding of frames
     if isinstance(config, ProbeConfig):
         return decoded / config.clip.sampler.length
+    store = stores[config.clip.input]
+    there = there.without(set(there.videos) - set(store.videos))
     clips = TrainDataset(there, store, config.clip.sampler, replace(config.train.augment, flip=True), seed=0)
     clips[0, 0]  # opens the files
     start = cpu_seconds()

@@ -2,7 +2,7 @@
 
 Times are on the clock of the file, as players show it. A window from 12 to 14 seconds has the frames, the sound, the id
 and so the scores of the segment `start 12, end 14` of a corpus. Places before the first picture, or to models that only
-hear before and behind the sound, have no answer.
+hear before and behind the sound, have no answer, and neither have those of one frame to models that only take flow.
 """
 
 import csv
@@ -125,7 +125,9 @@ def _places(
         start, end = (max(0, round((each - begins) * RATE)) for each in segment)  # a sound may begin late
         part = None if sound is None or start >= min(end, len(sound)) else sound[start:end]
         if part is not None or scorer.senses(hear=False):
-            yield Place(segment, scorer.score(source, video, part))
+            scores = scorer.score(source, video, part)
+            if not isinstance(scores, BrokenVideo):  # as a place of one frame is to a model of flow alone
+                yield Place(segment, scores)
 
 
 def as_table(file: Path, places: Sequence[Place], classes: Sequence[str], top: int) -> str:

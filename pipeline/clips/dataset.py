@@ -23,6 +23,7 @@ from pipeline.clips.transforms import AugmentConfig, Box
 from pipeline.clips.views import CROPS, Scale, View, ViewConfig, ViewGrid
 from pipeline.core import params
 from pipeline.core.manifest import Manifest
+from pipeline.layers.frame_input import Takes
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class ClipConfig:
     """Short side of the centre view, in pixels; validation and protocol `clip` use it."""
     crop: int
     """Side of the square crop of the centre view, in pixels."""
+    input: Takes = "frames"
+    """What the model gets of a video; flow is computed by a stage, and `sound` is another section, below."""
 
     def __post_init__(self) -> None:
         fits = 1 <= self.crop <= self.side
@@ -72,9 +75,9 @@ class ClipConfig:
 
 
 class TrainDataset(Dataset[tuple[Tensor, Tensor]]):
-    """Random clips: item (epoch, position) is (clip uint8 (3, T, H, W), many-hot labels float32 (C,)).
+    """Random clips: item (epoch, position) is (clip uint8 (P, T, H, W), many-hot labels float32 (C,)).
 
-    A label that is not known is -1. `augment.flip` is what `flips.resolve` made of it.
+    P is 3, or 2 of flow. A label that is not known is -1. `augment.flip` is what `flips.resolve` made of it.
     """
 
     def __init__(
@@ -97,7 +100,7 @@ class TrainDataset(Dataset[tuple[Tensor, Tensor]]):
         indices = sampling.training_clip(self.sampler, self.store.frames(video), rng)
         store = self.store.at(transforms.asked_side(self.augment))
         frames = read_frames(store, video, indices, transforms.needed_side(self.augment))
-        clip, mirrored = transforms.training_crop(frames, self.augment, rng)
+        clip, mirrored = transforms.training_crop(frames, self.augment, rng, self.store.holds)
         labels = self.targets[position]
         return clip, labels[self.swapped] if mirrored else labels
 

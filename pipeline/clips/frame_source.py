@@ -1,7 +1,7 @@
 """Where datasets get the frames of videos from."""
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -9,10 +9,14 @@ from torch import Tensor
 from pipeline.clips import transforms
 from pipeline.core import faults
 from pipeline.core.errors import UserError
+from pipeline.layers.frame_input import Takes
 
 
 class FrameSource(Protocol):
-    """Source of the JPEGs of videos: a FrameStore, or the frames of new videos."""
+    """Source of the JPEGs of videos: a FrameStore or FlowStore, or those of new videos."""
+
+    holds: ClassVar[Takes]
+    """Whether they are frames, or flow: then two JPEGs, x and y, where one of a frame is meant."""
 
     def at(self, side: int) -> "FrameSource":
         """The frames for who shows them at a short side of `side` pixels; of equal sizes, the same object."""
@@ -36,14 +40,14 @@ def sides_by_source(source: FrameSource, sides: Iterable[int]) -> dict[FrameSour
 
 
 def read_frames(store: FrameSource, video: str, indices: Sequence[int] | np.ndarray, at_least: int | None) -> Tensor:
-    """Read and decode some frames of a video as uint8 (T, 3, H, W); `at_least` is that of `transforms.decode`.
+    """Read and decode some frames of a video as uint8 (T, P, H, W); `at_least` is that of `transforms.decode`.
 
     Raises:
         UserError: a stored frame does not decode; the message names the shard.
     """
     jpegs = store.read(video, [int(index) for index in indices])
     try:
-        return transforms.decode(jpegs, at_least)
+        return transforms.decode(jpegs, at_least, store.holds)
     except ValueError as error:
         if faults.told(error) is not None:  # the decoder's word for too little memory
             raise

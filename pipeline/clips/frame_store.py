@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import lmdb
 import numpy as np
@@ -91,8 +92,8 @@ class _Index:
     """The smaller sizes."""
 
     @classmethod
-    def read(cls, root: Path) -> "_Index":
-        index, pages = frame_index.read_packed(root / frame_index.FILE).set_index("video"), lmdb_pages.read(root)
+    def read(cls, root: Path, stage: str) -> "_Index":
+        index, pages = frame_index.read_packed(root / frame_index.FILE, stage).set_index("video"), lmdb_pages.read(root)
         sides = {side for name in pages if (side := _side_of(name))}
         return cls(index["shard"].to_dict(), index["frames"].to_dict(), pages, tuple(sorted(sides)))
 
@@ -112,9 +113,15 @@ class FrameStore:
         UserError: the index is missing or damaged.
     """
 
+    stage: ClassVar = "pack"
+    """What makes the folder."""
+    holds: ClassVar[Literal["frames", "flow"]] = "frames"
+    ledger: ClassVar = "data/broken.tsv"
+    """The list of the videos that it lacks."""
+
     def __init__(self, root: Path, side: int | None = None, index: "_Index | None" = None) -> None:
         self.root, self.side = root, side
-        self._index = index or _Index.read(root)
+        self._index = index or _Index.read(root, self.stage)
         self._readers: dict[str, lmdb.Transaction] = {}
         self._smaller = {} if side else {each: FrameStore(root, each, self._index) for each in self._index.sides}
 
@@ -172,7 +179,7 @@ class FrameStore:
 
     def damaged(self, video: str, why: object) -> UserError:
         """The error for a value that is damaged; callers of `read` raise it for a JPEG that does not decode."""
-        return _damaged(self._path(video), f"video {video!r}: {why}")
+        return _damaged(self._path(video), f"video {video!r}: {why}", self.stage)
 
     def content_key(self, sides: Iterable[int] = ()) -> str:
         """A hash of what the frames were packed from, computed without reading them.
@@ -194,8 +201,8 @@ class FrameStore:
     def _known(self, video: str) -> str:
         if video not in self._index.shard_of:
             raise UserError(
-                f"{self.root} has no video {video!r}. If it is new, run `dvc repro pack`; "
-                "if it is broken, data/broken.tsv says why."
+                f"{self.root} has no video {video!r}. If it is new, run `dvc repro {self.stage}`; "
+                f"if there is none of it, {self.ledger} says why."
             )
         return video
 
@@ -203,7 +210,7 @@ class FrameStore:
         shard = self._index.shard_of[video]
         if shard not in self._readers:
             path = self._path(video)
-            self._readers[shard] = _open(path, self._index.pages_of.get(path.stem, []))
+            self._readers[shard] = _open(path, self._index.pages_of.get(path.stem, []), self.stage)
         try:
             value = self._readers[shard].get(video.encode())
         except lmdb.Error as error:
@@ -232,12 +239,12 @@ def _side_of(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _open(path: Path, pages: Sequence[tuple[int, int, int]]) -> lmdb.Transaction:
+def _open(path: Path, pages: Sequence[tuple[int, int, int]], stage: str) -> lmdb.Transaction:
     found = path.stat() if path.is_file() else None
     reader = _open_files.get((found.st_dev, found.st_ino)) if found else None
     if reader is None:
         if not found or lmdb_pages.changed(path, pages) or not _whole(path):
-            raise _damaged(path, "it is missing, cut short, or not as it was written")
+            raise _damaged(path, "it is missing, cut short, or not as it was written", stage)
         environment = lmdb.open(str(path), subdir=False, readonly=True, lock=False, readahead=False, max_spare_txns=0)
         reader = _open_files[found.st_dev, found.st_ino] = environment.begin(buffers=True)
     return reader
@@ -257,9 +264,9 @@ def _whole(path: Path) -> bool:
         return False
 
 
-def _damaged(path: Path, why: str) -> UserError:
+def _damaged(path: Path, why: str, stage: str) -> UserError:
     return UserError(
-        f"The LMDB shard {path} is damaged ({why}). Where it is missing, `dvc repro pack` makes it again. "
+        f"The LMDB shard {path} is damaged ({why}). Where it is missing, `dvc repro {stage}` makes it again. "
         f"{checksums.REBUILD}"
     )
 

@@ -1,9 +1,12 @@
 """JPEG -> pixels, but for bombs: a few bytes can say that they are 65,500 x 65,500 pixels."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import simplejpeg
+
+Colours = Literal["RGB", "GRAY"]
 
 MOST_PIXELS = 1 << 26
 """Pixels of a frame that are decoded: 8,192 x 8,192."""
@@ -34,9 +37,12 @@ def size_of_all(jpegs: Sequence[bytes | memoryview]) -> tuple[int, int]:
 
 
 def decode(
-    data: bytes | memoryview, min_height: int = 0, min_width: int = 0, into: np.ndarray | None = None
-) -> np.ndarray:
-    """The pixels of a JPEG, uint8 (H, W, 3), perhaps at a reduced scale that is no smaller than asked for.
+    data: bytes | memoryview, min_height: int = 0, min_width: int = 0, into: np.ndarray | None = None,
+    colours: Colours = "RGB",
+) -> np.ndarray:  # fmt: skip
+    """The pixels of a JPEG, uint8 (H, W, C), perhaps at a reduced scale that is no smaller than asked for.
+
+    C is 3 for `colours` RGB and 1 for GRAY, which is the brightness alone.
 
     Args:
         into: array that the pixels are written to, of their size; None makes one.
@@ -45,7 +51,7 @@ def decode(
         ValueError: it is no JPEG, of too many pixels, or of another size than `into`.
     """
     _refuse_bomb(*size(data))
-    pixels: np.ndarray = simplejpeg.decode_jpeg(data, "RGB", min_height=min_height, min_width=min_width, buffer=into)
+    pixels: np.ndarray = simplejpeg.decode_jpeg(data, colours, min_height=min_height, min_width=min_width, buffer=into)
     if into is not None and pixels.shape != into.shape:
         raise ValueError(f"a frame has the shape {pixels.shape}, and the first one {into.shape}")
     return pixels
@@ -69,17 +75,17 @@ def shrink(data: bytes, side: int, quality: int) -> bytes:
     return smaller
 
 
-def decode_all(jpegs: Sequence[bytes | memoryview], at_least: int = 0) -> np.ndarray:
-    """The pixels of one JPEG or more, all of one size, uint8 (T, H, W, 3); the short side has `at_least` pixels.
+def decode_all(jpegs: Sequence[bytes | memoryview], at_least: int = 0, colours: Colours = "RGB") -> np.ndarray:
+    """The pixels of one JPEG or more, all of one size, uint8 (T, H, W, C); the short side has `at_least` pixels.
 
     Raises:
         ValueError: one is no JPEG or of too many pixels, or two differ in size.
     """
-    first = decode(jpegs[0], at_least, at_least)
+    first = decode(jpegs[0], at_least, at_least, colours=colours)
     frames = np.empty((len(jpegs), *first.shape), np.uint8)
     frames[0] = first
     for data, into in zip(jpegs[1:], frames[1:], strict=True):
-        decode(data, at_least, at_least, into)
+        decode(data, at_least, at_least, into, colours)
     return frames
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -61,6 +62,32 @@ class TarShard:
     def content(self) -> str:
         """Hash of what the frames are, whatever the layout."""
         return files.fingerprint(CONTENT, self.sha256, *(self.smaller or ()))
+
+
+class Finished(NamedTuple):
+    """An LMDB file that is to lie in an out."""
+
+    name: str
+    """Its name there, without the suffix."""
+    path: Path
+    sha256: str
+    content: str
+    """Hash of what it holds, whatever the layout."""
+
+
+def fill(folder: Path, shards: Sequence[Finished], index: pd.DataFrame) -> None:
+    """Link LMDB files into a new folder, and write what a FrameStore reads beside them.
+
+    Args:
+        index: a row for each video, with the `frame_index.PACKED_COLUMNS`.
+    """
+    for shard in shards:
+        files.link(shard.path, folder / f"{shard.name}.lmdb")
+    frame_index.write_packed(folder / frame_index.FILE, index)
+    contents = {"shard": [shard.name for shard in shards], "key": [shard.content for shard in shards]}
+    tsv.write(folder / SHARDS, pd.DataFrame(contents))
+    lmdb_pages.write(folder)
+    checksums.seal(folder, {f"{shard.name}.lmdb": shard.sha256 for shard in shards})
 
 
 def pack(
@@ -189,19 +216,10 @@ def _in_place(shard: TarShard) -> tuple[Path, str]:
 def _publish(
     shards: Sequence[TarShard], index: pd.DataFrame, packed: Mapping[str, tuple[Path, str]], out: Path
 ) -> None:
-    """Link the LMDB files into `out`, and write what lies beside them; `packed` has the file and hash of each key."""
-    sums = {}
+    """Write the folder `out`; `packed` has the file and hash of each key."""
     with files.aside(out) as aside:
         aside.mkdir()
-        for shard in shards:
-            path, digest = packed[shard.key]
-            files.link(path, aside / f"{shard.name}.lmdb")
-            sums[f"{shard.name}.lmdb"] = digest
-        frame_index.write_packed(aside / frame_index.FILE, index)
-        content = {shard.name: shard.content for shard in shards}
-        tsv.write(aside / SHARDS, pd.DataFrame({"shard": list(content), "key": list(content.values())}))
-        lmdb_pages.write(aside)
-        checksums.seal(aside, sums)
+        fill(aside, [Finished(shard.name, *packed[shard.key], shard.content) for shard in shards], index)
 
 
 def _is_there(store: Path, shard: TarShard) -> bool:

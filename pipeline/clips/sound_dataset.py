@@ -30,7 +30,7 @@ class SoundClipConfig:
     hears: ClassVar = True
     """Whether the model gets the sound, and neither frame nor pixel."""
     input: Literal["sound"]
-    """What the model gets of a video; a section without this word is of a model that sees."""
+    """What the model gets of a video; a section without this word is of a model that sees frames."""
     seconds: float
     """Length of a window in seconds."""
 

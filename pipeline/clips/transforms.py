@@ -21,6 +21,7 @@ from torchvision.tv_tensors import Video
 from pipeline.clips import flips, jpeg
 from pipeline.core import params
 from pipeline.core.manifest import Flip
+from pipeline.layers.frame_input import Takes
 
 PLACES = {"left": 0.0, "centre": 0.5, "right": 1.0}
 """Place of a test crop -> where it lies on the longer side of a frame, 0 (left or top) .. 1 (right or bottom)."""
@@ -92,21 +93,29 @@ class Box:
     width: int
 
 
-def decode(jpegs: Sequence[memoryview], at_least: int | None = None) -> Tensor:
-    """Decode frames of one size to uint8 (T, 3, H, W), RGB.
+def decode(jpegs: Sequence[memoryview], at_least: int | None = None, holds: Takes = "frames") -> Tensor:
+    """Decode frames of one size to uint8 (T, 3, H, W), RGB; or flows, two JPEGs each, to (T, 2, H, W), x and y.
 
     Args:
         at_least: pixels that the short side needs; libjpeg then decodes to the smallest of its scales that has them,
             which is quicker than decoding all pixels and resizing them. None decodes all pixels.
+        holds: what the JPEGs are of.
 
     Raises:
         ValueError: a frame is no JPEG, or two differ in size.
     """
+    if holds == "flow":
+        planes = torch.from_numpy(jpeg.decode_all(jpegs, at_least or 0, "GRAY")[..., 0])  # (2T, H, W)
+        return planes.view(-1, 2, *planes.shape[1:])
     return torch.from_numpy(jpeg.decode_all(jpegs, at_least or 0)).permute(0, 3, 1, 2)
 
 
-def training_crop(frames: Tensor, config: AugmentConfig, rng: np.random.Generator) -> tuple[Tensor, bool]:
-    """Frames uint8 (T, 3, H, W) -> a clip uint8 (3, T, crop, crop), randomly cropped, flipped and augmented.
+def training_crop(
+    frames: Tensor, config: AugmentConfig, rng: np.random.Generator, holds: Takes = "frames"
+) -> tuple[Tensor, bool]:
+    """Frames uint8 (T, P, H, W) -> a clip uint8 (P, T, crop, crop), randomly cropped, flipped and augmented.
+
+    The values of flow stay as they are when it is resized, as in the repositories whose weights there are.
 
     Returns:
         the clip, and whether it is mirrored.
@@ -115,10 +124,17 @@ def training_crop(frames: Tensor, config: AugmentConfig, rng: np.random.Generato
     cropped = draw(frames, config, rng)
     mirrored = bool(config.flip) and rng.random() < 0.5
     if mirrored:
-        cropped = F.horizontal_flip(cropped)
+        cropped = mirrored_flow(cropped) if holds == "flow" else F.horizontal_flip(cropped)
     if config.rand_augment is not None:
         cropped = _rand_augment(cropped, config.rand_augment, rng)
     return cropped.contiguous(memory_format=torch.channels_last).transpose(0, 1), mirrored
+
+
+def mirrored_flow(flow: Tensor) -> Tensor:
+    """The mirror image of flow uint8 (T, 2, H, W), in which what went to the right goes to the left."""
+    turned: Tensor = F.horizontal_flip(flow)
+    turned[:, 0] = (256 - turned[:, 0].to(torch.int16)).clamp(max=255)  # about 128, which is no motion
+    return turned
 
 
 def resize_short_side(frames: Tensor, side: int) -> Tensor:

@@ -40,13 +40,13 @@ def write_packed(path: Path, table: pd.DataFrame) -> None:
     tsv.write(path, table[list(PACKED_COLUMNS)])
 
 
-def read_packed(path: Path) -> pd.DataFrame:
-    """Read the index of packed frames: `PACKED_COLUMNS`, with integers in those of numbers and sizes.
+def read_packed(path: Path, stage: str = "pack") -> pd.DataFrame:
+    """Read the index of what a `stage` packed: `PACKED_COLUMNS`, with integers in those of numbers and sizes.
 
     Raises:
         UserError: the file is missing or damaged.
     """
-    return _checked(tsv.read(path, PACKED_COLUMNS, "pack", numbers=_NUMBERS), path)
+    return _checked(tsv.read(path, PACKED_COLUMNS, stage, numbers=_NUMBERS), path)
 
 
 def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:

@@ -36,7 +36,7 @@ class Scoring:
     store: Callable[[Path], Store]
     """Opens the store."""
     frames: Path
-    """Folder of the packed frames, or of the sound."""
+    """Folder of the packed frames, the flow or the sound."""
     cache: str
     """Name of the cache's folder, which all nodes must come to."""
     machine: Machine

@@ -4,7 +4,7 @@ A video is read and decoded once for all its views, and for several models where
 show the same pixels are computed once. A forward pass holds views of one video alone, or of `machine.videos_per_pass`
 that are always the same ones, so scores are the same to the bit by however many processes and beside whichever models
 the videos are scored. A run that was killed goes on with the scores that it has. A broken video gets the class prior as
-its scores; so does a video without sound from a model that hears, to which it is `unseen`.
+its scores; so does one without sound or flow from a model that takes that, to which it is `unseen`.
 """
 
 import logging
@@ -132,7 +132,7 @@ def score(
     specs = [(videos[video], [jobs[j].predictor.view_spec for j in lacking]) for video, lacking in mine]
     workers = max(1, machine.processes // distributed.local_processes(fabric))
     clip, source = jobs[0].predictor.clip, cast(Any, store)  # of the kind that the clip takes
-    on_device = machine.decode == "device" and not clip.hears
+    on_device = machine.decode == "device" and clip.input == "frames"
     videos_of: Any = EncodedVideoDataset(specs, source) if on_device else clip.decoded(specs, source)
     receive = DeviceDecoder(source, fabric.device) if on_device else partial(_uploaded, Upload(fabric.device))
     decoded = loader(videos_of, workers, fabric.device.type == "cuda", batch_size=None)

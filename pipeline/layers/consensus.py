@@ -20,7 +20,7 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm,
 class FrameNetwork(nn.Module):
     """Video network: clip -> images -> `backbone` -> dropout -> `consensus`, which a subclass defines.
 
-    Shape: (N, 3, T x S, H, W) -> (N, C), where S is `looks_at.consecutive`, mostly 1.
+    Shape: (N, 3, T x S, H, W) -> (N, C), where S is `looks_at.consecutive`, mostly 1; flow has 2 planes in place of 3.
 
     Args:
         backbone: a network of `build_backbone`.

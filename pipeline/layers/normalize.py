@@ -13,10 +13,13 @@ from pipeline.layers.log_mel import MelSpec, log_mel
 
 @dataclass(frozen=True)
 class InputSpec:
-    """Input that a model's weights expect: RGB in 0..1, minus `mean`, divided by `std`."""
+    """Input that a model's weights expect: planes in 0..1, minus `mean`, divided by `std`.
 
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    Planes are red, green and blue; or x and y of flow, in 8 bits as it is stored, so that no motion is 128 / 255.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 def read_spec(node: Mapping[str, Any]) -> InputSpec | MelSpec:
@@ -27,14 +30,14 @@ def read_spec(node: Mapping[str, Any]) -> InputSpec | MelSpec:
     """
     if "mels" in node:
         return MelSpec(**node)
-    return InputSpec(_three(node["mean"]), _three(node["std"]))
+    return InputSpec(_planes(node["mean"]), _planes(node["std"]))
 
 
 def normalize(clips: Tensor, spec: InputSpec | MelSpec) -> Tensor:
     """Make clips what the model's weights expect: floats, contiguous.
 
-    Clips of frames, uint8 (N, 3, T, H, W), keep their shape; sounds, int16 (N, S), become (N, 1, mels, T). The bytes of
-    frames may lie in any order: the loader hands over each pixel's colours together, as the decoder wrote them.
+    Clips of frames or flow, uint8 (N, P, T, H, W), keep their shape; sounds, int16 (N, S), become (N, 1, mels, T). The
+    bytes of frames may lie in any order: the loader hands over each pixel's colours together, as they were decoded.
     """
     if isinstance(spec, MelSpec):
         return log_mel(clips, spec)
@@ -48,11 +51,13 @@ def normalize(clips: Tensor, spec: InputSpec | MelSpec) -> Tensor:
 
 @cache
 def _constants(spec: InputSpec, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (3, 1, 1, 1), copied to a device once."""
-    mean, std = (torch.tensor(values, device=device).view(3, 1, 1, 1) for values in (spec.mean, spec.std))
+    """Mean and deviation (P, 1, 1, 1), copied to a device once."""
+    mean, std = (torch.tensor(values, device=device).view(-1, 1, 1, 1) for values in (spec.mean, spec.std))
     return mean, std
 
 
-def _three(values: Any) -> tuple[float, float, float]:
-    red, green, blue = map(float, values)
-    return red, green, blue
+def _planes(values: Any) -> tuple[float, ...]:
+    found = tuple(map(float, values))
+    if len(found) not in (2, 3):
+        raise ValueError(f"{found} are the figures of {len(found)} planes, and there are 2 or 3")
+    return found

@@ -34,8 +34,9 @@ def build(
         num_classes: C.
         backbone: a ResNet, SENet, MobileNetV2 or V3 or EfficientNet of timm, see `residual_stages`.
         backbone_options: options of timm, see `build_backbone`.
-        input: "rgb", or "rgb_difference": of 6 consecutive frames at each place, 5 differences, as 15 channels. It
-            wants `consecutive: 6` in clip.sampler.
+        input: "rgb"; "rgb_difference": of 6 consecutive frames at each place, 5 differences, as 15 channels, which
+            wants `consecutive: 6` in clip.sampler; or "flow": 5 consecutive flows, as 10 channels, which wants
+            `consecutive: 5` there and `input: flow` in clip.
         frames: T.
         dropout: dropout probability before the classifier.
         partial_bn: whether all batch norms but the first are frozen, see `FrameNetwork`.

@@ -30,8 +30,9 @@ def build(
         num_classes: C.
         backbone: any network of timm.
         backbone_options: options of timm, see `build_backbone`.
-        input: "rgb", or "rgb_difference": of 6 consecutive frames at each place, 5 differences, as 15 channels. It
-            wants `consecutive: 6` in clip.sampler.
+        input: "rgb"; "rgb_difference": of 6 consecutive frames at each place, 5 differences, as 15 channels, which
+            wants `consecutive: 6` in clip.sampler; or "flow": 5 consecutive flows, as 10 channels, which wants
+            `consecutive: 5` there and `input: flow` in clip.
         frames: T, if there are non-local blocks. Otherwise the network is the same for any number and takes
             any; the option is there so that TSN, TSM and TIN are configured alike.
         dropout: dropout probability before the classifier.

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from pipeline.layers.frame_input import RGB_DIFFERENCE
+from pipeline.layers.frame_input import KINDS
 
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 BLOCK = re.compile(r"(?:slow|backbone)\.(layer\d|blocks\.\d+)\.(\d+)\.(.+)")
@@ -19,10 +19,11 @@ VIDEO = {
     "swin3d": "patch_embed.proj",
     "s3d": "features.0.0.0",
     "videomae": "network.embeddings.patch_embeddings.projection",
+    "ast": "network.embeddings.patch_embeddings.projection",
     "videoprism": "encoder.spatial_embeddings.patch_embeddings.projection",
     "vjepa2": "encoder.embeddings.patch_embeddings.proj",
 }
-"""Networks that torchvision or transformers has -> name of their first convolution."""
+"""Networks that torchvision or transformers has -> name of their first convolution, 3D but of the one that hears."""
 LAYERS = {
     "temporal": "the temporal modules",
     "non_local": "the non-local blocks",
@@ -72,8 +73,10 @@ def options(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         found["every"] = _every(shapes)
     if arch == "tsm":
         found["place"] = "blockres" if any(map(WRAPPED.search, shapes)) else "block"
-    if any(shape[1] == RGB_DIFFERENCE.channels and shape[2] > 1 for shape in shapes.values() if len(shape) == 4):
-        found["input"] = "rgb_difference"
+    for kind, looks_at in KINDS.items():
+        images = [shape for shape in shapes.values() if len(shape) == 4 and shape[2] > 1]
+        if kind != "rgb" and any(shape[1] == looks_at.channels for shape in images):
+            found["input"] = kind
     found["non_local"] = any(".non_local." in name for name in shapes)
     return {key: value for key, value in found.items() if value not in (None, ())}
 
@@ -122,7 +125,7 @@ def _arch(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     if any(name.endswith(".spatial.weight") for name in shapes):
         return "r2plus1d"
     for arch, first in VIDEO.items():
-        if len(shapes.get(f"backbone.{first}.weight", ())) == 5:
+        if len(shapes.get(f"backbone.{first}.weight", ())) == (4 if arch == "ast" else 5):
             return arch
     stem = shapes.get("backbone.conv1.weight", ())
     if len(stem) == 5:

@@ -4,7 +4,7 @@ Every entry of the file must find its place and every entry of the model its val
 report names what each of them left at its start: the classifier of another number of classes; the head of a model whose
 encoder alone is published; layers that a video network adds to an image network; batch norms' counters, which old
 programs did not save; and convolutions of an image network, which are inflated where the model's look along time.
-A first convolution of red, green and blue becomes one of other images, such as differences of frames, by its mean over
+A first convolution of red, green and blue becomes one of other images, differences of frames or flow, by its mean over
 the three (arXiv:1608.00859).
 """
 
@@ -256,7 +256,7 @@ def _advice(model: nn.Module, target: Mapping[str, Tensor], translation: Transla
     theirs, ours = infer_config.options(translation.tensors), infer_config.options(target)
     other = theirs.get("arch") != ours.get("arch")  # whose options say nothing of the model's
     shared = {"blocks"} if translation.image else {"arch"} if other else {*theirs, *ours}
-    shared -= {"input"} - theirs.keys()  # colours become differences by themselves, see `_adapted`
+    shared -= {"input"} - theirs.keys()  # colours become other images by themselves, see `_adapted`
     advice = {key: (theirs.get(key), ours.get(key)) for key in sorted(shared) if theirs.get(key) != ours.get(key)}
     for option, needed in translation.needs.items():
         has = {getattr(module, option) for module in model.modules() if hasattr(module, option)}

@@ -94,7 +94,8 @@ def _shapes(
     sampler, crop = recipe["clip"]["sampler"], recipe["train"].get("augment", {}).get("crop")
     frames = sampler["frames"] * sampler.get("consecutive", 1)
     crops = [view["scale"]["crop"] for view in meta["views"]]
-    return [(3, frames, side, side) for side in crops], (3, frames, crop, crop) if crop else None
+    planes = 2 if recipe["clip"].get("input") == "flow" else 3
+    return [(planes, frames, side, side) for side in crops], (planes, frames, crop, crop) if crop else None
 
 
 def table(inputs: Inputs, costs: Mapping[str, Cost]) -> pd.DataFrame:

@@ -157,13 +157,15 @@ class NetworkConfig:
         raise NotImplementedError
 
     def shape(self, crop: int | None = None) -> tuple[int, ...]:
-        """Shape of a clip as the network gets it, (3, T, crop, crop): a training clip unless a `crop` is given."""
+        """Shape of a clip as the network gets it, (P, T, crop, crop): a training clip unless a `crop` is given."""
         side = crop or self.crop
-        return 3, self.clip.sampler.length, side, side
+        return frame_input.PLANES[self.clip.input], self.clip.sampler.length, side, side
 
     def plain(self) -> dict[str, Any]:
         """Itself as values that JSON can hold, without what is only there for other kinds of networks."""
         values: dict[str, Any] = params.plain(self)
+        if self.clip.input == "frames":
+            del values["clip"]["input"]  # as in the recipes of before there was flow
         if not self.clip.hears and self.clip.sampler.consecutive == 1:
             del values["clip"]["sampler"]["consecutive"]  # as in the recipes of before there were differences
         return values
@@ -193,12 +195,17 @@ class NetworkConfig:
         except IMPOSSIBLE as error:
             raise UserError(f"options: {error}") from error
         if self.clip.hears:
-            return network, module.INPUT
+            return network, getattr(network, "hears", module.INPUT)
         looks_at, given = frame_input.of(network), self.clip.sampler.consecutive
+        if self.clip.input != looks_at.takes:
+            raise UserError(
+                f"clip.input: must be {looks_at.takes} with this network (options.input says what it looks at), not "
+                f"{self.clip.input}."
+            )
         if given != looks_at.consecutive:
             raise UserError(
-                f"clip.sampler.consecutive: must be {looks_at.consecutive} with this network (options.input says which "
-                f"frames it looks at), not {given}."
+                f"clip.sampler.consecutive: must be {looks_at.consecutive} with this network (options.input says what "
+                f"it looks at), not {given}."
             )
         return network, looks_at.pixels or module.INPUT
 
@@ -209,6 +216,15 @@ class ModelConfig(NetworkConfig):
 
     train: TrainConfig
 
+    def __post_init__(self) -> None:
+        changes = self.train.augment and self.train.augment.rand_augment
+        params.require(
+            (
+                self.clip.input != "flow" or changes is None,
+                "train.augment.rand_augment: must be null, as it changes colours and shapes, and flow is neither",
+            )
+        )
+
     @property
     def crop(self) -> int:
         """Side of the square that the network is trained on, in pixels."""
@@ -218,11 +234,12 @@ class ModelConfig(NetworkConfig):
     def clip_in_words(self) -> str:
         """What a clip is, and by which settings it would take less memory."""
         crop, frames = self.train.augment.crop, self.clip.sampler.length
-        return f"{frames} frames of {crop} x {crop} pixels (train.augment.crop, clip.sampler.frames)"
+        what = "flows" if self.clip.input == "flow" else "frames"
+        return f"{frames} {what} of {crop} x {crop} pixels (train.augment.crop, clip.sampler.frames)"
 
     def content(self, store: Store) -> dict[str, str]:
-        """What the recipe says of the frames, or of the sound, that the network is trained on."""
-        return {"frames": store.content_key({self.clip.side, asked_side(self.train.augment)})}
+        """What the recipe says of the frames, or of what else the network is trained on."""
+        return {self.clip.input: store.content_key({self.clip.side, asked_side(self.train.augment)})}
 
     def of(self, task: Task) -> Self:
         """The recipe for a task, see `LossConfig.of`."""

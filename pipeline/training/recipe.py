@@ -18,8 +18,8 @@ RECORDED = ("threads", "precision", "tf32", "clips_per_device", "channels_last",
 
 
 def check_sizes(name: str, config: ModelConfig, train: Manifest, val: Manifest, stop: int | None) -> None:
-    """Refuse a corpus of which too few videos gave frames, or have sound where the model hears."""
-    usable = "with sound" if config.clip.hears else "with frames"
+    """Refuse a corpus of which too few videos gave frames, or have the flow or sound that the model takes."""
+    usable = f"with {config.clip.input}"
     if config.train.batch > len(train):
         raise UserError(
             f"A batch of {config.train.batch} is more than the {len(train)} train videos {usable}. Lower "

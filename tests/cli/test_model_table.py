@@ -39,10 +39,13 @@ PEERS = {  # config: (parameters, GMACs), 313 classes, one training clip
     "audio_r18": (11_330_809, 0.68),  # timm's resnet18 of one channel, 3 s
     "s3d": (8_230_873, 8 * 17.98),  # of 128 frames
     "tsm_diff_r50": (24_149_369 + 64 * 12 * 49, 32.70 + 8 * 112**2 * 64 * 12 * 49 / 1e9),  # 12 more channels of 7 x 7
+    "tsm_flow_r50": (24_149_369 + 64 * 7 * 49, 32.70 + 8 * 112**2 * 64 * 7 * 49 / 1e9),  # 7 more
+    "tsn_flow_r50": (24_149_369 + 64 * 7 * 49, 32.70 + 8 * 112**2 * 64 * 7 * 49 / 1e9),
 }
 OF_EXTRAS = {  # the same, of networks that need an extra: those of next to nobody's gate, and of the nightly one
     "videomae_b": (86_467_897, 180.3),  # transformers', less 87 rows of the classifier
     "videoprism_b": (124_055_609, 506.0),  # the same
+    "ast_b": (86_594_063 - (527 - 313) * 769, 130.5),  # the same, of AudioSet's 527 classes
     "vjepa2_l": (353_542_457, 935.0),  # and with 139 more, without the predictor of 22 million
 }
 

@@ -46,7 +46,7 @@ def test_where_a_video_has_one_label_the_answers_of_the_members_sum_to_one(mean,
     def predictor(own: np.ndarray) -> SimpleNamespace:
         grid = SimpleNamespace(describe=lambda: view)
         return SimpleNamespace(
-            view_spec=None, task=SINGLE_LABEL, grid=grid, clip=SimpleNamespace(hears=False),
+            view_spec=None, task=SINGLE_LABEL, grid=grid, clip=SimpleNamespace(input="frames"),
             score=lambda *_: SimpleNamespace(read=lambda: own[None, None]),
         )  # fmt: skip
 

@@ -64,6 +64,20 @@ def test_disk_and_stages_by_hand(monkeypatch, keep, times, all_of_it, copies):
     )  # 100 videos x 10 classes x (8 x 2 + 12) bytes
 
 
+def test_flow_and_sound_have_their_rows(monkeypatch):
+    """60,000 flows of 5 kB at 25 a second on two cores: 300 MB, 20 min; 2,000 s of sound at 10 s a second: 100 s."""
+    monkeypatch.setattr(planner, "costs", lambda *_: [MODEL])
+    sensing = SETTINGS | {"flow": {"by": ["dis"], "folder": None}, "sound": ["mono"]}
+    rates = replace(RATES, flowed=25.0, flow_bytes=5000.0, heard=10.0)
+    text = "\n".join(planner.lines(sensing, CORPUS, rates, HERE))
+    rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "|" in line}
+    assert (rows["flow"], rows["flow: LMDB"], rows["sound"]) == ("20 min", "286.1 MiB", "2 min")
+    assert rows["all"] == "1.5 GiB"  # frames twice, 300 MB of flow and 64 MB of sound
+    assert "a core computes 25 a second, of 5.0 kB each" in text
+    imported = sensing | {"flow": {"by": ["dis"], "folder": "theirs"}}
+    assert "| flow  " not in "\n".join(planner.lines(imported, CORPUS, rates, HERE))
+
+
 def test_smaller_sizes_take_their_measured_share_of_the_disk(monkeypatch):
     """A quarter of 600 MB."""
     monkeypatch.setattr(planner, "costs", lambda *_: [MODEL])
@@ -102,7 +116,7 @@ def test_gpus_without_their_speed_are_refused():
 
 @pytest.mark.slow
 def test_from_nothing_to_the_table_and_the_rates_are_kept(tmp_path, capsys):
-    """The demo's four models for a corpus that is not there: measured once, read the second time."""
+    """The demo's models for a corpus that is not there: measured once, read the second time."""
     asked = [
         "plan", "model=demo", "dataset=folder", f"machine.scratch={tmp_path}", "--videos", "100", "--seconds", "0.5",
         "--width", "64", "--height", "48",
@@ -113,12 +127,29 @@ def test_from_nothing_to_the_table_and_the_rates_are_kept(tmp_path, capsys):
     assert capsys.readouterr().out == first
     (kept,) = (tmp_path / "plan").glob("*.json")
     found = json.loads(kept.read_text())
-    assert set(found["flops"]) == {"tsn_demo", "tsm_demo", "tin_demo", "slowfast_demo"}
+    assert set(found["flops"]) == {"tsn_demo", "tsm_demo", "tin_demo", "slowfast_demo", "audio_demo"}
     assert found["seconds"] == 0.5
     assert min(found[name] for name in ("frame_bytes", "extracted", "packed", "decoded")) > 0
     assert found["measured_on"]["tsm_demo"] == found["measured_on"]["tsn_demo"]  # both over images
     assert found["measured_on"]["slowfast_demo"] == "slowfast_demo"
     assert "| slowfast_demo |" in first
+
+
+@pytest.mark.slow
+def test_flow_and_sound_are_measured_on_made_clips(tmp_path, capsys):
+    call(
+        "plan", "model=[tsn_flow_demo,audio_demo]", "dataset=folder", f"machine.scratch={tmp_path}", "--videos", "100",
+        "--seconds", "0.5", "--width", "64", "--height", "48",
+    )  # fmt: skip
+    (kept,) = (tmp_path / "plan").glob("*.json")
+    found = json.loads(kept.read_text())
+    assert 0 < found["heard"] < float("inf")
+    assert 0 < found["flowed"] < float("inf")
+    assert 100 < found["flow_bytes"] < 20_000
+    assert found["loaded"]["tsn_flow_demo"] > 0
+    text = capsys.readouterr().out
+    assert "| flow " in text
+    assert "| sound " in text
 
 
 def test_settings_are_those_of_params_unless_there_are_overrides(tmp_path, monkeypatch):

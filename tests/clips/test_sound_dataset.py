@@ -86,7 +86,7 @@ def test_a_section_says_what_a_model_takes(store, tmp_path):
     clip = {"input": "sound", "seconds": 3.0}
     assert read_clip(clip, "here") == SoundClipConfig("sound", 3.0)
     assert read_clip(clip, "here").samples == 48_000
-    assert isinstance(store_of(clip, tmp_path, store.root), SoundStore)
+    assert isinstance(store_of(clip, tmp_path, store.root, tmp_path), SoundStore)
     assert not hears({"sampler": {}, "side": 40, "crop": 40})
     with pytest.raises(UserError, match=r"here: seconds must lie in 0.1 .. 60, not 0"):
         read_clip({"input": "sound", "seconds": 0}, "here")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.layers.frame_input import RGB, RGB_DIFFERENCE
+from pipeline.layers.frame_input import FLOW, RGB, RGB_DIFFERENCE
 from pipeline.layers.normalize import normalize
 from pipeline.models import tin, tsm, tsn
 from tests.support import checks
@@ -68,6 +68,40 @@ def test_the_same_frames_make_the_places_of_both_kinds():
     clip = checks.clips(2, frames=4)
 
     assert torch.equal(RGB.images(clip), torch.stack([clip[n, :, t] for n in range(2) for t in range(4)]))
+
+
+def test_the_ten_channels_of_flow_are_x_and_y_of_the_first_then_of_the_second():
+    clip = torch.randn(2, 2, 15, 5, 7, generator=torch.Generator().manual_seed(0))
+
+    images = FLOW.images(clip)
+
+    assert images.shape == (6, 10, 5, 7)
+    for video in range(2):
+        for place in range(3):
+            for channel in range(10):
+                expected = clip[video, channel % 2, 5 * place + channel // 2]
+                assert torch.equal(images[3 * video + place, channel], expected)
+
+
+def test_no_motion_is_next_to_nothing_and_the_ends_are_two_deviations_apart():
+    levels = torch.tensor([0, 128, 255], dtype=torch.uint8).expand(1, 2, 5, 1, 3)
+
+    images = FLOW.images(normalize(levels, FLOW.pixels))
+
+    expected = torch.tensor([-0.5 / 0.226, (128 / 255 - 0.5) / 0.226, 0.5 / 0.226])
+    torch.testing.assert_close(images, expected.expand(1, 10, 1, 3))
+
+
+@pytest.mark.parametrize("module", [tsn, tsm, tin])
+def test_a_network_of_flow_asks_for_five_at_each_place(module):
+    model = checks.settled(module.build(3, **checks.TINY_2D, frames=2, input="flow"))
+    clip = torch.randn(1, 2, 10, 32, 32, generator=torch.Generator().manual_seed(0))
+
+    with torch.inference_mode():
+        assert model(clip).shape == (1, 3)
+        assert not torch.allclose(model(clip.flip(1)), model(clip), rtol=1e-2)
+        with pytest.raises(ValueError, match="clip has 12 frames.*`consecutive: 5` in clip.sampler"):
+            model(torch.zeros(1, 2, 12, 32, 32))
 
 
 @pytest.mark.parametrize("frames", [4, 8, 13])

@@ -98,39 +98,43 @@ def test_every_classifier_of_a_multi_scale_trn_is_replaced(tmp_path: Path):
 # Image networks
 
 
+@pytest.mark.parametrize("kind", [("rgb_difference", 15), ("flow", 10)], ids=lambda kind: kind[0])
 @pytest.mark.parametrize("build", [tsn.build, tsm.build, tin.build])
-def test_a_first_layer_of_colours_becomes_one_of_differences_by_its_mean(build, tmp_path: Path):
+def test_a_first_layer_of_colours_becomes_one_of_other_images_by_its_mean(build, kind, tmp_path: Path):
+    name, channels = kind
     colours = image_network().state_dict()
     first = "conv1.0.weight"
     colours[first] = torch.zeros_like(colours[first])
     colours[first][0, :, 1, 2] = torch.tensor([0.3, 0.6, -0.3])
     colours[first][4, :, 0, 0] = torch.tensor([0.0, 0.0, 3.0])
-    model = build(5, **TINY, frames=2, input="rgb_difference")
+    model = build(5, **TINY, frames=2, input=name)
 
     report = load_pretrained(model, saved(colours, tmp_path))
 
     loaded = model.state_dict()
-    expected = torch.zeros(len(colours[first]), 15, 3, 3)
+    expected = torch.zeros(len(colours[first]), channels, 3, 3)
     expected[0, :, 1, 2] = 0.2
     expected[4, :, 0, 0] = 1.0
     torch.testing.assert_close(loaded[f"backbone.{first}"], expected)
     assert torch.equal(loaded["backbone.layer1.0.conv2.weight"], colours["layer1.0.conv2.weight"])
     assert report.averaged == (f"backbone.{first}",)
     assert f"  first layer backbone.{first}: its mean over red, green and blue" in str(report)
-    assert report.input == InputSpec((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    pixels = {15: InputSpec((0.0,) * 3, (1.0,) * 3), 10: InputSpec((0.5, 0.5), (0.226, 0.226))}
+    assert report.input == pixels[channels]
 
 
-def test_a_network_of_differences_is_loaded_as_it_is_and_not_into_one_of_colours(tmp_path: Path):
-    peer = fill(tsn.build(5, **TINY, input="rgb_difference"))
-    path = own(peer, tmp_path, "tsn", input="rgb_difference")
-    model = tsn.build(5, **TINY, input="rgb_difference")
+@pytest.mark.parametrize("kind", ["rgb_difference", "flow"])
+def test_a_network_of_other_images_is_loaded_as_it_is_and_not_into_one_of_colours(kind, tmp_path: Path):
+    peer = fill(tsn.build(5, **TINY, input=kind))
+    path = own(peer, tmp_path, "tsn", input=kind)
+    model = tsn.build(5, **TINY, input=kind)
 
     report = load_pretrained(model, path)
 
     assert not report.averaged
     assert "first layer" not in str(report)
     assert torch.equal(model.state_dict()["backbone.conv1.0.weight"], peer.state_dict()["backbone.conv1.0.weight"])
-    with pytest.raises(UserError, match=r"(?s)seems to be: tsn.*input rgb_difference.*Set input: rgb_difference"):
+    with pytest.raises(UserError, match=rf"(?s)seems to be: tsn.*input {kind}.*Set input: {kind}"):
         load_pretrained(tsn.build(5, **TINY), path)
 
 

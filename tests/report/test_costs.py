@@ -130,6 +130,19 @@ def test_a_clip_of_differences_costs_the_frames_of_all_its_places(tmp_path):
     assert found["gmacs_clip"] == pytest.approx(counted, rel=0.02, abs=1e-6)
 
 
+def test_a_clip_of_flow_costs_the_ten_channels_of_its_places(tmp_path):
+    sources = finished.run(tmp_path, resamples=2)
+    recipe = json.loads((sources.models / "tsn" / "recipe.json").read_text())
+    recipe["options"]["input"], recipe["clip"]["input"], recipe["clip"]["sampler"]["consecutive"] = "flow", "flow", 5
+    (sources.models / "tsn" / "recipe.json").write_text(json.dumps(recipe))
+    checksums.seal(sources.models / "tsn")
+    page(sources, tmp_path / "report")
+    found = pd.read_csv(tmp_path / "report" / "costs.csv").set_index(["member", "protocol"]).loc[("tsn", "clip")]
+    network = find("models", "tsn").build(3, **recipe["options"])
+    counted = multiplications(network, torch.zeros(1, 2, 8 * 5, 32, 32)) / 1e9
+    assert found["gmacs_clip"] == pytest.approx(counted, rel=0.02, abs=1e-6)
+
+
 def test_an_option_that_the_code_has_no_more_is_named_with_its_remedy(tmp_path):
     sources = finished.run(tmp_path, resamples=2)
     recipe = json.loads((sources.models / "tsn" / "recipe.json").read_text())

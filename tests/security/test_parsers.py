@@ -111,6 +111,8 @@ def manifest(path: Path) -> object:
 
 def decoded(path: Path) -> object:
     class Source:
+        holds = "frames"
+
         def read(self, video: str, indices: object) -> list[memoryview]:
             return [memoryview(path.read_bytes())]
 

@@ -23,6 +23,8 @@ SPEC = ViewSpec(
 class Frames:
     """A FrameSource of one size, each video of it the same."""
 
+    holds = "frames"
+
     def __init__(self, frames: int, height: int, width: int) -> None:
         coarse = torch.rand(frames, 3, height // 32, width // 32, generator=torch.Generator().manual_seed(0))
         smooth = functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1)

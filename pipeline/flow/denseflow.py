@@ -1,0 +1,84 @@
+"""Flow that another program has computed: folders of JPEGs as denseflow and its like write them.
+
+    FOLDER/VIDEO/flow_x_00000.jpg, flow_y_00000.jpg, ...     denseflow
+    FOLDER/VIDEO/x_00001.jpg, y_00001.jpg, ...               MMAction2's renaming of it, from any first number on
+
+VIDEO is the id of the video, its path without the suffix, or, where no other video has it, its name without it.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pipeline.clips import jpeg
+from pipeline.core.errors import UserError
+from pipeline.flow.dis import Flow, NoFlow
+
+_NAME = re.compile(r"(?:flow_)?([xy])_([0-9]+)\.jpe?g")
+
+
+@dataclass(frozen=True)
+class FlowFolder:
+    """A folder of flow.
+
+    Args:
+        root: the folder.
+        unique: names of video files without their suffixes that one video alone of the corpus has.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+
+    root: Path
+    unique: frozenset[str]
+
+    def __post_init__(self) -> None:
+        if not self.root.is_dir():
+            raise UserError(f"flow.folder: there is no folder {self.root}.")
+
+    @classmethod
+    def of(cls, root: str, paths: Iterable[str]) -> "FlowFolder":
+        """The folder for a corpus of videos with these paths."""
+        names = Counter(PurePosixPath(path).stem for path in paths)
+        return cls(Path(root), frozenset(name for name, count in names.items() if count == 1))
+
+    def signature(self, row: Mapping[str, str]) -> list[list[str | int]]:
+        """What tells whether the files of a video have changed: the name, size and time of each."""
+        folder = self._of(row)
+        found = [] if folder is None else [(file.name, file.stat()) for file in sorted(folder.iterdir())]
+        return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in found]
+
+    def flow_of(self, row: Mapping[str, str], frames: int) -> Flow:
+        """The flow of a video, to the byte; `row` is that of the manifest, `frames` the number of its frames here.
+
+        Raises:
+            NoFlow: there is none, its files are not those of a flow, or one is no JPEG.
+        """
+        folder = self._of(row)
+        if folder is None:
+            raise NoFlow("missing", f"{self.root} has no folder of it")
+        parts: dict[str, dict[int, Path]] = {"x": {}, "y": {}}
+        for file in folder.iterdir():
+            if name := _NAME.fullmatch(file.name):
+                parts[name[1]][int(name[2])] = file
+        numbers = sorted(parts["x"])
+        if (
+            not numbers
+            or numbers != sorted(parts["y"])
+            or numbers != list(range(numbers[0], numbers[0] + len(numbers)))
+        ):
+            raise NoFlow("partial", f"{folder} holds no row of files x_00001.jpg and y_00001.jpg without a gap")
+        jpegs = [parts[part][number].read_bytes() for number in numbers for part in ("x", "y")]
+        try:
+            height, width = jpeg.size_of_all(jpegs)
+        except ValueError as error:
+            raise NoFlow("damaged", f"{folder}: {error}") from error
+        note = f"{len(numbers)} flows there, and {frames} frames here" if len(numbers) != frames - 1 else ""
+        return Flow(jpegs, width, height, note)
+
+    def _of(self, row: Mapping[str, str]) -> Path | None:
+        path = PurePosixPath(row["path"])
+        names = [row["video"], str(path.with_suffix("")), *([path.stem] if path.stem in self.unique else [])]
+        return next((self.root / name for name in names if name and (self.root / name).is_dir()), None)
