@@ -67,7 +67,7 @@ def test_a_model_that_is_not_in_the_set_is_named_with_those_that_are(tmp_path, t
     text = (ROOT / "params.yaml").read_text().replace("together: false", f"together: {together}")
     (tmp_path / "params.yaml").write_text(text)
     done = run(
-        "infer", "tsm_demoo", "manifest", "classes", *"lmdb sound flow stats weights out".split(), folder=tmp_path
+        "infer", "tsm_demoo", "manifest", "classes", *["lmdb", "sound", "flow", "stats", "weights", "out"], folder=tmp_path
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
