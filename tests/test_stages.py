@@ -66,7 +66,8 @@ def test_a_wrong_ffmpeg_is_named_before_any_work(tmp_path):
 def test_a_model_that_is_not_in_the_set_is_named_with_those_that_are(tmp_path, together):
     text = (ROOT / "params.yaml").read_text().replace("together: false", f"together: {together}")
     (tmp_path / "params.yaml").write_text(text)
-    done = run("infer", "tsm_demoo", "manifest", "classes", "lmdb", "sound", "stats", "weights", "out", folder=tmp_path)
+    names = ("manifest", "classes", "lmdb", "sound", "flow", "stats", "weights", "out")
+    done = run("infer", "tsm_demoo", *names, folder=tmp_path)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "params.yaml has no section 'models.tsm_demoo'. Did you mean 'tsm_demo'? There are: " in done.stderr
