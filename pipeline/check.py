@@ -155,15 +155,19 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
     if models and (ensemble := built.get("ensemble")):
         _check_ensemble(ensemble, [str(name) for name in models], predictions, found)
     if machine := built.get("machine"):
-        with reported(found, "machine.ffmpeg: "):
-            machine.ffmpeg_path()
-        if machine.engine == "ray":
-            with reported(found, "machine.engine: "):
-                ray_engine.library()
-        for logger in machine.loggers:
-            with reported(found, ""):
-                trackers.require(logger)
+        _check_machine(machine, found)
     return found
+
+
+def _check_machine(machine: Machine, found: list[str]) -> None:
+    with reported(found, "machine.ffmpeg: "):
+        machine.ffmpeg_path()
+    if machine.engine == "ray":
+        with reported(found, "machine.engine: "):
+            ray_engine.library()
+    for logger in machine.loggers:
+        with reported(found, ""):
+            trackers.require(logger)
 
 
 def _check_corpus(dataset: DatasetConfig, settings: Mapping[str, Any], data: Path, found: list[str]) -> None:

@@ -19,9 +19,10 @@ FEW = ("tsn_demo", "tin_demo")
 RIGHT = {
     **COMMITTED,
     "models": {name: COMMITTED["models"][name] for name in FEW},
+    "sound": [],
     "ensemble": {**COMMITTED["ensemble"], "members": list(FEW)},
 }
-"""The committed settings with two of the models, which is quicker."""
+"""The committed settings with two of the models, neither of which hears: that is quicker."""
 GONE = "(left out)"
 """Stands for a setting that is not there."""
 TIN = "models.tin_demo"
@@ -207,6 +208,7 @@ AUDIO = "models/audio_demo"
     ("setting", "value", "said"),
     [
         ("sound", [], "sound: must be [mono], as 'audio_demo' hears"),
+        (f"{AUDIO}/options/pool_time", 0, "models.audio_demo.options: pool_time=0 is a number of windows"),
         (f"{AUDIO}/clip/seconds", 0.0, "models.audio_demo.clip: seconds must lie in 0.1 .. 60"),
         (f"{AUDIO}/clip/side", 40, "models.audio_demo.clip.side: there is no such setting"),
         (f"{AUDIO}/clip/input", "smell", "models.audio_demo.clip.input: must be one of 'frames', 'flow'"),

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RESULTS = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
 METRICS = json.loads((ROOT / "data" / "metrics.json").read_text())
-MODELS = ("tsn_demo", "tsm_demo", "tin_demo", "slowfast_demo")
+MODELS = sorted(set(METRICS) - set(RESERVED_NAMES))
 
 
 def row(page: str, name: str) -> list[str]:
@@ -27,7 +27,7 @@ def test_it_is_read_in_a_few_minutes():
 
 @pytest.mark.parametrize("page", [README, RESULTS], ids=["README", "results"])
 def test_the_table_of_models_is_the_committed_metrics(page):
-    assert set(METRICS) - set(RESERVED_NAMES) == set(MODELS)
+    assert set(re.findall(r"^\| (\w+_demo) +\|", README, re.MULTILINE)) == set(MODELS)
     columns = [f"{split}_{protocol}" for split in ("val", "test") for protocol in ("clip", "dense", "multiscale")]
     for model in MODELS:
         assert row(page, model) == [f"{METRICS[model][column]:.2f}" for column in columns]

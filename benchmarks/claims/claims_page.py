@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from evidence import EVERY, RULE, Finding, SeedEvidence
+from evidence import RULE, Finding, SeedEvidence
 from plan import Plan
 
 from pipeline import metrics
@@ -81,7 +81,7 @@ def _figures(plan: Plan, evidence: Sequence[SeedEvidence]) -> list[str]:
 
 
 def _sides(text: str) -> str:
-    return text.replace(EVERY, "every model").replace("@", ", ")
+    return text.replace("@", ", ")
 
 
 def _cell(difference: Difference) -> str:

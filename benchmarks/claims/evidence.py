@@ -22,8 +22,8 @@ from pipeline.ensemble.split_predictions import SplitPredictions
 from pipeline.predictions.table import PredictionTable
 
 SPLIT = "test"
-BEST, EVERY = "best of ", "every"
-"""How a side of a claim names the best member of an ensemble, and the mean over all models of the set."""
+BEST, EVERY = "best of ", "every of "
+"""How a side of a claim names the best member of an ensemble, and the mean over its members."""
 Verdict = Literal["holds", "holds on average", "does not show", "contrary"]
 RULE = (
     ("holds", "the interval of every seed lies above 0"),
@@ -56,8 +56,9 @@ class SeedEvidence:
             UserError: there is no such model or ensemble.
         """
         name, _, protocol = side.partition("@")
-        if name == EVERY:
-            return np.mean([self._of_model(member, protocol) for member in self.config.members], axis=0)
+        if name.startswith(EVERY):
+            members = self._members(name.removeprefix(EVERY))
+            return np.mean([self._of_model(member, protocol) for member in members], axis=0)
         if name.startswith(BEST):
             return self._of_model(self.fused(name.removeprefix(BEST))[1], protocol)
         if name in self.answers.views:
@@ -75,19 +76,23 @@ class SeedEvidence:
             UserError: there is no such ensemble, or it has fewer than two members.
         """
         if name not in self._fused:
-            if name != ALL and name not in self.config.subsets:
-                known = (ALL, *self.config.subsets, *self.answers.views)
-                raise UserError(f"There is no model or ensemble {name!r}.{params.hint(name, known)}")
-            chosen = range(len(self.config.members)) if name == ALL else self.config.subset(name)
-            members = tuple(self.config.members[number] for number in chosen)
-            if len(members) < 2:
-                raise UserError(f"The ensemble {name!r} has {len(members)} of the set's models, and needs two.")
+            members = self._members(name)
             config, out = replace(self.config, members=members, subsets={}), self.folder / "fused" / name
             out.parent.mkdir(exist_ok=True)
             statistics = ClassStatistics.read(self.data / "stats")
             results = run_ensemble(config, self.manifest, statistics, self.data / "predictions", out)
             self._fused[name] = PredictionTable.read(out / f"{SPLIT}.parquet").probabilities, results.best_member
         return self._fused[name]
+
+    def _members(self, name: str) -> tuple[str, ...]:
+        if name != ALL and name not in self.config.subsets:
+            known = (ALL, *self.config.subsets, *self.answers.views)
+            raise UserError(f"There is no model or ensemble {name!r}.{params.hint(name, known)}")
+        chosen = range(len(self.config.members)) if name == ALL else self.config.subset(name)
+        members = tuple(self.config.members[number] for number in chosen)
+        if len(members) < 2:
+            raise UserError(f"The ensemble {name!r} has {len(members)} of the set's models, and needs two.")
+        return members
 
 
 @dataclass(frozen=True)

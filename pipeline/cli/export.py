@@ -5,8 +5,9 @@
     pipeline export ensemble --onnx             a graph a member, and one that fuses their logits
     pipeline predict VIDEO --onnx export/tsm_r50/tsm_r50.onnx
 
-Such files run without this pipeline. They take any number of clips. Their metadata say how a video becomes
-clips. Nothing is published before its answers were compared with the network's. ONNX files need the extra `onnx`.
+Such files run without this pipeline. They take any number of clips. Their metadata say how a video, or its sound,
+becomes clips. Nothing is published before its answers were compared with the network's. ONNX files need the extra
+`onnx`.
 """
 
 import argparse
@@ -76,7 +77,7 @@ def _members(scorer: "Scorer") -> "list[Exported]":
     from pipeline.extraction.config import ExtractConfig
 
     extract, pack = params.load("extract", ExtractConfig), params.load("pack", PackConfig)
-    predictors = [member.predictor for member in scorer.members]
+    predictors = [member.predictor for member in (*scorer.members, *scorer.idle)]
     return [Exported(predictor, description.of(predictor, extract, pack)) for predictor in predictors]
 
 
@@ -86,7 +87,8 @@ def _ensemble(scorer: "Scorer", members: "list[Exported]", data: Path, out: Path
     from pipeline.export import figures, folder, fusion
 
     fusion.check(scorer.fusion.mean)
-    weights = np.array([np.broadcast_to(member.weight, len(scorer.classes)) for member in scorer.members])
+    every = (*scorer.members, *scorer.idle)
+    weights = np.array([np.broadcast_to(member.weight, len(scorer.classes)) for member in every])
     hashes = {member.description.model: member.description.weights_sha256 for member in members}
     measured = figures.of_ensemble(data, scorer.task, hashes)
     folder.write_ensemble(members, weights, scorer.fusion.mean, scorer.fusion.protocol, measured, out, threads)

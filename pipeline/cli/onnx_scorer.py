@@ -13,7 +13,8 @@ from pipeline.cli.new_videos import Member, Scorer
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.export import description, graphs
-from pipeline.export.description import FusionDescription
+from pipeline.export.description import Description, FusionDescription
+from pipeline.export.folder import SEES
 from pipeline.export.onnx_network import OnnxPredictor
 from pipeline.extraction.config import ExtractConfig
 from pipeline.predictions.table import FINAL
@@ -52,16 +53,29 @@ class OnnxScorer(Scorer):
         self.members = [Member(predictor, 1.0) for predictor in predictors]
         self.task, self.device, self.turn = predictors[0].task, fabric.device, threading.Lock()
         self.extract: ExtractConfig = predictors[0].description.extract
-        self.smaller = predictors[0].description.pack.smaller
+        told = (predictor.description for predictor in predictors)
+        self.smaller = next((own.pack.smaller for own in told if isinstance(own, Description)), ())
 
     def fuse(self, logits: Sequence[np.ndarray]) -> np.ndarray:
         """By the fusion graph, where there is one."""
-        if self.graph is None:
-            return super().fuse(logits)
-        protocols = [list(member.predictor.grid.protocols[self.told.protocol]) for member in self.members]
-        chosen = [own[:, views].astype(np.float32) for own, views in zip(logits, protocols, strict=True)]
-        names = [member.model for member in self.told.members]
-        probabilities: np.ndarray = self.graph.run(None, dict(zip(names, chosen, strict=True)))[0][0]
+        return super().fuse(logits) if self.graph is None else self._run(self.members, logits)
+
+    def _fuse_of(self, members: Sequence[Member], logits: Sequence[np.ndarray]) -> np.ndarray:
+        """The same of some members: the graph leaves out those who do not see the video."""
+        return self._run(members, logits)
+
+    def _run(self, members: Sequence[Member], logits: Sequence[np.ndarray]) -> np.ndarray:
+        """The fusion graph's answer to the logits of `members`."""
+        answers = dict(zip((one.predictor.name for one in members), logits, strict=True))
+        fed: dict[str, np.ndarray] = {}
+        for member in self.members:
+            name, grid = member.predictor.name, member.predictor.grid
+            views = list(grid.protocols[self.told.protocol])
+            blank = np.zeros((1, len(grid), len(self.classes)), np.float32)
+            fed[name] = answers.get(name, blank)[:, views].astype(np.float32)
+        if any(member.hears for member in self.told.members):
+            fed[SEES] = np.array([[member.predictor.name in answers for member in self.members]])
+        probabilities: np.ndarray = self.graph.run(None, fed)[0][0]
         return probabilities
 
 

@@ -1,11 +1,12 @@
 """The model card: README.md beside exported files, which says how they are run and what they are worth."""
 
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline.core.markdown import text_table
 from pipeline.core.task import MULTI_LABEL, Task
-from pipeline.export.description import Description, FusionDescription
+from pipeline.export.description import Description, FusionDescription, ModelDescription, SoundDescription
 from pipeline.export.figures import Figures
 
 RUN_ONE = """\
@@ -21,6 +22,18 @@ pixels = np.zeros((1, 3, {frames}, {crop}, {crop}), np.uint8)  # RGB: clips, col
 print(dict(zip(told["classes"], probabilities.mean(axis=0))))  # the mean over the clips of a video
 ```"""
 """How one graph is run, without this pipeline."""
+RUN_SOUND = """\
+```python
+import json, numpy as np, onnxruntime
+
+session = onnxruntime.InferenceSession("{file}")
+told = {{name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}}
+sounds = np.zeros((1, told["samples"]), np.int16)  # windows, samples: mono, as a WAV file of 16 bits has them
+(logits,) = session.run(None, {{"sounds": sounds}})
+{probabilities}
+print(dict(zip(told["classes"], probabilities.mean(axis=0))))  # the mean over the windows of a video
+```"""
+"""The same of one that hears."""
 PROBABILITIES = {
     True: "probabilities = 1 / (1 + np.exp(-logits))",
     False: "probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)",
@@ -36,22 +49,34 @@ for member in told["members"]:
     session = onnxruntime.InferenceSession(member["file"])
     own = {{name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}}
     views = own["grid"]["protocols"][told["protocol"]]  # a clip each: own["grid"]["views"][number]
-    crop = own["grid"]["views"][views[0]]["scale"]["crop"]
-    clips = np.zeros((len(views), 3, own["sampler"]["frames"], crop, crop), np.float32)  # normalised; a call a size
-    logits[member["model"]] = session.run(None, {{"clips": clips}})[0][None]  # videos, views, classes
+{clips}
+    logits[member["model"]] = session.run(None, clips)[0][None]  # videos, views, classes
+{sees}\
 (probabilities,) = fusion.run(None, logits)
 print(dict(zip(told["classes"], probabilities[0])))
 ```"""
 """How the graphs of an ensemble are run, without this pipeline."""
+CLIPS = """\
+    crop = own["grid"]["views"][views[0]]["scale"]["crop"]
+    shape = len(views), 3, own["sampler"]["frames"], crop, crop
+    clips = {"clips": np.zeros(shape, np.float32)}  # normalised; a call a size"""
+SOUNDS = """\
+    clips = {"sounds": np.zeros((len(views), own["samples"]), np.int16)}"""
+SEES = """\
+logits["sees"] = np.ones((1, len(told["members"])), bool)  # videos, members: False of those that hear, without sound
+"""
 
 
-def of_model(told: Description, recipe: Mapping[str, Any], figures: Figures, differences: Mapping[str, float]) -> str:
+def of_model(
+    told: Description | SoundDescription, recipe: Mapping[str, Any], figures: Figures, differences: Mapping[str, float]
+) -> str:
     """The card of a model; `differences` has each file's ending, and its largest difference from the network."""
+    what = "A classifier of the sound of videos" if told.hears else "A video classifier"
     named = {f"{told.model}{suffix}": difference for suffix, difference in differences.items()}
     parts = [
         f"# {told.model}",
         (
-            f"A video classifier: a network `{told.arch}` that gives a logit for each of {len(told.classes)} classes. "
+            f"{what}: a network `{told.arch}` that gives a logit for each of {len(told.classes)} classes. "
             f"{_task(told.task)} What follows also stands in the metadata of the files, as JSON."
         ),
         *_files(named),
@@ -66,7 +91,8 @@ def of_model(told: Description, recipe: Mapping[str, Any], figures: Figures, dif
 
 
 def of_ensemble(
-    told: FusionDescription, first: Description, recipes: Mapping[str, Mapping[str, Any]], figures: Figures,
+    told: FusionDescription, first: Description | SoundDescription, recipes: Mapping[str, Mapping[str, Any]],
+    figures: Figures,
     differences: Mapping[str, float],
 ) -> str:  # fmt: skip
     """The card of an ensemble.
@@ -93,9 +119,10 @@ def of_ensemble(
             f"Every member gets the views of the protocol `{told.protocol}`, as its own metadata describe them, in "
             f"their order; the members' frames and sizes differ. `{fusion}` takes all logits, an input (videos, "
             "views, classes) a member: it turns them into probabilities, averages them over the views, and the members "
-            f"by their weights, as a {how}. With this pipeline: `pipeline predict VIDEO --onnx {fusion}`. Without it:"
+            f"by their weights, as a {how}.{_partial(told)} With this pipeline: `pipeline predict VIDEO --onnx "
+            f"{fusion}`. Without it:"
         ),
-        RUN_FUSION.format(file=fusion),
+        _run_fusion(told, fusion),
         "\n".join(text_table(["member", "weight (mean over classes)"], rows)),
         "## Input",
         "Of the first member; the others' metadata have theirs.",
@@ -119,18 +146,65 @@ def _files(differences: Mapping[str, float]) -> list[str]:
     return ["## Files", "\n".join(text_table(["file", "largest difference from the trained network"], rows))]
 
 
-def _how(told: Description, file: str) -> list[str]:
+def _run_fusion(told: FusionDescription, file: str) -> str:
+    """The code that runs an ensemble; `own` says whether a member hears."""
+    hear = [member.hears for member in told.members]
+    clips = CLIPS
+    if all(hear):
+        clips = SOUNDS
+    elif any(hear):
+        seeing, hearing = (textwrap.indent(part, "    ") for part in (CLIPS, SOUNDS))
+        clips = f'    if member["hears"]:\n{hearing}\n    else:\n{seeing}'
+    return RUN_FUSION.format(file=file, clips=clips, sees=SEES if any(hear) else "")
+
+
+def _partial(told: FusionDescription) -> str:
+    """What is to be said of members that do not see every video."""
+    if not any(member.hears for member in told.members):
+        return ""
+    hearing = ", ".join(f"`{member.model}`" for member in told.members if member.hears)
+    return (
+        f" {hearing} hear: in a video without sound, `sees` (videos, members) is false for them, their logits may be "
+        "any numbers, and the weights of the others are divided by their sum."
+    )
+
+
+def _how(told: ModelDescription, file: str) -> list[str]:
     if not file.endswith(".onnx"):
-        text = f"`torch.export.load({file!r}).module()(clips)` gives the logits of normalised clips (see below)."
-        return ["## Run it", text]
-    code = RUN_ONE.format(
-        file=file, frames=told.sampler.frames, crop=told.crops[0],
-        probabilities=PROBABILITIES[told.task == MULTI_LABEL],
-    )  # fmt: skip
+        fed = "(sounds)` gives the logits of windows" if told.hears else "(clips)` gives the logits of normalised clips"
+        return ["## Run it", f"`torch.export.load({file!r}).module(){fed} (see below)."]
+    probabilities = PROBABILITIES[told.task == MULTI_LABEL]
+    if isinstance(told, Description):
+        code = RUN_ONE.format(file=file, frames=told.sampler.frames, crop=told.crops[0], probabilities=probabilities)
+    else:
+        code = RUN_SOUND.format(file=file, probabilities=probabilities)
     return ["## Run it", f"With this pipeline: `pipeline predict VIDEO --onnx {file}`. Without it:", code]
 
 
-def _input(told: Description) -> list[str]:
+def _input_of_sound(told: SoundDescription) -> list[str]:
+    spec, number = told.input, len(told.grid.protocols[told.protocol])
+    of = f"the mean of the probabilities of {number} windows, evenly spaced" if number > 1 else "that of its middle"
+    return [
+        "\n".join(
+            [
+                (
+                    f"* sound: mono, {spec.rate} samples a second; a window has {told.samples}, "
+                    f"{told.samples / spec.rate:g} s, and a shorter sound begins again until it has as many"
+                ),
+                (
+                    "* values: int16, as a WAV file of 16 bits has them. The graph itself makes the image of them: "
+                    f"{spec.mels} bands from {spec.low:g} to {spec.high:g} Hz (`input` in the metadata)"
+                ),
+                f"* layout: int16 (windows, {told.samples}), any number of windows",
+                f"* views: the answer of a video is {of} (`grid` in the metadata lists them)",
+            ]
+        )
+    ]
+
+
+def _input(told: Description | SoundDescription) -> list[str]:
+    if isinstance(told, SoundDescription):
+        return _input_of_sound(told)
     sampler, views = told.sampler, told.grid.protocols[told.protocol]
     which = (
         f"one of each of {sampler.frames} equal parts of the video"
@@ -178,7 +252,8 @@ def _origin(model: str, recipe: Mapping[str, Any], weights_sha256: str) -> str:
     start = recipe.get("train", {}).get("pretrained")
     began = f"started from `{start}`" if start else "started from random values"
     data = recipe.get("data", {})
-    prints = f" Fingerprints of its frames and labels: {data['frames']}, {data['labels']}." if data else ""
+    seen = "sound" if "sound" in data else "frames"
+    prints = f" Fingerprints of its {seen} and labels: {data[seen]}, {data['labels']}." if data else ""
     licence = recipe.get("licence")
     stated = f"Licence of the weights it started from: {licence}." if licence else "The recipe names no licence."
     return f"`{model}` (SHA-256 of model.safetensors: {weights_sha256}) {began}.{prints} {stated}"

@@ -3,10 +3,11 @@
 Each field is an entry of the file's metadata, as JSON.
 """
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pipeline.clips.dataset import ClipConfig
 from pipeline.clips.sampling import SamplerConfig
@@ -17,6 +18,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.task import Task
 from pipeline.extraction.config import ExtractConfig
 from pipeline.inference.predictor import Predictor
+from pipeline.layers.log_mel import MelSpec
 from pipeline.layers.normalize import InputSpec
 from pipeline.predictions.table import FINAL
 
@@ -24,9 +26,11 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Description:
-    """What an exported model says of itself."""
+class ModelDescription:
+    """What any exported model says of itself."""
 
+    hears: ClassVar[bool]
+    """Whether its input is sound."""
     model: str
     """Its name in the project that trained it."""
     arch: str
@@ -36,16 +40,23 @@ class Description:
     """Whether the probability of a view is the sigmoid of its logits (multi_label) or their softmax (single_label)."""
     classes: tuple[str, ...]
     """Names of the C classes, in the order of the logits."""
-    input: InputSpec
-    """The clip is RGB in 0..1, minus the mean, divided by the deviation."""
-    sampler: SamplerConfig
-    """Which frames of a video make a clip (clips/sampling.py)."""
     grid: ViewGrid
     """The views of a video, and for each protocol those that it averages (clips/views.py)."""
     protocol: str
     """The protocol whose mean of probabilities is the answer."""
     extract: ExtractConfig
-    """How the frames are extracted from a video; fps and short_side matter most."""
+    """How the frames are extracted from a video; fps and short_side matter most. Of sound, when a file is damaged."""
+
+
+@dataclass(frozen=True)
+class Description(ModelDescription):
+    """What an exported model says of itself that sees."""
+
+    hears = False
+    input: InputSpec
+    """The clip is RGB in 0..1, minus the mean, divided by the deviation."""
+    sampler: SamplerConfig
+    """Which frames of a video make a clip (clips/sampling.py)."""
     pack: PackConfig
     """At which sizes frames are stored before they are resized to those of the views."""
 
@@ -56,6 +67,17 @@ class Description:
 
 
 @dataclass(frozen=True)
+class SoundDescription(ModelDescription):
+    """What an exported model says of itself that hears."""
+
+    hears = True
+    input: MelSpec
+    """The image that the graph itself makes of sound (layers/log_mel.py); `rate` is that of the samples."""
+    samples: int
+    """Number of samples of a window, mono and int16."""
+
+
+@dataclass(frozen=True)
 class MemberFile:
     """A member of an exported ensemble."""
 
@@ -63,6 +85,8 @@ class MemberFile:
     file: str
     """Name of its ONNX file, beside that of the fusion."""
     weights_sha256: str
+    hears: bool = False
+    """Whether it hears, and so has nothing to say of a video without sound."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +94,7 @@ class FusionDescription:
     """What the fusion graph of an ensemble says of itself."""
 
     members: tuple[MemberFile, ...]
-    """In the order of the graph's inputs."""
+    """In the order of the graph's inputs, behind `sees` where some member hears."""
     weights: tuple[tuple[float, ...], ...]
     """Of each member, the weight of each class."""
     mean: str
@@ -81,33 +105,34 @@ class FusionDescription:
     classes: tuple[str, ...]
 
 
-def of(predictor: Predictor, extract: ExtractConfig, pack: PackConfig) -> Description:
+def of(predictor: Predictor, extract: ExtractConfig, pack: PackConfig) -> Description | SoundDescription:
     """The description of a trained model, whose videos are extracted and packed so.
 
     Raises:
-        UserError: it takes other than frames.
+        UserError: it takes optical flow.
     """
-    spec = predictor.checkpoint.input
-    if not isinstance(predictor.clip, ClipConfig) or predictor.clip.input == "flow" or not isinstance(spec, InputSpec):
-        does = "takes flow" if predictor.clip.input == "flow" else "hears"
+    clip, spec = predictor.clip, predictor.checkpoint.input
+    if clip.input == "flow":
         raise UserError(
-            f"{predictor.name} {does}, and only models that see frames are exported: a graph knows nothing of sound or "
-            "flow, nor of videos without. Export the others one by one, or leave it out of ensemble.members in conf/, "
-            "then `pipeline params` and `dvc repro ensemble`."
+            f"{predictor.name} takes flow, and only models that see frames or hear are exported: a graph knows nothing "
+            "of flow. Export the others one by one, or leave it out of ensemble.members in conf/, then "
+            "`pipeline params` and `dvc repro ensemble`."
         )
-    return Description(
-        model=predictor.name,
-        arch=predictor.meta["arch"],
-        weights_sha256=predictor.meta["checkpoint"],
-        task=predictor.task,
-        classes=predictor.checkpoint.classes,
-        input=spec,
-        sampler=predictor.clip.sampler,
-        grid=predictor.grid,
-        protocol=FINAL,
-        extract=extract,
-        pack=pack,
-    )
+    common: dict[str, Any] = {
+        "model": predictor.name,
+        "arch": predictor.meta["arch"],
+        "weights_sha256": predictor.meta["checkpoint"],
+        "task": predictor.task,
+        "classes": predictor.checkpoint.classes,
+        "grid": predictor.grid,
+        "protocol": FINAL,
+        "extract": extract,
+    }
+    if isinstance(clip, ClipConfig):
+        assert isinstance(spec, InputSpec)
+        return Description(**common, input=spec, sampler=clip.sampler, pack=pack)
+    assert isinstance(spec, MelSpec)
+    return SoundDescription(**common, input=spec, samples=clip.samples)
 
 
 def entries(description: Any) -> dict[str, str]:
@@ -121,7 +146,7 @@ def read(cls: type[T], metadata: Mapping[str, str], where: str) -> T:
     Raises:
         UserError: it is none of this class, or of another version of this pipeline.
     """
-    names = getattr(cls, "__dataclass_fields__", ())
+    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]  # which T is
     try:
         found = {name: json.loads(metadata[name]) for name in names}
     except (KeyError, ValueError) as error:
@@ -129,3 +154,12 @@ def read(cls: type[T], metadata: Mapping[str, str], where: str) -> T:
             f"{where} does not say its {error}: it is no file of `pipeline export`. That command makes one."
         ) from error
     return params.build(cls, found, where)
+
+
+def read_model(metadata: Mapping[str, str], where: str) -> Description | SoundDescription:
+    """The description of a model, which may hear.
+
+    Raises:
+        UserError: as `read`.
+    """
+    return read(SoundDescription, metadata, where) if "samples" in metadata else read(Description, metadata, where)

@@ -8,15 +8,16 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from pipeline.clips.dataset import ClipConfig
+from pipeline.clips.sound_dataset import SoundClipConfig
 from pipeline.core.machine import Machine
 from pipeline.export import description, graphs
-from pipeline.export.description import Description
+from pipeline.export.description import Description, SoundDescription
 from pipeline.inference.predictor import Predictor
 from pipeline.runtime.checkpoint import Checkpoint
 
 
 class OnnxNetwork(nn.Module):
-    """The network of an ONNX file. Shape: (N, 3, T, H, W) -> (N, C), on the CPU."""
+    """The network of an ONNX file. Shape: (N, 3, T, H, W), or sounds int16 (N, S), -> (N, C), on the CPU."""
 
     def __init__(self, session: Any) -> None:
         super().__init__()
@@ -41,11 +42,21 @@ class OnnxPredictor(Predictor):
 
     def __init__(self, file: Path, fabric: Fabric, machine: Machine, session: Any = None) -> None:
         session = session or graphs.session(file, machine.threads)
-        told = description.read(Description, session.get_modelmeta().custom_metadata_map, str(file))
+        told = description.read_model(session.get_modelmeta().custom_metadata_map, str(file))
         self.name, self.fabric, self.machine, self.description = told.model, fabric, machine, told
         self.checkpoint = Checkpoint({}, {"arch": told.arch}, told.classes, told.input)
-        centre = told.grid.seen[told.grid.protocols["clip"][0]].scale
-        self.clip = ClipConfig(told.sampler, centre.side, centre.crop)
+        self.clip = _clip(told)
         self.task, self.grid = told.task, told.grid
         self.network = OnnxNetwork(session)
         self.meta = {"model": self.name, "arch": told.arch, "checkpoint": told.weights_sha256, "machine": {}}
+
+    def answer(self, clips: Tensor) -> Tensor:
+        """As a Predictor; of sound, the graph makes the image."""
+        return self.network(clips) if self.clip.hears else super().answer(clips)
+
+
+def _clip(told: Description | SoundDescription) -> ClipConfig | SoundClipConfig:
+    if isinstance(told, SoundDescription):
+        return SoundClipConfig("sound", told.samples / told.input.rate)
+    centre = told.grid.seen[told.grid.protocols["clip"][0]].scale
+    return ClipConfig(told.sampler, centre.side, centre.crop)

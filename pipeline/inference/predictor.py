@@ -129,13 +129,17 @@ class Predictor:
     def _forward(self, views: Sequence[NumberedCrop], videos: Sequence[Views]) -> torch.Tensor:
         try:
             clips = torch.stack([crop.pixels(videos[video][0]) for video, crop in views])
-            logits: torch.Tensor = self.network(normalize(clips, self.checkpoint.input))
-            return logits.float()
+            return self.answer(clips).float()
         except torch.OutOfMemoryError as error:
             raise UserError(
                 f"Model {self.name}: a pass of {len(views)} views does not fit into the memory of the device. Set a "
                 f"smaller machine.views_per_pass in conf/config.yaml (then `make params`). {error}"
             ) from error
+
+    def answer(self, clips: torch.Tensor) -> torch.Tensor:
+        """Logits of views as they are cut out of a video: pixels, uint8 (N, 3, T, H, W), or samples, int16 (N, S)."""
+        logits: torch.Tensor = self.network(normalize(clips, self.checkpoint.input))
+        return logits
 
 
 def _rebuild(checkpoint: Checkpoint, folder: Path) -> nn.Module:

@@ -6,6 +6,8 @@ A model's file offers two things:
     build(num_classes, *, <options>)    a network that maps clips (N, 3, T, H, W), or spectrograms (N, 1, mels, T), to
                                         logits (N, C)
 
+A network that hears, and whose options change what it takes, says so in its attribute `hears`, a MelSpec.
+
 One that needs a package which is not always installed names the extra of pyproject.toml that has it, EXTRA, and imports
 the package in `build` alone.
 

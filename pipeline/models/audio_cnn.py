@@ -25,6 +25,7 @@ def build(
     dropout: float = 0.5,
     mask_bands: float = 0.2,
     mask_time: float = 0.2,
+    pool_time: int = 1,
 ) -> nn.Module:
     """Audio CNN: spectrograms (N, 1, 64, T) -> logits (N, C).
 
@@ -35,9 +36,16 @@ def build(
         dropout: dropout probability before the classifier.
         mask_bands: largest share of the bands that is blanked in training, see `SpecAugment`; 0: none.
         mask_time: the same of the time.
+        pool_time: windows of the spectrogram whose mean is one column of the image, 1 or more. A network that halves
+            bands and time alike sees a slow change of pitch as a level line unless its columns are as far apart.
+
+    Raises:
+        ValueError: an option is out of range.
     """
+    if pool_time < 1:
+        raise ValueError(f"pool_time={pool_time} is a number of windows, 1 or more.")
     network = build_backbone(backbone, **{**(backbone_options or {}), "in_chans": 1})
-    return AudioCNN(network, num_classes, dropout, SpecAugment(mask_bands, mask_time))
+    return AudioCNN(network, num_classes, dropout, SpecAugment(mask_bands, mask_time), pool_time)
 
 
 class AudioCNN(nn.Module):
@@ -46,12 +54,15 @@ class AudioCNN(nn.Module):
     Shape: (N, 1, M, T) -> (N, C).
     """
 
-    def __init__(self, backbone: nn.Module, num_classes: int, dropout: float, masks: SpecAugment) -> None:
+    def __init__(
+        self, backbone: nn.Module, num_classes: int, dropout: float, masks: SpecAugment, pool_time: int
+    ) -> None:
         super().__init__()
         self.masks, self.backbone, self.dropout = masks, backbone, nn.Dropout(dropout)
+        self.pool = nn.AvgPool2d((1, pool_time), ceil_mode=True)  # the last column may be of fewer windows
         self.classifier = frame_linear(backbone, num_classes)
 
     def forward(self, spectrograms: Tensor) -> Tensor:
         """Spectrograms (N, 1, M, T) -> logits (N, C)."""
-        logits: Tensor = self.classifier(self.dropout(self.backbone(self.masks(spectrograms))))
+        logits: Tensor = self.classifier(self.dropout(self.backbone(self.pool(self.masks(spectrograms)))))
         return logits

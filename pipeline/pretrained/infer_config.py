@@ -19,10 +19,11 @@ VIDEO = {
     "swin3d": "patch_embed.proj",
     "s3d": "features.0.0.0",
     "videomae": "network.embeddings.patch_embeddings.projection",
+    "ast": "network.embeddings.patch_embeddings.projection",
     "videoprism": "encoder.spatial_embeddings.patch_embeddings.projection",
     "vjepa2": "encoder.embeddings.patch_embeddings.proj",
 }
-"""Networks that torchvision or transformers has -> name of their first convolution."""
+"""Networks that torchvision or transformers has -> name of their first convolution, 3D but of the one that hears."""
 LAYERS = {
     "temporal": "the temporal modules",
     "non_local": "the non-local blocks",
@@ -124,7 +125,7 @@ def _arch(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     if any(name.endswith(".spatial.weight") for name in shapes):
         return "r2plus1d"
     for arch, first in VIDEO.items():
-        if len(shapes.get(f"backbone.{first}.weight", ())) == 5:
+        if len(shapes.get(f"backbone.{first}.weight", ())) == (4 if arch == "ast" else 5):
             return arch
     stem = shapes.get("backbone.conv1.weight", ())
     if len(stem) == 5:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
+from pipeline.layers.log_mel import MelSpec
 from pipeline.layers.normalize import InputSpec
 from pipeline.pretrained import weight_file
 from pipeline.pretrained.weight_file import CONFIG, Weights
@@ -28,6 +29,8 @@ PREPROCESSING = ("preprocessor_config.json", "video_preprocessor_config.json", "
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 CARD = "README.md"
 BYTE = 1 / 255
+HEARS = "ASTFeatureExtractor"
+"""The library's preprocessing of sound for the Audio Spectrogram Transformer."""
 
 
 def read(folder: Path) -> Weights:
@@ -41,8 +44,8 @@ def read(folder: Path) -> Weights:
     told = {name: found for name in there if (found := _preprocessing(folder / name)) is not None}
     if not told:
         raise UserError(
-            f"{folder} has no {' or '.join(PREPROCESSING[:2])}, so nothing says what pixels its weights expect. Fetch "
-            f"that file, too."
+            f"{folder} has no {' or '.join(PREPROCESSING[:2])}, so nothing says what pixels its weights expect, or "
+            "what sound. Fetch that file, too."
         )
     (first, (spec, side)), *others = told.items()
     for name, (other, other_side) in others:
@@ -91,13 +94,16 @@ def _weights(folder: Path) -> list[str]:
     return names
 
 
-def _preprocessing(path: Path) -> tuple[InputSpec, int | None] | None:
+def _preprocessing(path: Path) -> tuple[InputSpec | MelSpec, int | None] | None:
     """The input that a file of preprocessing states, and the side of the crops; None where it is of something else."""
     told = _json(path)
     if path.name == PREPROCESSING[-1]:
-        told = told.get("video_processor") or told.get("image_processor") or {}
+        parts = (told.get(part) for part in ("video_processor", "image_processor", "feature_extractor"))
+        told = next(filter(None, parts), {})
         if not told:
             return None
+    if told.get("feature_extractor_type") == HEARS:
+        return _sound(told, path), None
     if not told.get("do_rescale", True) or abs(told.get("rescale_factor", BYTE) - BYTE) > 1e-9:
         raise UserError(f"{path}: the network wants pixels that are not in 0..1, which no model here gives.")
     spec = InputSpec((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -110,6 +116,22 @@ def _preprocessing(path: Path) -> tuple[InputSpec, int | None] | None:
                 f"takes need not be what the weights were trained with. Look that up, and write it there."
             ) from error
     return spec, _side(told, path)
+
+
+def _sound(told: Mapping[str, Any], path: Path) -> MelSpec:
+    """The image of sound that the preprocessing of AST makes, whose classes take samples of -1 .. 1."""
+    try:
+        rate, mels, columns = (told[key] for key in ("sampling_rate", "num_mel_bins", "max_length"))
+        mean, std = (float(told["mean"]), float(told["std"])) if told.get("do_normalize", True) else (0.0, 0.5)
+        spec = MelSpec.kaldi(int(mels), int(columns), mean, 2 * std)  # the library divides by twice of what is stated
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} does not state sampling_rate, num_mel_bins, max_length, mean and std ({error!r}), and what the "
+            f"library then takes need not be what the weights were trained with. Look that up, and write it there."
+        ) from error
+    if rate != spec.rate:
+        raise UserError(f"{path}: its weights hear {rate} samples a second, and models here {spec.rate}.")
+    return spec
 
 
 def _side(told: Mapping[str, Any], path: Path) -> int | None:
@@ -126,7 +148,9 @@ def _three(values: Any) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _in_words(spec: InputSpec, side: int | None) -> str:
+def _in_words(spec: InputSpec | MelSpec, side: int | None) -> str:
+    if isinstance(spec, MelSpec):
+        return f"mean {spec.mean}, std {spec.std}, {spec.mels} bands and {spec.columns} columns"
     return f"mean {spec.mean}, std {spec.std} and crops of {side or 'no stated number of'} pixels"
 
 

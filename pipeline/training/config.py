@@ -195,7 +195,7 @@ class NetworkConfig:
         except IMPOSSIBLE as error:
             raise UserError(f"options: {error}") from error
         if self.clip.hears:
-            return network, module.INPUT
+            return network, getattr(network, "hears", module.INPUT)
         looks_at, given = frame_input.of(network), self.clip.sampler.consecutive
         if self.clip.input != looks_at.takes:
             raise UserError(

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+import torch
+
 from pipeline.clips.inputs import Store
 from pipeline.clips.sound_dataset import SoundClipConfig
-from pipeline.core import registry
 from pipeline.layers.log_mel import MelSpec
 from pipeline.training.config import ModelConfig, TrainConfig, epochs_of
 
@@ -42,5 +43,7 @@ class HearingConfig(ModelConfig):
 
     def shape(self, crop: int | None = None) -> tuple[int, ...]:  # noqa: ARG002 - of frames alone
         """Shape of a clip as the network gets it: (1, mels, T)."""
-        spec: MelSpec = registry.find("models", self.arch, where="arch").INPUT
+        with torch.device("meta"):
+            _, spec = self.build(classes=1)
+        assert isinstance(spec, MelSpec)
         return 1, spec.mels, spec.frames(self.clip.samples)

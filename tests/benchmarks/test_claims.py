@@ -123,7 +123,9 @@ def test_each_claim_and_each_variant_is_a_row_with_its_figures(script, plan, evi
         re.fullmatch(r"[+-]?\d+\.\d\d \(-?\d+\.\d\d to -?\d+\.\d\d\)", cell) for row in told for cell in row[2:-1]
     )
     figures = {row[0]: row[1:] for row in rows if len(row) == 2 + len(plan.seeds)}
-    assert {*evidence[0].answers.views, "all", "best of all", "image_based", "every model, clip"} < {*figures}
+    assert {*evidence[0].answers.views, "all", "best of all", "visual", "image_based", "every of visual, clip"} < {
+        *figures
+    }
     assert all(f"* `{name}`: `tsm_demo`: " in page for name in plan.variants)
     assert "    the command\n" in page
     assert "2 CPU minutes in all" in page
@@ -137,8 +139,10 @@ def test_figures_are_those_of_scikit_learn(evidence):
         } | {"all": one.fused("all")[0], "tsm_x1": answers.tables["tsm_x1"].probabilities}
         for side, scores in expected.items():
             assert one.shares(side).mean() == pytest.approx(label_ranking_average_precision_score(targets, scores))
-        members = [one.shares(f"{member}@dense") for member in one.config.members]
-        np.testing.assert_allclose(one.shares("every@dense"), np.mean(members, axis=0))
+        seeing = [one.shares(f"{member}@dense") for member in ("tsn_demo", "tsm_demo", "tin_demo", "slowfast_demo")]
+        np.testing.assert_allclose(one.shares("every of visual@dense"), np.mean(seeing, axis=0))
+        everyone = [*seeing, one.shares("audio_demo@dense")]
+        np.testing.assert_allclose(one.shares("every of all@dense"), np.mean(everyone, axis=0))
 
 
 def test_the_best_member_is_the_best_on_val_of_its_ensemble(evidence):
@@ -148,14 +152,15 @@ def test_the_best_member_is_the_best_on_val_of_its_ensemble(evidence):
         table = PredictionTable.read(one.data / "predictions" / member / "val.parquet")
         val[member] = label_ranking_average_precision_score(table.targets(), table.probabilities)
     assert one.fused("all")[1] == max(val, key=val.get)
-    image = [member for member in val if member != "slowfast_demo"]
+    assert one.fused("visual")[1] == max(set(val) - {"audio_demo"}, key=val.get)
+    image = set(val) - {"audio_demo", "slowfast_demo"}
     assert one.fused("image_based")[1] == max(image, key=val.get)
     np.testing.assert_array_equal(one.shares("best of all"), one.shares(max(val, key=val.get)))
 
 
-@pytest.mark.parametrize("side", ["tsm_dema", "best of all_of_them", "slowfast_based"])
+@pytest.mark.parametrize("side", ["tsm_dema", "best of all_of_them", "every of visuals@clip", "slowfast_based"])
 def test_a_side_that_is_none_is_named(evidence, side):
-    with pytest.raises(UserError, match=repr(side.removeprefix("best of "))):
+    with pytest.raises(UserError, match=repr(side.split(" of ")[-1].split("@")[0])):
         evidence[0].shares(side)
 
 
@@ -179,7 +184,7 @@ def test_a_variant_differs_in_what_it_says_and_in_nothing_else(settings):
     assert changed("tsm_pretrained") == {"train.pretrained": file, "watch": file}
     assert {model["train"]["seed"] for model in models.values()} == {1}
     assert settings[1]["demo"]["seed"] == 1
-    assert settings[1]["ensemble"]["members"] == ["tsn_demo", "tsm_demo", "tin_demo", "slowfast_demo"]
+    assert settings[1]["ensemble"]["members"] == ["tsn_demo", "tsm_demo", "tin_demo", "slowfast_demo", "audio_demo"]
 
 
 def test_a_quarter_of_the_epochs_is_whole(script):

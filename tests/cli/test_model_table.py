@@ -45,6 +45,7 @@ PEERS = {  # config: (parameters, GMACs), 313 classes, one training clip
 OF_EXTRAS = {  # the same, of networks that need an extra: those of next to nobody's gate, and of the nightly one
     "videomae_b": (86_467_897, 180.3),  # transformers', less 87 rows of the classifier
     "videoprism_b": (124_055_609, 506.0),  # the same
+    "ast_b": (86_594_063 - (527 - 313) * 769, 130.5),  # the same, of AudioSet's 527 classes
     "vjepa2_l": (353_542_457, 935.0),  # and with 139 more, without the predictor of 22 million
 }
 

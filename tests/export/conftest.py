@@ -1,12 +1,18 @@
 """Trained models of random weights, as the stages leave them, and the settings of their project."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 import yaml
 
+from pipeline.core import files
+from pipeline.predictions.table import PredictionTable
 from pipeline.runtime.checkpoint import Checkpoint
-from tests.support import inference, tiny
+from tests.support import inference, tiny, tiny_sound
+from tests.support.checks import settled
 
 TESTS = {
     "net": {"clips": 2, "sides": [32, 36], "crop": 32},
@@ -32,3 +38,31 @@ def project(tmp_path, monkeypatch) -> Path:
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def hearing(project) -> Path:
+    """The same with a model that hears, `ear`, of windows of 0.4 s."""
+    config = tiny_sound.model()
+    torch.manual_seed(0)
+    network, spec = config.build(len(tiny.COLOURS))
+    recipe = {"arch": config.arch, "options": config.options, "clip": {"input": "sound", "seconds": tiny_sound.SECONDS}}
+    recipe["data"] = {"sound": "s1", "labels": "l1"}
+    Checkpoint(settled(network).state_dict(), recipe, tuple(tiny.COLOURS), spec).write(project / "data/models/ear")
+    file = project / "params.yaml"
+    params = yaml.safe_load(file.read_text())
+    params["models"]["ear"] = {"test": {"clips": 2, "sides": [], "crop": None}}
+    file.write_text(yaml.safe_dump(params))
+    return project
+
+
+def write_ensemble(project: Path, mean: str, members: dict[str, float]) -> None:
+    """What stage `ensemble` leaves of these members and weights, as far as new videos need it."""
+    sums = {name: files.file_hash(project / f"data/models/{name}/model.safetensors") for name in members}
+    meta = {"model": "ensemble", "protocol": "dense", "checkpoints": sums}
+    classes = tuple(tiny.COLOURS)
+    scores = np.full((1, len(classes)), 0.5, np.float32)
+    table = PredictionTable(("v",), np.array([False]), (classes[0],), classes, scores, meta)
+    (project / "data/ensemble").mkdir()
+    table.write(project / "data/ensemble/val.parquet")
+    (project / "data/ensemble/weights.json").write_text(json.dumps({"mean": mean, "members": members}))

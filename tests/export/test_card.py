@@ -12,6 +12,7 @@ from pipeline.core.machine import load_machine
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL
 from pipeline.ensemble import averaging
 from pipeline.export import card, description, figures
+from pipeline.export.description import FusionDescription, MemberFile
 from pipeline.export.figures import Figure, Figures
 from pipeline.extraction.config import ExtractConfig
 from pipeline.predictions.table import PredictionTable
@@ -46,6 +47,49 @@ def measured(tmp_path):
 def told(project):
     predictor = Scorer("net", project / "data", load_machine()).members[0].predictor
     return description.of(predictor, ExtractConfig(30, 48, 2, 60, 1), PackConfig((48,)))
+
+
+@pytest.fixture
+def told_of_sound(hearing):
+    predictor = Scorer("ear", hearing / "data", load_machine()).members[0].predictor
+    return description.of(predictor, ExtractConfig(30, 48, 2, 60, 1), PackConfig((48,)))
+
+
+def test_it_says_what_a_model_hears(told_of_sound):
+    text = card.of_model(told_of_sound, {"data": {"sound": "s1", "labels": "l2"}}, NOTHING, {".onnx": 0.0})
+
+    assert text.startswith("# ear\n\nA classifier of the sound of videos: a network `audio_cnn` that gives a logit")
+    assert "* sound: mono, 16000 samples a second; a window has 6400, 0.4 s, and a shorter sound begins again" in text
+    assert "64 bands from 50 to 8000 Hz" in text
+    assert "* layout: int16 (windows, 6400), any number of windows" in text
+    assert "is the mean of the probabilities of 2 windows, evenly spaced (`grid`" in text
+    assert "Fingerprints of its sound and labels: s1, l2." in text
+    one = card.of_model(replace(told_of_sound, protocol="clip"), {}, NOTHING, {".pt2": 0.0})
+    assert "is that of its middle (`grid`" in one
+    assert "`torch.export.load('ear.pt2').module()(sounds)` gives the logits of windows (see below)." in one
+
+
+def test_an_ensembles_code_feeds_each_member_what_it_takes(told, told_of_sound):
+    for hear, said in (
+        (False, ["np.float32"]),
+        (True, ["np.int16"]),
+        (None, ["np.float32", "np.int16", 'if member["']),
+    ):
+        members = tuple(
+            MemberFile(name, f"{name}.onnx", "0", hears=hears)
+            for name, hears in (("net", False), ("ear", True))
+            if hear in (None, hears)
+        )
+        fused = FusionDescription(members, ((0.5,),) * len(members), "probability", "dense", MULTI_LABEL, ("a",))
+        recipes = {member.model: {} for member in members}
+        differences = dict.fromkeys([*recipes, "ensemble.onnx"], 0.0)
+        first = told_of_sound if hear else told
+        text = card.of_ensemble(fused, first, recipes, NOTHING, differences)
+        code = text.split("```python\n")[1].split("```")[0]
+        compile(code, "card", "exec")
+        assert {part for part in ("np.float32", "np.int16", 'if member["') if part in code} == set(said)
+        assert ('logits["sees"]' in code) == (hear is not False)
+        assert ("`ear` hear: in a video without sound, `sees`" in text) == (hear is not False)
 
 
 def test_figures_are_those_of_the_weights(measured):

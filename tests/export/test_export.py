@@ -10,14 +10,15 @@ import torch
 
 from pipeline.cli.new_videos import Scorer
 from pipeline.clips.short_sides import PackConfig
-from pipeline.clips.sound_dataset import SoundClipConfig
 from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
 from pipeline.core.machine import load_machine
-from pipeline.export import description, graphs
-from pipeline.export.description import Description
+from pipeline.export import description, folder, graphs
+from pipeline.export.description import Description, SoundDescription
 from pipeline.extraction.config import ExtractConfig
+from pipeline.layers.log_mel import log_mel
 from pipeline.layers.normalize import normalize
+from pipeline.models import audio_cnn
 from tests.support import tiny
 from tests.support.command import call
 
@@ -94,11 +95,32 @@ def test_what_cannot_be_written_is_a_message(project, asked, message):
     assert not (project / "export").exists()
 
 
-def test_a_model_that_hears_is_refused_with_what_to_do(project):
-    predictor = Scorer("net", project / "data", load_machine()).members[0].predictor
-    predictor.clip = SoundClipConfig("sound", 1.0)
-    with pytest.raises(UserError, match=r"net hears, .* leave it out of ensemble\.members .* `dvc repro ensemble`"):
-        description.of(predictor, ExtractConfig(30, 48, 2, 60, 1), PackConfig((48,)))
+@pytest.mark.slow
+def test_a_program_of_a_model_that_hears_takes_samples_as_they_are(hearing):
+    assert call("export", "ear", "--torch") is None
+
+    extra = {"description.json": ""}
+    program = torch.export.load("export/ear/ear.pt2", extra_files=extra).module()
+    predictor = Scorer("ear", hearing / "data", load_machine()).members[0].predictor
+    noise = torch.randint(-(2**15), 2**15, (4, 6_400), generator=torch.Generator().manual_seed(0), dtype=torch.int16)
+    for batch in (1, 4):
+        wanted = predictor.network(log_mel(noise[:batch], audio_cnn.INPUT))
+        assert wanted.std() > 0.01
+        torch.testing.assert_close(program(noise[:batch]), wanted, rtol=0, atol=1e-4)
+    told = json.loads(extra["description.json"])
+    found = description.read_model({key: json.dumps(value) for key, value in told.items()}, "it")
+    assert isinstance(found, SoundDescription)
+    assert (found.samples, found.input, found.grid) == (6_400, audio_cnn.INPUT, predictor.grid)
+    assert (found.classes, found.protocol) == (tuple(tiny.COLOURS), "multiscale")
+
+
+def test_what_is_tried_is_loud_soft_and_silent(hearing):
+    predictor = Scorer("ear", hearing / "data", load_machine()).members[0].predictor
+    told = description.of(predictor, ExtractConfig(30, 48, 2, 60, 1), PackConfig((48,)))
+    assert isinstance(told, SoundDescription)
+    loud, soft, silent = folder._sounds(told, 3).double().square().mean(dim=1).sqrt().tolist()
+    assert (round(loud / soft), silent) == (10, 0)
+    assert folder._sounds(told, 1).double().std() > 10_000
 
 
 def test_a_model_of_flow_is_refused_with_what_to_do(project):

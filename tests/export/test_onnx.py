@@ -15,7 +15,10 @@ from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL
 from pipeline.export import description, folder, graphs
 from pipeline.export.description import FusionDescription, MemberFile
 from pipeline.export.fusion import Fusion
+from pipeline.export.spectrogram import HeardNetwork, SoundGraph
+from pipeline.models import audio_cnn
 from tests.cli.test_predict import project as trained  # noqa: F401 - a fixture
+from tests.export.conftest import write_ensemble
 from tests.export.test_fusion import by_the_stages
 from tests.models.test_every_model import CASES, VARIANTS
 from tests.support import checks
@@ -76,6 +79,22 @@ def test_the_fusion_answers_as_the_stages_do(task, mean, tmp_path):
     assert description.read(FusionDescription, metadata, "it") == told
 
 
+@pytest.mark.parametrize("mean", ["probability", "logit"])
+def test_the_fusion_of_members_that_hear_leaves_them_out_as_the_stages_do(mean, tmp_path):
+    weights, rng = np.array([[0.2, 0.0, 0.9], [0.8, 1.0, 0.1]]), np.random.default_rng(0)
+    members = tuple(MemberFile(name, f"{name}.onnx", "0", name == "ear") for name in ("net", "ear"))
+    told = FusionDescription(members, tuple(map(tuple, weights.tolist())), mean, "dense", MULTI_LABEL, ("a", "b", "c"))
+    folder._write_fusion(Fusion(weights, mean, MULTI_LABEL, partial=True), told, tmp_path / "it.onnx", 1)
+
+    sees = np.array([[True, True], [True, False], [False, True], [True, True], [True, False]])
+    logits = [(4 * rng.normal(size=(5, views, 3))).astype(np.float16) for views in (1, 6)]
+    answer = graphs.answers_of_onnx(tmp_path / "it.onnx", 1)
+    found = answer((torch.from_numpy(sees), *(torch.tensor(own.astype(np.float32)) for own in logits)))
+    np.testing.assert_allclose(found, by_the_stages(logits, weights, mean, MULTI_LABEL, sees.T), rtol=0, atol=1e-6)
+    names = [node.name for node in graphs.session(tmp_path / "it.onnx", 1).get_inputs()]
+    assert names == ["sees", "net", "ear"]
+
+
 @pytest.mark.parametrize("model", ["net", "ensemble"])
 def test_new_videos_get_the_answers_of_the_model(here, clips, capsys, model):
     assert call("export", model, "--onnx") is None
@@ -92,6 +111,78 @@ def test_new_videos_get_the_answers_of_the_model(here, clips, capsys, model):
         assert one["scores"] == pytest.approx(other["scores"], abs=1e-4)
     timeline = ("--window", "0.5", "--onnx", f"moved/{model}/{model}.onnx")
     assert said(capsys, videos[0], *timeline)[0]["start"] == 0
+
+
+def answered(capsys, *arguments) -> dict[str, dict[str, float]]:
+    """The scores of `pipeline predict` by file, whatever its exit status."""
+    main(["predict", *map(str, arguments), "--json"])
+    lines = map(json.loads, capsys.readouterr().out.splitlines())
+    return {Path(line["video"]).name: line["scores"] for line in lines}
+
+
+@pytest.mark.parametrize(
+    ("mean", "members"),
+    [
+        ("probability", {"net": 0.3, "ear": 0.7}),
+        ("logit", {"net": 0.3, "other": 0.1, "ear": 0.6}),
+        ("probability", {"net": 0.0, "other": 0.0, "ear": 1.0}),
+        ("probability", {"ear": 1.0}),
+    ],
+    ids=["two", "three", "others without weight", "alone"],
+)
+def test_new_videos_get_the_answers_of_an_ensemble_that_hears(hearing, clips, capsys, mean, members):
+    write_ensemble(hearing, mean, members)
+    assert call("export", "ensemble", "--onnx") is None
+    capsys.readouterr()
+    videos = [clips / "with_sound.mp4", clips / "vp9.webm"]
+    wanted = answered(capsys, *videos, "--model", "ensemble")
+    shutil.rmtree("data")
+
+    found = answered(capsys, *videos, "--onnx", "export/ensemble/ensemble.onnx")
+
+    assert set(found) == set(wanted) == ({"with_sound.mp4"} if len(members) == 1 else {"with_sound.mp4", "vp9.webm"})
+    for name, scores in wanted.items():
+        assert found[name] == pytest.approx(scores, abs=1e-4)
+    assert len({tuple(scores.values()) for scores in wanted.values()}) == len(wanted)
+
+
+def test_a_file_that_hears_answers_as_its_model(hearing, clips, capsys, monkeypatch):
+    call("export", "ear", "--onnx")
+    capsys.readouterr()
+    videos = [clips / "with_sound.mp4", clips / "vp9.webm"]
+    wanted = answered(capsys, *videos, "--model", "ear")
+    found = answered(capsys, *videos, "--onnx", "export/ear/ear.onnx")
+    assert set(found) == {"with_sound.mp4"}
+    assert found["with_sound.mp4"] == pytest.approx(wanted["with_sound.mp4"], abs=1e-4)
+
+
+@pytest.mark.parametrize("model", ["ear", "ensemble"])
+def test_the_card_says_how_files_that_hear_are_run(hearing, capsys, monkeypatch, model):
+    write_ensemble(hearing, "probability", {"net": 0.3, "ear": 0.7})
+    call("export", model, "--onnx")
+    monkeypatch.chdir(hearing / "export" / model)
+    text = Path("README.md").read_text(encoding="utf-8")
+    capsys.readouterr()
+
+    exec(text.split("```python\n")[1].split("```")[0], {})  # noqa: S102 - what a reader would paste
+
+    printed = capsys.readouterr().out
+    assert all(f"'{name}': np.float32(" in printed for name in ("blue", "green", "red"))
+
+
+@pytest.mark.parametrize("samples", [6_400, 6_479])
+@pytest.mark.parametrize("name", ["audio_cnn", "ast"])
+def test_every_network_that_hears_answers_as_onnx_with_its_image(name, samples, tmp_path):
+    network = checks.settled(CASES[name].build())
+    spec = getattr(network, "hears", audio_cnn.INPUT)
+    graph, heard = SoundGraph(network, spec, samples).eval(), HeardNetwork(network, spec)
+    noise = torch.randint(-(2**15), 2**15, (3, samples), generator=torch.Generator().manual_seed(0))
+    sounds = (noise * torch.tensor([[1.0], [0.01], [0.0]])).to(torch.int16)
+    graphs.write_onnx(graph, (sounds[:2],), ["sounds"], "logits", [{0: "clips"}], {}, tmp_path / "it.onnx")
+
+    answer = graphs.answers_of_onnx(tmp_path / "it.onnx", 1)
+    assert graphs.compare(answer, heard, [(sounds[:1],), (sounds,)], "It") < 1e-4
+    assert heard(sounds).std(dim=0).max() > 1e-3
 
 
 @pytest.mark.parametrize(("model", "suffixes"), [("net", ["--onnx", "--torch"]), ("ensemble", ["--onnx"])])

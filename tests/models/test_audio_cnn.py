@@ -31,3 +31,20 @@ def test_masks_are_drawn_in_training_alone():
 def test_a_share_that_is_none_is_refused():
     with pytest.raises(ValueError, match="mask_time=2 are shares"):
         audio_cnn.build(3, **checks.TINY_2D, mask_time=2)
+
+
+def test_the_network_sees_the_means_of_neighbouring_windows_the_last_of_what_is_left():
+    torch.manual_seed(0)
+    plain = audio_cnn.build(3, **checks.TINY_2D).eval()
+    pooled = audio_cnn.build(3, **checks.TINY_2D, pool_time=4).eval()
+    pooled.load_state_dict(plain.state_dict())
+    spectrograms = torch.randn(2, 1, 64, 81)
+    means = torch.cat([spectrograms[..., :80].reshape(2, 1, 64, 20, 4).mean(-1), spectrograms[..., 80:]], dim=-1)
+    with torch.inference_mode():
+        torch.testing.assert_close(pooled(spectrograms), plain(means), rtol=0, atol=1e-6)
+        assert pooled(spectrograms[..., :3]).shape == (2, 3), "a sound may be shorter than a column"
+
+
+def test_a_number_of_windows_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="pool_time=0 is a number of windows"):
+        audio_cnn.build(3, **checks.TINY_2D, pool_time=0)

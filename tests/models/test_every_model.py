@@ -10,6 +10,7 @@ from tests.support import checks
 from tests.support.checks import (
     TINY_2D,
     TINY_3D,
+    TINY_AST,
     TINY_DEEP,
     TINY_INVERTED,
     TINY_MVIT,
@@ -36,6 +37,7 @@ KNOWN = {
     "r3d": Case("r3d", TINY_3D, 8),
     "r2plus1d": Case("r2plus1d", TINY_3D, 8),
     "audio_cnn": checks.SoundCase("audio_cnn", TINY_2D | {"mask_bands": 0.0, "mask_time": 0.0}, 40),
+    "ast": checks.SoundCase("ast", TINY_AST, 40, 50, r"50 columns.*built for 32 and 40.*`columns: 50`", mels=32),
     "mvit": Case(
         "mvit", TINY_MVIT, 4, 6, r"6 frames of 32 x 32 pixels.*built for 4 of 32 x 32.*Draw clips of 4 frames"
     ),

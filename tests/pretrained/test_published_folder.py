@@ -12,6 +12,7 @@ import torch
 
 from pipeline.cli import checkpoint_report
 from pipeline.core.errors import UserError
+from pipeline.layers.log_mel import MelSpec
 from pipeline.layers.normalize import InputSpec
 from pipeline.pretrained import published_folder
 from pipeline.pretrained.load import Candidate
@@ -138,6 +139,103 @@ def test_each_kind_of_network_gets_our_names(folder, config, names, ours, arch, 
         assert Candidate.read(folder).describe().startswith(arch)
 
 
+SOUND = {
+    "feature_extractor_type": "ASTFeatureExtractor", "do_normalize": True, "sampling_rate": 16000,
+    "num_mel_bins": 32, "max_length": 40, "mean": -3.0, "std": 2.0,
+}  # fmt: skip
+AST = {
+    "model_type": "audio-spectrogram-transformer", "num_mel_bins": 32, "max_length": 40, "frequency_stride": 8,
+    "num_attention_heads": 2, "id2label": {"0": "a", "1": "b", "2": "c"},
+}  # fmt: skip
+
+
+@pytest.fixture
+def hearing(folder: Path) -> Path:
+    """A folder of AST, with the names that its published file has."""
+    write(folder, "config.json", AST)
+    write(folder, "preprocessor_config.json", SOUND)
+    own, block = "audio_spectrogram_transformer.", "encoder.layer.0."
+    names = {
+        f"{own}embeddings.cls_token": 1.0,
+        f"{own}{block}attention.attention.query.weight": 2.0,
+        f"{own}{block}attention.attention.value.bias": 3.0,
+        f"{own}{block}attention.output.dense.weight": 4.0,
+        f"{own}{block}intermediate.dense.weight": 5.0,
+        f"{own}{block}output.dense.weight": 6.0,
+        f"{own}{block}layernorm_before.weight": 7.0,
+        "classifier.layernorm.weight": 8.0,
+        "classifier.dense.weight": 9.0,
+    }
+    tensors = {name: torch.full((3,), value) for name, value in names.items()}
+    first = {f"{own}embeddings.patch_embeddings.projection.weight": torch.ones(4, 1, 8, 8)}
+    safetensors.torch.save_file(tensors | first, folder / "model.safetensors")
+    return folder
+
+
+def test_a_network_that_hears_gets_our_names_with_their_values(hearing):
+    found = Candidate.read(hearing)
+    values = {name: float(tensor.flatten()[0]) for name, tensor in found.translation.tensors.items()}
+    block = "backbone.network.layers.0."
+    assert values == {
+        "backbone.network.embeddings.cls_token": 1.0,
+        "backbone.network.embeddings.patch_embeddings.projection.weight": 1.0,
+        f"{block}attention.q_proj.weight": 2.0,
+        f"{block}attention.v_proj.bias": 3.0,
+        f"{block}attention.o_proj.weight": 4.0,
+        f"{block}mlp.fc1.weight": 5.0,
+        f"{block}mlp.fc2.weight": 6.0,
+        f"{block}layernorm_before.weight": 7.0,
+        "backbone.norm.weight": 8.0,
+        "classifier.weight": 9.0,
+    }
+    assert found.translation.input == MelSpec.kaldi(mels=32, columns=40, mean=-3.0, std=4.0)
+    assert found.translation.needs == {
+        "mels": 32, "columns": 40, "frequency_stride": 8, "time_stride": 10, "heads": 2,
+    }  # fmt: skip
+    assert found.translation.classes == ("a", "b", "c")
+    assert found.translation.licence == "bsd-3-clause (the authors'; the folder states none)"
+    assert found.describe().startswith("ast")
+
+
+def test_sound_that_is_not_normalised_stays_as_it_is(hearing):
+    write(hearing, "preprocessor_config.json", SOUND | {"do_normalize": False})
+    assert Candidate.read(hearing).translation.input == MelSpec.kaldi(mels=32, columns=40, mean=0.0, std=1.0)
+
+
+def test_preprocessing_of_sound_may_stand_in_the_file_of_a_processor(hearing):
+    (hearing / "preprocessor_config.json").unlink()
+    write(hearing, "processor_config.json", {"feature_extractor": SOUND})
+    assert Candidate.read(hearing).translation.input == MelSpec.kaldi(mels=32, columns=40, mean=-3.0, std=4.0)
+
+
+@pytest.mark.parametrize(
+    ("file", "told", "said"),
+    [
+        ("preprocessor_config.json", SOUND | {"max_length": 50}, "says 50 columns, and config.json 40"),
+        ("preprocessor_config.json", SOUND | {"num_mel_bins": 64}, "says 64 bands, and config.json 32"),
+        (
+            "preprocessor_config.json",
+            SOUND | {"sampling_rate": 32000},
+            "hear 32000 samples a second, and models here 16000",
+        ),
+        ("preprocessor_config.json", SOUND | {"std": None}, "does not state sampling_rate.*mean and std"),
+        ("preprocessor_config.json", {"feature_extractor_type": "ASTFeatureExtractor"}, "does not state sampling_rate"),
+        ("preprocessor_config.json", TOLD, "makes pixels, and config.json's network takes sound"),
+        ("config.json", CONFIG, "makes images of sound, and config.json's network takes pixels"),
+        ("config.json", AST | {"patch_size": 16, "qkv_bias": False}, "qkv_bias False, and the network here has True"),
+        (
+            "video_preprocessor_config.json",
+            SOUND | {"mean": 0.0},
+            r"itself: preprocessor_config.json says mean -3.0.*32 bands and 40 columns.*says mean 0.0",
+        ),
+    ],
+)
+def test_a_folder_that_hears_and_contradicts_itself_is_refused(hearing, file, told, said):
+    write(hearing, file, told)
+    with pytest.raises(UserError, match=said):
+        Candidate.read(hearing)
+
+
 def test_one_file_can_be_made_of_a_folder_and_says_the_same(folder, tmp_path_factory):
     whole, file = Candidate.read(folder), tmp_path_factory.mktemp("saved") / "one.safetensors"
     whole.weights.write(file)
@@ -231,7 +329,7 @@ def test_preprocessing_may_stand_in_the_file_of_a_processor(folder):
         (
             "config.json",
             CONFIG | {"model_type": "vivit"},
-            "of 'vivit'; models here take videomae, videoprism_vision_model, vjepa2",
+            "of 'vivit'; models here take audio-spectrogram-transformer, videomae",
         ),
         ("config.json", "{", "config.json is missing or damaged"),
         ("config.json", "[]", "holds no settings by name"),

@@ -62,6 +62,16 @@ TINY_VIDEOPRISM: dict[str, Any] = {
     "heads": 2,
 }
 TINY_VJEPA2: dict[str, Any] = TINY_VIDEOMAE | {"pooler_depth": 1}
+TINY_AST: dict[str, Any] = {
+    "mels": 32,
+    "columns": 40,
+    "patch": 8,
+    "frequency_stride": 8,
+    "time_stride": 8,
+    "width": 24,
+    "depth": 2,
+    "heads": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -99,9 +109,11 @@ class Case:
 class SoundCase(Case):
     """A small network that hears; `frames` are the columns of a spectrogram."""
 
+    mels: int = field(default=64, kw_only=True)
+
     def of(self, frames: int, batch: int = 1) -> Tensor:
         """Spectrograms of a length."""
-        return make_input((batch, 1, 64, frames))
+        return make_input((batch, 1, self.mels, frames))
 
 
 def smallest(arch: str) -> Case:

@@ -18,7 +18,7 @@ The names of this project, for which an importer translates:
     slow, fast, r3d, r2plus1d  backbone.<torchvision's name>
     mvit, swin3d, s3d          backbone.<torchvision's name>
     videoprism, vjepa2         backbone.encoder.<transformers' name>, and backbone.head in front of the classifier
-    videomae                   backbone.network.<transformers' name>, and backbone.norm in front of the classifier
+    videomae, ast              backbone.network.<transformers' name>, and backbone.norm in front of the classifier
     slowfast                   slow.<torchvision's name>, fast.<torchvision's name>, laterals.<0..3>.<conv, bn>
 """
 

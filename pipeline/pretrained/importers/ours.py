@@ -13,6 +13,7 @@ SHAPELESS: dict[str, dict[str, Any]] = {
     "slowfast": {"alpha": 4, "slow_frames": "strided"},
     "tsm": {"shift_div": 8},
     "r2plus1d": {"max_pooling": False},
+    "ast": {"mels": 128, "columns": 1024, "frequency_stride": 10, "time_stride": 10, "heads": 12},
     "videomae": {"frames": 16, "size": 224, "heads": 12, "mean_pooling": True},
     "videoprism": {"size": 288, "heads": 12},
     "vjepa2": {"size": 256, "heads": 16},

@@ -1,4 +1,4 @@
-"""Folders of the library transformers (huggingface/transformers): VideoMAE, VideoPrism and V-JEPA 2, as published."""
+"""Folders of the library transformers (huggingface/transformers): VideoMAE, VideoPrism, V-JEPA 2, AST, as published."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.core.errors import UserError
-from pipeline.layers.normalize import InputSpec
+from pipeline.layers.log_mel import MelSpec
+from pipeline.layers.normalize import InputSpec, read_spec
 from pipeline.pretrained.importers import Rules, Translation, rename
 from pipeline.pretrained.published_folder import KEY
 from pipeline.pretrained.weight_file import Weights
@@ -33,9 +34,35 @@ class Layout:
     """The same, of parts that serve where a classifier stands behind them."""
     fresh: tuple[str, ...] = ()
     """Beginnings of our names that a file without a classifier does not have."""
+    classifier: str = "classifier.weight"
+    """Name of the tensor that has one row a class."""
 
 
 LAYOUTS = {
+    "audio-spectrogram-transformer": Layout(
+        rules=[
+            (r"^audio_spectrogram_transformer\.", ""),
+            (r"^encoder\.layer\.", "layers."),
+            (r"\.attention\.attention\.(query|key|value)\.", lambda found: f".attention.{found[1][0]}_proj."),
+            (r"\.attention\.output\.dense\.", ".attention.o_proj."),
+            (r"\.intermediate\.dense\.", ".mlp.fc1."),
+            (r"^(layers\.\d+)\.output\.dense\.", r"\1.mlp.fc2."),
+            (r"^classifier\.layernorm\.", "backbone.norm."),
+            (r"^classifier\.dense\.", "classifier."),
+            (r"^(?!backbone\.|classifier\.)", "backbone.network."),
+        ],
+        options={
+            "num_mel_bins": ("mels", 128),
+            "max_length": ("columns", 1024),
+            "frequency_stride": ("frequency_stride", 10),
+            "time_stride": ("time_stride", 10),
+            "num_attention_heads": ("heads", 12),
+        },
+        fixed={"hidden_act": "gelu", "layer_norm_eps": 1e-12, "qkv_bias": True},
+        licence="bsd-3-clause",
+        fresh=("backbone.norm.",),
+        classifier="classifier.dense.weight",
+    ),
     "videomae": Layout(
         rules=[
             (r"^videomae\.", ""),
@@ -114,24 +141,41 @@ def translate(weights: Weights) -> Translation:
         if config.get(name, value) != value:
             raise UserError(f"its config.json has {name} {config[name]!r}, and the network here has {value!r}.")
     needs = {ours: _square(config.get(theirs, usual), theirs) for theirs, (ours, usual) in layout.options.items()}
-    if about["side"] not in (None, needs["size"]):
-        raise UserError(
-            f"the folder contradicts itself: {about['from']} says crops of {about['side']} pixels, and config.json "
-            f"{needs['size']}. Mend the one with which the weights were not trained."
-        )
-    whole = "classifier.weight" in weights.tensors
+    spec = read_spec(about["input"])
+    _compare(spec, about, needs)
+    whole = layout.classifier in weights.tensors
     patterns = [layout.unused] if whole else [layout.unused, layout.unused_without_head]
     unused = tuple(name for name in weights.tensors if any(re.match(pattern, name) for pattern in patterns if pattern))
     kept = {name: tensor for name, tensor in weights.tensors.items() if name not in unused}
     return Translation(
         rename(kept, layout.rules),
-        InputSpec(tuple(about["input"]["mean"]), tuple(about["input"]["std"])),
+        spec,
         needs={option: value for option, value in needs.items() if whole or option not in layout.of_head},
-        classes=_classes(config, len(weights.tensors["classifier.weight"])) if whole else (),
+        classes=_classes(config, len(weights.tensors[layout.classifier])) if whole else (),
         fresh=() if whole else ("classifier.", *layout.fresh),
         unused=unused,
         licence=about["licence"] or f"{layout.licence} (the authors'; the folder states none)",
     )
+
+
+def _compare(spec: InputSpec | MelSpec, about: Mapping[str, Any], needs: Mapping[str, Any]) -> None:
+    """Refuse preprocessing that makes other images than config.json has, or pixels for a network that hears."""
+    if isinstance(spec, MelSpec) != ("mels" in needs):
+        does, takes = ("makes images of sound", "pixels") if isinstance(spec, MelSpec) else ("makes pixels", "sound")
+        raise UserError(
+            f"the folder contradicts itself: {about['from']} {does}, and config.json's network takes {takes}."
+        )
+    if isinstance(spec, MelSpec):
+        stated = {"mels": ("bands", spec.mels), "columns": ("columns", spec.columns)}
+    else:
+        stated = {"size": ("pixels", about["side"])}
+    for option, (unit, size) in stated.items():
+        if size not in (None, needs[option]):
+            what = f"crops of {size} {unit}" if option == "size" else f"{size} {unit}"
+            raise UserError(
+                f"the folder contradicts itself: {about['from']} says {what}, and config.json {needs[option]}. Mend "
+                "the one with which the weights were not trained."
+            )
 
 
 def _square(value: Any, name: str) -> Any:
