@@ -56,8 +56,7 @@ def build(
     strides = {"frequency_stride": frequency_stride, "time_stride": time_stride}
     _check_patches(mels, columns, patch, *strides.values())
     _check_blocks(width, depth, heads)
-    transformers = library()
-    config = transformers.ASTConfig(
+    config = library().ASTConfig(
         num_mel_bins=mels,
         max_length=columns,
         patch_size=patch,
@@ -67,9 +66,14 @@ def build(
         num_hidden_layers=depth,
         num_attention_heads=heads,
     )
-    pooled = PooledPatches(transformers.ASTModel(config), nn.LayerNorm(width, eps=config.layer_norm_eps))
     hears, masks = replace(INPUT, mels=mels, columns=columns), SpecAugment(mask_bands, mask_time)
-    return SpectrogramTransformer(pooled, width, num_classes, dropout, hears, masks, **strides, heads=heads)
+    return SpectrogramTransformer(_encoder(config), width, num_classes, dropout, hears, masks, **strides, heads=heads)
+
+
+def _encoder(config: Any) -> nn.Module:
+    network = library().ASTModel(config)
+    nn.init.trunc_normal_(network.embeddings.position_embeddings, std=0.02)  # the authors'; the library's are all 0
+    return PooledPatches(network, nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps))
 
 
 def _check_blocks(width: int, depth: int, heads: int) -> None:

@@ -1,7 +1,7 @@
 """The log-mel spectrogram, against loops over the formulas."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ import torch
 
 from pipeline.clips.sound_store import RATE
 from pipeline.layers.log_mel import FLOOR, SILENCE, MelSpec, log_mel, mel_bands
+from pipeline.layers.normalize import read_spec
 from pipeline.models.audio_cnn import INPUT
 
 SMALL = MelSpec(rate=16_000, window=50, hop=20, fft=64, mels=5, low=100.0, high=7_000.0, mean=-1.0, std=3.0)
@@ -130,6 +131,12 @@ def test_silence_is_finite_and_mixed_precision_changes_nothing():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(log_mel(noise, INPUT), log_mel(noise, replace(INPUT)))
         assert log_mel(noise, INPUT).dtype == torch.float32
+
+
+def test_an_input_that_was_written_before_there_were_kinds_is_read():
+    before = {key: value for key, value in asdict(SMALL).items() if key not in ("kind", "columns")}
+    assert read_spec(before) == SMALL
+    assert read_spec(asdict(KALDI)) == KALDI != SMALL
 
 
 def test_the_sound_that_is_stored_has_the_rate_of_the_input():
