@@ -18,18 +18,8 @@ log = logging.getLogger(__name__)
 BROKEN = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError)
 """What a wrong override or a broken file of conf/ raises."""
 NO_RESULT = (
-    *(
-        "machine.",
-        "infer.",
-        "report.",
-        "size.",
-        "extract.keep.",
-        "fold_lists.",
-        "features.",
-        "sound.",
-        "flow.by.",
-        "folds.",
-    ),
+    *("machine.", "infer.", "report.", "size.", "extract.keep.", "fold_lists.", "folds."),
+    *("features.", "sound.", "flow.by."),
     *("dataset.root.", "dataset.annotations.", "dataset.after.", "dataset.classes."),
 )
 """Beginnings of names of settings that change no result, or only serve conf/, or say where the corpus lies."""

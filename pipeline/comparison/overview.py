@@ -21,6 +21,8 @@ from pipeline.core.task import MULTI_LABEL
 METRICS = "data/metrics.json"
 NO_FIGURES = ("corpus", "interval", "verdict", "videos")
 """Sections of metrics.json that hold no figures."""
+_ENDS = ("_low", "_high")
+"""How the ends of the intervals of chance and prior are called, which are no figures either."""
 Entry = Mapping[str, Any]
 """One revision, as DVC tells of it."""
 
@@ -91,7 +93,7 @@ def text(shown: Sequence[Entry], width: int = 100) -> str:
     corpus = everything[0].corpus if everything else None
     kept = [one for one in everything if one.corpus == corpus]
     figures = [[dict(_flat({k: v for k, v in of.items() if k not in NO_FIGURES})) for of in one.found] for one in kept]
-    rows = list(dict.fromkeys(row for column in figures for of in column for row in of))
+    rows = list(dict.fromkeys(row for column in figures for of in column for row in of if not row.endswith(_ENDS)))
     cells = [[_cell([of[row] for of in column if row in of]) for row in rows] for column in figures]
     title = f"{metrics.TITLE[corpus['task'] if corpus else MULTI_LABEL]}, percent"
     lines = tables(title, rows, [[[one.head, *own]] for one, own in zip(kept, cells, strict=True)], width)

@@ -152,13 +152,13 @@ def test_every_model_plans(workspace, choice):
 
 def test_what_params_override_is_said(tmp_path, caplog):
     file = tmp_path / "params.yaml"
-    file.write_text(compose.text(CONF, ["model=tin_demo", "models.tin_demo.train.optim.lr=0.25"]))
+    file.write_text(compose.text(CONF, ["model=[tin_demo,audio_demo]", "models.tin_demo.train.optim.lr=0.25"]))
     with caplog.at_level(logging.INFO):
         compose.announce(file, CONF)
     (said,) = caplog.messages
     assert "settings: " in said
     assert said.partition("settings: ")[2].startswith("ensemble.members="), "values first, then what is missing"
-    assert said.index("models.tin_demo.train.optim.lr=0.25") < said.index("-models.")
+    assert said.index("models.tin_demo.train.optim.lr=0.25") < said.index(", -")
 
 
 def test_nothing_is_said_when_params_are_conf_composed(tmp_path, caplog):

@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -259,9 +260,9 @@ def test_every_frame_is_decoded_once_for_all_views(packed: Packed, monkeypatch: 
     counts: list[int] = []
     real = transforms.decode
 
-    def counted(jpegs: list[memoryview], at_least: int | None = None) -> Tensor:
+    def counted(jpegs: list[memoryview], *others: Any) -> Tensor:
         counts.append(len(jpegs))
-        return real(jpegs, at_least)
+        return real(jpegs, *others)
 
     monkeypatch.setattr(transforms, "decode", counted)
     grid = views.grid(Scale(32, 24), ViewConfig(clips=3, sides=(40, 32), crop=None))

@@ -50,6 +50,12 @@ def test_a_column_is_an_experiment_and_a_row_a_figure():
     ]
 
 
+def test_ends_of_intervals_are_no_rows():
+    of = {"chance": {"val": 30.0, "val_low": 28.0, "val_high": 32.0}, "interval": {"tsn_val_clip_low": 79.0}}
+    lines = overview.text([{"rev": "workspace", "data": entry(of)}]).splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == ["chance val"]
+
+
 def test_experiments_without_figures_are_left_out():
     assert [one.head for one in overview.columns(SHOWN)] == ["workspace", "main", "odd-name"]
     assert overview.text([]).splitlines()[0] == "| sample mAP, percent |"
