@@ -144,11 +144,7 @@ def problems(settings: Mapping[str, Any], predictions: Path) -> list[str]:
         found.append(
             f"features: must name each model whose arch is {frozen_ones} and no other, but {name!r} is in one alone."
         )
-    hearing = [str(name) for name, section in models.items() if _hears(section)]
-    if hearing and settings.get("sound") != ["mono"]:
-        found.append(f"sound: must be [mono], as {hearing[0]!r} hears: let its file in conf/model/ take /sound/mono.")
-    if not hearing and settings.get("sound") != []:
-        found.append("sound: must be [], as no model hears.")
+    found += _wrong_sound(settings.get("sound"), [str(name) for name, section in models.items() if _hears(section)])
     if flow_of := built.get("flow"):
         found += _wrong_flow(flow_of, [str(name) for name, section in models.items() if _takes_flow(section)])
     if dataset:
@@ -223,6 +219,13 @@ def _check_ensemble(ensemble: EnsembleConfig, models: list[str], predictions: Pa
             if not any(fnmatchcase(model, pattern) for model in known):
                 near = params.hint(pattern, models)
                 found.append(f"ensemble.subsets.{name}: no model is called {pattern!r}, in conf/model neither.{near}")
+
+
+def _wrong_sound(given: Any, hearing: list[str]) -> list[str]:
+    """What is wrong with the list that makes the stage `sound`."""
+    if hearing and given != ["mono"]:
+        return [f"sound: must be [mono], as {hearing[0]!r} hears: let its file in conf/model/ take /sound/mono."]
+    return ["sound: must be [], as no model hears."] * (not hearing and given != [])
 
 
 def _wrong_flow(config: FlowConfig, takers: list[str]) -> list[str]:

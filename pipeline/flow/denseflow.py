@@ -81,4 +81,5 @@ class FlowFolder:
     def _of(self, row: Mapping[str, str]) -> Path | None:
         path = PurePosixPath(row["path"])
         names = [row["video"], str(path.with_suffix("")), *([path.stem] if path.stem in self.unique else [])]
-        return next((self.root / name for name in names if name and (self.root / name).is_dir()), None)
+        inside = [self.root / name for name in names if not PurePosixPath(name).is_absolute()]
+        return next((folder for folder in inside if folder.is_dir()), None)
