@@ -36,9 +36,14 @@ def test_the_table_of_models_is_the_committed_metrics(page):
 
 def test_the_ensemble_is_that_of_the_committed_metrics():
     used = [f"{METRICS['ensemble'][split]:.2f}" for split in ("val", "test")]
-    assert row(README, "the ensemble") == row(RESULTS, "weights used") == used
+    intervals = METRICS["interval"]
+    ends = {
+        name: [f"{intervals[f'ensemble_{name}_{end}']:.2f}" for end in ("low", "high")] for name in METRICS["ensemble"]
+    }
+    assert row(README, "the ensemble") == used
+    assert row(RESULTS, "weights used") == [used[0], *ends["val"], used[1], *ends["test"]]
     crossfit = f"{METRICS['ensemble']['val_crossfit']:.2f}"
-    assert row(RESULTS, "cross-fitted: each") == [crossfit]
+    assert row(RESULTS, "cross-fitted: each") == [crossfit, *ends["val_crossfit"]]
     assert f"cross-fitted it has {crossfit}" in README
 
 
