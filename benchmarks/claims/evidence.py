@@ -22,7 +22,7 @@ from pipeline.ensemble.split_predictions import SplitPredictions
 from pipeline.predictions.table import PredictionTable
 
 SPLIT = "test"
-BEST, EVERY = "best of ", "every of "
+BEST, MEAN = "best of ", "mean of "
 """How a side of a claim names the best member of an ensemble, and the mean over its members."""
 Verdict = Literal["holds", "holds on average", "does not show", "contrary"]
 RULE = (
@@ -56,8 +56,8 @@ class SeedEvidence:
             UserError: there is no such model or ensemble.
         """
         name, _, protocol = side.partition("@")
-        if name.startswith(EVERY):
-            members = self._members(name.removeprefix(EVERY))
+        if name.startswith(MEAN):
+            members = self._members(name.removeprefix(MEAN))
             return np.mean([self._of_model(member, protocol) for member in members], axis=0)
         if name.startswith(BEST):
             return self._of_model(self.fused(name.removeprefix(BEST))[1], protocol)

@@ -123,7 +123,7 @@ def test_each_claim_and_each_variant_is_a_row_with_its_figures(script, plan, evi
         re.fullmatch(r"[+-]?\d+\.\d\d \(-?\d+\.\d\d to -?\d+\.\d\d\)", cell) for row in told for cell in row[2:-1]
     )
     figures = {row[0]: row[1:] for row in rows if len(row) == 2 + len(plan.seeds)}
-    assert {*evidence[0].answers.views, "all", "best of all", "visual", "image_based", "every of visual, clip"} < {
+    assert {*evidence[0].answers.views, "all", "best of all", "visual", "image_based", "mean of visual, clip"} < {
         *figures
     }
     assert all(f"* `{name}`: `tsm_demo`: " in page for name in plan.variants)
@@ -140,9 +140,9 @@ def test_figures_are_those_of_scikit_learn(evidence):
         for side, scores in expected.items():
             assert one.shares(side).mean() == pytest.approx(label_ranking_average_precision_score(targets, scores))
         seeing = [one.shares(f"{member}@dense") for member in ("tsn_demo", "tsm_demo", "tin_demo", "slowfast_demo")]
-        np.testing.assert_allclose(one.shares("every of visual@dense"), np.mean(seeing, axis=0))
+        np.testing.assert_allclose(one.shares("mean of visual@dense"), np.mean(seeing, axis=0))
         everyone = [*seeing, one.shares("audio_demo@dense")]
-        np.testing.assert_allclose(one.shares("every of all@dense"), np.mean(everyone, axis=0))
+        np.testing.assert_allclose(one.shares("mean of all@dense"), np.mean(everyone, axis=0))
 
 
 def test_the_best_member_is_the_best_on_val_of_its_ensemble(evidence):
@@ -158,7 +158,7 @@ def test_the_best_member_is_the_best_on_val_of_its_ensemble(evidence):
     np.testing.assert_array_equal(one.shares("best of all"), one.shares(max(val, key=val.get)))
 
 
-@pytest.mark.parametrize("side", ["tsm_dema", "best of all_of_them", "every of visuals@clip", "slowfast_based"])
+@pytest.mark.parametrize("side", ["tsm_dema", "best of all_of_them", "mean of visuals@clip", "slowfast_based"])
 def test_a_side_that_is_none_is_named(evidence, side):
     with pytest.raises(UserError, match=repr(side.split(" of ")[-1].split("@")[0])):
         evidence[0].shares(side)
