@@ -15,7 +15,7 @@ from pipeline.extraction.ffmpeg_log import FFmpegLog
 from pipeline.extraction.outcome import NoFrames
 from pipeline.extraction.probe import QUIET, source
 
-_BEGINS = re.compile(rb"\[Parsed_(a?)showinfo_0 @ .*\bn: *0 .*\bpts_time:(-?[\d.]+)")
+_BEGINS = re.compile(rb"\[Parsed_(a?)showinfo_0 @ .*\bn: *0 .*\bpts_time:(-?[\d.]+(?:e[-+]?\d+)?)")
 _MEGABYTE = 1_000_000
 
 

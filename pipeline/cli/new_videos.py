@@ -90,8 +90,9 @@ class Scorer:
 
         self.members = load(self.fusion.weights)
         if not self._covers():
-            self.idle = [one for one in load(self.fusion.idle) if one.takes == "frames"]
-        if any(one.takes == "flow" for one in self.members):
+            lacked = {one.takes for one in self.members} - {"frames"}
+            self.idle = [one for one in load(self.fusion.idle) if lacked - {one.takes}]
+        if any(one.takes == "flow" for one in (*self.members, *self.idle)):
             self.flow = new_flows.settings()
         first, *others = (one.predictor for one in (*self.members, *self.idle))
         for predictor in others:
@@ -135,8 +136,10 @@ class Scorer:
             source: the frames of the video, where some member sees; flow is computed from them.
             sound: its sound, int16 (S,); None where it has none.
         """
-        flow = new_flows.of(source, video, self.flow) if self.flow else None
         given: dict[str, Any] = {"frames": source} | ({} if sound is None else {"sound": sound})
+        idle = () if all(one.takes in ("flow", *given) for one in self.members) else self.idle
+        moving = self.flow if any(one.takes == "flow" for one in (*self.members, *idle)) else None
+        flow = new_flows.of(source, video, moving) if moving else None
         given |= {"flow": flow} if isinstance(flow, NewFlow) else {}
         able = [one for one in (*self.members, *self.idle) if one.takes in given]
         if isinstance(flow, NoFlow) and not able:

@@ -66,7 +66,8 @@ def _experiments(commit: Entry) -> Iterator[Column]:
         if not (figures := _figures(first)):
             continue
         name, settings = experiment["name"] or first["rev"][:7], _settings(first)
-        alike = groups.setdefault((json.dumps(without_seeds(settings), sort_keys=True), _code(first)), [])
+        same = json.dumps([without_seeds(settings), figures.get("corpus")], sort_keys=True), _code(first)
+        alike = groups.setdefault(same, [])
         if not settings or settings in (one for _, one, _ in alike):  # the same once more, or nobody knows
             alike = groups.setdefault(name, [])
         alike.append((name, settings, figures))

@@ -3,7 +3,8 @@
     FOLDER/VIDEO/flow_x_00000.jpg, flow_y_00000.jpg, ...     denseflow
     FOLDER/VIDEO/x_00001.jpg, y_00001.jpg, ...               MMAction2's renaming of it, from any first number on
 
-VIDEO is the id of the video, its path without the suffix, or, where no other video has it, its name without it.
+VIDEO is the id of the video, or, where no other video has the same, its path without the suffix, or its name without
+it. Of a segment it is the id alone: all else names the flow of the whole file.
 """
 
 import re
@@ -14,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.clips import jpeg
 from pipeline.core.errors import UserError
+from pipeline.core.segments import Segment
 from pipeline.flow.dis import Flow, NoFlow
 
 _NAME = re.compile(r"(?:flow_)?([xy])_([0-9]+)\.jpe?g")
@@ -25,14 +27,14 @@ class FlowFolder:
 
     Args:
         root: the folder.
-        unique: names of video files without their suffixes that one video alone of the corpus has.
+        unique: paths of video files, and their names, without their suffixes that one video alone of the corpus has.
 
     Raises:
         UserError: there is no such folder.
     """
 
     root: Path
-    unique: frozenset[str]
+    unique: tuple[frozenset[str], frozenset[str]]
 
     def __post_init__(self) -> None:
         if not self.root.is_dir():
@@ -41,8 +43,9 @@ class FlowFolder:
     @classmethod
     def of(cls, root: str, paths: Iterable[str]) -> "FlowFolder":
         """The folder for a corpus of videos with these paths."""
-        names = Counter(PurePosixPath(path).stem for path in paths)
-        return cls(Path(root), frozenset(name for name, count in names.items() if count == 1))
+        counted = (Counter(names) for names in zip(*map(_names, paths), strict=True))
+        whole, stems = (frozenset(name for name, count in each.items() if count == 1) for each in counted)
+        return cls(Path(root), (whole, stems))
 
     def signature(self, row: Mapping[str, str]) -> list[list[str | int]]:
         """What tells whether the files of a video have changed: the name, size and time of each."""
@@ -79,7 +82,14 @@ class FlowFolder:
         return Flow(jpegs, width, height, note)
 
     def _of(self, row: Mapping[str, str]) -> Path | None:
-        path = PurePosixPath(row["path"])
-        names = [row["video"], str(path.with_suffix("")), *([path.stem] if path.stem in self.unique else [])]
+        names = [row["video"]]
+        if Segment.of(row) is None:
+            names += [name for name, unique in zip(_names(row["path"]), self.unique, strict=True) if name in unique]
         inside = [self.root / name for name in names if not PurePosixPath(name).is_absolute()]
         return next((folder for folder in inside if folder.is_dir()), None)
+
+
+def _names(path: str) -> tuple[str, str]:
+    """The path and the name of a video file without its suffix."""
+    file = PurePosixPath(path)
+    return str(file.with_suffix("")), file.stem

@@ -18,6 +18,9 @@ ZERO = 128
 """Level of no motion."""
 HALF = 127.5
 """Levels between no motion and the bound."""
+LOW, WIDE = 32, 80
+"""Rows below which OpenCV's `fast` and `ultrafast` choose their scales by the width alone. From the width `WIDE` on the
+patches of the coarsest one are higher than the picture, and what is read and written lies beyond its memory."""
 
 
 class Flow(NamedTuple):
@@ -57,6 +60,9 @@ def flow_of(jpegs: Sequence[bytes | memoryview], config: FlowConfig) -> Flow:
     height, width = before.shape
     if min(height, width) < SMALLEST:
         raise NoFlow("too_small", f"its frames have {width} x {height} pixels, and flow wants {SMALLEST} on each side")
+    if config.preset != "medium" and height < LOW and width >= WIDE:
+        wants = f"flow.preset {config.preset} wants {LOW} rows from a width of {WIDE} on; medium does not"
+        raise NoFlow("too_small", f"its frames have {width} x {height} pixels, and {wants}")
     for after in frames:
         if after.shape != before.shape:
             raise ValueError(f"a frame has {after.shape} pixels, and the one before it {before.shape}")

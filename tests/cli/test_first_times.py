@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.cli import first_times
 from pipeline.core.broken_videos import BrokenVideo
+from pipeline.extraction.child import Ended
 from pipeline.extraction.config import ExtractConfig
 from tests.support import tiny
 from tests.support.corpus import ffmpeg
@@ -36,3 +37,15 @@ def test_what_does_not_say_is_broken_and_not_taken_for_a_file_that_begins_at_onc
     found = first_times.of(tmp_path / "it.mkv", CONFIG, tiny.machine(tmp_path / "work"))
     assert isinstance(found, BrokenVideo)
     assert "does not say when its picture and sound begin" in found.words
+
+
+def test_a_time_next_to_nothing_as_older_ffmpegs_write_it_is_no_seconds(tmp_path, monkeypatch):
+    def ended(command, opened, folder, limits, hear):
+        hear(b"[Parsed_ashowinfo_0 @ 0x1] [info] n:0 pts:1 pts_time:2.08333e-05 fmt:s16 channels:1")
+        hear(b"[Parsed_showinfo_0 @ 0x2] [info] n:   0 pts:  12 pts_time:1.5 duration:1 fmt:bgr0")
+        return Ended(0, "")
+
+    monkeypatch.setattr(first_times, "run", ended)
+    file = recorded(tmp_path / "it.mkv", 0, 0)
+    found = first_times.of(file, CONFIG, tiny.machine(tmp_path / "work"))
+    assert found == (1.5, 2.08333e-05)

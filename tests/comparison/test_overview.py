@@ -179,3 +179,18 @@ def test_seeds_that_dvc_ran_are_one_column(tmp_path, monkeypatch, capsys):
     assert lines[0] == "| sample mAP, percent | workspace |  main |       s1 x2 |"
     assert lines[2] == "| tsn val             |     91.00 | 85.00 | 90.50 ±0.71 |"
     assert lines[3] == "s1, s0: train.lr 0.5 -> 1.0, 2 seeds"
+
+
+def test_seeds_of_another_corpus_are_not_of_the_mean():
+    def of(classes: str, value: float) -> dict:
+        return {"corpus": {"task": "multi_label", "classes": classes}, "ensemble": {"val": value}}
+
+    one, other = (
+        experiment(f"seed-{n}", of(classes, value), {"seed": n, "lr": 0.1})
+        for n, (classes, value) in enumerate([("a", 60.0), ("b", 90.0)])
+    )
+    shown = [{"rev": "0", "name": "main", "data": entry(of("a", 50.0)), "experiments": [one, other]}]
+    lines = overview.text(shown).splitlines()
+    assert lines[0].split("|")[2:4] == ["  main ", " seed-0 "]
+    assert lines[2].split("|")[2:4] == [" 50.00 ", "  60.00 "]
+    assert lines[3] == "Left out: 1 experiment of another corpus (classes or task differ)."

@@ -13,6 +13,8 @@ from pipeline.core.broken_videos import read_broken
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.flow import compute, dis
+from pipeline.flow.denseflow import FlowFolder
+from pipeline.flow.dis import NoFlow
 from tests.support import tiny, tiny_flow
 from tests.support.tiny_flow import CONFIG, moving
 
@@ -108,3 +110,26 @@ def test_a_second_run_reads_again_what_has_changed_alone(folder, caplog):
 def test_a_folder_that_is_not_there_is_said(tmp_path):
     with pytest.raises(UserError, match="flow.folder: there is no folder"):
         run(tmp_path / "nowhere")
+
+
+def test_a_segment_does_not_get_the_flow_of_its_whole_file(folder):
+    whole, part = "run/second.mp4", "run/second.mp4#1-2"
+    records = [
+        VideoRecord("a", "train", PATHS["a"], "x", "1-x"),
+        VideoRecord(part, "val", whole, "x", "1-x", start=1.0, end=2.0),
+        VideoRecord("d", "test", PATHS["d"], "x", "1-x"),
+    ]
+    of = FlowFolder.of(str(folder), (record.path for record in records))
+    rows = {row["video"]: row for row in Manifest.from_records(records, ["x"]).table.astype(str).to_dict("records")}
+    assert of.flow_of(rows["a"], 4).jpegs == OTHERS["a"]
+    with pytest.raises(NoFlow, match="has no folder of it"):
+        of.flow_of(rows[part], 4)
+    write(folder / part, OTHERS["c"], "{}_{:05d}.jpg", 1)
+    assert of.flow_of(rows[part], 4).jpegs == OTHERS["c"]
+
+
+def test_files_that_differ_in_their_suffixes_alone_do_not_share_a_folder(folder):
+    of = FlowFolder.of(str(folder), ["run/second.mp4", "run/second.avi"])
+    for path in ("run/second.mp4", "run/second.avi"):
+        with pytest.raises(NoFlow, match="has no folder of it"):
+            of.flow_of({"video": path, "path": path}, 4)

@@ -112,3 +112,15 @@ def test_a_missing_package_is_one_message_with_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)
     with pytest.raises(UserError, match=r"package that is missing here.*--editable '\.\[flow\]'"):
         dis.flow_of(tiny_flow.jpegs(tiny_flow.moving(1, 0, 2)), CONFIG)
+
+
+@pytest.mark.parametrize("preset", ["fast", "ultrafast"])
+def test_low_wide_pictures_at_which_opencv_leaves_their_memory_are_refused(preset):
+    """The coarsest scale of 80 columns is a quarter, where a patch of 8 rows is higher than a picture of 31."""
+    config = replace(CONFIG, preset=preset)
+    with pytest.raises(NoFlow, match=f"flow.preset {preset} wants 32 rows from a width of 80 on") as none:
+        dis.flow_of(tiny_flow.jpegs(tiny_flow.moving(1, 0, 2, height=31, width=80)), config)
+    assert none.value.reason == "too_small"
+    for height, width in ((32, 80), (31, 79), (80, 31)):
+        found = dis.flow_of(tiny_flow.jpegs(tiny_flow.moving(1, 0, 2, height=height, width=width)), config)
+        assert (found.height, found.width) == (height, width)
