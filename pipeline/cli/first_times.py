@@ -15,7 +15,9 @@ from pipeline.extraction.ffmpeg_log import FFmpegLog
 from pipeline.extraction.outcome import NoFrames
 from pipeline.extraction.probe import QUIET, source
 
-_BEGINS = re.compile(rb"\[Parsed_(a?)showinfo_0 @ .*\bn: *0 .*\bpts_time:(-?[\d.]+(?:e[-+]?\d+)?)")
+_BEGINS = re.compile(rb"n: *0 +pts: *\S+ +pts_time:(-?[\d.]+(?:e[-+]?\d+)?) [^\n]*?\bfmt:\S+ +(chan)?")
+"""The first frame of a filter `showinfo` or, with channels, `ashowinfo`. The two run side by side, and one may write
+into the middle of the other's line, without its name before it."""
 _MEGABYTE = 1_000_000
 
 
@@ -32,15 +34,15 @@ def of(file: Path, config: ExtractConfig, machine: Machine) -> FirstTimes | Brok
     Raises:
         UserError: the machine keeps FFmpeg from its work, several times.
     """
-    binary, found = machine.ffmpeg_path(), {b"": 0.0, b"a": 0.0}
+    binary, found = machine.ffmpeg_path(), {None: 0.0, b"chan": 0.0}
 
     def look(opened: BinaryIO) -> None:
         log, memory = FFmpegLog(), config.most_memory * _MEGABYTE
 
         def hear(said: bytes) -> None:
             log.hear(said)
-            if one := _BEGINS.search(said):
-                found[one[1]] = max(0.0, float(one[2]))
+            for one in _BEGINS.finditer(said):
+                found[one[2]] = max(0.0, float(one[1]))
 
         reading = source(opened, f"{formats.VIDEO},{formats.SOUND}")
         looking = ["-map", "0:v:0?", "-map", "0:a:0?", "-vf", "showinfo=checksum=0", "-af", "ashowinfo"]
@@ -58,4 +60,4 @@ def of(file: Path, config: ExtractConfig, machine: Machine) -> FirstTimes | Brok
             tries.tried(file, folder, binary, look)
         except NoFrames as none:
             return BrokenVideo(str(file), "", str(file), none.reason, one_line(str(none)))
-    return FirstTimes(found[b""], found[b"a"])
+    return FirstTimes(found[None], found[b"chan"])

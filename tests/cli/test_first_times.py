@@ -39,10 +39,25 @@ def test_what_does_not_say_is_broken_and_not_taken_for_a_file_that_begins_at_onc
     assert "does not say when its picture and sound begin" in found.words
 
 
-def test_a_time_next_to_nothing_as_older_ffmpegs_write_it_is_no_seconds(tmp_path, monkeypatch):
+PICTURE = b"n:   0 pts:     12 pts_time:1.5     duration:      1 duration_time:0.1     fmt:bgr0 cl:left sar:1/1 type:I "
+SOUND = b"n:0 pts:1 pts_time:2.08333e-05 fmt:s16 channels:1 chlayout:mono rate:16000 checksum:D04D96C3 "
+LATER = b"[Parsed_ashowinfo_0 @ 0x1] [info] n:10 pts:9 pts_time:0.7 fmt:s16 channels:1"
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (b"[Parsed_ashowinfo_0 @ 0x1] [info] " + SOUND, LATER, b"[Parsed_showinfo_0 @ 0x2] [info] " + PICTURE),
+        (b"[Parsed_showinfo_0 @ 0x2] [info] " + PICTURE + SOUND, LATER),
+        (b"[Parsed_ashowinfo_0 @ 0x1] [info] " + SOUND + PICTURE, LATER),
+        (b"[Parsed_showinfo_0 @ 0x2] [info] " + PICTURE, b"[info] User Data=78323634206d" + SOUND + b"207375", LATER),
+    ],
+    ids=["lines of their own", "sound within the picture's", "the picture within the sound's", "within a dump"],
+)
+def test_each_is_found_wherever_ffmpeg_writes_it_also_next_to_nothing(tmp_path, monkeypatch, lines):
     def ended(command, opened, folder, limits, hear):
-        hear(b"[Parsed_ashowinfo_0 @ 0x1] [info] n:0 pts:1 pts_time:2.08333e-05 fmt:s16 channels:1")
-        hear(b"[Parsed_showinfo_0 @ 0x2] [info] n:   0 pts:  12 pts_time:1.5 duration:1 fmt:bgr0")
+        for line in lines:
+            hear(line)
         return Ended(0, "")
 
     monkeypatch.setattr(first_times, "run", ended)

@@ -66,12 +66,12 @@ def starved_workers() -> None:
     """A loader's workers get no memory for what they decode, which is far more than usual."""
     decode = transforms.decode
 
-    def starved(jpegs: Sequence[memoryview], at_least: int | None) -> torch.Tensor:
+    def starved(jpegs: Sequence[memoryview], *others: Any) -> torch.Tensor:
         if not torch.utils.data.get_worker_info():
-            return decode(jpegs, at_least)
+            return decode(jpegs, *others)
         resource.setrlimit(resource.RLIMIT_AS, (1, resource.RLIM_INFINITY))
         try:
-            return decode(list(jpegs) * 10_000, at_least)
+            return decode(list(jpegs) * 10_000, *others)
         finally:
             resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
