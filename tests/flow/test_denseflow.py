@@ -44,12 +44,12 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def run(folder: Path, **frames: list) -> tuple[FlowStore, list]:
+def run(folder: Path, manifest: Manifest = MANIFEST, **frames: list) -> tuple[FlowStore, list]:
     here = folder.parent
     videos = {video: moving(2, 0, 4, **SIZE) for video in PATHS} | frames
     tiny_flow.pack(here / "lmdb", {"s0": videos})
     to, machine = (here / "flow", here / "no_flow.tsv"), tiny.machine(here / "work")
-    compute.compute_flow(MANIFEST, here / "lmdb", *to, replace(CONFIG, folder=str(folder)), machine)
+    compute.compute_flow(manifest, here / "lmdb", *to, replace(CONFIG, folder=str(folder)), machine)
     return FlowStore(to[0]), read_broken(to[1])
 
 
@@ -86,13 +86,8 @@ def test_another_number_of_frames_is_said_and_taken(folder, caplog):
 def test_a_name_that_two_videos_have_finds_neither(folder):
     rows = [VideoRecord(v, SPLIT[v], path, "x", "1-x") for v, path in (PATHS | {"d": "fly/third.mp4"}).items()]
     shutil.rmtree(folder / "d")
-    global MANIFEST  # noqa: PLW0603
-    kept, MANIFEST = MANIFEST, Manifest.from_records(rows, ["x"])
-    try:
-        with pytest.raises(UserError, match="No video of the split 'val' has flow"):
-            run(folder)
-    finally:
-        MANIFEST = kept
+    with pytest.raises(UserError, match="No video of the split 'val' has flow"):
+        run(folder, Manifest.from_records(rows, ["x"]))
 
 
 def test_a_second_run_reads_again_what_has_changed_alone(folder, caplog):
