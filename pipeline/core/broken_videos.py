@@ -1,12 +1,13 @@
-"""The list of broken videos, data/broken.tsv: which videos gave no frame, and why."""
+"""The list of broken videos, data/broken.tsv: which videos gave no frame, and why; and those without sound or flow."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import pandas as pd
 
-from pipeline.core import tsv
+from pipeline.core import checksums, tsv
+from pipeline.core.manifest import Manifest
 
 
 class BrokenVideo(NamedTuple):
@@ -25,6 +26,17 @@ class BrokenVideo(NamedTuple):
 def write_broken(path: Path, broken: Iterable[BrokenVideo]) -> None:
     """Write the list, all or nothing; an empty one is a file with a header alone."""
     tsv.write(path, pd.DataFrame(list(broken), columns=list(BrokenVideo._fields), dtype=str))
+
+
+def write_ledger(path: Path, manifest: Manifest, reasons: Mapping[str, tuple[str, str]]) -> None:
+    """Write the list of the videos that have a reason, in the manifest's order, and its checksums beside it.
+
+    Args:
+        reasons: for each video the reason, and what is wrong in words.
+    """
+    rows = manifest.table[manifest.table["video"].isin(reasons)].itertuples(index=False)
+    write_broken(path, (BrokenVideo(row.video, row.split, row.path, *reasons[row.video]) for row in rows))
+    checksums.write(path.with_suffix(f".{checksums.NAME}"), [path])
 
 
 def read_broken(path: Path) -> list[BrokenVideo]:

@@ -1,14 +1,13 @@
 """Extraction of a corpus: video files -> shards of frames, their index, and the list of broken videos.
 
 The shard of a video is a hash of its id. A shard is a tar of `<video>/000000.jpg`, or the LMDB file that it was packed
-into, kept in the scratch folder under the fingerprint of all that it was made from, so adding or replacing one video
-makes one shard anew, and a run that was killed goes on after the last finished shard.
+into (making.py).
 """
 
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,21 +17,21 @@ import pandas as pd
 import simplejpeg
 
 from pipeline.clips import packing
-from pipeline.core import checksums, files, frame_index, ray_engine, scratch
-from pipeline.core.broken_videos import BrokenVideo, write_broken
+from pipeline.core import checksums, files, frame_index, ray_engine
+from pipeline.core.broken_videos import write_ledger
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
 from pipeline.core.manifest import SPLITS, Manifest
-from pipeline.core.progress_bar import progress_bar
 from pipeline.core.remote_folder import RemoteFolder
 from pipeline.core.segments import Segment
 from pipeline.core.share import Share
-from pipeline.extraction import on_node, videos
+from pipeline.extraction import making, on_node, videos
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.ffmpeg import FORMAT, extract_frames
 from pipeline.extraction.judge import SHORTFALL
+from pipeline.extraction.making import Advance
 from pipeline.extraction.outcome import NoFrames
-from pipeline.extraction.shard import Shard, finished, is_there, made, say_what_was_dropped, whole
+from pipeline.extraction.shard import Shard, finished, made, say_what_was_dropped
 from pipeline.extraction.tar_writer import TarWriter
 
 log = logging.getLogger(__name__)
@@ -61,24 +60,11 @@ def extract_corpus(
     store = scratch_folder(machine, "extract")
     shards = plan(manifest, config, ffmpeg_version(binary))
     maker = _Maker(store, root, config, binary, machine.processes, machine.scratch_gb)
-
-    def make(wanted: Sequence[Shard], fit: Callable[[Path, Shard], bool] = finished) -> None:
-        missing = [shard for shard in wanted if not fit(store, shard)]
-        log.info("%d of %d shards are to be made (%d videos)", len(missing), len(wanted), _videos(missing))
-        with progress_bar(total=_videos(missing), desc="extract", unit="video", smoothing=0.1) as bar:
-            _make_all(maker, missing, bar.update, machine if on_ray else None)
-
+    make = partial(_make_on_nodes, maker, machine) if on_ray else maker.make_each
+    publish = partial(_publish, manifest, shards, store, out, broken)
     say_what_was_dropped(store, shards)
-    if share and not scratch.make_share(share, store, out, shards, make, partial(is_there, store)):
-        return False
-    with scratch.alone(store):
-        keys = [shard.key for shard in shards]
-        tars = [shard.tar_key for shard in shards]  # of a run that kept them, which are packed now
-        scratch.prune(store, out, [*keys, *tars])  # half-extracted folders of a killed run, too
-        make(shards, whole if share else finished)  # what all shares have just tried is not tried again
-        _publish(manifest, shards, store, out, broken)
-        scratch.prune(store, out, keys)
-    return True
+    tars = [shard.tar_key for shard in shards]  # of a run that kept them, which are packed now
+    return making.make_all("extract", store, out, shards, share, make, publish, tars)
 
 
 def plan(manifest: Manifest, config: ExtractConfig, ffmpeg: str) -> list[Shard]:
@@ -100,10 +86,6 @@ def shard_number(video: str, shards: int) -> int:
     return int.from_bytes(hashlib.blake2b(video.encode(), digest_size=8).digest(), "big") % shards
 
 
-def _videos(shards: Sequence[Shard]) -> int:
-    return sum(len(shard.rows) for shard in shards)
-
-
 @dataclass(frozen=True)
 class _Maker:
     """What a shard is made with."""
@@ -115,17 +97,16 @@ class _Maker:
     workers: int
     scratch_gb: float
 
-    def make(self, shard: Shard, advance: Callable[[int], Any]) -> None:
-        """Write one shard: the file with the frames, then the record with the outcome of each video."""
-        with scratch.piece(self.store, shard.key) as waited:
-            if waited and finished(self.store, shard):
-                advance(len(shard.rows))
-                return
-            with files.aside(shard.file(self.store)) as aside:
-                record = (self._extract if shard.keep else self._pack)(shard, aside, advance)
-            files.write_json(shard.record(self.store), record)
+    def make_each(self, shards: Sequence[Shard], advance: Advance) -> None:
+        """Write shards one after another."""
+        for shard in shards:
+            self.make(shard, advance)
 
-    def _extract(self, shard: Shard, tar_path: Path, advance: Callable[[int], Any]) -> dict[str, Any]:
+    def make(self, shard: Shard, advance: Advance) -> None:
+        """Write one shard."""
+        making.make_one(self.store, shard, self._extract if shard.keep else self._pack, advance)
+
+    def _extract(self, shard: Shard, tar_path: Path, advance: Advance) -> dict[str, Any]:
         """Write the tar, and return the record."""
         outcomes = []
         source = videos.of(self.root, self.workers, self.scratch_gb)
@@ -148,7 +129,7 @@ class _Maker:
                     advance(1)
         return {"sha256": tar.sha256, "videos": outcomes}
 
-    def _pack(self, shard: Shard, lmdb: Path, advance: Callable[[int], Any]) -> dict[str, Any]:
+    def _pack(self, shard: Shard, lmdb: Path, advance: Advance) -> dict[str, Any]:
         """Write the LMDB file from a tar that is dropped then, or that a run that kept its tars has left."""
         with files.temporary_folder(self.store) as temporary:
             if finished(self.store, shard.as_tar):
@@ -163,14 +144,10 @@ class _Maker:
         return {"sha256": files.file_hash(lmdb), "tar": record["sha256"], "videos": record["videos"]}
 
 
-def _make_all(maker: _Maker, shards: Sequence[Shard], advance: Callable[[int], Any], nodes: Machine | None) -> None:
-    """Write shards one after the other here, or on the nodes of a Ray cluster, whose machine is `nodes`."""
-    if not nodes:
-        for shard in shards:
-            maker.make(shard, advance)
-        return
-    work = partial(_make_on_node, maker, nodes, ffmpeg_version(maker.binary))
-    for shard, _ in ray_engine.each(work, shards, maker.store, max(1, nodes.workers)):
+def _make_on_nodes(maker: _Maker, machine: Machine, shards: Sequence[Shard], advance: Advance) -> None:
+    """Write shards on the nodes of a Ray cluster; `machine` is each of them."""
+    work = partial(_make_on_node, maker, machine, ffmpeg_version(maker.binary))
+    for shard, _ in ray_engine.each(work, shards, maker.store, max(1, machine.workers)):
         advance(len(shard.rows))
 
 
@@ -216,9 +193,7 @@ def _publish(manifest: Manifest, shards: list[Shard], store: Path, out: Path, br
             checksums.write(aside / packing.TARS, map(Path, dropped), dropped)
         checksums.seal(aside, sums)
         _report(manifest, good, bad)
-    rows = manifest.table[manifest.table["video"].isin(bad)]
-    write_broken(broken, (BrokenVideo(r.video, r.split, r.path, *bad[r.video]) for r in rows.itertuples(index=False)))
-    checksums.write(broken.with_suffix(f".{checksums.NAME}"), [broken])
+    write_ledger(broken, manifest, bad)
 
 
 def _report(manifest: Manifest, good: list[dict[str, Any]], bad: dict[str, tuple[str, str]]) -> None:

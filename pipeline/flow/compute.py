@@ -1,12 +1,10 @@
 """The flow of a corpus: packed frames -> shards of flow, and the list of videos without flow.
 
-The shard of a video is that of its frames. A finished one is kept in the scratch folder under the fingerprint of all
-that it was made from, so adding or replacing one video makes one shard anew, and a run that was killed goes on after
-the last finished shard.
+The shard of a video is that of its frames (extraction/making.py).
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,14 +14,15 @@ import pandas as pd
 
 from pipeline.clips import frame_store, packing
 from pipeline.clips.frame_store import FrameStore
-from pipeline.core import checksums, faults, files, frame_index, scratch, tsv
-from pipeline.core.broken_videos import BrokenVideo, write_broken
+from pipeline.core import faults, files, frame_index, tsv
+from pipeline.core.broken_videos import write_ledger
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, parallel, scratch_folder
 from pipeline.core.manifest import Manifest
-from pipeline.core.progress_bar import progress_bar
 from pipeline.core.share import Share
-from pipeline.extraction.shard import Shard, is_there, made, whole
+from pipeline.extraction import making
+from pipeline.extraction.making import Advance
+from pipeline.extraction.shard import Shard, made
 from pipeline.flow import config as settings
 from pipeline.flow import dis
 from pipeline.flow.config import FlowConfig
@@ -67,23 +66,8 @@ def compute_flow(
     folder = FlowFolder.of(config.folder, (row["path"] for row in rows.values())) if config.folder else None
     shards = plan(rows, source, config, folder)
     maker = _Maker(store, source, config, folder, machine.processes)
-
-    def make(wanted: Sequence[FlowShard]) -> None:
-        different = {shard.key: shard for shard in wanted}.values()  # those without a video are all the same
-        missing = [shard for shard in different if not whole(store, shard)]
-        number = sum(len(shard.rows) for shard in missing)
-        log.info("%d of %d shards are to be made (%d videos)", len(missing), len(wanted), number)
-        with progress_bar(total=number, desc="flow", unit="video", smoothing=0.1) as bar:
-            for shard in missing:
-                maker.make(shard, bar.update)
-
-    if share and not scratch.make_share(share, store, out, shards, make, partial(is_there, store)):
-        return False
-    with scratch.alone(store):
-        scratch.prune(store, out, [shard.key for shard in shards])
-        make(shards)
-        _publish(manifest, shards, store, out, ledger)
-    return True
+    publish = partial(_publish, manifest, shards, store, out, ledger)
+    return making.make_all("flow", store, out, shards, share, maker.make, publish)
 
 
 def plan(
@@ -119,20 +103,19 @@ class _Maker:
     folder: FlowFolder | None
     workers: int
 
-    def make(self, shard: FlowShard, advance: Callable[[int], Any]) -> None:
-        """Write one shard: the file with the flow, then the record with the outcome of each video."""
-        with scratch.piece(self.store, shard.key) as waited:
-            if waited and whole(self.store, shard):
-                advance(len(shard.rows))
-                return
-            outcomes: list[dict[str, Any]] = []
-            with files.aside(shard.file(self.store)) as aside:
-                frame_store.write_shard(aside, self._values(shard, outcomes, advance))
-            record = {"sha256": files.file_hash(shard.file(self.store)), "videos": outcomes}
-            files.write_json(shard.record(self.store), record)
+    def make(self, shards: Sequence[FlowShard], advance: Advance) -> None:
+        """Write shards one after another."""
+        for shard in shards:
+            making.make_one(self.store, shard, self._write, advance)
+
+    def _write(self, shard: FlowShard, path: Path, advance: Advance) -> dict[str, Any]:
+        """Write the flow of the videos to a file, and return the record."""
+        outcomes: list[dict[str, Any]] = []
+        frame_store.write_shard(path, self._values(shard, outcomes, advance))
+        return {"sha256": files.file_hash(path), "videos": outcomes}
 
     def _values(
-        self, shard: FlowShard, outcomes: list[dict[str, Any]], advance: Callable[[int], Any]
+        self, shard: FlowShard, outcomes: list[dict[str, Any]], advance: Advance
     ) -> Iterator[tuple[str, bytes]]:
         """Pairs (id, value) of the videos that have flow; `outcomes` gets what came of each of all."""
         frames = ((row, self._frames(row["video"])) for row in shard.rows)  # this thread reads: LMDB opens a file once
@@ -187,9 +170,7 @@ def _publish(manifest: Manifest, shards: Sequence[FlowShard], store: Path, out: 
         aside.mkdir()
         packing.fill(aside, found, index)
         _report(manifest, index, without)
-    rows = manifest.table[manifest.table["video"].isin(without)].itertuples(index=False)
-    write_broken(ledger, (BrokenVideo(r.video, r.split, r.path, *without[r.video]) for r in rows))
-    checksums.write(ledger.with_suffix(f".{checksums.NAME}"), [ledger])
+    write_ledger(ledger, manifest, without)
 
 
 def _report(manifest: Manifest, index: pd.DataFrame, without: dict[str, tuple[str, str]]) -> None:

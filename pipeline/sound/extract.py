@@ -1,12 +1,11 @@
 """The sound of a corpus: video files -> shards of samples, and the list of videos without sound.
 
-The shard of a video is that of its frames. A finished one is kept in the scratch folder under the fingerprint of all
-that it was made from, so adding or replacing one video makes one shard anew, and a run that was killed goes on after
-the last finished shard. Every video of the manifest is listened to, whether or not it gave frames.
+The shard of a video is that of its frames (extraction/making.py). Every video of the manifest is listened to, whether
+or not it gave frames.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,20 +14,20 @@ from typing import Any
 import pandas as pd
 
 from pipeline.clips import sound_store
-from pipeline.core import checksums, files, scratch
-from pipeline.core.broken_videos import BrokenVideo, write_broken
+from pipeline.core import checksums, files
+from pipeline.core.broken_videos import write_ledger
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, ffmpeg_version, parallel, scratch_folder
 from pipeline.core.manifest import Manifest
-from pipeline.core.progress_bar import progress_bar
 from pipeline.core.remote_folder import RemoteFolder
 from pipeline.core.segments import Segment
 from pipeline.core.share import Share
-from pipeline.extraction import videos
+from pipeline.extraction import making, videos
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.extract import shard_number
+from pipeline.extraction.making import Advance
 from pipeline.extraction.outcome import NoFrames
-from pipeline.extraction.shard import Shard, finished, is_there, made, whole
+from pipeline.extraction.shard import Shard, made
 from pipeline.sound.decode import FORMAT, decode
 
 log = logging.getLogger(__name__)
@@ -62,24 +61,9 @@ def extract_sound(
     videos.check(root, manifest.table["fingerprint"], manifest.table["path"], machine.scratch_gb)
     binary, store = machine.ffmpeg_path(), scratch_folder(machine, "sound")
     shards = plan(manifest, config, ffmpeg_version(binary))
-    keys = [shard.key for shard in shards]
     maker = _Maker(store, root, config, binary, machine)
-
-    def make(wanted: Sequence[SoundShard], fit: Callable[[Path, Shard], bool] = finished) -> None:
-        missing = [shard for shard in wanted if not fit(store, shard)]
-        number = sum(len(shard.rows) for shard in missing)
-        log.info("%d of %d shards are to be made (%d videos)", len(missing), len(wanted), number)
-        with progress_bar(total=number, desc="sound", unit="video", smoothing=0.1) as bar:
-            for shard in missing:
-                maker.make(shard, bar.update)
-
-    if share and not scratch.make_share(share, store, out, shards, make, partial(is_there, store)):
-        return False
-    with scratch.alone(store):
-        scratch.prune(store, out, keys)  # half-extracted folders of a killed run, too
-        make(shards, whole if share else finished)  # what all shares have just tried is not tried again
-        _publish(manifest, shards, store, out, ledger)
-    return True
+    publish = partial(_publish, manifest, shards, store, out, ledger)
+    return making.make_all("sound", store, out, shards, share, maker.make, publish)
 
 
 def plan(manifest: Manifest, config: ExtractConfig, ffmpeg: str) -> list[SoundShard]:
@@ -106,19 +90,13 @@ class _Maker:
     binary: str
     machine: Machine
 
-    def make(self, shard: SoundShard, advance: Callable[[int], Any]) -> None:
-        """Write one shard: the file with the samples, then the record with the outcome of each video."""
-        with scratch.piece(self.store, shard.key) as waited:
-            if waited and finished(self.store, shard):
-                advance(len(shard.rows))
-                return
-            file = shard.file(self.store)
-            with files.aside(file) as aside:
-                outcomes = self._write(shard, aside, advance)
-            files.write_json(shard.record(self.store), {"sha256": files.file_hash(file), "videos": outcomes})
+    def make(self, shards: Sequence[SoundShard], advance: Advance) -> None:
+        """Write shards one after another."""
+        for shard in shards:
+            making.make_one(self.store, shard, self._write, advance)
 
-    def _write(self, shard: SoundShard, path: Path, advance: Callable[[int], Any]) -> list[dict[str, Any]]:
-        """Write the samples of the videos to a file, one after another, and return their outcomes."""
+    def _write(self, shard: SoundShard, path: Path, advance: Advance) -> dict[str, Any]:
+        """Write the samples of the videos to a file, one after another, and return the record."""
         outcomes, source = [], videos.of(self.root, self.machine.processes, self.machine.scratch_gb)
         with files.temporary_folder(self.store) as temporary, path.open("wb") as file:
 
@@ -143,7 +121,7 @@ class _Maker:
                     outcomes.append({"video": video, "offset": file.tell(), "samples": len(outcome)})
                     file.write(sound_store.encode(outcome))
                 advance(1)
-        return outcomes
+        return {"sha256": files.file_hash(path), "videos": outcomes}
 
 
 def _publish(manifest: Manifest, shards: Sequence[SoundShard], store: Path, out: Path, ledger: Path) -> None:
@@ -163,9 +141,7 @@ def _publish(manifest: Manifest, shards: Sequence[SoundShard], store: Path, out:
         sound_store.write_index(aside, pd.DataFrame(good, columns=list(sound_store.COLUMNS)))
         checksums.seal(aside, sums)
         _report(manifest, silent)
-    rows = manifest.table[manifest.table["video"].isin(silent)].itertuples(index=False)
-    write_broken(ledger, (BrokenVideo(r.video, r.split, r.path, *silent[r.video]) for r in rows))
-    checksums.write(ledger.with_suffix(f".{checksums.NAME}"), [ledger])
+    write_ledger(ledger, manifest, silent)
 
 
 def _report(manifest: Manifest, silent: dict[str, tuple[str, str]]) -> None:
