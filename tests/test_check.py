@@ -87,7 +87,7 @@ WRONG = [
     (f"{TIN}.options.input", "rgbdiff", f"{TIN}.options.input", "'rgb', 'rgb_difference', 'flow', not 'rgbdiff'"),
     (f"{TIN}.options.input", "flow", f"{TIN}.clip.input", "must be flow with this network"),
     (f"{TIN}.clip.input", "flow", f"{TIN}.clip.input", "must be frames with this network"),
-    (f"{TIN}.clip.input", "smell", f"{TIN}.clip.input", "must be one of 'frames', 'flow', not 'smell'"),
+    (f"{TIN}.clip.input", "smell", f"{TIN}.clip.input", "must be one of 'frames', 'flow', 'sound', not 'smell'"),
     (f"{TIN}.options.input", "rgb_difference", f"{TIN}.clip.sampler.consecutive", "must be 6 with this network"),
     (f"{TIN}.clip.sampler.consecutive", 6, f"{TIN}.clip.sampler.consecutive", "must be 1 with this network"),
     (f"{TIN}.clip.sampler.consecutive", 0, f"{TIN}.clip.sampler", "consecutive must be at least 1"),

@@ -7,7 +7,7 @@ the seed and the view as well): neither the number of workers nor their order ch
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
@@ -37,12 +37,17 @@ class ClipConfig:
     """Short side of the centre view, in pixels; validation and protocol `clip` use it."""
     crop: int
     """Side of the square crop of the centre view, in pixels."""
-    input: Takes = "frames"
-    """What the model gets of a video; flow is computed by a stage, and `sound` is another section, below."""
+    input: Literal[Takes, "sound"] = "frames"
+    """What the model gets of a video; flow is computed by a stage, and the section of `sound` is another, below."""
 
     def __post_init__(self) -> None:
-        fits = 1 <= self.crop <= self.side
-        params.require((fits, f"a crop of {self.crop} pixels does not fit into a short side of {self.side}"))
+        params.require(
+            (
+                1 <= self.crop <= self.side,
+                f"a crop of {self.crop} pixels does not fit into a short side of {self.side}",
+            ),
+            (self.input != "sound", "sound has seconds, and neither sampler, side nor crop"),
+        )
 
     @property
     def centre(self) -> Scale:

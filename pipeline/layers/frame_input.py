@@ -19,7 +19,7 @@ Kind = Literal["rgb", "rgb_difference", "flow"]
 """What the option `input` of a model may be."""
 Takes = Literal["frames", "flow"]
 """What a clip may be of: `clip.input` of a model that sees."""
-PLANES: dict[Takes, int] = {"frames": 3, "flow": 2}
+PLANES: dict[str, int] = {"frames": 3, "flow": 2}
 """Planes of a clip: red, green and blue, or x and y."""
 
 

@@ -90,5 +90,5 @@ def test_a_section_says_what_a_model_takes(store, tmp_path):
     assert not hears({"sampler": {}, "side": 40, "crop": 40})
     with pytest.raises(UserError, match=r"here: seconds must lie in 0.1 .. 60, not 0"):
         read_clip({"input": "sound", "seconds": 0}, "here")
-    with pytest.raises(UserError, match=r"here.input: must be one of 'frames', 'flow', not 'sond'"):
+    with pytest.raises(UserError, match=r"here.input: must be one of 'frames', 'flow', 'sound', not 'sond'"):
         read_clip({"input": "sond", "sampler": {"kind": "segments", "frames": 2}, "side": 4, "crop": 4}, "here")
