@@ -84,10 +84,13 @@ def doubts(settings: Mapping[str, Any]) -> list[str]:
     """What right settings may do that was hardly meant, a line each; they have passed `check`."""
     stored = settings["extract"]["short_side"]
     of_flow = min(stored, settings["flow"]["short_side"] or stored)
+    imported = settings["flow"]["folder"] is not None  # flow of any size, of which no stored frame is read
     models, smaller = settings["models"], settings["pack"]["short_sides"][1:]
     found, read = [], set()
     for name, model in models.items():
         side, of = side_of(model), "flow" if _takes_flow(model) else "frames"
+        if of == "flow" and imported:
+            continue
         if of == "flow" and side > of_flow:
             found.append(
                 f"models.{name}: takes flow of {side} pixels, and it is computed at {of_flow} and scaled up. Raise "

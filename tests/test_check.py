@@ -279,6 +279,13 @@ def test_flow_that_is_scaled_up_is_said():
     assert line.startswith("models.tsn_flow_demo: takes flow of 58 pixels, and it is computed at 32")
 
 
+def test_flow_of_another_program_has_its_own_size_and_reads_no_frames(tmp_path):
+    imported = {"flow/folder": str(tmp_path), "flow/short_side": 32}
+    assert doubts(flowing(**imported)) == []
+    (line,) = doubts(flowing(**imported, **{"pack/short_sides": [64, 32]}))
+    assert line.startswith("pack.short_sides: no model reads the frames of 32 pixels")
+
+
 @pytest.mark.parametrize(("setting", "value", "path", "said"), WRONG, ids=[f"{case[0]}={case[1]}" for case in WRONG])
 def test_a_wrong_setting_is_said_by_its_dotted_path(tmp_path, setting, value, path, said):
     lines = [line for line in problems(changed(**{setting: value}), tmp_path) if line.startswith(f"{path}: ")]
