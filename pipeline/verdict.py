@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline import chance, metrics
 from pipeline.chance import Chance
+from pipeline.core.plural import number_of
 from pipeline.core.task import Task
 
 State = Literal["chance", "frequencies", "unclear", "better"]
@@ -86,7 +87,9 @@ def chance_words(random: Chance) -> str:
 
 def resolution(videos: int, split: str, points: float) -> str:
     """Sentence on the smallest difference of two models that V videos can show, in percent points."""
-    return f"{videos} {split} videos: differences below {points:.0f} points say nothing."
+    shown = f"{points:.0f}" if points >= 9.95 else f"{points:.2g}"
+    unit = "point" if shown == "1" else "points"
+    return f"{number_of(videos, f'{split} video')}: differences of less than {shown} {unit} say nothing."
 
 
 def gain(best: str, split: str, values: Sequence[float]) -> str:

@@ -74,3 +74,17 @@ def test_a_loss_that_fell_or_had_no_time_to_is_not_flat(losses):
 )
 def test_a_gain_is_told_only_where_the_interval_shows_one(ends, said):
     assert said in verdict.gain("tsn", "test", (3.0, *ends))
+
+
+@pytest.mark.parametrize(
+    ("videos", "points", "said"),
+    [
+        (33, 12.3, "33 val videos: differences of less than 12 points say nothing."),
+        (100, 1.0, "100 val videos: differences of less than 1 point say nothing."),
+        (900, 1.4, "900 val videos: differences of less than 1.4 points say nothing."),  # and not of less than 1
+        (30_000, 0.26, "30,000 val videos: differences of less than 0.26 points say nothing."),  # and not of 0
+        (1, 100.0, "1 val video: differences of less than 100 points say nothing."),
+    ],
+)
+def test_the_smallest_difference_that_says_something_is_no_rounded_zero(videos, points, said):
+    assert verdict.resolution(videos, "val", points) == said

@@ -150,7 +150,7 @@ def test_the_verdicts_stand_on_top_of_the_tables():
     lines = results().markdown("Results").splitlines()
     assert lines[2:6] == [
         "* Every model is better than chance on val (chance 40.0, 95 %: 30.0 to 50.0).",
-        "* 10 val videos: differences below 12 points say nothing.",
+        "* 10 val videos: differences of less than 12 points say nothing.",
         f"* {verdict.PICKED}",
         "* The ensemble is better than its best member (+71.0 over tsn on val, 95 %: +70.0 to +72.5).",
     ]

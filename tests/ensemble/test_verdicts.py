@@ -12,4 +12,4 @@ def test_a_split_on_which_all_are_right_still_shows_no_less_than_one_video(membe
     targets = np.eye(4, dtype=np.uint8)
     scores = {f"member {number}": targets.astype(np.float32) for number in range(members)}
     found = judge_split("val", SINGLE_LABEL, scores, None, np.full(4, 0.25), targets, (50, 0))
-    assert found.sentences()[-1] == "4 val videos: differences below 25 points say nothing."
+    assert found.sentences()[-1] == "4 val videos: differences of less than 25 points say nothing."
