@@ -19,6 +19,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.markdown import text_table
+from pipeline.core.plural import number_of
 from pipeline.core.remote_folder import corpus_root
 from pipeline.training.kinds import kind
 
@@ -142,7 +143,7 @@ def lines(settings: Mapping[str, Any], corpus: Corpus, rates: Rates, hardware: H
         [
             ["extract", time(frames / rates.extracted / cores)],
             ["pack", time(frames * frame_bytes / rates.packed / cores)],
-            *([["flow", time(flows / rates.flowed / cores)]] if flows and not settings["flow"]["folder"] else []),
+            *([["flow", time(flows / rates.flowed / cores)]] if flows else []),
             *([["sound", time(rates.seconds * corpus.videos / rates.heard / cores)]] if sound else []),
             ["reading or writing all frames once, at 1 GB/s", time(frames * frame_bytes / 1e9)],
         ],
@@ -188,7 +189,7 @@ def _disk(
         yield ["sound, of the videos that have one", size(int(sound))]
     if flow:
         yield ["flow: LMDB", size(int(flow))]
-    yield [f"weights of {len(models)} models", size(weights)]
+    yield [f"weights of {number_of(len(models), 'model')}", size(weights)]
     yield ["predictions: logits of each view, tables", size(scores)]
     yield ["all", size(int(((2 if keep else 1) + smaller_share) * stored + sound + flow) + weights + scores)]
 

@@ -98,9 +98,9 @@ class Rates:
     device: str
     """What computed, in words."""
     flowed: float = math.inf
-    """Flows that a core computes in a second, where a model takes flow."""
+    """Frames whose flow a core makes in a second, or takes over from `flow.folder`, where a model takes flow."""
     flow_bytes: float = 0.0
-    """Mean bytes of a flow."""
+    """Mean bytes of the flow of a frame."""
     heard: float = math.inf
     """Seconds of sound that a core extracts in a second, where a model hears."""
 
@@ -112,7 +112,7 @@ class Rates:
             f"decodes {self.decoded:.0f} frames a second. Disks and networks are taken to keep up."
         )
         if self.flow_bytes:
-            yield f"Flow: a core computes {self.flowed:.0f} a second, of {self.flow_bytes / 1000:.1f} kB each."
+            yield f"Flow: {self.flowed:.0f} frames a second on a core, {self.flow_bytes / 1000:.1f} kB a frame."
         if self.heard < math.inf:
             yield f"Sound: a core extracts {self.heard:.0f} s a second."
         if tflops:
@@ -183,7 +183,7 @@ def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute
         decoded = _decoded(store, there)
         stores, senses = {"frames": store}, dict[str, Any]()
         if every["flow"]["by"]:
-            stores["flow"], *figures = sense_rates.flow(every, there, folder, apart)
+            stores["flow"], *figures = sense_rates.flow(every, there, folder, apart, made=not corpus.at_hand)
             senses |= dict(zip(("flowed", "flow_bytes"), figures, strict=True))
         if every["sound"]:
             senses["heard"] = sense_rates.sound(root, manifest, extract, apart, folder)

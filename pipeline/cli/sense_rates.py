@@ -1,15 +1,18 @@
-"""How fast this machine computes flow and extracts sound, for `pipeline plan`."""
+"""How fast this machine makes flow and extracts sound, for `pipeline plan`."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 from pipeline.cli.compute_rates import cpu_seconds
 from pipeline.clips.flow_store import FlowStore
+from pipeline.clips.frame_store import FrameStore
 from pipeline.clips.sound_store import RATE
 from pipeline.core import files, params
+from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.remote_folder import RemoteFolder
@@ -22,23 +25,47 @@ from pipeline.flow.config import FlowConfig
 from pipeline.sound.decode import decode
 
 
-def flow(every: Mapping[str, Any], corpus: Manifest, folder: Path, machine: Machine) -> tuple[FlowStore, float, float]:
-    """The flow of videos, computed from the packed frames in `folder`.
+def flow(
+    every: Mapping[str, Any], corpus: Manifest, folder: Path, machine: Machine, made: bool
+) -> tuple[FlowStore, float, float]:
+    """The flow of videos: computed from the packed frames in `folder`, or that of `flow.folder`, where it is set.
 
     Args:
         every: all settings.
         corpus: the videos, each of which has frames.
         folder: holds `lmdb`, and gets what is made.
+        made: whether the videos were made for the plan, so that `flow.folder` has flow of others alone.
 
     Returns:
-        the flow, how many flows a core computes in a second, and the bytes of one.
+        the flow, the number of frames whose flow a core makes or takes over in a second, and its bytes of one frame.
     """
-    config = replace(params.build(FlowConfig, every["flow"], "flow"), folder=None)
+    config, frames = params.build(FlowConfig, every["flow"], "flow"), FrameStore(folder / "lmdb")
+    if made and config.folder is not None:
+        config = replace(config, folder=str(_lent(Path(config.folder), corpus, frames, folder / "lent")))
     start = cpu_seconds()
-    compute_flow(corpus, folder / "lmdb", folder / "flow", folder / "no_flow.tsv", config, machine)
+    compute_flow(corpus, frames.root, folder / "flow", folder / "no_flow.tsv", config, machine)
     used, store = cpu_seconds() - start, FlowStore(folder / "flow")
-    flows = sum(store.frames(video) for video in store.videos)
-    return store, flows / used, sum(file.stat().st_size for file in store.root.glob("*.lmdb")) / flows
+    count = sum(frames.frames(video) for video in store.videos)
+    return store, count / used, sum(file.stat().st_size for file in store.root.glob("*.lmdb")) / count
+
+
+def _lent(root: Path, corpus: Manifest, frames: FrameStore, out: Path) -> Path:
+    """Flow of one video in `root` under the ids of others, over and over: a flow for each of their frames but the last.
+
+    Raises:
+        UserError: there is no flow in `root`.
+    """
+    first = next(root.rglob("*x_*.jp*g"), None)
+    if first is None:
+        raise UserError(f"flow.folder: {root} has no VIDEO/flow_x_00000.jpg or VIDEO/x_00001.jpg, at any depth.")
+    theirs = sorted(first.parent.glob("*x_*.jp*g"))
+    for video in corpus.videos:
+        (out / video).mkdir(parents=True)
+        for number, file in zip(range(frames.frames(video) - 1), cycle(theirs), strict=False):
+            for part in "xy":
+                name = file.name.replace("x_", f"{part}_")
+                (out / video / f"{part}_{number:05}.jpg").symlink_to(file.with_name(name).resolve())
+    return out
 
 
 def sound(root: Path | RemoteFolder, corpus: Manifest, config: ExtractConfig, machine: Machine, folder: Path) -> float:

@@ -58,6 +58,7 @@ def test_disk_and_stages_by_hand(monkeypatch, keep, times, all_of_it, copies):
     stages = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "|" in line}
     assert stages["extract"] == stages["pack"] == "5 min"
     assert stages["all"] == all_of_it
+    assert "weights of 1 model" in stages
     assert stages["reading or writing all frames once, at 1 GB/s"] == "1 s"
     assert (
         "predictions: logits of each view, tables |  27.3 KiB" in text
@@ -73,9 +74,9 @@ def test_flow_and_sound_have_their_rows(monkeypatch):
     rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "|" in line}
     assert (rows["flow"], rows["flow: LMDB"], rows["sound"]) == ("20 min", "286.1 MiB", "2 min")
     assert rows["all"] == "1.5 GiB"  # frames twice, 300 MB of flow and 64 MB of sound
-    assert "a core computes 25 a second, of 5.0 kB each" in text
+    assert "Flow: 25 frames a second on a core, 5.0 kB a frame." in text
     imported = sensing | {"flow": {"by": ["dis"], "folder": "theirs"}}
-    assert "| flow  " not in "\n".join(planner.lines(imported, CORPUS, rates, HERE))
+    assert "\n".join(planner.lines(imported, CORPUS, rates, HERE)) == text  # the rate is that of taking it over
 
 
 def test_smaller_sizes_take_their_measured_share_of_the_disk(monkeypatch):
