@@ -13,7 +13,9 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,34 @@ def _fits(wanted: Any, have: str) -> bool:
 
 def _named(wanted: Any) -> str:
     return f"{wanted} (here: {_version(wanted.name) or 'none'})"
+
+
+def extras() -> Finding:
+    """The packages that these settings ask for, and others do not, are installed."""
+    from pipeline.check_model import reported
+    from pipeline.clips.inputs import input_of
+    from pipeline.core import params, ray_engine, registry
+    from pipeline.core.machine import load_machine
+    from pipeline.core.remote_folder import RemoteFolder, corpus_root
+    from pipeline.flow import config as flow
+    from pipeline.layers import hugging_face
+    from pipeline.training import trackers
+
+    machine, models, root = load_machine(), params.read("models").values(), corpus_root(params.text("dataset.root"))
+    asked: dict[str, Callable[[], Any]] = {logger: partial(trackers.require, logger) for logger in machine.loggers}
+    if machine.engine == "ray":
+        asked["ray"] = ray_engine.library
+    if isinstance(root, RemoteFolder):
+        asked["remote"] = root.require_package
+    if any(getattr(registry.find("models", model["arch"]), "EXTRA", "") == "hf" for model in models):
+        asked["hf"] = hugging_face.library
+    if any(input_of(model["clip"]) == "flow" for model in models) and params.read("flow.folder") is None:
+        asked["flow"] = flow.library
+    lacking: list[str] = []
+    for require in asked.values():
+        with reported(lacking, ""):
+            require()
+    return fail("; ".join(lacking), "") if lacking else ok(", ".join(asked) or "these settings ask for none")
 
 
 def ffmpeg() -> Finding:
@@ -181,4 +211,4 @@ def _driver() -> str | None:
     return done.stdout.partition("\n")[0].strip() or None if done.returncode == 0 else None
 
 
-CHECKS = (python, system, packages, ffmpeg, memory, shared_memory, cores, gpu)
+CHECKS = (python, system, packages, extras, ffmpeg, memory, shared_memory, cores, gpu)

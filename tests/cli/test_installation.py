@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from pipeline.cli import installation
+from pipeline.cli import compose, installation
 from pipeline.core.errors import UserError
 from tests.support.corpus import FFMPEG
 
@@ -107,6 +107,43 @@ def test_a_package_that_is_missing_fails_where_it_is_asked_for_and_not_where_it_
     assert installation.packages().state == "ok"
     installed(["lmdb>=1.5"], ["lmdb==3.0.0"])
     assert "lmdb>=1.5 (here: none)" in installation.packages().found
+
+
+def settings(folder: Path, *overrides: str) -> None:
+    (folder / "params.yaml").write_text(compose.text(ROOT / "conf", list(overrides)))
+
+
+def test_settings_that_ask_for_no_extra_need_none(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    settings(folder, "model=[tsn_demo,audio_demo]")
+    finding = installation.extras()
+    assert (finding.state, finding.found) == ("ok", "these settings ask for none")
+
+
+@pytest.mark.parametrize(
+    ("model", "package", "extra"), [("tsn_demo,tsn_flow_demo", "cv2", "flow"), ("videomae_demo", "transformers", "hf")]
+)
+def test_the_package_of_an_extra_that_a_model_asks_for_must_be_there(folder, monkeypatch, model, package, extra):
+    settings(folder, f"model=[{model}]")
+    monkeypatch.setitem(sys.modules, package, None)
+    finding = installation.extras()
+    assert finding.state == "FAIL"
+    assert f"'.[{extra}]'" in finding.found
+
+
+def test_all_extras_that_are_lacking_are_told_at_once(folder, monkeypatch):
+    settings(folder, "model=tsn_flow_demo", "machine.engine=ray")
+    for package in ("cv2", "ray"):
+        monkeypatch.setitem(sys.modules, package, None)
+    assert all(f"'.[{extra}]'" in installation.extras().found for extra in ("flow", "ray"))
+
+
+def test_flow_of_a_folder_needs_no_package_and_that_which_is_computed_does(folder, monkeypatch):
+    settings(folder, "model=tsn_flow_demo")
+    assert installation.extras().found == "flow"
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    settings(folder, "model=tsn_flow_demo", "flow.folder=theirs")
+    assert installation.extras().state == "ok"
 
 
 def script(folder: Path, version: str, lacking: str = "nothing") -> str:
