@@ -13,7 +13,7 @@ becomes clips. Nothing is published before its answers were compared with the ne
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.arguments import DATA
 
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> None:
         _ensemble(scorer, members, args.data, out, machine.threads)
     else:
         told = members[0].description
-        measured = figures.of_model(args.data, told.model, told.task, told.weights_sha256)
+        measured = figures.of_model(args.data, told.model, told.task, told.weights_sha256, _clip(members[0]))
         folder.write_model(members[0], measured, suffixes, out, machine.threads)
     print(f"wrote {out}: {', '.join(sorted(file.name for file in out.iterdir()))}")
 
@@ -81,6 +81,11 @@ def _members(scorer: "Scorer") -> "list[Exported]":
     return [Exported(predictor, description.of(predictor, extract, pack)) for predictor in predictors]
 
 
+def _clip(member: "Exported") -> Any:
+    """What the recipe of a model says of its clips."""
+    return member.predictor.checkpoint.recipe["clip"]
+
+
 def _ensemble(scorer: "Scorer", members: "list[Exported]", data: Path, out: Path, threads: int) -> None:
     import numpy as np
 
@@ -90,5 +95,5 @@ def _ensemble(scorer: "Scorer", members: "list[Exported]", data: Path, out: Path
     every = (*scorer.members, *scorer.idle)
     weights = np.array([np.broadcast_to(member.weight, len(scorer.classes)) for member in every])
     hashes = {member.description.model: member.description.weights_sha256 for member in members}
-    measured = figures.of_ensemble(data, scorer.task, hashes)
+    measured = figures.of_ensemble(data, scorer.task, hashes, map(_clip, members))
     folder.write_ensemble(members, weights, scorer.fusion.mean, scorer.fusion.protocol, measured, out, threads)

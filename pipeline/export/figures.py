@@ -1,14 +1,16 @@
 """The figures that a run has for a model or for its ensemble: those of these very weights, or none."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import metrics
-from pipeline.class_stats import ClassStatistics
+from pipeline.clips.inputs import input_of, store_of
 from pipeline.clips.views import PROTOCOLS
+from pipeline.core.broken_videos import read_broken
+from pipeline.core.manifest import Manifest
 from pipeline.core.task import Task
 from pipeline.predictions.table import SPLITS, PredictionTable
 
@@ -41,11 +43,11 @@ class Figures:
     rows: tuple[Figure, ...]
     """None where the run has not tested these weights."""
     videos: dict[str, int]
-    """Split -> number of videos, where the run knows it; of train, those that gave frames."""
+    """Split -> number of videos, where the run knows it; of train, those that a model here could learn from."""
 
 
-def of_model(data: Path, name: str, task: Task, weights_sha256: str) -> Figures:
-    """The figures of a member under each protocol, from the outs in `data`."""
+def of_model(data: Path, name: str, task: Task, weights_sha256: str, clip: Any) -> Figures:
+    """The figures of a member under each protocol, from the outs in `data`; `clip` is that section of its recipe."""
     flat = _measured(data, {name: weights_sha256})
     own, ends = flat.get(name, {}), flat.get("interval", {})
     rows = []
@@ -55,11 +57,11 @@ def of_model(data: Path, name: str, task: Task, weights_sha256: str) -> Figures:
             if key in own:
                 low, high = (ends[f"{name}_{key}_{end}"] for end in ("low", "high"))
                 rows.append(Figure(split, protocol, own[key], (low, high)))
-    return Figures(metrics.TITLE[task], tuple(rows), _videos(data, flat))
+    return Figures(metrics.TITLE[task], tuple(rows), _videos(data, flat, [clip]))
 
 
-def of_ensemble(data: Path, task: Task, weights_sha256: Mapping[str, str]) -> Figures:
-    """The figures of the ensemble of these members."""
+def of_ensemble(data: Path, task: Task, weights_sha256: Mapping[str, str], clips: Iterable[Any]) -> Figures:
+    """The figures of the ensemble of these members; `clips` are those sections of their recipes."""
     flat = _measured(data, weights_sha256)
     own, ends = flat.get(_ENSEMBLE, {}), flat.get("interval", {})
     rows = [
@@ -67,7 +69,7 @@ def of_ensemble(data: Path, task: Task, weights_sha256: Mapping[str, str]) -> Fi
         for key, named in _OF_ENSEMBLE.items()
         if key in own
     ]
-    return Figures(metrics.TITLE[task], tuple(rows), _videos(data, flat))
+    return Figures(metrics.TITLE[task], tuple(rows), _videos(data, flat, clips))
 
 
 def _measured(data: Path, weights_sha256: Mapping[str, str]) -> dict[str, Any]:
@@ -82,8 +84,25 @@ def _measured(data: Path, weights_sha256: Mapping[str, str]) -> dict[str, Any]:
     return found
 
 
-def _videos(data: Path, flat: Mapping[str, Any]) -> dict[str, int]:
+def _videos(data: Path, flat: Mapping[str, Any], clips: Iterable[Any]) -> dict[str, int]:
     """The number of videos by split."""
     counted = {split: flat["videos"].get(f"{split}_n_expected", 0) for split in SPLITS} if flat else {}
-    known = {"train": ClassStatistics.read(data / "stats").videos} if (data / "stats").is_dir() else {}
-    return known | {split: number for split, number in counted.items() if number}
+    return _learnt_from(data, clips) | {split: number for split, number in counted.items() if number}
+
+
+def _learnt_from(data: Path, clips: Iterable[Any]) -> dict[str, int]:
+    """The number of train videos that one of the models or more could learn from; nothing where `data` lacks the lists.
+
+    Frames need no more than the list of broken videos, which a clone has that pulled no frames.
+    """
+    kinds = {input_of(clip): clip for clip in clips}
+    manifest, classes, broken = lists = [data / name for name in ("manifest.tsv", "classes.txt", "broken.tsv")]
+    others = {kind: clip for kind, clip in kinds.items() if kind != "frames"}
+    if not all(path.exists() for path in (*lists, *(data / kind for kind in others))):
+        return {}
+    train, usable = set(Manifest.read(manifest, classes).split("train").videos), set[str]()
+    if "frames" in kinds:
+        usable |= train - {row.video for row in read_broken(broken)}
+    for clip in others.values():
+        usable |= train & set(store_of(clip, data / "lmdb", data / "sound", data / "flow").videos)
+    return {"train": len(usable)}

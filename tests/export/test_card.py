@@ -7,15 +7,19 @@ import numpy as np
 import pytest
 
 from pipeline.cli.new_videos import Scorer
+from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.short_sides import PackConfig
+from pipeline.core.broken_videos import BrokenVideo, write_broken
 from pipeline.core.machine import load_machine
+from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL
 from pipeline.ensemble import averaging
-from pipeline.export import card, description, figures
+from pipeline.export import card, description, figures, folder
 from pipeline.export.description import FusionDescription, MemberFile
 from pipeline.export.figures import Figure, Figures
 from pipeline.extraction.config import ExtractConfig
 from pipeline.predictions.table import PredictionTable
+from tests.support import tiny_flow, tiny_sound
 
 ENDS = {"val_multiscale": (61.25, 60.0, 63.0), "test_multiscale": (58.0, 55.5, 59.0)}
 NOTHING = Figures("sample mAP", (), {})
@@ -93,27 +97,50 @@ def test_an_ensembles_code_feeds_each_member_what_it_takes(told, told_of_sound):
 
 
 def test_figures_are_those_of_the_weights(measured):
-    found = figures.of_model(measured, "net", MULTI_LABEL, "abc")
+    found = figures.of_model(measured, "net", MULTI_LABEL, "abc", {})
 
     assert found.rows == (
         Figure("val", "multiscale", 61.25, (60.0, 63.0)),
         Figure("test", "multiscale", 58.0, (55.5, 59.0)),
     )
     assert (found.metric, found.videos) == ("sample mAP", {"val": 12, "test": 9})
-    assert figures.of_model(measured, "net", MULTI_LABEL, "trained again").rows == ()
-    assert figures.of_model(measured / "elsewhere", "net", MULTI_LABEL, "abc").rows == ()
+    assert figures.of_model(measured, "net", MULTI_LABEL, "trained again", {}).rows == ()
+    assert figures.of_model(measured / "elsewhere", "net", MULTI_LABEL, "abc", {}).rows == ()
 
 
 def test_the_ensembles_figure_on_val_is_not_that_of_the_videos_that_chose_its_weights(measured):
-    found = figures.of_ensemble(measured, SINGLE_LABEL, {"net": "abc", "other": "def"})
+    found = figures.of_ensemble(measured, SINGLE_LABEL, {"net": "abc", "other": "def"}, [{}])
 
     told = [(row.split, row.value, row.ends) for row in found.rows]
     assert told == [("val", 70.5, (69.0, 72.0)), ("test", 71.5, (70.0, 73.0))]
-    assert figures.of_ensemble(measured, SINGLE_LABEL, {"net": "abc", "other": "again"}).rows == ()
+    assert figures.of_ensemble(measured, SINGLE_LABEL, {"net": "abc", "other": "again"}, [{}]).rows == ()
+
+
+FRAMES, SOUND, FLOW = {"side": 40}, {"input": "sound"}, {"input": "flow"}
+
+
+@pytest.mark.parametrize(
+    ("clips", "train"),
+    [([FRAMES], 3), ([SOUND], 2), ([FLOW], 1), ([SOUND, FLOW], 3), ([FRAMES, SOUND, SOUND], 4)],
+)
+def test_train_videos_are_those_that_a_model_could_learn_from(measured, clips, train):
+    """Of four, d is broken and a and d have sound; b alone has flow. v, of val, has all of that."""
+    splits = {"a": "train", "b": "train", "c": "train", "d": "train", "v": "val", "t": "test"}
+    records = [VideoRecord(video, split, f"{video}.mp4", "x", "1-x") for video, split in splits.items()]
+    Manifest.from_records(records, ["x"]).write(measured / "manifest.tsv", measured / "classes.txt")
+    write_broken(measured / "broken.tsv", [BrokenVideo("d", "train", "d.mp4", "empty", "0 bytes")])
+    tiny_sound.write(measured / "sound", {video: np.zeros(9, np.int16) for video in "adv"})
+    tiny_flow.pack(measured / "flow", {"s0": {video: tiny_flow.moving(1, 0, 2, height=16, width=16) for video in "bv"}})
+
+    assert figures.of_ensemble(measured, MULTI_LABEL, {"net": "abc"}, clips).videos == {
+        "train": train, "val": 12, "test": 9,
+    }  # fmt: skip
+    if len(clips) == 1:
+        assert figures.of_model(measured, "net", MULTI_LABEL, "abc", clips[0]).videos["train"] == train
 
 
 def test_it_says_what_the_figures_are_and_that_there_are_none(measured, told):
-    text = card.of_model(told, {}, figures.of_model(measured, "net", MULTI_LABEL, "abc"), {".onnx": 2e-7})
+    text = card.of_model(told, {}, figures.of_model(measured, "net", MULTI_LABEL, "abc", {}), {".onnx": 2e-7})
 
     assert "Sample mAP in percent; videos: 12 val, 9 test." in text
     (line,) = (line for line in text.splitlines() if line.startswith("| val"))
@@ -128,6 +155,10 @@ def test_it_says_what_the_figures_are_and_that_there_are_none(measured, told):
         ({"train": {"pretrained": "imagenet"}}, "started from `imagenet`. The recipe names no licence."),
         ({"licence": "CC BY-NC 4.0"}, "Licence of the weights it started from: CC BY-NC 4.0."),
         ({"data": {"frames": "f1", "labels": "l2"}}, "Fingerprints of its frames and labels: f1, l2."),
+        (
+            {"data": {"features": "f1", "labels": "l2", "groups": "g3"}},
+            "Fingerprints of its features and labels: f1, l2",
+        ),
     ],
 )
 def test_it_says_where_the_weights_come_from(told, recipe, said):
@@ -144,6 +175,18 @@ def test_it_says_where_the_weights_come_from(told, recipe, said):
 def test_it_says_which_views_are_averaged(told, protocol, said):
     text = card.of_model(replace(told, protocol=protocol), {}, NOTHING, {".onnx": 0.0})
     assert f"* views: the answer of a video {said}" in text
+
+
+def test_a_clip_of_differences_has_all_frames_of_its_places(told):
+    """Six of each of four places, as tsn_diff_demo takes them: 24."""
+    told = replace(told, sampler=SamplerConfig("segments", 4, consecutive=6))
+    text = card.of_model(told, {}, NOTHING, {".onnx": 0.0})
+    assert "pixels = np.zeros((1, 3, 24, 32, 32), np.uint8)" in text
+    assert "a clip has 24, 6 that follow each other of each of 4 equal parts of the video" in text
+    assert "* layout: float32 (clips, 3, 24, height, width)" in text
+    assert folder._clips(told, 2, 32).shape == (2, 3, 24, 32, 32)  # what the exporter follows
+    own = json.loads(description.entries(told)["sampler"])
+    assert own["frames"] * own["consecutive"] == 24  # as the code of an ensemble reads it
 
 
 @pytest.mark.parametrize("task", [MULTI_LABEL, SINGLE_LABEL])
