@@ -118,7 +118,7 @@ def settings() -> Finding:
     except compose.BROKEN as error:
         return fail(f"conf/ and {PARAMS} cannot be compared: {error}", "Mend conf/, then `pipeline params`.")
     if found:
-        text = f"{PARAMS} differs from conf/ in {len(found)} settings: {compose.shortened(found)}"
+        text = f"{PARAMS} differs from conf/ in {number_of(len(found), 'setting')}: {compose.shortened(found)}"
         return warn(text, "Right after an experiment or overrides; else `pipeline params` takes over what conf/ says.")
     return ok(f"{PARAMS} is conf/ composed")
 

@@ -153,7 +153,7 @@ def test_params_that_differ_are_shown(folder):
     (folder / "params.yaml").write_text(compose.text(ROOT / "conf", ["extract.fps=12"]))
     finding = workspace.settings()
     assert finding.state == "warn"
-    assert finding.found == "params.yaml differs from conf/ in 1 settings: extract.fps=12"
+    assert finding.found == "params.yaml differs from conf/ in 1 setting: extract.fps=12"
 
 
 def test_params_that_are_missing_or_no_yaml_fail(folder):
