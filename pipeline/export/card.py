@@ -8,6 +8,7 @@ from pipeline.core.markdown import text_table
 from pipeline.core.task import MULTI_LABEL, Task
 from pipeline.export.description import Description, FusionDescription, ModelDescription, SoundDescription
 from pipeline.export.figures import Figures
+from pipeline.pretrained.report import in_words
 
 RUN_ONE = """\
 ```python
@@ -58,7 +59,8 @@ print(dict(zip(told["classes"], probabilities[0])))
 """How the graphs of an ensemble are run, without this pipeline."""
 CLIPS = """\
     crop = own["grid"]["views"][views[0]]["scale"]["crop"]
-    shape = len(views), 3, own["sampler"]["frames"], crop, crop
+    frames = own["sampler"]["frames"] * own["sampler"]["consecutive"]
+    shape = len(views), 3, frames, crop, crop
     clips = {"clips": np.zeros(shape, np.float32)}  # normalised; a call a size"""
 SOUNDS = """\
     clips = {"sounds": np.zeros((len(views), own["samples"]), np.int16)}"""
@@ -175,7 +177,7 @@ def _how(told: ModelDescription, file: str) -> list[str]:
         return ["## Run it", f"`torch.export.load({file!r}).module(){fed} (see below)."]
     probabilities = PROBABILITIES[told.task == MULTI_LABEL]
     if isinstance(told, Description):
-        code = RUN_ONE.format(file=file, frames=told.sampler.frames, crop=told.crops[0], probabilities=probabilities)
+        code = RUN_ONE.format(file=file, frames=told.sampler.length, crop=told.crops[0], probabilities=probabilities)
     else:
         code = RUN_SOUND.format(file=file, probabilities=probabilities)
     return ["## Run it", f"With this pipeline: `pipeline predict VIDEO --onnx {file}`. Without it:", code]
@@ -206,8 +208,9 @@ def _input(told: Description | SoundDescription) -> list[str]:
     if isinstance(told, SoundDescription):
         return _input_of_sound(told)
     sampler, views = told.sampler, told.grid.protocols[told.protocol]
+    each = f"{sampler.consecutive} consecutive ones" if sampler.consecutive > 1 else "one"
     which = (
-        f"one of each of {sampler.frames} equal parts of the video"
+        f"{each} of each of {sampler.frames} equal parts of the video"
         if sampler.stride is None
         else f"{sampler.frames} that lie {sampler.stride} apart"
     )
@@ -221,11 +224,11 @@ def _input(told: Description | SoundDescription) -> list[str]:
             [
                 (
                     f"* frames: extracted at {told.extract.fps} a second, with a short side of at most "
-                    f"{told.extract.short_side} pixels; a clip has {sampler.frames}, {which}"
+                    f"{told.extract.short_side} pixels; a clip has {sampler.length}, {which}"
                 ),
                 f"* sizes: frames are resized to a short side, and cropped to a square: {sizes} pixels",
                 f"* values: RGB in 0..1, minus {list(told.input.mean)}, divided by {list(told.input.std)}",
-                f"* layout: float32 (clips, 3, {sampler.frames}, height, width), any number of clips",
+                f"* layout: float32 (clips, 3, {sampler.length}, height, width), any number of clips",
                 f"* views: the answer of a video is {of} (`grid` in the metadata lists them)",
             ]
         )
@@ -254,6 +257,7 @@ def _origin(model: str, recipe: Mapping[str, Any], weights_sha256: str) -> str:
     data = recipe.get("data", {})
     seen = "sound" if "sound" in data else "frames"
     prints = f" Fingerprints of its {seen} and labels: {data[seen]}, {data['labels']}." if data else ""
-    licence = recipe.get("licence")
-    stated = f"Licence of the weights it started from: {licence}." if licence else "The recipe names no licence."
+    stated = "The recipe names no licence."
+    if licence := recipe.get("licence"):
+        stated = f"Licence of the weights it started from: {in_words(licence)}."
     return f"`{model}` (SHA-256 of model.safetensors: {weights_sha256}) {began}.{prints} {stated}"

@@ -122,7 +122,7 @@ def _sounds(told: SoundDescription, batch: int) -> Tensor:
 def _clips(told: Description, batch: int, crop: int) -> Tensor:
     """Clips of noise, as the network takes them."""
     noise = torch.Generator().manual_seed(crop)
-    shape = (batch, 3, told.sampler.frames, crop, crop)
+    shape = (batch, 3, told.sampler.length, crop, crop)
     return normalize(torch.randint(0, 256, shape, dtype=torch.uint8, generator=noise), told.input)
 
 

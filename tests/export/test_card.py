@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.cli.new_videos import Scorer
+from pipeline.clips.sampling import SamplerConfig
 from pipeline.clips.short_sides import PackConfig
 from pipeline.core.machine import load_machine
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL
@@ -126,7 +127,8 @@ def test_it_says_what_the_figures_are_and_that_there_are_none(measured, told):
     [
         ({}, "started from random values. The recipe names no licence."),
         ({"train": {"pretrained": "imagenet"}}, "started from `imagenet`. The recipe names no licence."),
-        ({"licence": "CC BY-NC 4.0"}, "Licence of the weights it started from: CC BY-NC 4.0."),
+        ({"licence": "mit"}, "Licence of the weights it started from: mit."),
+        ({"licence": "CC BY-NC 4.0"}, "CC BY-NC 4.0 - NON-COMMERCIAL, and so is what is trained from them."),
         ({"data": {"frames": "f1", "labels": "l2"}}, "Fingerprints of its frames and labels: f1, l2."),
     ],
 )
@@ -144,6 +146,14 @@ def test_it_says_where_the_weights_come_from(told, recipe, said):
 def test_it_says_which_views_are_averaged(told, protocol, said):
     text = card.of_model(replace(told, protocol=protocol), {}, NOTHING, {".onnx": 0.0})
     assert f"* views: the answer of a video {said}" in text
+
+
+def test_it_counts_the_consecutive_frames_of_each_place(told):
+    differing = replace(told, sampler=SamplerConfig("segments", 2, consecutive=6))
+    text = card.of_model(differing, {}, NOTHING, {".onnx": 0.0})
+    assert "a clip has 12, 6 consecutive ones of each of 2 equal parts of the video" in text
+    assert "* layout: float32 (clips, 3, 12, height, width)" in text
+    assert "np.zeros((1, 3, 12, 32, 32), np.uint8)" in text
 
 
 @pytest.mark.parametrize("task", [MULTI_LABEL, SINGLE_LABEL])
