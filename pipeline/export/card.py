@@ -4,6 +4,8 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import timm
+
 from pipeline.core.markdown import text_table
 from pipeline.core.task import MULTI_LABEL, Task
 from pipeline.export.description import Description, FusionDescription, ModelDescription, SoundDescription
@@ -35,6 +37,8 @@ sounds = np.zeros((1, told["samples"]), np.int16)  # windows, samples: mono, as 
 print(dict(zip(told["classes"], probabilities.mean(axis=0))))  # the mean over the windows of a video
 ```"""
 """The same of one that hears."""
+DATA = ("frames", "sound", "flow", "features")
+"""What a model may have learnt from, as recipes call it."""
 PROBABILITIES = {
     True: "probabilities = 1 / (1 + np.exp(-logits))",
     False: "probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)",
@@ -255,9 +259,17 @@ def _origin(model: str, recipe: Mapping[str, Any], weights_sha256: str) -> str:
     start = recipe.get("train", {}).get("pretrained")
     began = f"started from `{start}`" if start else "started from random values"
     data = recipe.get("data", {})
-    seen = "sound" if "sound" in data else "frames"
-    prints = f" Fingerprints of its {seen} and labels: {data[seen]}, {data['labels']}." if data else ""
-    stated = "The recipe names no licence."
+    seen = next((what for what in DATA if what in data), "")
+    prints = f" Fingerprints of its {seen} and labels: {data[seen]}, {data['labels']}." if seen else ""
+    return f"`{model}` (SHA-256 of model.safetensors: {weights_sha256}) {began}.{prints} {_licence(recipe)}"
+
+
+def _licence(recipe: Mapping[str, Any]) -> str:
+    """What is known of the licence of the weights that a model started from: by the recipe, or by timm for its own."""
     if licence := recipe.get("licence"):
-        stated = f"Licence of the weights it started from: {in_words(licence)}."
-    return f"`{model}` (SHA-256 of model.safetensors: {weights_sha256}) {began}.{prints} {stated}"
+        return f"Licence of the weights it started from: {in_words(licence)}."
+    if recipe.get("pretrained", {}).get("source") == "timm":
+        backbone = recipe["options"]["backbone"]
+        if (told := timm.get_pretrained_cfg(backbone)) and told.license:
+            return f"The recipe names no licence; timm's weights of `{backbone}` are under: {in_words(told.license)}."
+    return "The recipe names no licence."

@@ -130,6 +130,20 @@ def test_it_says_what_the_figures_are_and_that_there_are_none(measured, told):
         ({"licence": "mit"}, "Licence of the weights it started from: mit."),
         ({"licence": "CC BY-NC 4.0"}, "CC BY-NC 4.0 - NON-COMMERCIAL, and so is what is trained from them."),
         ({"data": {"frames": "f1", "labels": "l2"}}, "Fingerprints of its frames and labels: f1, l2."),
+        (
+            {"data": {"features": "f1", "labels": "l2", "groups": "g3"}},  # a probe's or an encoder's
+            "Fingerprints of its features and labels: f1, l2.",
+        ),
+        (
+            {"pretrained": {"source": "timm"}, "options": {"backbone": "vit_base_patch16_dinov3.lvd1689m"}},
+            "timm's weights of `vit_base_patch16_dinov3.lvd1689m` are under: dinov3-license.",
+        ),
+        (
+            {"pretrained": {"source": "timm"}, "options": {"backbone": "convnextv2_base.fcmae_ft_in22k_in1k"}},
+            "are under: cc-by-nc-4.0 - NON-COMMERCIAL, and so is what is trained from them.",
+        ),
+        ({"pretrained": {"source": "timm"}, "options": {"backbone": "gone"}}, "The recipe names no licence."),
+        ({"pretrained": {"source": "cadene"}, "options": {"backbone": "resnet50"}}, "The recipe names no licence."),
     ],
 )
 def test_it_says_where_the_weights_come_from(told, recipe, said):
