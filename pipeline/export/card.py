@@ -83,7 +83,7 @@ def of_model(
         f"# {told.model}",
         (
             f"{what}: a network `{told.arch}` that gives a logit for each of {len(told.classes)} classes. "
-            f"{_task(told.task)} What follows also stands in the metadata of the files, as JSON."
+            f"{_task(told.task)} The metadata of the files describe its input and name its classes, as JSON."
         ),
         *_files(named),
         *_how(told, next(iter(named))),
@@ -168,10 +168,11 @@ def _partial(told: FusionDescription) -> str:
     """What is to be said of members that do not see every video."""
     if not any(member.hears for member in told.members):
         return ""
-    hearing = ", ".join(f"`{member.model}`" for member in told.members if member.hears)
+    hearing = [f"`{member.model}`" for member in told.members if member.hears]
+    hear = "hear" if len(hearing) > 1 else "hears"
     return (
-        f" {hearing} hear: in a video without sound, `sees` (videos, members) is false for them, their logits may be "
-        "any numbers, and the weights of the others are divided by their sum."
+        f" {', '.join(hearing)} {hear}: in a video without sound, `sees` (videos, members) is false there, the logits "
+        "may be any numbers, and the weights of the others are divided by their sum."
     )
 
 

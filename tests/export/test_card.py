@@ -38,6 +38,8 @@ def measured(tmp_path):
         "net": {key: value for key, (value, _, _) in ENDS.items()},
         "interval": ends,
         "ensemble": {"val": 99.0, "val_crossfit": 70.5, "test": 71.5},
+        "prior": {"val": 45.0, "val_low": 40.0, "val_high": 50.0, "test": 46.0, "test_low": 41.0, "test_high": 51.0},
+        "chance": {"val": 9.0, "val_low": 0.0, "val_high": 19.5},
         "videos": {"val_n_expected": 12, "test_n_expected": 9},
     }
     (tmp_path / "metrics.json").write_text(json.dumps(flat))
@@ -90,7 +92,7 @@ def test_an_ensembles_code_feeds_each_member_what_it_takes(told, told_of_sound):
         compile(code, "card", "exec")
         assert {part for part in ("np.float32", "np.int16", 'if member["') if part in code} == set(said)
         assert ('logits["sees"]' in code) == (hear is not False)
-        assert ("`ear` hear: in a video without sound, `sees`" in text) == (hear is not False)
+        assert ("`ear` hears: in a video without sound, `sees`" in text) == (hear is not False)
 
 
 def test_figures_are_those_of_the_weights(measured):
@@ -99,6 +101,9 @@ def test_figures_are_those_of_the_weights(measured):
     assert found.rows == (
         Figure("val", "multiscale", 61.25, (60.0, 63.0)),
         Figure("test", "multiscale", 58.0, (55.5, 59.0)),
+        Figure("val", "class prior", 45.0, (40.0, 50.0)),
+        Figure("val", "random answers", 9.0, (0.0, 19.5)),
+        Figure("test", "class prior", 46.0, (41.0, 51.0)),
     )
     assert (found.metric, found.videos) == ("sample mAP", {"val": 12, "test": 9})
     assert figures.of_model(measured, "net", MULTI_LABEL, "trained again").rows == ()
@@ -108,7 +113,7 @@ def test_figures_are_those_of_the_weights(measured):
 def test_the_ensembles_figure_on_val_is_not_that_of_the_videos_that_chose_its_weights(measured):
     found = figures.of_ensemble(measured, SINGLE_LABEL, {"net": "abc", "other": "def"})
 
-    told = [(row.split, row.value, row.ends) for row in found.rows]
+    told = [(row.split, row.value, row.ends) for row in found.rows if "weights" in row.what]
     assert told == [("val", 70.5, (69.0, 72.0)), ("test", 71.5, (70.0, 73.0))]
     assert figures.of_ensemble(measured, SINGLE_LABEL, {"net": "abc", "other": "again"}).rows == ()
 
@@ -117,7 +122,9 @@ def test_it_says_what_the_figures_are_and_that_there_are_none(measured, told):
     text = card.of_model(told, {}, figures.of_model(measured, "net", MULTI_LABEL, "abc"), {".onnx": 2e-7})
 
     assert "Sample mAP in percent; videos: 12 val, 9 test." in text
-    (line,) = (line for line in text.splitlines() if line.startswith("| val"))
+    line, prior, chance = (line for line in text.splitlines() if line.startswith("| val"))
+    assert " ".join(prior.split()) == "| val | class prior | 45.00 | 40.00 to 50.00 |"
+    assert " ".join(chance.split()) == "| val | random answers | 9.00 | 0.00 to 19.50 |"
     assert line.split() == ["|", "val", "|", "multiscale", "|", "61.25", "|", "60.00", "to", "63.00", "|"]
     assert "None: the run has not tested these weights" in card.of_model(told, {}, NOTHING, {".onnx": 2e-7})
 
