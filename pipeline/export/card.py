@@ -4,10 +4,13 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import timm
+
 from pipeline.core.markdown import text_table
 from pipeline.core.task import MULTI_LABEL, Task
 from pipeline.export.description import Description, FusionDescription, ModelDescription, SoundDescription
 from pipeline.export.figures import Figures
+from pipeline.pretrained.report import in_words
 
 RUN_ONE = """\
 ```python
@@ -34,6 +37,8 @@ sounds = np.zeros((1, told["samples"]), np.int16)  # windows, samples: mono, as 
 print(dict(zip(told["classes"], probabilities.mean(axis=0))))  # the mean over the windows of a video
 ```"""
 """The same of one that hears."""
+DATA = ("frames", "sound", "flow", "features")
+"""What a model may have learnt from, as recipes call it."""
 PROBABILITIES = {
     True: "probabilities = 1 / (1 + np.exp(-logits))",
     False: "probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)",
@@ -78,7 +83,7 @@ def of_model(
         f"# {told.model}",
         (
             f"{what}: a network `{told.arch}` that gives a logit for each of {len(told.classes)} classes. "
-            f"{_task(told.task)} What follows also stands in the metadata of the files, as JSON."
+            f"{_task(told.task)} The metadata of the files describe its input and name its classes, as JSON."
         ),
         *_files(named),
         *_how(told, next(iter(named))),
@@ -163,10 +168,11 @@ def _partial(told: FusionDescription) -> str:
     """What is to be said of members that do not see every video."""
     if not any(member.hears for member in told.members):
         return ""
-    hearing = ", ".join(f"`{member.model}`" for member in told.members if member.hears)
+    hearing = [f"`{member.model}`" for member in told.members if member.hears]
+    hear = "hear" if len(hearing) > 1 else "hears"
     return (
-        f" {hearing} hear: in a video without sound, `sees` (videos, members) is false for them, their logits may be "
-        "any numbers, and the weights of the others are divided by their sum."
+        f" {', '.join(hearing)} {hear}: in a video without sound, `sees` (videos, members) is false there, the logits "
+        "may be any numbers, and the weights of the others are divided by their sum."
     )
 
 
@@ -207,7 +213,7 @@ def _input(told: Description | SoundDescription) -> list[str]:
     if isinstance(told, SoundDescription):
         return _input_of_sound(told)
     sampler, views = told.sampler, told.grid.protocols[told.protocol]
-    each = "one" if sampler.consecutive == 1 else f"{sampler.consecutive} that follow each other"
+    each = f"{sampler.consecutive} consecutive ones" if sampler.consecutive > 1 else "one"
     which = (
         f"{each} of each of {sampler.frames} equal parts of the video"
         if sampler.stride is None
@@ -254,8 +260,17 @@ def _origin(model: str, recipe: Mapping[str, Any], weights_sha256: str) -> str:
     start = recipe.get("train", {}).get("pretrained")
     began = f"started from `{start}`" if start else "started from random values"
     data = recipe.get("data", {})
-    seen = next((kind for kind in ("frames", "sound", "features") if kind in data), "")  # features: of a frozen network
+    seen = next((what for what in DATA if what in data), "")
     prints = f" Fingerprints of its {seen} and labels: {data[seen]}, {data['labels']}." if seen else ""
-    licence = recipe.get("licence")
-    stated = f"Licence of the weights it started from: {licence}." if licence else "The recipe names no licence."
-    return f"`{model}` (SHA-256 of model.safetensors: {weights_sha256}) {began}.{prints} {stated}"
+    return f"`{model}` (SHA-256 of model.safetensors: {weights_sha256}) {began}.{prints} {_licence(recipe)}"
+
+
+def _licence(recipe: Mapping[str, Any]) -> str:
+    """What is known of the licence of the weights that a model started from: by the recipe, or by timm for its own."""
+    if licence := recipe.get("licence"):
+        return f"Licence of the weights it started from: {in_words(licence)}."
+    if recipe.get("pretrained", {}).get("source") == "timm":
+        backbone = recipe["options"]["backbone"]
+        if (told := timm.get_pretrained_cfg(backbone)) and told.license:
+            return f"The recipe names no licence; timm's weights of `{backbone}` are under: {in_words(told.license)}."
+    return "The recipe names no licence."

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +23,10 @@ _OF_ENSEMBLE = {
 }
 """Key of metrics.json -> its split, and what was measured. That of val with the weights used is left out, as they may
 have been fitted to these very videos."""
+
+
+_BESIDE = {"prior": "class prior", "chance": "random answers"}
+"""Key of metrics.json -> what answers without a look at the videos, and figures are to be held against."""
 
 
 class Figure(NamedTuple):
@@ -57,7 +61,7 @@ def of_model(data: Path, name: str, task: Task, weights_sha256: str, clip: Any) 
             if key in own:
                 low, high = (ends[f"{name}_{key}_{end}"] for end in ("low", "high"))
                 rows.append(Figure(split, protocol, own[key], (low, high)))
-    return Figures(metrics.TITLE[task], tuple(rows), _videos(data, flat, [clip]))
+    return _held_against(Figures(metrics.TITLE[task], tuple(rows), _videos(data, flat, [clip])), flat)
 
 
 def of_ensemble(data: Path, task: Task, weights_sha256: Mapping[str, str], clips: Iterable[Any]) -> Figures:
@@ -69,7 +73,19 @@ def of_ensemble(data: Path, task: Task, weights_sha256: Mapping[str, str], clips
         for key, named in _OF_ENSEMBLE.items()
         if key in own
     ]
-    return Figures(metrics.TITLE[task], tuple(rows), _videos(data, flat, clips))
+    return _held_against(Figures(metrics.TITLE[task], tuple(rows), _videos(data, flat, clips)), flat)
+
+
+def _held_against(found: Figures, flat: Mapping[str, Any]) -> Figures:
+    """The figures, and those of answers without a look at the videos, of the same splits."""
+    splits = dict.fromkeys(row.split for row in found.rows)
+    beside = [
+        Figure(split, what, flat[key][split], (flat[key][f"{split}_low"], flat[key][f"{split}_high"]))
+        for split in splits
+        for key, what in _BESIDE.items()
+        if split in flat.get(key, {})
+    ]
+    return replace(found, rows=(*found.rows, *beside))
 
 
 def _measured(data: Path, weights_sha256: Mapping[str, str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Trained models of random weights, as the stages leave them, and the settings of their project."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,16 @@ def hearing(project) -> Path:
     params = yaml.safe_load(file.read_text())
     params["models"]["ear"] = {"test": {"clips": 2, "sides": [], "crop": None}}
     file.write_text(yaml.safe_dump(params))
+    return project
+
+
+@pytest.fixture
+def differing(project) -> Path:
+    """The same as `project`, and its model `net` looks at differences of frames."""
+    config = tiny.model()
+    clip = replace(config.clip, sampler=replace(config.clip.sampler, consecutive=6))
+    config = replace(config, options=config.options | {"input": "rgb_difference"}, clip=clip)
+    inference.write_model(project / "data/models/net", 0, config)
     return project
 
 

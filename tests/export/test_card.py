@@ -14,7 +14,7 @@ from pipeline.core.machine import load_machine
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL
 from pipeline.ensemble import averaging
-from pipeline.export import card, description, figures, folder
+from pipeline.export import card, description, figures
 from pipeline.export.description import FusionDescription, MemberFile
 from pipeline.export.figures import Figure, Figures
 from pipeline.extraction.config import ExtractConfig
@@ -41,6 +41,8 @@ def measured(tmp_path):
         "net": {key: value for key, (value, _, _) in ENDS.items()},
         "interval": ends,
         "ensemble": {"val": 99.0, "val_crossfit": 70.5, "test": 71.5},
+        "prior": {"val": 45.0, "val_low": 40.0, "val_high": 50.0, "test": 46.0, "test_low": 41.0, "test_high": 51.0},
+        "chance": {"val": 9.0, "val_low": 0.0, "val_high": 19.5},
         "videos": {"val_n_expected": 12, "test_n_expected": 9},
     }
     (tmp_path / "metrics.json").write_text(json.dumps(flat))
@@ -93,7 +95,7 @@ def test_an_ensembles_code_feeds_each_member_what_it_takes(told, told_of_sound):
         compile(code, "card", "exec")
         assert {part for part in ("np.float32", "np.int16", 'if member["') if part in code} == set(said)
         assert ('logits["sees"]' in code) == (hear is not False)
-        assert ("`ear` hear: in a video without sound, `sees`" in text) == (hear is not False)
+        assert ("`ear` hears: in a video without sound, `sees`" in text) == (hear is not False)
 
 
 def test_figures_are_those_of_the_weights(measured):
@@ -102,6 +104,9 @@ def test_figures_are_those_of_the_weights(measured):
     assert found.rows == (
         Figure("val", "multiscale", 61.25, (60.0, 63.0)),
         Figure("test", "multiscale", 58.0, (55.5, 59.0)),
+        Figure("val", "class prior", 45.0, (40.0, 50.0)),
+        Figure("val", "random answers", 9.0, (0.0, 19.5)),
+        Figure("test", "class prior", 46.0, (41.0, 51.0)),
     )
     assert (found.metric, found.videos) == ("sample mAP", {"val": 12, "test": 9})
     assert figures.of_model(measured, "net", MULTI_LABEL, "trained again", {}).rows == ()
@@ -111,7 +116,7 @@ def test_figures_are_those_of_the_weights(measured):
 def test_the_ensembles_figure_on_val_is_not_that_of_the_videos_that_chose_its_weights(measured):
     found = figures.of_ensemble(measured, SINGLE_LABEL, {"net": "abc", "other": "def"}, [{}])
 
-    told = [(row.split, row.value, row.ends) for row in found.rows]
+    told = [(row.split, row.value, row.ends) for row in found.rows if "weights" in row.what]
     assert told == [("val", 70.5, (69.0, 72.0)), ("test", 71.5, (70.0, 73.0))]
     assert figures.of_ensemble(measured, SINGLE_LABEL, {"net": "abc", "other": "again"}, [{}]).rows == ()
 
@@ -143,7 +148,9 @@ def test_it_says_what_the_figures_are_and_that_there_are_none(measured, told):
     text = card.of_model(told, {}, figures.of_model(measured, "net", MULTI_LABEL, "abc", {}), {".onnx": 2e-7})
 
     assert "Sample mAP in percent; videos: 12 val, 9 test." in text
-    (line,) = (line for line in text.splitlines() if line.startswith("| val"))
+    line, prior, chance = (line for line in text.splitlines() if line.startswith("| val"))
+    assert " ".join(prior.split()) == "| val | class prior | 45.00 | 40.00 to 50.00 |"
+    assert " ".join(chance.split()) == "| val | random answers | 9.00 | 0.00 to 19.50 |"
     assert line.split() == ["|", "val", "|", "multiscale", "|", "61.25", "|", "60.00", "to", "63.00", "|"]
     assert "None: the run has not tested these weights" in card.of_model(told, {}, NOTHING, {".onnx": 2e-7})
 
@@ -153,12 +160,23 @@ def test_it_says_what_the_figures_are_and_that_there_are_none(measured, told):
     [
         ({}, "started from random values. The recipe names no licence."),
         ({"train": {"pretrained": "imagenet"}}, "started from `imagenet`. The recipe names no licence."),
-        ({"licence": "CC BY-NC 4.0"}, "Licence of the weights it started from: CC BY-NC 4.0."),
+        ({"licence": "mit"}, "Licence of the weights it started from: mit."),
+        ({"licence": "CC BY-NC 4.0"}, "CC BY-NC 4.0 - NON-COMMERCIAL, and so is what is trained from them."),
         ({"data": {"frames": "f1", "labels": "l2"}}, "Fingerprints of its frames and labels: f1, l2."),
         (
-            {"data": {"features": "f1", "labels": "l2", "groups": "g3"}},
-            "Fingerprints of its features and labels: f1, l2",
+            {"data": {"features": "f1", "labels": "l2", "groups": "g3"}},  # a probe's or an encoder's
+            "Fingerprints of its features and labels: f1, l2.",
         ),
+        (
+            {"pretrained": {"source": "timm"}, "options": {"backbone": "vit_base_patch16_dinov3.lvd1689m"}},
+            "timm's weights of `vit_base_patch16_dinov3.lvd1689m` are under: dinov3-license.",
+        ),
+        (
+            {"pretrained": {"source": "timm"}, "options": {"backbone": "convnextv2_base.fcmae_ft_in22k_in1k"}},
+            "are under: cc-by-nc-4.0 - NON-COMMERCIAL, and so is what is trained from them.",
+        ),
+        ({"pretrained": {"source": "timm"}, "options": {"backbone": "gone"}}, "The recipe names no licence."),
+        ({"pretrained": {"source": "cadene"}, "options": {"backbone": "resnet50"}}, "The recipe names no licence."),
     ],
 )
 def test_it_says_where_the_weights_come_from(told, recipe, said):
@@ -177,16 +195,12 @@ def test_it_says_which_views_are_averaged(told, protocol, said):
     assert f"* views: the answer of a video {said}" in text
 
 
-def test_a_clip_of_differences_has_all_frames_of_its_places(told):
-    """Six of each of four places, as tsn_diff_demo takes them: 24."""
-    told = replace(told, sampler=SamplerConfig("segments", 4, consecutive=6))
-    text = card.of_model(told, {}, NOTHING, {".onnx": 0.0})
-    assert "pixels = np.zeros((1, 3, 24, 32, 32), np.uint8)" in text
-    assert "a clip has 24, 6 that follow each other of each of 4 equal parts of the video" in text
-    assert "* layout: float32 (clips, 3, 24, height, width)" in text
-    assert folder._clips(told, 2, 32).shape == (2, 3, 24, 32, 32)  # what the exporter follows
-    own = json.loads(description.entries(told)["sampler"])
-    assert own["frames"] * own["consecutive"] == 24  # as the code of an ensemble reads it
+def test_it_counts_the_consecutive_frames_of_each_place(told):
+    differing = replace(told, sampler=SamplerConfig("segments", 2, consecutive=6))
+    text = card.of_model(differing, {}, NOTHING, {".onnx": 0.0})
+    assert "a clip has 12, 6 consecutive ones of each of 2 equal parts of the video" in text
+    assert "* layout: float32 (clips, 3, 12, height, width)" in text
+    assert "np.zeros((1, 3, 12, 32, 32), np.uint8)" in text
 
 
 @pytest.mark.parametrize("task", [MULTI_LABEL, SINGLE_LABEL])

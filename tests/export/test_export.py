@@ -95,6 +95,26 @@ def test_what_cannot_be_written_is_a_message(project, asked, message):
     assert not (project / "export").exists()
 
 
+def test_what_is_tried_of_differences_has_the_frames_of_all_places(differing):
+    predictor = Scorer("net", differing / "data", load_machine()).members[0].predictor
+    told = description.of(predictor, ExtractConfig(30, 48, 2, 60, 1), PackConfig((48,)))
+    clips = folder._clips(told, 3, 32)
+    assert clips.shape == (3, 3, 2 * 6, 32, 32)
+    assert predictor.network(clips).shape == (3, 3)
+
+
+@pytest.mark.nightly
+def test_a_program_of_a_model_of_differences_takes_the_frames_of_all_places(differing):
+    assert call("export", "net", "--torch") is None
+
+    program = torch.export.load("export/net/net.pt2").module()
+    predictor = Scorer("net", differing / "data", load_machine()).members[0].predictor
+    clips = torch.rand(3, 3, 2 * 6, 32, 32, generator=torch.Generator().manual_seed(0))
+    wanted = predictor.network(clips)
+    assert wanted.std() > 0.01
+    torch.testing.assert_close(program(clips), wanted, rtol=0, atol=1e-5)
+
+
 @pytest.mark.slow
 def test_a_program_of_a_model_that_hears_takes_samples_as_they_are(hearing):
     assert call("export", "ear", "--torch") is None

@@ -200,6 +200,19 @@ def test_the_card_says_how_the_files_are_run(here, capsys, monkeypatch, model, s
     assert listed == {path.name for path in Path().iterdir()} - {"README.md", "SHA256SUMS"}
 
 
+@pytest.mark.parametrize("model", ["net", "ensemble"])
+def test_a_model_of_differences_answers_and_its_card_runs(differing, clips, capsys, monkeypatch, model):
+    write_ensemble(differing, "probability", {"net": 0.6, "other": 0.4})
+    call("export", model, "--onnx")
+    capsys.readouterr()
+    (wanted,) = said(capsys, clips / "vp9.webm", "--model", model)
+    (found,) = said(capsys, clips / "vp9.webm", "--onnx", f"export/{model}/{model}.onnx")
+    assert found["scores"] == pytest.approx(wanted["scores"], abs=1e-4)
+    monkeypatch.chdir(differing / "export" / model)
+    exec(Path("README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0], {})  # noqa: S102
+    assert "'blue': np.float32(" in capsys.readouterr().out
+
+
 def test_a_member_of_another_export_is_refused(here, clips):
     call("export", "ensemble", "--onnx")
     shutil.copy("export/ensemble/net.onnx", "export/ensemble/other.onnx")

@@ -21,6 +21,7 @@ from pipeline.inference import run as inference_run
 from pipeline.inference.predictor import Predictor
 from pipeline.runtime import distributed
 from pipeline.runtime.checkpoint import Checkpoint
+from pipeline.training.config import ModelConfig
 from tests.support import tiny
 
 VIEWS = ViewConfig(clips=2, sides=(32, 36), crop=32)
@@ -35,9 +36,9 @@ Models = tuple[Path, Corpus]
 """The folder of the models `net` and `other`, and their corpus."""
 
 
-def write_model(folder: Path, seed: int) -> None:
+def write_model(folder: Path, seed: int, config: ModelConfig | None = None) -> None:
     """Write a checkpoint of random weights whose logits differ from video to video, as a trained model's do."""
-    config = tiny.model()
+    config = config or tiny.model()
     generator = torch.Generator().manual_seed(seed)
     network, spec = config.build(len(tiny.COLOURS))
     for parameter in network.parameters():
