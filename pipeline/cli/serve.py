@@ -7,7 +7,7 @@
 
 Answers are those of `pipeline predict --json` for the same file. What is larger than the limits is refused before it is
 decoded (413), and so is what is no video (415); a damaged one has no answer (422). The page tries it in a browser. No
-upload is kept. docs/serve.md says more.
+upload is kept. It needs the extra `serve`, and --onnx the extra `onnx`. docs/serve.md says more.
 """
 
 import argparse

@@ -72,6 +72,8 @@ class App:
                 return await self._answer(request, folder / "upload")
         except OSError as error:  # a full disk, say
             raise Refused.at_fault(error) from error
+        except asyncio.CancelledError as error:  # uvicorn's, once it has waited
+            raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "ending", "The server was told to end.") from error
         finally:
             self.present -= 1
 
@@ -179,7 +181,8 @@ class _Parting(JSONResponse):  # type: ignore[misc] # of an extra, at which mypy
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
         if "expect" not in self.request.headers:  # else the rest does not come before it is asked for
-            with suppress(ClientDisconnect, RuntimeError, TimeoutError):  # RuntimeError: all of it was read
+            # RuntimeError: all of it was read; CancelledError: the server ends
+            with suppress(ClientDisconnect, RuntimeError, TimeoutError, asyncio.CancelledError):
                 async with asyncio.timeout(LINGER_SECONDS):
                     async for _ in self.request.stream():
                         pass

@@ -1,6 +1,7 @@
 """Uploads and what comes of them: the answers of `pipeline predict`, or a status and a reason; and nothing is left."""
 
 import asyncio
+import json
 import threading
 from types import SimpleNamespace
 
@@ -250,6 +251,39 @@ def test_a_body_may_take_no_longer_than_the_longest_time_however_quick_it_is(tmp
         asyncio.run(app._receive(SimpleNamespace(headers={}, stream=stream), tmp_path / "upload"))
 
 
+def test_an_upload_that_is_under_way_when_the_server_ends_is_told_so_and_leaves_nothing(tmp_path):
+    app = serving.application(serving.App(SimpleNamespace(limits=Limits()), tmp_path, 1))
+    sent, parts = [], [{"type": "http.request", "body": b"half", "more_body": True}]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/predict",
+        "query_string": b"",
+        "headers": [(b"host", b"[::1]")],
+    }
+
+    async def receive():
+        if not parts:
+            await asyncio.sleep(60)
+        return parts.pop()
+
+    async def send(message):
+        sent.append(message)
+
+    async def interrupted():
+        task = asyncio.create_task(app(scope, receive, send))
+        await asyncio.sleep(0.2)
+        assert list(tmp_path.rglob("upload"))
+        for _ in range(2):  # by the server, and by the loop that ends with it
+            task.cancel()
+            await asyncio.sleep(0.2)
+        await task
+
+    asyncio.run(interrupted())
+    assert (sent[0]["status"], json.loads(sent[1]["body"])["error"]) == (503, "ending")
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_model_is_described(service, client):
     told = client(service(seconds=7.5)).get("/model").json()
     assert (told["model"], told["classes"]) == ("net", ["blue", "green", "red"])
@@ -269,6 +303,7 @@ def test_the_page_loads_nothing_from_elsewhere(service, client):
     page = ask.get("/")
     assert page.headers["content-security-policy"] == serving.POLICY
     assert "unsafe" not in serving.POLICY
+    assert "audio/" not in page.text
     assert "http" not in page.text.replace("<!doctype html>", "").replace("/predict", "")
     assert "on" + "click" not in page.text
     for address in ("/try.js", "/style.css"):

@@ -29,6 +29,7 @@ def test_sound_without_pictures_is_answered_where_it_is_not_too_long(ask, clips,
 
     status, told = sent((clips / "sound_only.mp4").read_bytes())
     assert (status, sorted(told["scores"])) == (200, sorted(tiny_sound.PITCHES))
+    assert "audio/*" in ask.get("/").text
     status, told = sent((clips / "short.mp4").read_bytes())
     assert (status, told["error"]) == (422, "no_audio")
     ffmpeg(["-f", "lavfi", "-i", "sine=r=16000:d=7", "-f", "wav", str(tmp_path / "long.wav")])
