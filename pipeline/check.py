@@ -23,7 +23,7 @@ from pipeline.core.manifest import DatasetConfig
 from pipeline.core.remote_folder import RemoteFolder, corpus_root
 from pipeline.core.task import AUTO
 from pipeline.demo.corpus import DemoConfig
-from pipeline.ensemble.config import EnsembleConfig
+from pipeline.ensemble.config import NOT, EnsembleConfig
 from pipeline.extraction.config import ExtractConfig
 from pipeline.flow import config as flow
 from pipeline.flow.config import FlowConfig
@@ -219,7 +219,7 @@ def _check_ensemble(ensemble: EnsembleConfig, models: list[str], predictions: Pa
     known = [*models, *ensemble.members, *conf]  # the default patterns are for every set of models
     for name, patterns in ensemble.subsets.items():
         for pattern in patterns:
-            if not any(fnmatchcase(model, pattern) for model in known):
+            if not any(fnmatchcase(model, pattern.removeprefix(NOT)) for model in known):
                 near = params.hint(pattern, models)
                 found.append(f"ensemble.subsets.{name}: no model is called {pattern!r}, in conf/model neither.{near}")
 

@@ -14,6 +14,8 @@ from pipeline.predictions.table import RESERVED_NAMES, PredictionTable, remedy
 
 ALL = "all"
 """Name of the whole ensemble in the column `members` of variants.csv; no subset may be called so."""
+NOT = "!"
+"""What leads a pattern of a subset that leaves members out."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class EnsembleConfig:
     given: dict[str, float] | None
     """Weight of each member under `weights: given`, null otherwise; they are divided by their sum."""
     subsets: dict[str, tuple[str, ...]]
-    """Name -> patterns of members (`*` and `?`): parts of the ensemble that are also evaluated by themselves."""
+    """Name -> patterns of members (`*` and `?`): parts of the ensemble that are also evaluated by themselves. A pattern
+    behind `!` leaves members out that others match."""
     starts: int
     """Random starts of the search for fitted weights, 0 or more."""
     shrinkage: float
@@ -78,9 +81,14 @@ class EnsembleConfig:
             )
 
     def subset(self, name: str) -> list[int]:
-        """Positions of the members that a subset's patterns match."""
-        patterns = self.subsets[name]
-        return [i for i, member in enumerate(self.members) if any(fnmatchcase(member, p) for p in patterns)]
+        """Positions of the members that a subset's patterns match, and none of those behind `!` does."""
+        wanted = [pattern for pattern in self.subsets[name] if not pattern.startswith(NOT)]
+        left_out = [pattern.removeprefix(NOT) for pattern in self.subsets[name] if pattern.startswith(NOT)]
+        return [i for i, member in enumerate(self.members) if _fits(member, wanted) and not _fits(member, left_out)]
+
+
+def _fits(member: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(member, pattern) for pattern in patterns)
 
 
 def check_members(tables: Mapping[str, PredictionTable]) -> None:

@@ -25,6 +25,11 @@ def library() -> Any:
             f"arch: its network is one of transformers, a package that is missing here ({error}). "
             "Install it: `python -m pip install --constraint constraints.txt --editable '.[hf]'`."
         ) from error
+    if not hasattr(transformers, "VideoPrismVisionConfig"):  # the youngest of the networks that models here take
+        raise UserError(
+            f"arch: its network is one of transformers, of which version {transformers.__version__} here is too old. "
+            "Install another: `python -m pip install --constraint constraints.txt --editable '.[hf]'`."
+        )
     return transformers
 
 

@@ -219,7 +219,8 @@ def _fetch(library: str, name: str) -> Weights:
 def _from_timm(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     model: Any = timm.create_model(name, pretrained=True)
     config = model.pretrained_cfg
-    return model.state_dict(), {"tag": config["tag"], **{key: list(config[key]) for key in ("mean", "std")}}
+    licence = {"licence": config["license"]} if config.get("license") else {}
+    return model.state_dict(), {"tag": config["tag"], **{key: list(config[key]) for key in ("mean", "std")}, **licence}
 
 
 def _from_torchvision(name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -65,7 +65,7 @@ def fit_probe(
     data = {"features": files.fingerprint(dict(features.about)), "labels": files.fingerprint(_labels(good))}
     data |= {"groups": files.fingerprint(groups.of_each(train.videos, features.groups))}
     recipe = {**config.plain(), **noted(task), "data": data, "versions": fingerprint.versions()}
-    recipe |= {"pretrained": start["pretrained"], "result": result}
+    recipe |= {key: start[key] for key in ("pretrained", "licence") if key in start} | {"result": result}
     Checkpoint(network.state_dict(), recipe, manifest.classes, spec).write(out)
     logger.end()
     log.info(
@@ -94,8 +94,7 @@ def frozen(config: ProbeConfig, classes: int) -> tuple[Frozen, Any, dict[str, An
     report = load_pretrained(network, config.train.pretrained)
     made = {key: config.plain()[key] for key in ("arch", "options", "clip")}
     made["options"] = {key: value for key, value in made["options"].items() if key not in network.HEAD_OPTIONS}
-    pretrained = {"source": report.source, "sha256": report.sha256}
-    return network, report.input or spec, _plain({**made, "pretrained": pretrained})
+    return network, report.input or spec, _plain({**made, **report.of_recipe()})
 
 
 def head_of(

@@ -72,8 +72,12 @@ def test_the_sets_of_today_hold_those_of_before_and_try_their_newer_members_toge
         config = params.build(EnsembleConfig, chosen["ensemble"], "ensemble")
         for name, patterns in config.subsets.items():
             assert 2 <= len(config.subset(name)) < len(config.members) or name == "slowfast_based", name
-            assert all(fnmatch.filter(config.members, one) for one in patterns) or name.endswith("_based"), name
+            assert all(fnmatch.filter(config.members, one.lstrip("!")) for one in patterns) or name.endswith(
+                "_based"
+            ), name
         assert {"image_based", "slowfast_based", "transformers"} <= set(config.subsets)
+        image = [config.members[member] for member in config.subset("image_based")]
+        assert not [name for name in image if "_diff_" in name or "_flow_" in name], "the report's took colours"
 
 
 def test_the_set_of_all_small_networks_has_each_architecture_once():

@@ -43,6 +43,12 @@ def test_subsets_are_found_by_pattern_in_the_order_of_the_members():
     assert [chosen.subset(name) for name in chosen.subsets] == [[0, 2], [1, 3], []]
 
 
+def test_a_pattern_behind_an_exclamation_mark_leaves_members_out_wherever_it_stands():
+    names = ("tsm_r50", "tsm_flow_r50", "tsn_diff_r50", "slow_r50")
+    chosen = config(members=names, subsets={"a": ("!*_flow_*", "ts?_*"), "b": ("ts?_*", "!*_flow_*", "!*_diff_*")})
+    assert [chosen.subset(name) for name in chosen.subsets] == [[0, 2], [0]]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -186,6 +186,7 @@ def test_timm_fetches_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     read = weight_file.read("timm:resnet10t.c3_in1k")
 
     assert asked == [("resnet10t.c3_in1k", True)]
+    assert read.metadata[weight_file.ORIGIN]["licence"] == network.pretrained_cfg["license"] == "apache-2.0"
     assert set(read.tensors) == set(network.state_dict())
     read.write(tmp_path / "net.safetensors")
     again = weight_file.read(tmp_path / "net.safetensors")

@@ -16,6 +16,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.task import MULTI_LABEL
 from pipeline.features import Features
 from pipeline.layers.normalize import normalize
+from pipeline.pretrained.weight_file import ORIGIN
 from pipeline.runtime import distributed
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.training import probe
@@ -32,7 +33,8 @@ def done(tmp_path_factory):
     """A probe that was fitted to the tiny corpus, whose classes are colours."""
     folder = tmp_path_factory.mktemp("probe")
     torch.manual_seed(0)
-    save_file(timm.create_model("resnet10t").state_dict(), folder / "net.safetensors")
+    origin = {ORIGIN: json.dumps({"name": "timm:resnet10t", "licence": "cc-by-nc-4.0"})}  # as when timm fetched them
+    save_file(timm.create_model("resnet10t").state_dict(), folder / "net.safetensors", origin)
     train = ProbeTrainConfig(
         str(folder / "net.safetensors"),
         (1.0, 0.1, 0.01),
@@ -97,7 +99,7 @@ def test_every_pair_of_settings_was_compared_and_the_best_taken(done):
     assert chosen["held_out/mAP"] == compared["held_out/mAP"].max()
     (row,) = compared.index[(compared[["decay", "appearance"]] == [chosen["decay"], chosen["appearance"]]).all(axis=1)]
     assert compared["held_out/mAP"][row] == chosen["held_out/mAP"]
-    assert recipe["pretrained"]["source"] == "timm"
+    assert (recipe["pretrained"]["source"], recipe["licence"]) == ("timm", "cc-by-nc-4.0")
     assert not (curves / "val").exists(), "val chose nothing, and these are not its figures"
 
 

@@ -35,7 +35,7 @@ def translate(weights: Weights) -> Translation:
     classifier = re.escape(_classifier(weights, _pairs()) or "classifier")
     tensors = rename(weights.tensors, [(rf"^{classifier}\.", "classifier."), (r"^(?!classifier\.)", "backbone.")])
     spec = InputSpec(tuple(origin["mean"]), tuple(origin["std"])) if "mean" in origin else None
-    return Translation(tensors, spec, image=True)
+    return Translation(tensors, spec, image=True, licence=str(origin.get("licence", "")))
 
 
 def _classifier(weights: Weights, pairs: set[tuple[str, str]]) -> str | None:
