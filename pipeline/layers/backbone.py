@@ -5,8 +5,9 @@ timm's networks carry the names and shapes of their public ImageNet weights (`la
 """
 
 import difflib
+import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 
@@ -21,6 +22,8 @@ FIRST_LAYERS = ("conv_pw", "conv_exp", "conv_dw", "conv")
 PLACES = ("blockres", "block")
 NON_LOCAL = {"layer2": (0, 2), "layer3": (0, 2, 4)}
 """Stage -> residual blocks behind which X-Temporal and the authors of TSM have a non-local one."""
+IN_TRAINING = ("drop", "dynamic_img")
+"""Parts of the names of timm's options that change what is learnt, or which sizes are taken, and no feature."""
 _OURS = ("pretrained", "checkpoint_path", "num_classes", "drop_rate")
 
 
@@ -45,9 +48,21 @@ def build_backbone(name: str, *, in_chans: int = 3, **backbone_options: Any) -> 
                 f"backbone_options of {name!r} may not set {key!r}: weights are loaded after the model is "
                 f"built, and the classifier and its dropout are not part of the backbone. Remove it."
             )
-    return timm.create_model(
+    network: Any = timm.create_model(
         name, pretrained=False, num_classes=0, drop_rate=0.0, in_chans=in_chans, **backbone_options
     )
+    network.built_with = distinguishing(name, backbone_options)
+    return cast(nn.Module, network)
+
+
+def distinguishing(name: str, backbone_options: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells backbones apart that have the same tensors and compute other features, as plain values.
+
+    Returns:
+        The options `backbone`, without the tag of weights, and `backbone_options`, without those of `IN_TRAINING`.
+    """
+    kept = {key: value for key, value in backbone_options.items() if not any(part in key for part in IN_TRAINING)}
+    return {"backbone": name.partition(".")[0], "backbone_options": json.loads(json.dumps(kept, default=str))}
 
 
 def feature_width(backbone: nn.Module) -> int:

@@ -59,6 +59,7 @@ class AudioCNN(nn.Module):
     ) -> None:
         super().__init__()
         self.masks, self.backbone, self.dropout = masks, backbone, nn.Dropout(dropout)
+        self.pool_time = pool_time  # no tensor shows it: a checkpoint is compared with it
         self.pool = nn.AvgPool2d((1, pool_time), ceil_mode=True)  # the last column may be of fewer windows
         self.classifier = frame_linear(backbone, num_classes)
 

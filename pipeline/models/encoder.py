@@ -84,6 +84,7 @@ class Encoder(Frozen):
     ) -> None:
         super().__init__(backbone, frames)
         self.grid, self.attentive = grid, attention is not None
+        self.rows, self.columns = grid  # tensors show no more than their product: a checkpoint is compared with them
         self.features_of_token, self.tokens = feature_width(backbone), 1 + grid[0] * grid[1]
         of_frame = self.features_of_token * self.tokens
         self.sizes = (of_frame, of_frame * (frames - 1))

@@ -62,6 +62,7 @@ class Probe(Frozen):
     def __init__(self, backbone: nn.Module, num_classes: int, frames: int, grid: tuple[int, int]) -> None:
         super().__init__(backbone, frames)
         self.grid = grid
+        self.rows, self.columns = grid  # tensors show no more than their product: a checkpoint is compared with them
         info: Any = backbone.feature_info
         cells = [int(scale["num_chs"]) * grid[0] * grid[1] for scale in info[-SCALES:]]
         self.sizes = tuple(size for each in cells for size in (each, each * (frames - 1)))

@@ -4,6 +4,7 @@ Liu et al.: "Video Swin Transformer", CVPR 2022, arXiv:2106.13230; the network i
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 from torchvision.models.video.swin_transformer import ShiftedWindowAttention3d, SwinTransformer3d
@@ -57,4 +58,12 @@ def build(
             index = module.get_buffer("relative_position_index")
             del module.relative_position_index
             module.register_buffer("relative_position_index", index, persistent=False)
-    return FeatureClassifier(network, network.num_features, num_classes, dropout=dropout)
+    return VideoSwin(network, network.num_features, num_classes, dropout=dropout, window=window)
+
+
+class VideoSwin(FeatureClassifier):
+    """Video Swin network, see `build`. It keeps `window`, of which tensors show a product, to compare a checkpoint."""
+
+    def __init__(self, *arguments: Any, window: Sequence[int], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.window = list(window)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from pipeline.core import registry
@@ -187,7 +188,7 @@ def _match(
         wanted = tuple(target[name].shape)
         if tensor is None:
             continue
-        if not name.endswith(COUNTER) and not (tensor.is_floating_point() and tensor.isfinite().all()):
+        if not name.endswith(COUNTER) and not _usable(tensor, target[name].dtype):
             unusable.append(f"{name} ({tensor.dtype})")
         state[name], change = _adapted(tensor, wanted, translation.image)
         changed.setdefault(change, []).append(name)
@@ -201,6 +202,12 @@ def _match(
     }
     inflated, averaged = (tuple(changed.get(change, ())) for change in ("inflated", "averaged"))
     return Match(state, kept, inflated, averaged), {kind: found for kind, found in problems.items() if found}
+
+
+def _usable(tensor: Tensor, dtype: torch.dtype) -> bool:
+    """Whether it has numbers, and these are finite in the model's type, whose range may be less."""
+    plain = tensor.layout == torch.strided and not tensor.is_meta and tensor.is_floating_point()
+    return plain and bool(tensor.to(dtype).isfinite().all())
 
 
 def _adapted(tensor: Tensor, wanted: tuple[int, ...], image: bool) -> tuple[Tensor, str]:
@@ -259,18 +266,16 @@ def _advice(model: nn.Module, target: Mapping[str, Tensor], translation: Transla
     shared -= {"input"} - theirs.keys()  # colours become other images by themselves, see `_adapted`
     advice = {key: (theirs.get(key), ours.get(key)) for key in sorted(shared) if theirs.get(key) != ours.get(key)}
     for option, needed in translation.needs.items():
-        has = {getattr(module, option) for module in model.modules() if hasattr(module, option)}
-        if has - {needed}:
-            advice[option] = (needed, (has - {needed}).pop())
+        values = [getattr(m, "built_with", {}).get(option, getattr(m, option, None)) for m in model.modules()]
+        if different := [v for v in values if v not in (None, needed) and not isinstance(v, nn.Module)]:
+            advice[option] = (needed, different[0])
     return advice
 
 
 def _misfit(
-    candidate: Candidate,
-    ours: Mapping[str, Any],
-    advice: Mapping[str, tuple[Any, Any]],
+    candidate: Candidate, ours: Mapping[str, Any], advice: Mapping[str, tuple[Any, Any]],
     problems: Mapping[str, tuple[str, ...]],
-) -> str:
+) -> str:  # fmt: skip
     """Message about all that is wrong, and the options that would mend it."""
     lines = [
         f"{candidate.where} does not fit the model, of which nothing was changed.",

@@ -47,12 +47,14 @@ def load(path: Path) -> Any:
             raise pickle.UnpicklingError("its numbers are big-endian")
         content = archive.read(name)
         safe_pickle.weigh(content)
-        reader = _Unpickler(io.BytesIO(content), encoding="utf-8")
+        reader = Unpickler(io.BytesIO(content), encoding="utf-8")
         reader.storage = cache(lambda key, kind: _storage(archive, f"{folder}data/{key}", kind))
         return safe_pickle.plain(reader.load())
 
 
-class _Unpickler(pickle.Unpickler):
+class Unpickler(pickle.Unpickler):
+    """Reader of a pickle of torch.save; `storage` makes a storage of what the pickle says of it."""
+
     storage: Any
 
     def find_class(self, module: str, name: str) -> Any:
@@ -61,18 +63,18 @@ class _Unpickler(pickle.Unpickler):
         if full in ADMITTED:
             return ADMITTED[full]
         if module == "torch" and name in DTYPES:
-            return _Kind(name)
+            return Kind(name)
         return inert(full)
 
     def persistent_load(self, pid: Any) -> Tensor:
         """The numbers of a storage, one after another."""
         _, kind, key, *_ = pid
-        if not isinstance(kind, _Kind) or not isinstance(key, str):
+        if not isinstance(kind, Kind) or not isinstance(key, str):
             raise pickle.UnpicklingError("a storage of no known kind")
         return cast(Tensor, self.storage(key, kind.name))
 
 
-class _Kind:
+class Kind:
     """A kind of storage."""
 
     __slots__ = ("name",)

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from pipeline.core import checksums, files
 from pipeline.core.errors import UserError
-from pipeline.pretrained import safe_pickle, tensor_sets, torch_zip
+from pipeline.pretrained import safe_pickle, tensor_sets, torch_legacy, torch_zip
 from pipeline.pretrained.tensor_sets import BARE, PARALLEL
 
 LEGACY_TORCH = bytes.fromhex("80028a0a6cfc9c46f920")  # what torch.save wrote until 1.6
@@ -176,9 +176,9 @@ def _open_torch(path: Path) -> Any:
 
 
 def _with_inert(path: Path) -> Any:
-    """Content of a ZIP of torch.save whose objects stand still; None where it is none, or cannot be read so."""
+    """Content of a file of torch.save whose objects stand still; None where it cannot be read so."""
     try:
-        return torch_zip.load(path) if _is_zip(path) else None
+        return torch_zip.load(path) if _is_zip(path) else torch_legacy.load(path)
     except (*safe_pickle.DAMAGE, zipfile.BadZipFile):
         return None
 

@@ -56,6 +56,7 @@ def plain_resnet(classes: int = 7) -> dict[str, Tensor]:
 
 def own(model: nn.Module, folder: Path, arch: str, **options: Any) -> Path:
     classes = tuple(map(str, range(infer_config.classes(model.state_dict()))))
+    options = options if arch == "slowfast" else {**TINY, **options}
     Checkpoint(fill(model).state_dict(), {"arch": arch, "options": options}, classes, SPEC).write(folder)
     return folder / "model.safetensors"
 
@@ -468,6 +469,23 @@ def test_a_source_can_be_named(tmp_path: Path):
     assert load_pretrained(slow.build(5, **PLAIN), path, source="torchvision").source == "torchvision"
     with pytest.raises(UserError, match="'torchvison'.*Did you mean 'torchvision'"):
         load_pretrained(slow.build(5, **PLAIN), path, source="torchvison")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda tensor: tensor.to("meta"),
+        lambda tensor: tensor.to_sparse(),
+        lambda tensor: tensor.double() + 1e300,
+        lambda tensor: tensor.long(),
+        lambda tensor: tensor * float("nan"),
+    ],
+)
+def test_tensors_that_hold_no_finite_numbers_of_the_models_type_are_named(broken, tmp_path: Path):
+    state = image_network().state_dict()
+    state["conv1.0.weight"] = broken(state["conv1.0.weight"])
+    with pytest.raises(UserError, match=r"1 entries are no finite floating-point numbers: backbone\.conv1\.0\.weight"):
+        load_pretrained(tsn.build(7, **TINY), saved(state, tmp_path))
 
 
 def test_the_report_says_all_in_a_few_lines(tmp_path: Path):

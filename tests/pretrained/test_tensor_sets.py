@@ -68,24 +68,29 @@ def equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def save(tmp_path: Path, content: object) -> Path:
-    torch.save(content, tmp_path / "file.pth")
+def save(tmp_path: Path, content: object, legacy: bool = False) -> Path:
+    torch.save(content, tmp_path / "file.pth", _use_new_zipfile_serialization=not legacy)
     return tmp_path / "file.pth"
 
 
-def test_tensors_are_read_beside_objects_that_stand_still(tmp_path):
+each_format = pytest.mark.parametrize("legacy", [False, True])
+
+
+@each_format
+def test_tensors_are_read_beside_objects_that_stand_still(tmp_path, legacy):
     parameter = nn.Parameter(torch.arange(6.0).reshape(2, 3).T)  # not contiguous
     state = OrderedDict({**STATE, "p": parameter, "half": torch.ones(2, dtype=torch.bfloat16), "none": torch.empty(0)})
     state["view"] = torch.arange(10)[2:8:2]
-    read = weight_file.read(save(tmp_path, {"state_dict": state, **OBJECTS}))
+    read = weight_file.read(save(tmp_path, {"state_dict": state, **OBJECTS}, legacy))
     assert equal(read.tensors, {name: tensor.detach() for name, tensor in state.items()})
     assert read.tensors["half"].dtype == torch.bfloat16
 
 
-def test_nothing_of_the_objects_runs(tmp_path):
+@each_format
+def test_nothing_of_the_objects_runs(tmp_path, legacy):
     marker = tmp_path / "marker"
     objects = {"a": Call(os.system, f"touch {marker}"), "b": Call(eval, f"open({str(marker)!r}, 'w')")}
-    read = weight_file.read(save(tmp_path, {"state_dict": STATE, **objects, "args": argparse.Namespace()}))
+    read = weight_file.read(save(tmp_path, {"state_dict": STATE, **objects, "args": argparse.Namespace()}, legacy))
     assert equal(read.tensors, STATE)
     assert not marker.exists()
 
@@ -118,6 +123,11 @@ def test_a_state_of_another_kind_of_dict_is_refused_by_name(tmp_path):
         ("_orig_mod.module.", ("_orig_mod.", "module.")),
         ("module._orig_mod.", ("module.", "_orig_mod.")),
         ("model.module._orig_mod.", ("model.", "module.", "_orig_mod.")),
+        ("module._orig_mod.model.", ("module.", "_orig_mod.", "model.")),
+        ("module.module.", ("module.", "module.")),  # an average of a data-parallel network
+        ("model._orig_mod.module.model.", ("model.", "_orig_mod.", "module.", "model.")),
+        ("_forward_module.net.", ("_forward_module.", "net.")),
+        ("_fsdp_wrapped_module.network.", ("_fsdp_wrapped_module.", "network.")),
     ],
 )
 def test_wrappers_are_taken_off_in_any_order_and_said(tmp_path, prefixes, wrappers):
@@ -125,6 +135,16 @@ def test_wrappers_are_taken_off_in_any_order_and_said(tmp_path, prefixes, wrappe
     assert equal(read.tensors, STATE)
     assert (read.wrappers, read.parallel) == (wrappers, "module." in wrappers)
     assert read.origin == f"no container, without {', '.join(wrappers)}"
+
+
+@pytest.mark.parametrize("word", tensor_sets.WITHIN)
+def test_wrappers_of_single_layers_are_taken_out_of_names(tmp_path, word):
+    inner = {f"model.{name.replace('.', f'.{word}')}": tensor for name, tensor in STATE.items()}
+    read = weight_file.read(save(tmp_path, {**inner, "model.bias": torch.ones(1)}))
+    assert equal(read.tensors, {**STATE, "bias": torch.ones(1)})
+    assert read.wrappers == ("model.", word)
+    collides = {"a.weight": torch.ones(1), f"a.{word}weight": torch.zeros(1)}
+    assert equal(weight_file.read(save(tmp_path, collides)).tensors, collides)
 
 
 def test_of_several_sets_one_must_be_named(tmp_path):
@@ -139,6 +159,81 @@ def test_of_several_sets_one_must_be_named(tmp_path):
         weight_file.read(path, "ema")
 
 
+NAMED = {f"module.{name}": tensor for name, tensor in OTHER.items()}
+LEARNT = {"conv1.weight": OTHER["conv1.weight"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "key", "average"),
+    [
+        ({"net": STATE, "net_ema": OTHER}, "net_ema", OTHER),
+        ({"model": STATE, "averaged_model": {**NAMED, "n_averaged": torch.tensor(1)}}, "averaged_model", OTHER),
+        ({"state_dict": STATE, "swa_state_dict": OTHER}, "swa_state_dict", OTHER),
+        ({"model": STATE, "ema": {"module": OTHER, "updates": 3}}, "ema.module", OTHER),
+        ({"model": STATE, "ema": {"decay": 0.9, "shadow": LEARNT}}, "ema.shadow", LEARNT),
+        ({"state_dict": STATE, "callbacks": {"EMA": {"ema_weights": OTHER}}}, "callbacks.EMA.ema_weights", OTHER),
+        ({"student": STATE, "teacher": NAMED}, "teacher", OTHER),
+        ({"args": argparse.Namespace(), "model": STATE, "weights_ema": OTHER}, "weights_ema", OTHER),
+    ],
+)
+def test_an_average_under_any_key_is_a_set(tmp_path, content, key, average):
+    path = save(tmp_path, content)
+    with pytest.raises(UserError, match=rf"several sets of weights: .*pretrained_set: {key}, .*An average \(ema\)"):
+        weight_file.read(path)
+    assert equal(weight_file.read(path, key).tensors, average)
+
+
+def test_a_module_that_holds_a_network_and_its_average_has_two_sets(tmp_path):
+    average = {f"model_ema.module.{name}": tensor for name, tensor in OTHER.items()}
+    beside = {"model_ema.n_averaged": torch.tensor(1), "criterion.pos_weight": torch.ones(3), "step": torch.tensor(1)}
+    path = save(tmp_path, {"state_dict": {f"model.{n}": tensor for n, tensor in STATE.items()} | average | beside})
+    with pytest.raises(
+        UserError, match=r"state_dict:model. \(2 .*, state_dict:model_ema. \(2 .*_set: state_dict:model_e"
+    ):
+        weight_file.read(path)
+    assert equal(weight_file.read(path, "state_dict:model.").tensors, STATE)
+    assert equal(weight_file.read(path, "state_dict:model_ema.").tensors, OTHER)
+
+
+def test_other_sets_than_averages_come_without_advice_on_averages(tmp_path):
+    with pytest.raises(UserError, match=r"pretrained_set: model, or `pipeline checkpoint --set`\.$"):
+        weight_file.read(save(tmp_path, {"model": STATE, "best": OTHER}))
+
+
+def test_the_state_of_an_optimizer_is_no_set(tmp_path):
+    moments = {name: {"step": torch.tensor(1), "exp_avg": tensor} for name, tensor in STATE.items()}
+    assert equal(weight_file.read(save(tmp_path, {"model": STATE, "optim": {"state": moments}})).tensors, STATE)
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [({"model": {"state_dict": STATE, "arch": "x"}}, "model.state_dict"), ({"state": {"model": STATE}}, "state.model")],
+)
+def test_a_set_within_another_mapping_is_found(tmp_path, content, key):
+    read = weight_file.read(save(tmp_path, content))
+    assert (read.container, equal(read.tensors, STATE)) == (key, True)
+
+
+def test_tensors_under_a_key_that_says_nothing_are_asked_for(tmp_path):
+    path = save(tmp_path, {"params": STATE, "epoch": 3})
+    with pytest.raises(UserError, match=r"under keys that are not known: params \(2 tensors\).*pretrained_set: params"):
+        weight_file.read(path)
+    assert equal(weight_file.read(path, "params").tensors, STATE)
+
+
+def test_numbers_of_a_loss_beside_the_network_are_no_weights(tmp_path):
+    module = {f"model.{name}": tensor for name, tensor in STATE.items()} | {"criterion.pos_weight": torch.ones(3)}
+    assert equal(weight_file.read(save(tmp_path, {"state_dict": module})).tensors, STATE)
+    network = {**STATE, "loss.weight": torch.ones(1)}
+    assert equal(weight_file.read(save(tmp_path, network)).tensors, network)
+
+
+def test_what_is_no_tensor_among_tensors_is_named_and_an_extra_state_left_out(tmp_path):
+    assert equal(weight_file.read(save(tmp_path, {"model": {**STATE, "conv1._extra_state": {"a": 1}}})).tensors, STATE)
+    with pytest.raises(UserError, match=r"no tensor under 'epoch', but int\. Save the tensors"):
+        weight_file.read(save(tmp_path, {"model": {**STATE, "epoch": 3}}))
+
+
 def test_twins_of_the_average_are_a_set(tmp_path):
     counter = {"conv1.count": torch.tensor(3)}
     twins = {f"ema_{name.replace('.', '_')}": tensor for name, tensor in OTHER.items()}
@@ -150,9 +245,10 @@ def test_twins_of_the_average_are_a_set(tmp_path):
     assert equal(weight_file.read(path, "state_dict:ema_").tensors, {**OTHER, **rest})
 
 
-def test_a_storage_that_is_shared_and_a_tensor_past_its_end(tmp_path):
+@each_format
+def test_a_storage_that_is_shared_and_a_tensor_past_its_end(tmp_path, legacy):
     both = torch.arange(4.0)
-    read = weight_file.read(save(tmp_path, {"model": {"a": both, "b": both[2:]}, "args": argparse.Namespace()}))
+    read = weight_file.read(save(tmp_path, {"model": {"a": both, "b": both[2:]}, "args": argparse.Namespace()}, legacy))
     assert read.tensors["b"].tolist() == [2, 3]
     with pytest.raises(Exception, match="storage"):
         tensor_sets.torch_zip._tensor(torch.ones(4), 2, (3,), (1,))
