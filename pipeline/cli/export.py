@@ -5,9 +5,9 @@
     pipeline export ensemble --onnx             a graph a member, and one that fuses their logits
     pipeline predict VIDEO --onnx export/tsm_r50/tsm_r50.onnx
 
-Such files run without this pipeline. They take any number of clips. Their metadata say how a video, or its sound,
-becomes clips. Nothing is published before its answers were compared with the network's. ONNX files need the extra
-`onnx`.
+Such files run without this pipeline. They take any number of clips. Their metadata say how a video, its flow or its
+sound becomes clips. Nothing is published before its answers were compared with the network's. ONNX files need the
+extra `onnx`.
 """
 
 import argparse
@@ -78,7 +78,7 @@ def _members(scorer: "Scorer") -> "list[Exported]":
 
     extract, pack = params.load("extract", ExtractConfig), params.load("pack", PackConfig)
     predictors = [member.predictor for member in (*scorer.members, *scorer.idle)]
-    return [Exported(predictor, description.of(predictor, extract, pack)) for predictor in predictors]
+    return [Exported(predictor, description.of(predictor, extract, pack, scorer.flow)) for predictor in predictors]
 
 
 def _clip(member: "Exported") -> Any:

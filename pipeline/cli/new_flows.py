@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pipeline.clips.flow_store import PER_FLOW
 from pipeline.clips.frame_source import FrameSource
-from pipeline.core import faults, params
+from pipeline.core import faults
 from pipeline.core.errors import UserError
 from pipeline.flow import config as flow
 from pipeline.flow import dis
@@ -42,20 +42,19 @@ class NewFlow:
         return UserError(f"The flow of {video} does not decode ({why}).")
 
 
-def settings() -> FlowConfig:
-    """The section `flow` of params.yaml, for new videos.
+def check(config: FlowConfig) -> None:
+    """See that flow can be computed, and say where it is another one than the models have learnt from.
 
     Raises:
-        UserError: a setting is wrong, or OpenCV is missing.
+        UserError: OpenCV is missing.
     """
-    config = params.load("flow", FlowConfig)
     flow.library()
     if config.folder is not None:
         log.warning(
-            "flow.folder holds the flow of the corpus by another program; that of new videos is computed here, and so "
-            "is another one than the models have learnt from"
+            "the models have learnt from flow that another program computed (flow.folder: %s); that of new videos is "
+            "computed here, and so is another one",
+            config.folder,
         )
-    return config
 
 
 def of(source: FrameSource, video: str, config: FlowConfig) -> NewFlow | NoFlow:

@@ -93,7 +93,7 @@ class Scorer:
             lacked = {one.takes for one in self.members} - {"frames"}
             self.idle = [one for one in load(self.fusion.idle) if lacked - {one.takes}]
         if any(one.takes == "flow" for one in (*self.members, *self.idle)):
-            self.flow = new_flows.settings()
+            self.flow = params.load("flow", FlowConfig)
         first, *others = (one.predictor for one in (*self.members, *self.idle))
         for predictor in others:
             predictor.check(first.checkpoint.classes)

@@ -13,7 +13,7 @@ from pipeline.cli.new_videos import Member, Scorer
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.export import description, graphs
-from pipeline.export.description import Description, FusionDescription
+from pipeline.export.description import Description, FlowDescription, FusionDescription
 from pipeline.export.folder import SEES
 from pipeline.export.onnx_network import OnnxPredictor
 from pipeline.extraction.config import ExtractConfig
@@ -53,8 +53,9 @@ class OnnxScorer(Scorer):
         self.members = [Member(predictor, 1.0) for predictor in predictors]
         self.task, self.device, self.turn = predictors[0].task, fabric.device, threading.Lock()
         self.extract: ExtractConfig = predictors[0].description.extract
-        told = (predictor.description for predictor in predictors)
+        told = [predictor.description for predictor in predictors]
         self.smaller = next((own.pack.smaller for own in told if isinstance(own, Description)), ())
+        self.flow = next((own.flow for own in told if isinstance(own, FlowDescription)), None)
 
     def fuse(self, logits: Sequence[np.ndarray]) -> np.ndarray:
         """By the fusion graph, where there is one."""
@@ -73,7 +74,7 @@ class OnnxScorer(Scorer):
             views = list(grid.protocols[self.told.protocol])
             blank = np.zeros((1, len(grid), len(self.classes)), np.float32)
             fed[name] = answers.get(name, blank)[:, views].astype(np.float32)
-        if any(member.hears for member in self.told.members):
+        if any(member.takes != "frames" for member in self.told.members):
             fed[SEES] = np.array([[member.predictor.name in answers for member in self.members]])
         probabilities: np.ndarray = self.graph.run(None, fed)[0][0]
         return probabilities

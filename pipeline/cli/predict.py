@@ -16,7 +16,8 @@ A member that hears gets the sound of the file, and one of flow the flow of its 
 none.
 
 With --onnx, a file of `pipeline export` answers instead, through onnxruntime on the CPU: a model's, or the one that
-fuses an ensemble. Frames and views are then those that its metadata name, and of params.yaml section `machine` is read.
+fuses an ensemble. Frames, flow and views are then those that its metadata name, and of params.yaml section `machine` is
+read.
 
 With --window, a long video is answered every --stride seconds for what is in the window there: a timeline, as a table,
 JSON (a line a place), CSV, or a picture.
@@ -81,7 +82,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def chosen(args: argparse.Namespace, machine: "Machine") -> "tuple[Scorer, ExtractConfig]":
-    """Who answers, and how it wants the frames."""
+    """Who answers, and how it wants the frames.
+
+    Raises:
+        UserError: the model cannot answer, or takes flow and OpenCV is missing.
+    """
+    from pipeline.cli import new_flows
     from pipeline.cli.new_videos import Scorer
     from pipeline.clips.short_sides import PackConfig
     from pipeline.core import params
@@ -90,10 +96,14 @@ def chosen(args: argparse.Namespace, machine: "Machine") -> "tuple[Scorer, Extra
     if args.onnx:
         from pipeline.cli.onnx_scorer import OnnxScorer
 
-        exported = OnnxScorer(args.onnx, machine)
-        return exported, exported.extract
-    config = params.load("extract", ExtractConfig)
-    return Scorer(args.model, args.data, machine, params.load("pack", PackConfig).smaller), config
+        scorer: Scorer = (exported := OnnxScorer(args.onnx, machine))
+        config = exported.extract
+    else:
+        config = params.load("extract", ExtractConfig)
+        scorer = Scorer(args.model, args.data, machine, params.load("pack", PackConfig).smaller)
+    if scorer.flow:
+        new_flows.check(scorer.flow)
+    return scorer, config
 
 
 def _whole(

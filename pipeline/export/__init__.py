@@ -7,5 +7,6 @@ graphs.py        a network -> a file, compared with the network
 fusion.py        the members' logits -> the ensemble's answer, as a graph
 folder.py        all files of a model or of the ensemble, all or nothing
 card.py          the README.md beside them
+snippets.py      its code, which runs them without this pipeline
 onnx_network.py  a file -> a network, which onnxruntime runs
 """

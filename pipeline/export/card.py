@@ -1,88 +1,45 @@
 """The model card: README.md beside exported files, which says how they are run and what they are worth."""
 
-import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import timm
 
 from pipeline.core.markdown import text_table
 from pipeline.core.task import MULTI_LABEL, Task
-from pipeline.export.description import Description, FusionDescription, ModelDescription, SoundDescription
+from pipeline.export import snippets
+from pipeline.export.description import (
+    Description,
+    FlowDescription,
+    FusionDescription,
+    Kind,
+    ModelDescription,
+    SoundDescription,
+)
 from pipeline.export.figures import Figures
+from pipeline.flow.config import FlowConfig
 from pipeline.pretrained.report import in_words
 
-RUN_ONE = """\
-```python
-import json, numpy as np, onnxruntime
-
-session = onnxruntime.InferenceSession("{file}")
-told = {{name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}}
-mean, std = (np.array(told["input"][name], np.float32).reshape(3, 1, 1, 1) for name in ("mean", "std"))
-pixels = np.zeros((1, 3, {frames}, {crop}, {crop}), np.uint8)  # RGB: clips, colours, frames, height, width
-(logits,) = session.run(None, {{"clips": ((pixels / 255 - mean) / std).astype(np.float32)}})
-{probabilities}
-print(dict(zip(told["classes"], probabilities.mean(axis=0))))  # the mean over the clips of a video
-```"""
-"""How one graph is run, without this pipeline."""
-RUN_SOUND = """\
-```python
-import json, numpy as np, onnxruntime
-
-session = onnxruntime.InferenceSession("{file}")
-told = {{name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}}
-sounds = np.zeros((1, told["samples"]), np.int16)  # windows, samples: mono, as a WAV file of 16 bits has them
-(logits,) = session.run(None, {{"sounds": sounds}})
-{probabilities}
-print(dict(zip(told["classes"], probabilities.mean(axis=0))))  # the mean over the windows of a video
-```"""
-"""The same of one that hears."""
+WHAT: dict[Kind, str] = {
+    "frames": "A video classifier",
+    "flow": "A classifier of the optical flow of videos",
+    "sound": "A classifier of the sound of videos",
+}
+WITHOUT: dict[Kind, str] = {"flow": "without flow, as one of a single frame,", "sound": "without sound,"}
+"""What a video is of which a member has nothing to say."""
 DATA = ("frames", "sound", "flow", "features")
 """What a model may have learnt from, as recipes call it."""
-PROBABILITIES = {
-    True: "probabilities = 1 / (1 + np.exp(-logits))",
-    False: "probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)",
-}
-RUN_FUSION = """\
-```python
-import json, numpy as np, onnxruntime
-
-fusion = onnxruntime.InferenceSession("{file}")
-told = {{name: json.loads(text) for name, text in fusion.get_modelmeta().custom_metadata_map.items()}}
-logits = {{}}
-for member in told["members"]:
-    session = onnxruntime.InferenceSession(member["file"])
-    own = {{name: json.loads(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}}
-    views = own["grid"]["protocols"][told["protocol"]]  # a clip each: own["grid"]["views"][number]
-{clips}
-    logits[member["model"]] = session.run(None, clips)[0][None]  # videos, views, classes
-{sees}\
-(probabilities,) = fusion.run(None, logits)
-print(dict(zip(told["classes"], probabilities[0])))
-```"""
-"""How the graphs of an ensemble are run, without this pipeline."""
-CLIPS = """\
-    crop = own["grid"]["views"][views[0]]["scale"]["crop"]
-    frames = own["sampler"]["frames"] * own["sampler"]["consecutive"]
-    shape = len(views), 3, frames, crop, crop
-    clips = {"clips": np.zeros(shape, np.float32)}  # normalised; a call a size"""
-SOUNDS = """\
-    clips = {"sounds": np.zeros((len(views), own["samples"]), np.int16)}"""
-SEES = """\
-logits["sees"] = np.ones((1, len(told["members"])), bool)  # videos, members: False of those that hear, without sound
-"""
 
 
 def of_model(
     told: Description | SoundDescription, recipe: Mapping[str, Any], figures: Figures, differences: Mapping[str, float]
 ) -> str:
     """The card of a model; `differences` has each file's ending, and its largest difference from the network."""
-    what = "A classifier of the sound of videos" if told.hears else "A video classifier"
     named = {f"{told.model}{suffix}": difference for suffix, difference in differences.items()}
     parts = [
         f"# {told.model}",
         (
-            f"{what}: a network `{told.arch}` that gives a logit for each of {len(told.classes)} classes. "
+            f"{WHAT[told.takes]}: a network `{told.arch}` that gives a logit for each of {len(told.classes)} classes. "
             f"{_task(told.task)} The metadata of the files describe its input and name its classes, as JSON."
         ),
         *_files(named),
@@ -97,14 +54,13 @@ def of_model(
 
 
 def of_ensemble(
-    told: FusionDescription, first: Description | SoundDescription, recipes: Mapping[str, Mapping[str, Any]],
-    figures: Figures,
-    differences: Mapping[str, float],
+    told: FusionDescription, firsts: Sequence[Description | SoundDescription],
+    recipes: Mapping[str, Mapping[str, Any]], figures: Figures, differences: Mapping[str, float],
 ) -> str:  # fmt: skip
     """The card of an ensemble.
 
     Args:
-        first: describes its first member under the fused protocol.
+        firsts: describe the first member of each kind under the fused protocol.
         differences: name of each graph, that of the fusion last -> its largest difference from the network.
     """
     fusion = list(differences)[-1]
@@ -128,11 +84,17 @@ def of_ensemble(
             f"by their weights, as a {how}.{_partial(told)} With this pipeline: `pipeline predict VIDEO --onnx "
             f"{fusion}`. Without it:"
         ),
-        _run_fusion(told, fusion),
+        snippets.of_ensemble(told, fusion),
         "\n".join(text_table(["member", "weight (mean over classes)"], rows)),
         "## Input",
-        "Of the first member; the others' metadata have theirs.",
-        *_input(first),
+        *(
+            part
+            for first in firsts
+            for part in (
+                f"Of `{first.model}`; the metadata of others that take {first.takes} have theirs.",
+                *_input(first),
+            )
+        ),
         *_worth(figures),
         "## Data and licence",
         _classes(told.classes),
@@ -152,39 +114,26 @@ def _files(differences: Mapping[str, float]) -> list[str]:
     return ["## Files", "\n".join(text_table(["file", "largest difference from the trained network"], rows))]
 
 
-def _run_fusion(told: FusionDescription, file: str) -> str:
-    """The code that runs an ensemble; `own` says whether a member hears."""
-    hear = [member.hears for member in told.members]
-    clips = CLIPS
-    if all(hear):
-        clips = SOUNDS
-    elif any(hear):
-        seeing, hearing = (textwrap.indent(part, "    ") for part in (CLIPS, SOUNDS))
-        clips = f'    if member["hears"]:\n{hearing}\n    else:\n{seeing}'
-    return RUN_FUSION.format(file=file, clips=clips, sees=SEES if any(hear) else "")
-
-
 def _partial(told: FusionDescription) -> str:
     """What is to be said of members that do not see every video."""
-    if not any(member.hears for member in told.members):
+    lacking = {
+        kind: ", ".join(f"`{member.model}`" for member in told.members if member.takes == kind) for kind in WITHOUT
+    }
+    where = [f"in a video {WITHOUT[kind]} for {names}" for kind, names in lacking.items() if names]
+    if not where:
         return ""
-    hearing = [f"`{member.model}`" for member in told.members if member.hears]
-    hear = "hear" if len(hearing) > 1 else "hears"
     return (
-        f" {', '.join(hearing)} {hear}: in a video without sound, `sees` (videos, members) is false there, the logits "
-        "may be any numbers, and the weights of the others are divided by their sum."
+        f" `sees` (videos, members) is false {' and '.join(where)}: the logits of a member that is left out may be any "
+        "numbers, and the weights of the others are divided by their sum."
     )
 
 
 def _how(told: ModelDescription, file: str) -> list[str]:
     if not file.endswith(".onnx"):
-        fed = "(sounds)` gives the logits of windows" if told.hears else "(clips)` gives the logits of normalised clips"
+        hears = told.takes == "sound"
+        fed = "(sounds)` gives the logits of windows" if hears else "(clips)` gives the logits of normalised clips"
         return ["## Run it", f"`torch.export.load({file!r}).module(){fed} (see below)."]
-    probabilities = PROBABILITIES[told.task == MULTI_LABEL]
-    if isinstance(told, Description):
-        code = RUN_ONE.format(file=file, frames=told.sampler.length, crop=told.crops[0], probabilities=probabilities)
-    else:
-        code = RUN_SOUND.format(file=file, probabilities=probabilities)
+    code = snippets.of_model(told, file)
     return ["## Run it", f"With this pipeline: `pipeline predict VIDEO --onnx {file}`. Without it:", code]
 
 
@@ -210,32 +159,75 @@ def _input_of_sound(told: SoundDescription) -> list[str]:
 
 
 def _input(told: Description | SoundDescription) -> list[str]:
+    """The list of what a clip is; and what is to be known of flow by another program."""
     if isinstance(told, SoundDescription):
         return _input_of_sound(told)
-    sampler, views = told.sampler, told.grid.protocols[told.protocol]
+    extract, flow = told.extract, told.flow if isinstance(told, FlowDescription) else None
+    scales = dict.fromkeys(told.grid.seen[number].scale for number in told.grid.protocols[told.protocol])
+    sizes = ", ".join(f"{scale.side} ({scale.crop})" for scale in scales)
+    what, planes, values = ("frames", "3", "RGB in 0..1") if flow is None else ("flows", "2: x, y", "levels / 255")
+    lines = [
+        f"* frames: extracted at {extract.fps} a second, with a short side of at most {extract.short_side} pixels",
+        *_made(flow),
+        f"* clip: {_clip(told, what)}",
+        f"* sizes: {what} are resized to a short side, and cropped to a square: {sizes} pixels",
+        f"* values: {values}, minus {list(told.input.mean)}, divided by {list(told.input.std)}",
+        f"* layout: float32 (clips, {planes}, {told.sampler.length}, height, width), any number of clips",
+        f"* views: the answer of a video is {_views(told)} (`grid` in the metadata lists them)",
+    ]
+    return ["\n".join(lines), *_foreign(flow)]
+
+
+def _made(flow: FlowConfig | None) -> list[str]:
+    """How flow is made of frames."""
+    if flow is None:
+        return []
+    sized = "" if flow.short_side is None else f", with a short side of at most {flow.short_side} pixels"
+    return [
+        (
+            f"* flow: from each frame to the next, in grey{sized}, by OpenCV's dense inverse search (`{flow.preset}`, "
+            "one thread): by how many pixels each one moves to the right (x) and down (y)"
+        ),
+        (
+            f"* levels of flow: 8 bits, 128 plus {127.5 / flow.bound:g} for each pixel, rounded, and cut beyond "
+            f"{flow.bound:g} pixels; a grey JPEG of quality {flow.quality} for x and one for y. They stay as they are "
+            "when flow is resized"
+        ),
+    ]
+
+
+def _clip(told: Description, what: str) -> str:
+    """What a clip is made of."""
+    sampler = told.sampler
     each = f"{sampler.consecutive} consecutive ones" if sampler.consecutive > 1 else "one"
     which = (
         f"{each} of each of {sampler.frames} equal parts of the video"
         if sampler.stride is None
         else f"{sampler.frames} that lie {sampler.stride} apart"
     )
-    scales = dict.fromkeys(told.grid.seen[number].scale for number in views)
-    sizes = ", ".join(f"{scale.side} ({scale.crop})" for scale in scales)
+    return f"{sampler.length} {what}, {which}"
+
+
+def _views(told: Description) -> str:
+    """The mean that is the answer."""
+    views = told.grid.protocols[told.protocol]
+    if len(views) == 1:
+        return "that of one clip from its middle, cropped at the centre"
     clips, crops = told.grid.views[views[0]].clips, {told.grid.seen[number].crop for number in views}
-    mean = f"mean of the probabilities of {len(views)} clips: {clips} along time, at each size, with {len(crops)} crops"
-    of = f"the {mean}" if len(views) > 1 else "that of one clip from its middle, cropped at the centre"
+    along = f"{clips} along time, at each size, with {len(crops)} crops"
+    return f"the mean of the probabilities of {len(views)} clips: {along}"
+
+
+def _foreign(flow: FlowConfig | None) -> list[str]:
+    """What is to be known where a model has learnt from the flow of another program."""
+    if flow is None or flow.folder is None:
+        return []
     return [
-        "\n".join(
-            [
-                (
-                    f"* frames: extracted at {told.extract.fps} a second, with a short side of at most "
-                    f"{told.extract.short_side} pixels; a clip has {sampler.length}, {which}"
-                ),
-                f"* sizes: frames are resized to a short side, and cropped to a square: {sizes} pixels",
-                f"* values: RGB in 0..1, minus {list(told.input.mean)}, divided by {list(told.input.std)}",
-                f"* layout: float32 (clips, 3, {sampler.length}, height, width), any number of clips",
-                f"* views: the answer of a video is {of} (`grid` in the metadata lists them)",
-            ]
+        (
+            f"It has learnt from flow that another program has computed (a folder `{flow.folder}`), and its figures "
+            "are of such flow. Of a new video, this pipeline cannot compute that: what is described above is what "
+            "`pipeline predict` computes instead, and answers may be worse. Flow by that program can be fed in the "
+            "same layout."
         )
     ]
 

@@ -6,8 +6,9 @@ Each field is an entry of the file's metadata, as JSON.
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
 
 from pipeline.clips.dataset import ClipConfig
 from pipeline.clips.sampling import SamplerConfig
@@ -17,20 +18,23 @@ from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.task import Task
 from pipeline.extraction.config import ExtractConfig
+from pipeline.flow.config import FlowConfig
 from pipeline.inference.predictor import Predictor
 from pipeline.layers.log_mel import MelSpec
 from pipeline.layers.normalize import InputSpec
 from pipeline.predictions.table import FINAL
 
 T = TypeVar("T")
+Kind = Literal["frames", "flow", "sound"]
+"""What a model may take of a video."""
 
 
 @dataclass(frozen=True)
 class ModelDescription:
     """What any exported model says of itself."""
 
-    hears: ClassVar[bool]
-    """Whether its input is sound."""
+    takes: ClassVar[Kind]
+    """What its input is made of."""
     model: str
     """Its name in the project that trained it."""
     arch: str
@@ -52,11 +56,11 @@ class ModelDescription:
 class Description(ModelDescription):
     """What an exported model says of itself that sees."""
 
-    hears = False
+    takes: ClassVar[Kind] = "frames"
     input: InputSpec
-    """The clip is RGB in 0..1, minus the mean, divided by the deviation."""
+    """The clip is RGB in 0..1, or x and y of flow in 8 bits / 255, minus the mean, divided by the deviation."""
     sampler: SamplerConfig
-    """Which frames of a video make a clip (clips/sampling.py)."""
+    """Which frames, or flows, of a video make a clip (clips/sampling.py)."""
     pack: PackConfig
     """At which sizes frames are stored before they are resized to those of the views."""
 
@@ -67,10 +71,22 @@ class Description(ModelDescription):
 
 
 @dataclass(frozen=True)
+class FlowDescription(Description):
+    """What an exported model says of itself that takes optical flow."""
+
+    takes = "flow"
+    flow: FlowConfig
+    """How flow is computed from the frames of a new video (flow/dis.py). `folder`, a name alone, is that of the flow by
+    another program which the model has learnt from; null where it is such flow as this."""
+    planes: tuple[Literal["x"], Literal["y"]] = ("x", "y")
+    """The planes of a clip, in their order: the way to the right, and the way down."""
+
+
+@dataclass(frozen=True)
 class SoundDescription(ModelDescription):
     """What an exported model says of itself that hears."""
 
-    hears = True
+    takes = "sound"
     input: MelSpec
     """The image that the graph itself makes of sound (layers/log_mel.py); `rate` is that of the samples."""
     samples: int
@@ -85,8 +101,8 @@ class MemberFile:
     file: str
     """Name of its ONNX file, beside that of the fusion."""
     weights_sha256: str
-    hears: bool = False
-    """Whether it hears, and so has nothing to say of a video without sound."""
+    takes: Kind = "frames"
+    """Of a video without sound, or without flow, one that takes it has nothing to say."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +110,7 @@ class FusionDescription:
     """What the fusion graph of an ensemble says of itself."""
 
     members: tuple[MemberFile, ...]
-    """In the order of the graph's inputs, behind `sees` where some member hears."""
+    """In the order of the graph's inputs, behind `sees` where some member takes flow or sound."""
     weights: tuple[tuple[float, ...], ...]
     """Of each member, the weight of each class."""
     mean: str
@@ -105,19 +121,11 @@ class FusionDescription:
     classes: tuple[str, ...]
 
 
-def of(predictor: Predictor, extract: ExtractConfig, pack: PackConfig) -> Description | SoundDescription:
-    """The description of a trained model, whose videos are extracted and packed so.
-
-    Raises:
-        UserError: it takes optical flow.
-    """
+def of(
+    predictor: Predictor, extract: ExtractConfig, pack: PackConfig, flow: FlowConfig | None = None
+) -> Description | SoundDescription:
+    """The description of a trained model, whose videos are extracted and packed so, and their flow computed so."""
     clip, spec = predictor.clip, predictor.checkpoint.input
-    if clip.input == "flow":
-        raise UserError(
-            f"{predictor.name} takes flow, and only models that see frames or hear are exported: a graph knows nothing "
-            "of flow. Export the others one by one, or leave it out of ensemble.members in conf/, then "
-            "`pipeline params` and `dvc repro ensemble`."
-        )
     common: dict[str, Any] = {
         "model": predictor.name,
         "arch": predictor.meta["arch"],
@@ -130,7 +138,12 @@ def of(predictor: Predictor, extract: ExtractConfig, pack: PackConfig) -> Descri
     }
     if isinstance(clip, ClipConfig):
         assert isinstance(spec, InputSpec)
-        return Description(**common, input=spec, sampler=clip.sampler, pack=pack)
+        common |= {"input": spec, "sampler": clip.sampler, "pack": pack}
+        if clip.input == "frames":
+            return Description(**common)
+        assert flow is not None
+        named = None if flow.folder is None else Path(flow.folder).name  # where it lies is nobody else's business
+        return FlowDescription(**common, flow=replace(flow, folder=named))
     assert isinstance(spec, MelSpec)
     return SoundDescription(**common, input=spec, samples=clip.samples)
 
@@ -157,9 +170,11 @@ def read(cls: type[T], metadata: Mapping[str, str], where: str) -> T:
 
 
 def read_model(metadata: Mapping[str, str], where: str) -> Description | SoundDescription:
-    """The description of a model, which may hear.
+    """The description of a model, whatever it takes.
 
     Raises:
         UserError: as `read`.
     """
-    return read(SoundDescription, metadata, where) if "samples" in metadata else read(Description, metadata, where)
+    if "samples" in metadata:
+        return read(SoundDescription, metadata, where)
+    return read(FlowDescription if "flow" in metadata else Description, metadata, where)

@@ -67,15 +67,18 @@ def write_ensemble(
     Raises:
         UserError: as `write_model`; or the mean is another one.
     """
-    hearing = any(member.description.hears for member in members)
-    network = Fusion(weights, mean, members[0].description.task, partial=hearing)
+    partial = any(member.description.takes != "frames" for member in members)
+    network = Fusion(weights, mean, members[0].description.task, partial=partial)
     with _new_folder(out) as folder:
         differences = {member.description.model: _write(member, folder, ONNX, threads) for member in members}
         told = _describe([member.description for member in members], weights, mean, protocol)
         differences[FUSION] = _write_fusion(network, told, folder / FUSION, threads)
         recipes = {member.description.model: member.predictor.checkpoint.recipe for member in members}
-        first = replace(members[0].description, protocol=protocol)
-        files.write_text(folder / CARD, card.of_ensemble(told, first, recipes, figures, differences))
+        firsts: dict[str, Description | SoundDescription] = {}
+        for member in members:
+            firsts.setdefault(member.description.takes, replace(member.description, protocol=protocol))
+        text = card.of_ensemble(told, list(firsts.values()), recipes, figures, differences)
+        files.write_text(folder / CARD, text)
 
 
 @contextmanager
@@ -122,14 +125,14 @@ def _sounds(told: SoundDescription, batch: int) -> Tensor:
 def _clips(told: Description, batch: int, crop: int) -> Tensor:
     """Clips of noise, as the network takes them."""
     noise = torch.Generator().manual_seed(crop)
-    shape = (batch, 3, told.sampler.length, crop, crop)
+    shape = (batch, len(told.input.mean), told.sampler.length, crop, crop)
     return normalize(torch.randint(0, 256, shape, dtype=torch.uint8, generator=noise), told.input)
 
 
 def _describe(
     members: Sequence[Description | SoundDescription], weights: np.ndarray, mean: str, protocol: str
 ) -> FusionDescription:
-    named = tuple(MemberFile(told.model, f"{told.model}{ONNX}", told.weights_sha256, told.hears) for told in members)
+    named = tuple(MemberFile(told.model, f"{told.model}{ONNX}", told.weights_sha256, told.takes) for told in members)
     rows = tuple(tuple(map(float, row)) for row in weights)
     return FusionDescription(named, rows, mean, protocol, members[0].task, members[0].classes)
 

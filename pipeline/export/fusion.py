@@ -43,10 +43,11 @@ class Fusion(nn.Module):
         weights: (M, C).
         mean: one of `MEANS`.
         task: whether a view's probabilities are the sigmoid or the softmax of its logits.
-        partial: whether members do not see every video, as one that hears does not see a video without sound. They are
-            left out of it, as `ensemble/unseen.py` has it: the weights of the others are divided by their sum, class by
-            class; where none of the others has any, those that see the video count alike. Their logits may be any
-            numbers. A video that nobody sees, which has the class prior there, is answered by the weights.
+        partial: whether members do not see every video, as one that hears does not see a video without sound, nor one
+            that takes flow a video without. They are left out of it, as `ensemble/unseen.py` has it: the weights of the
+            others are divided by their sum, class by class; where none of the others has any, those that see the video
+            count alike. Their logits may be any numbers. A video that nobody sees, which has the class prior there, is
+            answered by the weights.
     """
 
     weights: Tensor

@@ -11,13 +11,14 @@ from pipeline.clips.dataset import ClipConfig
 from pipeline.clips.sound_dataset import SoundClipConfig
 from pipeline.core.machine import Machine
 from pipeline.export import description, graphs
-from pipeline.export.description import Description, SoundDescription
+from pipeline.export.description import Description, FlowDescription, SoundDescription
 from pipeline.inference.predictor import Predictor
+from pipeline.layers.frame_input import Takes
 from pipeline.runtime.checkpoint import Checkpoint
 
 
 class OnnxNetwork(nn.Module):
-    """The network of an ONNX file. Shape: (N, 3, T, H, W), or sounds int16 (N, S), -> (N, C), on the CPU."""
+    """The network of an ONNX file. Shape: (N, P, T, H, W), or sounds int16 (N, S), -> (N, C), on the CPU."""
 
     def __init__(self, session: Any) -> None:
         super().__init__()
@@ -59,4 +60,5 @@ def _clip(told: Description | SoundDescription) -> ClipConfig | SoundClipConfig:
     if isinstance(told, SoundDescription):
         return SoundClipConfig("sound", told.samples / told.input.rate)
     centre = told.grid.seen[told.grid.protocols["clip"][0]].scale
-    return ClipConfig(told.sampler, centre.side, centre.crop)
+    takes: Takes = "flow" if isinstance(told, FlowDescription) else "frames"
+    return ClipConfig(told.sampler, centre.side, centre.crop, takes)

@@ -21,7 +21,7 @@ FRAMES = {"moves": 3, "still": 1}
 @pytest.fixture
 def ask(monkeypatch, tmp_path):
     """Who answers a video, by the scorer of an ensemble in which one member alone has weight."""
-    monkeypatch.setattr(new_flows, "settings", lambda: tiny_flow.CONFIG)
+    monkeypatch.setattr(new_videos.params, "load", lambda *_: tiny_flow.CONFIG)
     jpegs = {v: [*map(memoryview, tiny_flow.jpegs(tiny_flow.moving(1, 0, n)))] for v, n in FRAMES.items()}
 
     def predictor(self: new_videos.Scorer, folder: Path, *rest: object) -> SimpleNamespace:

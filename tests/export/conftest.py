@@ -1,18 +1,22 @@
 """Trained models of random weights, as the stages leave them, and the settings of their project."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from torch import nn
 
-from pipeline.core import files
+from pipeline.core import files, params
 from pipeline.predictions.table import PredictionTable
 from pipeline.runtime.checkpoint import Checkpoint
-from tests.support import inference, tiny, tiny_sound
+from pipeline.training.config import ModelConfig
+from tests.support import inference, tiny, tiny_flow, tiny_sound
 from tests.support.checks import settled
 
 TESTS = {
@@ -30,13 +34,13 @@ def project(tmp_path, monkeypatch) -> Path:
     other = Checkpoint.read(tmp_path / "data/models/other")
     other.recipe["clip"] |= {"side": 40, "crop": 40}
     other.write(tmp_path / "data/models/other")
-    params = {
+    settings = {
         "extract": {"fps": 30, "short_side": 48, "jpeg_qscale": 2, "timeout_seconds": 60, "shards": 1},
         "pack": {"short_sides": [48, 32]},
         "machine": vars(tiny.machine(tmp_path / "work")),
         "models": {name: {"test": test} for name, test in TESTS.items()},
     }
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -44,17 +48,45 @@ def project(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def hearing(project) -> Path:
     """The same with a model that hears, `ear`, of windows of 0.4 s."""
-    config = tiny_sound.model()
+    clip = {"input": "sound", "seconds": tiny_sound.SECONDS}
+    add_model(project, "ear", tiny_sound.model(), clip, {"sound": "s1", "labels": "l1"}, settled)
+    change(project, models={"ear": {"test": {"clips": 2, "sides": [], "crop": None}}})
+    return project
+
+
+@pytest.fixture
+def moving(project) -> Path:
+    """The same with a model of flow, `way`: of its seed, answers depend much on the flow."""
+    config, weights = tiny_flow.model(), partial(inference.draw, seed=5)
+    add_model(project, "way", config, params.plain(config.clip), {"flow": "f1", "labels": "l1"}, weights)
+    flow = params.plain(tiny_flow.CONFIG) | {"short_side": 40, "bound": 4.0}
+    change(project, models={"way": {"test": TESTS["net"]}}, extract={"fps": 10}, flow=flow)
+    return project
+
+
+def add_model(
+    project: Path,
+    name: str,
+    config: ModelConfig,
+    clip: dict,
+    data: dict[str, str],
+    weigh: Callable[[nn.Module], object],
+) -> None:
+    """A checkpoint of the weights that `weigh` gives a network."""
     torch.manual_seed(0)
     network, spec = config.build(len(tiny.COLOURS))
-    recipe = {"arch": config.arch, "options": config.options, "clip": {"input": "sound", "seconds": tiny_sound.SECONDS}}
-    recipe["data"] = {"sound": "s1", "labels": "l1"}
-    Checkpoint(settled(network).state_dict(), recipe, tuple(tiny.COLOURS), spec).write(project / "data/models/ear")
+    weigh(network)
+    recipe = {"arch": config.arch, "options": config.options, "clip": clip, "data": data}
+    Checkpoint(network.state_dict(), recipe, tuple(tiny.COLOURS), spec).write(project / "data/models" / name)
+
+
+def change(project: Path, **sections: dict) -> None:
+    """Change settings of some sections of params.yaml."""
     file = project / "params.yaml"
-    params = yaml.safe_load(file.read_text())
-    params["models"]["ear"] = {"test": {"clips": 2, "sides": [], "crop": None}}
-    file.write_text(yaml.safe_dump(params))
-    return project
+    settings = yaml.safe_load(file.read_text())
+    for name, section in sections.items():
+        settings[name] = settings.get(name, {}) | section
+    file.write_text(yaml.safe_dump(settings))
 
 
 @pytest.fixture

@@ -82,20 +82,22 @@ def test_an_ensembles_code_feeds_each_member_what_it_takes(told, told_of_sound):
         (None, ["np.float32", "np.int16", 'if member["']),
     ):
         members = tuple(
-            MemberFile(name, f"{name}.onnx", "0", hears=hears)
-            for name, hears in (("net", False), ("ear", True))
-            if hear in (None, hears)
+            MemberFile(name, f"{name}.onnx", "0", takes)
+            for name, takes in (("net", "frames"), ("ear", "sound"))
+            if hear in (None, takes == "sound")
         )
         fused = FusionDescription(members, ((0.5,),) * len(members), "probability", "dense", MULTI_LABEL, ("a",))
         recipes = {member.model: {} for member in members}
         differences = dict.fromkeys([*recipes, "ensemble.onnx"], 0.0)
-        first = told_of_sound if hear else told
-        text = card.of_ensemble(fused, first, recipes, NOTHING, differences)
+        firsts = [told_of_sound if hear else told]
+        text = card.of_ensemble(fused, firsts, recipes, NOTHING, differences)
         code = text.split("```python\n")[1].split("```")[0]
         compile(code, "card", "exec")
         assert {part for part in ("np.float32", "np.int16", 'if member["') if part in code} == set(said)
         assert ('logits["sees"]' in code) == (hear is not False)
-        assert ("`ear` hears: in a video without sound, `sees`" in text) == (hear is not False)
+        assert ("`sees` (videos, members) is false in a video without sound, for `ear`: the" in text) == (
+            hear is not False
+        )
 
 
 def test_figures_are_those_of_the_weights(measured):
@@ -198,7 +200,7 @@ def test_it_says_which_views_are_averaged(told, protocol, said):
 def test_it_counts_the_consecutive_frames_of_each_place(told):
     differing = replace(told, sampler=SamplerConfig("segments", 2, consecutive=6))
     text = card.of_model(differing, {}, NOTHING, {".onnx": 0.0})
-    assert "a clip has 12, 6 consecutive ones of each of 2 equal parts of the video" in text
+    assert "* clip: 12 frames, 6 consecutive ones of each of 2 equal parts of the video" in text
     assert "* layout: float32 (clips, 3, 12, height, width)" in text
     assert "np.zeros((1, 3, 12, 32, 32), np.uint8)" in text
 

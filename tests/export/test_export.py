@@ -2,7 +2,6 @@
 
 import json
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -141,13 +140,6 @@ def test_what_is_tried_is_loud_soft_and_silent(hearing):
     loud, soft, silent = folder._sounds(told, 3).double().square().mean(dim=1).sqrt().tolist()
     assert (round(loud / soft), silent) == (10, 0)
     assert folder._sounds(told, 1).double().std() > 10_000
-
-
-def test_a_model_of_flow_is_refused_with_what_to_do(project):
-    predictor = Scorer("net", project / "data", load_machine()).members[0].predictor
-    predictor.clip = replace(predictor.clip, input="flow")
-    with pytest.raises(UserError, match=r"net takes flow, .* leave it out of ensemble\.members"):
-        description.of(predictor, ExtractConfig(30, 48, 2, 60, 1), PackConfig((48,)))
 
 
 def test_a_file_of_another_program_is_named():

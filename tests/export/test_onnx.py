@@ -82,7 +82,9 @@ def test_the_fusion_answers_as_the_stages_do(task, mean, tmp_path):
 @pytest.mark.parametrize("mean", ["probability", "logit"])
 def test_the_fusion_of_members_that_hear_leaves_them_out_as_the_stages_do(mean, tmp_path):
     weights, rng = np.array([[0.2, 0.0, 0.9], [0.8, 1.0, 0.1]]), np.random.default_rng(0)
-    members = tuple(MemberFile(name, f"{name}.onnx", "0", name == "ear") for name in ("net", "ear"))
+    members = tuple(
+        MemberFile(name, f"{name}.onnx", "0", "sound" if name == "ear" else "frames") for name in ("net", "ear")
+    )
     told = FusionDescription(members, tuple(map(tuple, weights.tolist())), mean, "dense", MULTI_LABEL, ("a", "b", "c"))
     folder._write_fusion(Fusion(weights, mean, MULTI_LABEL, partial=True), told, tmp_path / "it.onnx", 1)
 

@@ -39,14 +39,19 @@ Models = tuple[Path, Corpus]
 def write_model(folder: Path, seed: int, config: ModelConfig | None = None) -> None:
     """Write a checkpoint of random weights whose logits differ from video to video, as a trained model's do."""
     config = config or tiny.model()
-    generator = torch.Generator().manual_seed(seed)
     network, spec = config.build(len(tiny.COLOURS))
-    for parameter in network.parameters():
-        mean, deviation = (0.0, parameter[0].numel() ** -0.5) if parameter.ndim > 1 else (1.0, 0.5)
-        nn.init.normal_(parameter, mean, deviation, generator)
+    draw(network, seed)
     recipe = {"arch": config.arch, "options": config.options}
     recipe["clip"] = {"sampler": vars(config.clip.sampler), "side": config.clip.side, "crop": config.clip.crop}
     Checkpoint(network.state_dict(), recipe, tuple(tiny.COLOURS), spec).write(folder)
+
+
+def draw(network: nn.Module, seed: int) -> None:
+    """Give a network random weights of a trained one's size."""
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in network.parameters():
+        mean, deviation = (0.0, parameter[0].numel() ** -0.5) if parameter.ndim > 1 else (1.0, 0.5)
+        nn.init.normal_(parameter, mean, deviation, generator)
 
 
 def infer(models: Models, to: Path, name: str = "net", tests=None, corpus=None, share=None, **machine) -> Path:

@@ -1,5 +1,6 @@
 """A model of flow: it is trained, tested and asked about new videos as those of frames are."""
 
+import argparse
 import json
 import logging
 from dataclasses import replace
@@ -9,11 +10,12 @@ import pytest
 import torch
 import yaml
 
-from pipeline.cli import new_videos, timeline
+from pipeline.cli import new_videos, predict, timeline
 from pipeline.cli.fused_members import Fusion
 from pipeline.cli.new_frames import NewVideos
 from pipeline.clips.dataset import MultiViewDataset
 from pipeline.clips.frame_store import FrameStore
+from pipeline.clips.short_sides import PackConfig
 from pipeline.core import params
 from pipeline.core.broken_videos import BrokenVideo
 from pipeline.core.errors import UserError
@@ -29,6 +31,7 @@ from tests.support.corpus import ffmpeg
 from tests.support.inference import VIEWS, scores_of
 
 pytestmark = pytest.mark.slow  # models are trained
+EXTRACT = ExtractConfig(fps=2, short_side=32, jpeg_qscale=2, timeout_seconds=60, shards=1)
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +46,20 @@ def here(tmp_path_factory):
     data = manifest, store, statistics
     inference_run.run_inference("flow", {"flow": VIEWS}, *data, folder / "models/flow", folder / "predictions", on)
     tests = {name: {"test": params.plain(VIEWS)} for name in ("flow", "eye")}
-    config = params.plain(tiny_flow.CONFIG)
-    (folder / "params.yaml").write_text(yaml.safe_dump({"models": tests, "flow": config}))
+    made = {"extract": EXTRACT, "pack": PackConfig((32,)), "flow": tiny_flow.CONFIG}
+    settings = {name: params.plain(config) for name, config in made.items()}
+    (folder / "params.yaml").write_text(yaml.safe_dump({"models": tests, **settings}))
     return folder, state
 
 
 def scorer(folder, name: str) -> new_videos.Scorer:
     return new_videos.Scorer(name, folder, tiny.machine(folder / "work"))
+
+
+def chosen(folder, name: str) -> None:
+    """Let `pipeline predict` choose who answers."""
+    asked = argparse.Namespace(model=name, onnx=None, data=folder)
+    predict.chosen(asked, tiny.machine(folder / "work"))
 
 
 def test_ways_are_learnt_and_the_checkpoint_says_what_it_takes(here):
@@ -131,8 +141,7 @@ def test_new_videos_are_answered_and_one_of_one_frame_is_left_to_the_others(here
     monkeypatch.chdir(folder)
     ffmpeg(["-f", "lavfi", "-i", "testsrc2=s=40x32:r=30:d=3", str(folder / "long.mkv")])
     ffmpeg(["-f", "lavfi", "-i", "testsrc2=s=40x32:r=30:d=0.4", str(folder / "one.mkv")])
-    config = ExtractConfig(fps=2, short_side=32, jpeg_qscale=2, timeout_seconds=60, shards=1)
-    on, files = tiny.machine(folder / "work"), [folder / "long.mkv", folder / "one.mkv"]
+    config, on, files = EXTRACT, tiny.machine(folder / "work"), [folder / "long.mkv", folder / "one.mkv"]
     flow, eye = scorer(folder, "flow"), scorer(folder, "eye")
     fused = scorer(folder, "flow")
     fused.fusion = Fusion({"flow": 0.25, "eye": 0.75}, "probability", "multiscale", {})
@@ -156,8 +165,8 @@ def test_a_folder_of_flow_is_not_that_of_new_videos_and_this_is_said(here, tmp_p
     settings = yaml.safe_load((folder / "params.yaml").read_text())
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings | {"flow": settings["flow"] | {"folder": "theirs"}}))
     monkeypatch.chdir(tmp_path)
-    scorer(folder, "flow")
-    assert "that of new videos is computed here" in caplog.text
+    chosen(folder, "flow")
+    assert "(flow.folder: theirs); that of new videos is computed here" in caplog.text
 
 
 def test_the_missing_package_is_said_before_a_video_is_opened(here, monkeypatch):
@@ -165,5 +174,5 @@ def test_the_missing_package_is_said_before_a_video_is_opened(here, monkeypatch)
     monkeypatch.chdir(folder)
     monkeypatch.setitem(__import__("sys").modules, "cv2", None)
     with pytest.raises(UserError, match=r"Optical flow is computed by a package that is missing"):
-        scorer(folder, "flow")
-    scorer(folder, "eye")
+        chosen(folder, "flow")
+    chosen(folder, "eye")
