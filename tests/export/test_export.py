@@ -79,6 +79,14 @@ def test_what_is_no_number_differs():
     assert graphs.compare(lambda _: close, network, [(torch.zeros(1, 2),)], "It") == pytest.approx(5e-5)
 
 
+def test_large_logits_may_differ_in_proportion():
+    network = torch.nn.Identity()
+    found = graphs.compare(lambda _: np.float32([[8.0005, -8]]), network, [(torch.tensor([[8.0, -8]]),)], "It")
+    assert found == pytest.approx(5e-4, rel=1e-2)
+    with pytest.raises(UserError, match=r"differs from the network by 0\.001 for .*, which is more than 0\.0008"):
+        graphs.compare(lambda _: np.float32([[8.001, -8]]), network, [(torch.tensor([[8.0, -8]]),)], "It")
+
+
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
