@@ -27,7 +27,7 @@ DATASETS = sorted(file.stem for file in (CONF / "dataset").glob("*.yaml"))
 
 
 def composed(*overrides: str) -> dict:
-    return yaml.safe_load(compose.text(CONF, overrides))
+    return yaml.load(compose.text(CONF, overrides), yaml.CSafeLoader)
 
 
 def test_the_committed_params_are_conf_composed():
