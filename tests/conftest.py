@@ -10,14 +10,14 @@ import pytest
 import simplejpeg
 import torch
 
-import stages  # noqa: F401 - first: it sets how PyTorch's threads wait
+import stages  # noqa: F401 - it sets how PyTorch's threads wait in the processes that tests start
 from pipeline.clips import packing
 from pipeline.clips.frame_store import FrameStore
 from pipeline.core import frame_index
 from tests.support.browser import BROWSER
 
 Videos = Mapping[str, Sequence[bytes]]
-
+torch.set_num_threads(1)  # two processes of tests share two cores, and threads that wait for one another spin
 
 WANTING = {
     "gpu": (torch.cuda.is_available(), "PyTorch sees no GPU here (CONTRIBUTING.md)"),

@@ -40,15 +40,22 @@ def test_it_may_fail(tmp_path):
 """
 
 
+PLUGINS, ALONE = (
+    ("-p", "no:cacheprovider", "-p", "xdist", "-p", "pytest_timeout"),
+    {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+)
+"""Those of other packages take a second to import, for each of many processes."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", ["0", "2"])
 def test_a_folder_goes_with_a_test_that_passed_and_stays_where_one_failed(tmp_path, processes):
     def left(fails: bool) -> list[str]:
         (tmp_path / "test_some.py").write_text(f"FAILS = {fails}\n{TESTS}")
-        asked = ["-c", ROOT / "pyproject.toml", "-p", "no:cacheprovider", "-n", processes, tmp_path / "test_some.py"]
+        asked = ["-c", ROOT / "pyproject.toml", *PLUGINS, "-n", processes, tmp_path / "test_some.py"]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", *asked], capture_output=True, text=True, cwd=tmp_path,
-            env={**os.environ, "TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": ""},
+            env={**os.environ, "TMPDIR": str(tmp_path / "temporary"), "PYTHONPATH": "", **ALONE},
         )  # fmt: skip
         assert f"{6 if fails else 7} passed" in done.stdout, done.stdout
         return sorted(path.name for path in (tmp_path / "temporary").rglob("*") if path.is_file() and path.suffix == "")

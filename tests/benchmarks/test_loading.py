@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.nightly  # each takes a quarter of a minute
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 

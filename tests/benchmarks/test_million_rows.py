@@ -36,7 +36,7 @@ def test_a_step_that_fails_is_told_with_its_words(script, tmp_path):
         script.measure(tmp_path, ["-c", "raise SystemExit('no such thing')"])
 
 
-@pytest.mark.slow
+@pytest.mark.nightly  # a minute: each step is a process
 def test_every_step_runs_at_a_small_size(script, tmp_path):
     command = [sys.executable, FOLDER / "million_rows.py", "--rows", "2000", "--members", "2", "--scratch", tmp_path]
     run = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)

@@ -24,8 +24,8 @@ ROWS = {
     "ui.py": ["| all videos", "| name contains", "| one video"],
 }
 """Script -> how lines begin that hold figures."""
-LONG = ("allocator.py", "threads.py")
-"""Those that start many processes; the quarter of a minute that each takes is the night's."""
+LONG = ("allocator.py", "serve.py", "threads.py")
+"""Those that start many processes or a server; the quarter of a minute that each takes is the night's."""
 
 
 def run(script: str, *arguments: object) -> list[str]:

@@ -27,7 +27,7 @@ DATASETS = sorted(file.stem for file in (CONF / "dataset").glob("*.yaml"))
 
 
 def composed(*overrides: str) -> dict:
-    return yaml.safe_load(compose.text(CONF, overrides))
+    return yaml.load(compose.text(CONF, overrides), yaml.CSafeLoader)
 
 
 def test_the_committed_params_are_conf_composed():
@@ -38,9 +38,15 @@ def together(names: list[str]) -> str:
     return f"model=[{','.join(names)}]"
 
 
+@pytest.fixture(scope="module")
+def built() -> set[str]:
+    """The networks that have been built, by model and options: most corpora ask for the same."""
+    return set()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_every_model_on_every_corpus_is_a_valid_config_that_builds(dataset):
+def test_every_model_on_every_corpus_is_a_valid_config_that_builds(dataset, built):
     sections = composed(together(MODELS), f"dataset={dataset}")["models"]
     assert sorted(sections) == MODELS
     for name, section in sections.items():
@@ -49,9 +55,11 @@ def test_every_model_on_every_corpus_is_a_valid_config_that_builds(dataset):
         asked = config.options.get("frames")
         drawn = None if config.clip.hears else config.clip.sampler.frames
         assert asked in (None, drawn), f"{name}: the network and the sampler differ in frames"
-        if not hasattr(registry.find("models", config.arch), "EXTRA"):  # the table of models builds those, nightly
-            with torch.device("meta"):
+        network = f"{name} {config.options}"
+        if network not in built and not hasattr(registry.find("models", config.arch), "EXTRA"):
+            with torch.device("meta"):  # the table of models builds those of extras, nightly
                 config.build(classes=313)
+            built.add(network)
 
 
 @pytest.mark.parametrize("choice", SETS)

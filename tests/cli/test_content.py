@@ -28,7 +28,7 @@ def done(request, tmp_path: Path, monkeypatch) -> Path:
     """A project that has run, whose DVC links its outs or copies them."""
     for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
         project.run(command, tmp_path)
-    project.dvc(tmp_path, "config", "cache.type", request.param)
+    (tmp_path / ".dvc/config").write_text(f"[cache]\n    type = {request.param}\n")
     (tmp_path / "dvc.yaml").write_text(STAGES)
     (tmp_path / "data").mkdir()
     (tmp_path / "source").write_bytes(bytes(range(100)))
@@ -77,6 +77,7 @@ def test_dvc_alone_links_the_damaged_file_again(done: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("done", ["hardlink"], indirect=True)
 def test_a_damaged_list_of_a_folder_in_the_cache_is_found_and_made_again(done: Path):
     before = files_of_data()
     (listed,) = Path(".dvc/cache/files/md5").glob("??/*.dir")

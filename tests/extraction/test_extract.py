@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -20,11 +21,12 @@ from pipeline.core import fingerprints, frame_index, scratch, tsv
 from pipeline.core.broken_videos import read_broken
 from pipeline.core.errors import UserError
 from pipeline.core.manifest import SPLITS, Manifest, VideoRecord
+from pipeline.extraction import extract
 from pipeline.extraction.config import ExtractConfig
 from pipeline.extraction.extract import extract_corpus, jpeg_size, plan, shard_number
 from pipeline.extraction.ffmpeg import FORMAT, extract_frames
 from pipeline.extraction.outcome import Extracted, NoFrames
-from tests.support import tiny
+from tests.support import forks, tiny
 from tests.support.corpus import FFMPEG, ffmpeg
 
 ROOT = Path(__file__).parents[2]
@@ -367,32 +369,24 @@ def test_a_run_that_fails_leaves_the_old_out(corpus: Corpus, monkeypatch: pytest
     ]
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from pipeline.extraction import extract
-from tests.extraction import test_extract
+def killed_on_the_sixth(home: Path) -> None:
+    """Extract a corpus until the process ends, with a video's frames on the disk and some of its shard in the tar."""
+    corpus, real, calls = Corpus(home, list(VIDEOS), workers=1), extract.extract_frames, []
 
-corpus = test_extract.Corpus(Path(sys.argv[1]), list(test_extract.VIDEOS), workers=1)
-real, calls = extract.extract_frames, []
+    def killed(video: Path, folder: Path, *rest: Any) -> Extracted:
+        calls.append(video)
+        result = real(video, folder, *rest)
+        if len(calls) == 6:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
 
-def killed_on_the_sixth(video, folder, *rest):
-    calls.append(video)
-    result = real(video, folder, *rest)
-    if len(calls) == 6:  # with its frames on the disk, and some of the shard in the tar
-        os.kill(os.getpid(), signal.SIGKILL)
-    return result
-
-extract.extract_frames = killed_on_the_sixth
-corpus.extract()
-"""
+    extract.extract_frames = killed
+    corpus.extract()
 
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(corpus: Corpus, decoded: list[str], tmp_path: Path):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"}
-    command = [sys.executable, "-c", KILLED, str(corpus.home)]
-    assert subprocess.run(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL, check=False).returncode == -9
+    assert forks.status(killed_on_the_sixth, corpus.home) == -signal.SIGKILL
     assert not corpus.out.exists()
     assert not whole(corpus.store)  # what the sixth video left
     kept = {path.stem: path.stat().st_ino for path in corpus.store.glob("*.json")}

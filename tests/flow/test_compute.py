@@ -1,10 +1,6 @@
 """The flow of a corpus: what is kept, what is listed, and what a second run makes again."""
 
 import logging
-import os
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +16,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.manifest import Manifest, VideoRecord
 from pipeline.core.share import Share
 from pipeline.flow import compute, dis
-from tests.support import tiny, tiny_flow
+from tests.support import forks, tiny, tiny_flow
 from tests.support.tiny_flow import CONFIG, moving
 
 SPLIT = {"a": "train", "b": "train", "c": "val", "d": "test", "one": "train", "gone": "test"}
@@ -151,36 +147,30 @@ def test_a_corpus_in_which_nothing_moves_on_is_refused_with_the_way_out(tmp_path
     assert not (tmp_path / "flow").exists()
 
 
-RUN = """
-import sys, time
-from pathlib import Path
-from pipeline.flow import compute, dis
-from tests.flow import test_compute as test
+def run_slowly(folder: Path, seconds: float) -> None:
+    """Write an x into `seen` for each video, and take so long over it."""
+    real = dis.flow_of
 
-real = dis.flow_of
-def slowly(jpegs, config):
-    Path(sys.argv[1], "seen").open("a").write("x")
-    time.sleep(0.2 if sys.argv[2] == "slowly" else 0)
-    return real(jpegs, config)
-dis.flow_of = slowly
-test.run(Path(sys.argv[1]), workers=1)
-"""
+    def slowly(jpegs, config):
+        (folder / "seen").open("a").write("x")
+        time.sleep(seconds)
+        return real(jpegs, config)
+
+    dis.flow_of = slowly
+    run(folder, workers=1)
 
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_after_its_last_shard(tmp_path):
-    root = Path(__file__).parents[2]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
-    command = [sys.executable, "-c", RUN, str(tmp_path)]
-    killed = subprocess.Popen([*command, "slowly"], cwd=root, env=environment)
-    while len(list((tmp_path / "work/flow").glob("*.json"))) < 1 and killed.poll() is None:
+    killed = forks.start(run_slowly, tmp_path, 0.2)
+    while len(list((tmp_path / "work/flow").glob("*.json"))) < 1 and killed.is_alive():
         time.sleep(0.02)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait()
+    killed.kill()
+    killed.join()
     assert not (tmp_path / "flow").exists()
     before = len((tmp_path / "seen").read_text())
     assert 2 <= before < 5
-    subprocess.run([*command, "at once"], cwd=root, env=environment, check=True)
+    assert forks.status(run_slowly, tmp_path, 0) == 0
     assert len((tmp_path / "seen").read_text()) - before == 3  # the videos of the second shard
     whole, _ = run(tmp_path / "whole")
     assert content(FlowStore(tmp_path / "flow")) == content(whole)

@@ -32,11 +32,15 @@ def test_a_run_waits_for_another_that_is_at_its_model(models, whole, tmp_path, m
 
 
 @pytest.mark.slow
-def test_nodes_that_do_not_share_the_scratch_folder_are_refused(models, tmp_path):
+@pytest.mark.parametrize("left", [False, pytest.param(True, marks=pytest.mark.nightly)])
+def test_nodes_that_do_not_share_the_scratch_folder_are_refused(models, tmp_path, left):
     scratch = tmp_path / "work-{rank}"
     done = two_processes(models[0].parent, tmp_path / "out", scratch=str(scratch))
     assert done.returncode
     assert "machine.scratch must name a folder that all nodes share" in done.stderr
+    assert not (tmp_path / "out").exists()
+    if not left:
+        return
 
     (folder,) = (tmp_path / "work-0/infer").glob("net-*")  # as if locks were left on both, and chunks on one
     other = tmp_path / "work-1/infer" / folder.name

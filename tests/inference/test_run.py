@@ -233,7 +233,7 @@ def test_the_progress_bar_is_not_drawn_for_every_video(models, tmp_path, monkeyp
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["own", "torchrun"])
+@pytest.mark.parametrize("launcher", ["own", pytest.param("torchrun", marks=pytest.mark.nightly)])
 def test_two_processes_write_the_files_of_one(models, whole, tmp_path, launcher):
     machine = {"devices": 2} if launcher == "own" else {}
     arguments = [str(SCRIPT), str(models[0].parent), str(tmp_path / "out"), json.dumps(machine)]

@@ -1,14 +1,13 @@
 """A model's videos scored in shares (`--shard 1/2`): the bytes of one run, whoever dies and whoever comes last."""
 
-import json
-import subprocess
-import sys
 import time
+from multiprocessing.context import ForkServerProcess
 
 import pytest
 
 from pipeline.core.share import Share
-from tests.support.inference import SCRIPT, Killed, assert_same_files, cache_of, infer, kill_after, scored_models
+from tests.support import forks, infer_tiny
+from tests.support.inference import Killed, assert_same_files, cache_of, infer, kill_after, scored_models
 
 
 def test_the_share_that_comes_last_writes_and_each_scores_its_own_alone(models, whole, tmp_path, monkeypatch, caplog):
@@ -57,18 +56,18 @@ def test_the_scores_of_other_weights_are_never_taken(models, whole, tmp_path):
 def test_shares_in_processes_of_their_own_of_which_one_is_killed_and_repeated(models, whole, tmp_path, monkeypatch):
     folder = cache_of(models, tmp_path / "out", monkeypatch, "net")
 
-    def start(share: str) -> subprocess.Popen:
-        command = [sys.executable, SCRIPT, models[0].parent, tmp_path / "out", json.dumps({"share": share}), "net"]
-        return subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True)
+    def start(share: str) -> ForkServerProcess:
+        return forks.start(infer_tiny.main, models[0].parent, tmp_path / "out", {"share": share}, ["net"])
 
     first = start("1/2")
     while not (folder / "lock-1-of-2").is_file():
-        assert first.poll() is None, first.stderr.read()
+        assert first.is_alive()
         time.sleep(0.01)
     first.kill()
-    first.communicate()
+    first.join(60)
     assert not (tmp_path / "out/net").exists()
     both = [start("2/2"), start("1/2")]
-    said = [process.communicate(timeout=300)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    for process in both:
+        process.join(300)
+    assert [process.exitcode for process in both] == [0, 0]
     assert_same_files(whole, tmp_path / "out/net")

@@ -103,7 +103,10 @@ def test_dot_products_make_no_matrix_of_pairs():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("weighting", "pool"), FORMS)
+@pytest.mark.parametrize(
+    ("weighting", "pool"),
+    [pytest.param(*form, marks=() if number % 4 == 0 else pytest.mark.nightly) for number, form in enumerate(FORMS)],
+)  # in the gate each weighting and each pool once
 def test_compiles_whole_for_any_batch(weighting: str, pool: str):
     torch.compiler.reset()  # each form is a recompilation of the same code, and there is a limit of these
     block = filled(weighting=weighting, pool=pool, frames=2)

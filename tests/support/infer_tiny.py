@@ -23,7 +23,6 @@ from tests.support import hindrances, inference, tiny
 
 
 def main(folder: Path, out: Path, machine: dict, names: list[str]) -> None:
-    logging.basicConfig(level=logging.INFO)
     corpus = tiny.corpus(folder / "lmdb", **inference.VIDEOS)
     tests = dict.fromkeys(names, inference.VIEWS)
     share, gate = Share.parse(machine.pop("share", "1/1")), machine.pop("gate", None)
@@ -36,5 +35,6 @@ def main(folder: Path, out: Path, machine: dict, names: list[str]) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
     given, out, machine, *names = (text.replace("{rank}", os.environ.get("LOCAL_RANK", "0")) for text in sys.argv[1:])
     main(Path(given), Path(out), json.loads(machine), names or ["net"])

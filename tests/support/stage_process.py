@@ -1,11 +1,7 @@
-"""Stages by hand, each in a process of its own that is there at once, and that a test may limit or kill.
-
-The processes are forks of one that has imported all that stages import and computed nothing, which saves seconds each.
-"""
+"""Stages by hand, each in a process of its own that is there at once, and that a test may limit or kill."""
 
 import contextlib
 import math
-import multiprocessing
 import os
 import resource
 import signal
@@ -14,17 +10,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.support import corpus, project
+from tests.support import corpus, forks, project
+from tests.support.forks import ROOT
 
-ROOT = Path(__file__).parents[2]
 MODEL = "tsn_demo"
-ORDER = ("check", "index", "check_corpus", "extract", "pack", "stats", "train", "infer", "ensemble", "report")
+ORDER = forks.STAGES
 SETTINGS = (
     "dataset=folder",
     f"model=[{MODEL}]",
@@ -40,9 +35,6 @@ SETTINGS = (
     f"models.{MODEL}.test.sides=[40]",
     f"models.{MODEL}.test.clips=1",
 )
-
-_server = get_context("forkserver")
-_server.set_forkserver_preload([f"stages.{stage}" for stage in ORDER] + ["timm", "torchvision", __name__])
 
 
 @dataclass(frozen=True)
@@ -67,17 +59,18 @@ class Running:
         limits: resource limits by name, such as NOFILE=64.
         first: what the process calls before the stage.
         options: arguments after those of dvc.yaml.
+        model: the one that a stage of one model is about.
     """
 
     def __init__(
         self, stage: str, folder: Path, first: Callable[[], None] | None = None, options: Sequence[str] = (),
-        **limits: int,
+        model: str = MODEL, **limits: int,
     ) -> None:  # fmt: skip
         (folder / "log").mkdir(exist_ok=True)
         self.log = folder / "log" / f"{stage}-{time.monotonic_ns()}"
         self.log.touch()
-        self.process = _server.Process(target=_run, args=(stage, folder, self.log, first, options, limits))
-        self.process.start()
+        given = [*arguments(stage, model), *options]
+        self.process = forks.start(_run, stage, folder, self.log, first, given, limits)
 
     @property
     def pid(self) -> int:
@@ -134,9 +127,9 @@ def make(folder: Path, clips: Path, *changes: str) -> Path:
     return folder
 
 
-def arguments(stage: str) -> list[str]:
+def arguments(stage: str, model: str = MODEL) -> list[str]:
     """What dvc.yaml gives a stage of the model."""
-    return _described(stage)["cmd"].replace("${key}", MODEL).split()[3:]
+    return _described(stage)["cmd"].replace("${key}", model).split()[3:]
 
 
 def outs(stage: str) -> list[str]:
@@ -160,11 +153,9 @@ def _described(stage: str) -> dict[str, Any]:
 
 
 def _run(
-    stage: str, folder: Path, log: Path, first: Callable[[], None] | None, options: Sequence[str],
+    stage: str, folder: Path, log: Path, first: Callable[[], None] | None, given: Sequence[str],
     limits: Mapping[str, int],
 ) -> None:  # fmt: skip
-    os.setpgid(0, 0)
-    multiprocessing.set_start_method("fork", force=True)  # its own is that of this process
     os.chdir(folder)
     with log.open("wb") as file:
         os.dup2(file.fileno(), 1)
@@ -174,7 +165,7 @@ def _run(
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
     if first:
         first()
-    sys.argv = [stage, *arguments(stage), *options]
+    sys.argv = [stage, *given]
     module = __import__(f"stages.{stage}", fromlist=["main"])
     from stages.command import run as run_stage
 

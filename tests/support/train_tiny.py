@@ -18,7 +18,6 @@ from tests.support import tiny
 
 
 def main(folder: Path, name: str, settings: dict) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     model, machine = settings.get("model", {}), settings.get("machine", {})
     options = model.pop("options", {})
     config = tiny.model(**model)
@@ -30,4 +29,5 @@ def main(folder: Path, name: str, settings: dict) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     main(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]))

@@ -1,14 +1,14 @@
 """A whole training: what it writes, how it is stopped and goes on, and what it refuses before it begins."""
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,7 @@ from pipeline.training.config import LossConfig
 from pipeline.training.mixup import MixConfig
 from pipeline.training.optim import OptimConfig
 from pipeline.training.step import TrainStep
-from tests.support import inference, tiny
+from tests.support import forks, inference, tiny, train_tiny
 from tests.support.tiny import fit
 
 pytestmark = pytest.mark.slow  # each test trains, some in processes of their own
@@ -245,24 +245,28 @@ def test_a_run_that_stops_while_it_validates_validates_again(tmp_path, monkeypat
 LONG = {"model": {"epochs": 12}, "machine": {"save_seconds": 0}}
 
 
-def start(tmp_path: Path, name: str, settings: dict, **options: bool) -> subprocess.Popen:
+def start(tmp_path: Path, name: str, settings: dict) -> ForkServerProcess:
     """Training in a process of its own."""
     tiny.corpus(tmp_path / "lmdb")
-    script = Path(__file__).parents[1] / "support" / "train_tiny.py"
-    command = [sys.executable, str(script), str(tmp_path), name, json.dumps(settings)]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL, **options)
+    return forks.start(train_tiny.main, tmp_path, name, settings)
 
 
-def wait_until_it_trains(tmp_path: Path, name: str, process: subprocess.Popen) -> None:
+def wait_until_it_trains(tmp_path: Path, name: str, process: ForkServerProcess) -> None:
     while not list((tmp_path / f"{name}-work" / "train").glob(f"{name}-*/state.pt")):
-        assert process.poll() is None, "it ended before it could be stopped"
+        assert process.is_alive(), "it ended before it could be stopped"
         time.sleep(0.002)
+
+
+def status(process: ForkServerProcess) -> int | None:
+    """How it has ended; None where it has not, a minute later."""
+    process.join(60)
+    return process.exitcode
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory) -> bytes:
     folder = tmp_path_factory.mktemp("uninterrupted")
-    assert start(folder, "whole", LONG).wait() == 0
+    assert status(start(folder, "whole", LONG)) == 0
     return weights(folder / "whole")
 
 
@@ -274,9 +278,10 @@ def test_a_run_killed_at_random_moments_ends_with_the_same_bytes(tmp_path, unint
         process = start(tmp_path, "out", LONG | {"machine": {"save_seconds": 0, "workers": int(rng.integers(1, 4))}})
         wait_until_it_trains(tmp_path, "out", process)
         time.sleep(rng.uniform(0, 0.35))
-        process.send_signal(number)
-        process.wait()
-    assert start(tmp_path, "out", LONG).wait() == 0
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            os.kill(process.pid, number)
+        assert status(process) is not None
+    assert status(start(tmp_path, "out", LONG)) == 0
     assert weights(tmp_path / "out") == uninterrupted
     assert not list((tmp_path / "out-work" / "train").iterdir())
 
@@ -287,8 +292,8 @@ def test_a_polite_signal_stops_at_the_next_step_with_all_work_saved(tmp_path, nu
     process = start(tmp_path, "out", settings)
     wait_until_it_trains(tmp_path, "out", process)
     time.sleep(1)
-    process.send_signal(number)
-    assert process.wait(timeout=60) == 128 + number
+    os.kill(process.pid, number)
+    assert status(process) == 128 + number
     (state,) = (tmp_path / "out-work").rglob("state.pt")
     progress = torch.load(state, weights_only=True)["state"]
     assert progress["step"] > 0
@@ -559,11 +564,11 @@ def test_an_optimiser_that_needs_second_derivatives_is_refused_before_work(tmp_p
 def test_a_signal_to_the_whole_job_reaches_loader_workers_and_costs_nothing(tmp_path, number):
     """As a terminal and a scheduler send it: to every process of the group."""
     settings = {"model": {"epochs": 10000}, "machine": {"save_seconds": 9999, "workers": 2}}
-    process = start(tmp_path, "out", settings, start_new_session=True)
+    process = start(tmp_path, "out", settings)
     wait_until_it_trains(tmp_path, "out", process)
     time.sleep(1)
     os.killpg(process.pid, number)
-    assert process.wait(timeout=60) == 128 + number
+    assert status(process) == 128 + number
     (state,) = (tmp_path / "out-work").rglob("state.pt")
     progress = torch.load(state, weights_only=True)["state"]
     assert progress["step"] == 2 * len(progress["history"]) + len(progress["steps"]["loss"]) > 0
