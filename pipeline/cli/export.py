@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> None:
     from pipeline.core import params
     from pipeline.core.errors import UserError
     from pipeline.core.machine import load_machine
-    from pipeline.export import extra, figures, folder
+    from pipeline.export import extra, figures, folder, fusion
 
     suffixes = [suffix for suffix, asked in ((folder.ONNX, args.onnx), (folder.PROGRAM, args.torch)) if asked]
     if not suffixes:
@@ -54,6 +54,8 @@ def run(args: argparse.Namespace) -> None:
         extra.runtime()
     machine = replace(load_machine(), accelerator="cpu", precision="32")
     scorer = Scorer(args.model, args.data, machine, params.load("pack", PackConfig).smaller)
+    if args.model == ENSEMBLE:
+        fusion.check(scorer.fusion.mean)
     out = args.out or Path("export") / args.model
     members = _members(scorer)
     print(
@@ -89,9 +91,8 @@ def _clip(member: "Exported") -> Any:
 def _ensemble(scorer: "Scorer", members: "list[Exported]", data: Path, out: Path, threads: int) -> None:
     import numpy as np
 
-    from pipeline.export import figures, folder, fusion
+    from pipeline.export import figures, folder
 
-    fusion.check(scorer.fusion.mean)
     every = (*scorer.members, *scorer.idle)
     weights = np.array([np.broadcast_to(member.weight, len(scorer.classes)) for member in every])
     hashes = {member.description.model: member.description.weights_sha256 for member in members}

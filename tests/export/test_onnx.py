@@ -97,6 +97,13 @@ def test_the_fusion_of_members_that_hear_leaves_them_out_as_the_stages_do(mean, 
     assert names == ["sees", "net", "ear"]
 
 
+def test_an_ensemble_of_ranks_is_refused_before_anything_is_said_to_begin(project, capsys):
+    write_ensemble(project, "rank", {"net": 0.6, "other": 0.4})
+    with pytest.raises(UserError, match="averages on the scale 'rank'"):
+        call("export", "ensemble", "--onnx")
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("model", ["net", "ensemble"])
 def test_new_videos_get_the_answers_of_the_model(here, clips, capsys, model):
     assert call("export", model, "--onnx") is None
