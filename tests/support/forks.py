@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 STAGES = ("check", "index", "check_corpus", "extract", "pack", "stats", "train", "infer", "ensemble", "report")
 
 _server = get_context("forkserver")
-_server.set_forkserver_preload([f"stages.{stage}" for stage in STAGES] + ["timm", "torchvision", __name__])
+_OURS = ("tests.support.stage_process", "tests.support.hindrances")  # imported late, they delay what a test waits for
+_server.set_forkserver_preload([*(f"stages.{stage}" for stage in STAGES), "timm", "torchvision", *_OURS])
 
 
 def start(function: Callable[..., None], *arguments: object) -> ForkServerProcess:
