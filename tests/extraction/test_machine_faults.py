@@ -5,7 +5,8 @@ An FFmpeg that behaves badly is a shell script here, which calls the real one in
 
 import errno
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +48,21 @@ def extract(video: Path, tmp_path: Path, binary: Path, **changed: Any) -> Extrac
     return extract_frames(video, tmp_path / "frames", ExtractConfig(**(settings | changed)), str(binary))
 
 
-@pytest.mark.parametrize("signal", ["TERM", "INT", "KILL", "HUP"])
+@pytest.fixture
+def as_in_a_terminal() -> Iterator[None]:
+    """What `nohup` and a shell's `&` have ignored, processes ignore from their start: these signals are heard here."""
+    heard = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in heard.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("as_in_a_terminal")
+@pytest.mark.parametrize("name", ["TERM", "INT", "KILL", "HUP"])
 @pytest.mark.parametrize("run", [DECODING, 'case "$*" in *)'])
-def test_an_ffmpeg_that_is_told_to_end_is_tried_again(
-    clips: Path, tmp_path: Path, script: Script, signal: str, run: str
-):
-    binary = script(f"{run} [ -e $calls ] || {{ touch $calls; printf x > 000099.jpg; kill -{signal} $$; }};; esac")
+def test_an_ffmpeg_that_is_told_to_end_is_tried_again(clips: Path, tmp_path: Path, script: Script, name: str, run: str):
+    binary = script(f"{run} [ -e $calls ] || {{ touch $calls; printf x > 000099.jpg; kill -{name} $$; }};; esac")
 
     result = extract(clips / "short.mp4", tmp_path, binary)
     assert (result.frames, result.damaged, result.words) == (3, 0, "")
