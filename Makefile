@@ -34,10 +34,10 @@ params: install ## compose conf/ into params.yaml, and check every setting
 doctor: install ## look at this machine and this project; say what to do
 	@pipeline doctor
 
-quick: install ## the tests that need little time, side by side: under two minutes on two cores
+quick: install ## the tests that need little time, side by side: some five minutes on two cores
 	python -m pytest -m "not slow and not nightly" --numprocesses 2
 
-test: install ## all tests but the long forms of `make nightly`, two at a time: under twenty minutes on two cores
+test: install ## all tests but the long forms of `make nightly`, two at a time: under twenty-five minutes on two cores
 	python -m pytest -m "not slow and not nightly" --numprocesses 2
 	python -m pytest -m "slow and not nightly" --numprocesses 2 --dist loadfile
 
