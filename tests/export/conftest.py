@@ -99,6 +99,20 @@ def differing(project) -> Path:
     return project
 
 
+@pytest.fixture
+def run_card(capsys, monkeypatch) -> Callable[[Path], str]:
+    """Runs the code of the model card in an exported folder as a reader would, beside its files; what it prints."""
+
+    def run(folder: Path) -> str:
+        monkeypatch.chdir(folder)
+        text = Path("README.md").read_text(encoding="utf-8")
+        capsys.readouterr()
+        exec(text.split("```python\n")[1].split("```")[0], {})  # noqa: S102 - what a reader would paste
+        return str(capsys.readouterr().out)
+
+    return run
+
+
 def write_ensemble(project: Path, mean: str, members: dict[str, float]) -> None:
     """What stage `ensemble` leaves of these members and weights, as far as new videos need it."""
     sums = {name: files.file_hash(project / f"data/models/{name}/model.safetensors") for name in members}

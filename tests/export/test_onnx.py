@@ -166,16 +166,11 @@ def test_a_file_that_hears_answers_as_its_model(hearing, clips, capsys, monkeypa
 
 
 @pytest.mark.parametrize("model", ["ear", "ensemble"])
-def test_the_card_says_how_files_that_hear_are_run(hearing, capsys, monkeypatch, model):
+def test_the_card_says_how_files_that_hear_are_run(hearing, run_card, model):
     write_ensemble(hearing, "probability", {"net": 0.3, "ear": 0.7})
     call("export", model, "--onnx")
-    monkeypatch.chdir(hearing / "export" / model)
-    text = Path("README.md").read_text(encoding="utf-8")
-    capsys.readouterr()
 
-    exec(text.split("```python\n")[1].split("```")[0], {})  # noqa: S102 - what a reader would paste
-
-    printed = capsys.readouterr().out
+    printed = run_card(hearing / "export" / model)
     assert all(f"'{name}': np.float32(" in printed for name in ("blue", "green", "red"))
 
 
@@ -195,31 +190,26 @@ def test_every_network_that_hears_answers_as_onnx_with_its_image(name, samples, 
 
 
 @pytest.mark.parametrize(("model", "suffixes"), [("net", ["--onnx", "--torch"]), ("ensemble", ["--onnx"])])
-def test_the_card_says_how_the_files_are_run(here, capsys, monkeypatch, model, suffixes):
+def test_the_card_says_how_the_files_are_run(here, run_card, model, suffixes):
     call("export", model, *suffixes)
-    monkeypatch.chdir(here / "export" / model)
-    text = Path("README.md").read_text(encoding="utf-8")
-    capsys.readouterr()
+    folder = here / "export" / model
 
-    exec(text.split("```python\n")[1].split("```")[0], {})  # noqa: S102 - what a reader would paste
-
-    printed = capsys.readouterr().out
+    printed = run_card(folder)
     assert all(f"'{name}': np.float32(" in printed for name in ("blue", "green", "red"))
+    text = (folder / "README.md").read_text(encoding="utf-8")
     listed = {line.split("`")[1] for line in text.splitlines() if line.startswith("| `")}
-    assert listed == {path.name for path in Path().iterdir()} - {"README.md", "SHA256SUMS"}
+    assert listed == {path.name for path in folder.iterdir()} - {"README.md", "SHA256SUMS"}
 
 
 @pytest.mark.parametrize("model", ["net", "ensemble"])
-def test_a_model_of_differences_answers_and_its_card_runs(differing, clips, capsys, monkeypatch, model):
+def test_a_model_of_differences_answers_and_its_card_runs(differing, clips, capsys, run_card, model):
     write_ensemble(differing, "probability", {"net": 0.6, "other": 0.4})
     call("export", model, "--onnx")
     capsys.readouterr()
     (wanted,) = said(capsys, clips / "vp9.webm", "--model", model)
     (found,) = said(capsys, clips / "vp9.webm", "--onnx", f"export/{model}/{model}.onnx")
     assert found["scores"] == pytest.approx(wanted["scores"], abs=1e-4)
-    monkeypatch.chdir(differing / "export" / model)
-    exec(Path("README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0], {})  # noqa: S102
-    assert "'blue': np.float32(" in capsys.readouterr().out
+    assert "'blue': np.float32(" in run_card(differing / "export" / model)
 
 
 def test_a_member_of_another_export_is_refused(here, clips):
