@@ -31,6 +31,7 @@ from pipeline.inference.run import InferConfig
 from pipeline.losses import auto
 from pipeline.report.config import ReportConfig
 from pipeline.training.config import ModelConfig
+from pipeline.training.frozen_config import EncoderTrainConfig
 
 PAGE = Path(__file__).with_suffix(".md")
 MARK = "<!-- Written by `python docs/settings.py`: what stands below is lost when it runs. -->\n"
@@ -41,6 +42,7 @@ SECTIONS = {
     "pack": (PackConfig, "conf/config.yaml"),
     "flow": (FlowConfig, "conf/config.yaml"),
     "models.<name>": (ModelConfig, "conf/model/"),
+    "models.<name>.train, of a frozen network": (EncoderTrainConfig, "conf/recipe/"),
     "models.<name>.clip, input: sound": (SoundClipConfig, "conf/recipe/sound.yaml"),
     "models.<name>.test": (ViewConfig, "conf/recipe/"),
     "infer": (InferConfig, "conf/config.yaml"),
@@ -133,10 +135,11 @@ def plain(value: Any) -> str:
 
 
 def field_docstrings(section: type) -> dict[str, str]:
-    """Field -> the docstring that stands below it."""
+    """Field -> the docstring that stands below it, in the class or in one that it is made of."""
+    inherited = field_docstrings(section.__base__) if dataclasses.is_dataclass(section.__base__) else {}
     (body,) = ast.parse(inspect.getsource(section)).body
     following = zip(body.body, body.body[1:], strict=False)
-    return {
+    return inherited | {
         field.target.id: one_line(below.value.value)
         for field, below in following
         if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)

@@ -99,7 +99,7 @@ def write(
         spec,
         store.content_key({clip.side}),
         fingerprint.code(*CODE, f"models/{about['arch']}.py"),
-        fingerprint.versions(),
+        fingerprint.versions(about["arch"]),
     )
     key = files.fingerprint(dict(about), list(videos), *map(str, seen))
     with files.aside(out) as partial:

@@ -197,7 +197,7 @@ def _prepare(
     code = fingerprint.code(*CODE, f"models/{predictor.meta['arch']}.py")
     folder = files.folder_of(
         Path(machine.scratch) / "infer", predictor.name, predictor.meta, rounding, predictor.grid.describe(),
-        [store.content_key(predictor.grid.sides), videos], code, fingerprint.versions(),
+        [store.content_key(predictor.grid.sides), videos], code, fingerprint.versions(predictor.meta["arch"]),
     )  # fmt: skip
     shape = len(predictor.grid), len(predictor.checkpoint.classes)
     return Job(predictor, ScoreCache(folder, len(videos), shape))

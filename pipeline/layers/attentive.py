@@ -27,7 +27,7 @@ class AttentivePool(nn.Module):
 
     def __init__(self, tokens: int, features: int, width: int, heads: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.attention_heads = heads  # `heads` is an option of networks, with which weights are compared
         self.norm, self.project = nn.LayerNorm(features), nn.Linear(features, width)
         self.places = nn.Parameter(torch.zeros(tokens, width))
         self.query = nn.Parameter(torch.randn(1, width) * 0.02)
@@ -40,8 +40,8 @@ class AttentivePool(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (N, L, D) -> (N, `width`)."""
         seen = self.project(self.norm(tokens)) + self.places
-        of_heads = (*seen.shape[:2], self.heads, -1)
-        asked = self.asks(self.query).view(1, self.heads, 1, -1).expand(tokens.shape[0], -1, -1, -1)
+        of_heads = (*seen.shape[:2], self.attention_heads, -1)
+        asked = self.asks(self.query).view(1, self.attention_heads, 1, -1).expand(tokens.shape[0], -1, -1, -1)
         keys, values = (layer(seen).view(of_heads).transpose(1, 2) for layer in (self.keys, self.values))
         found = self.query + self.out(F.scaled_dot_product_attention(asked, keys, values).flatten(1))
         pooled: Tensor = found + self.mlp(found)

@@ -1,10 +1,14 @@
 """Networks whose backbone is never trained: what it says of a clip is computed once, and a small head reads that."""
 
 import math
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
+
+from pipeline.layers.attentive import AttentivePool
+
+Head = Literal["attentive", "linear"]
 
 
 class Frozen(nn.Module):
@@ -63,6 +67,57 @@ class Frozen(nn.Module):
         super().train(mode)
         self.backbone.eval()
         return self
+
+
+class FrozenTokens(Frozen):
+    """Frozen backbone that says the same number of tokens of each of S moments, and a head that reads them all.
+
+    Shape: (N, 3, T, H, W) -> (N, C). Its features are the tokens of a moment one after another, moment by moment.
+
+    Args:
+        frames: T.
+        moments: S.
+        tokens: of a moment.
+        channels: numbers of a token.
+        head: `linear` reads the mean over the moments and how they change; `attentive` has a learned query that looks
+            at all tokens.
+        width: numbers that the attentive head projects each token to, a multiple of `heads`.
+        heads: of its attention.
+    """
+
+    changes: Tensor
+
+    def __init__(
+        self, backbone: nn.Module, num_classes: int, *, frames: int, moments: int, tokens: int, channels: int,
+        head: Head, width: int, heads: int,
+    ) -> None:  # fmt: skip
+        if head not in get_args(Head):
+            raise ValueError(f"head={head!r} is none of {', '.join(get_args(Head))}.")
+        if head == "attentive" and (min(width, heads) < 1 or width % heads):
+            raise ValueError(f"The head's width, {width}, must be a multiple of the number of its heads, {heads}.")
+        super().__init__(backbone, frames)
+        self.attentive, self.moments, self.channels = head == "attentive", moments, channels
+        self.sizes = (tokens * channels, tokens * channels * (moments - 1))
+        if self.attentive:
+            self.pool = AttentivePool(moments * tokens, channels, width, heads)
+            self.classifier = nn.Linear(width, num_classes)
+        else:
+            self.register_buffer("changes", slow_changes(moments), persistent=False)
+            self.classifier = nn.Linear(sum(self.sizes), num_classes)
+            nn.init.zeros_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)
+
+    def parts(self, features: Tensor) -> Tensor:
+        """The mean over the moments, and the changes, which are those of the model `probe`."""
+        moments = features.unflatten(1, (self.moments, -1))
+        return torch.cat([moments.mean(dim=1), (self.changes @ moments).flatten(1)], dim=1)
+
+    def read(self, features: Tensor) -> Tensor:
+        """Features (N, D) -> logits (N, C)."""
+        if not self.attentive:
+            return super().read(features)
+        logits: Tensor = self.classifier(self.pool(features.unflatten(1, (-1, self.channels))))
+        return logits
 
 
 def slow_changes(frames: int) -> Tensor:

@@ -33,6 +33,17 @@ def library() -> Any:
     return transformers
 
 
+def require_size(clip: Tensor, frames: int, size: int) -> None:
+    """Refuse clips (N, 3, T, H, W) of another number of frames, or of other pixels than `size` x `size`."""
+    given, height, width = clip.shape[2:]
+    if (given, height, width) != (frames, size, size):
+        raise ValueError(
+            f"The clip has {given} frames of {height} x {width} pixels, but the network's positions are built for "
+            f"{frames} of {size} x {size}. Draw clips of {frames} frames, with `crop: {size}` in clip, train.augment "
+            f"and test, or build and train the model with its options `frames: {given}` and `size: {height}`."
+        )
+
+
 class ClipTransformer(FeatureClassifier):
     """Transformer for clips of one size, and a linear layer behind it.
 
@@ -55,14 +66,7 @@ class ClipTransformer(FeatureClassifier):
 
     def features(self, clip: Tensor) -> Tensor:
         """Clips (N, 3, T, H, W) -> what the linear layer reads (N, channels)."""
-        frames, height, width = clip.shape[2:]
-        if (frames, height, width) != (self.frames, self.size, self.size):
-            raise ValueError(
-                f"The clip has {frames} frames of {height} x {width} pixels, but the network's positions are built for "
-                f"{self.frames} of {self.size} x {self.size}. Draw clips of {self.frames} frames, with "
-                f"`crop: {self.size}` in clip, train.augment and test, or build and train the model with its options "
-                f"`frames: {frames}` and `size: {height}`."
-            )
+        require_size(clip, self.frames, self.size)
         return super().features(clip)
 
 

@@ -18,6 +18,7 @@ from pipeline.layers.spec_augment import SpecAugment
 INPUT = MelSpec.kaldi(mels=128, columns=1024, mean=-4.2677393, std=2 * 4.5689974)
 """AudioSet's mean, and twice its deviation, with which the published weights were trained."""
 EXTRA = "hf"
+PACKAGES = ("transformers",)
 
 
 def build(

@@ -6,18 +6,15 @@ timm gives it, and the means of its last map over the cells of a grid, where tha
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.layers.attentive import AttentivePool
 from pipeline.layers.backbone import build_backbone, feature_width
-from pipeline.layers.frozen import Frozen, slow_changes
+from pipeline.layers.frozen import FrozenTokens, Head
 from pipeline.layers.normalize import InputSpec
-
-Head = Literal["attentive", "linear"]
 
 INPUT = InputSpec(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))  # of SigLIP 2 and PE-Core; timm says that of each encoder
 
@@ -55,47 +52,30 @@ def build(
         raise ValueError(
             f"frames={frames} must be at least 2, and rows={rows} and columns={columns} both 0 or both at least 1."
         )
-    if head not in get_args(Head):
-        raise ValueError(f"head={head!r} is none of {', '.join(get_args(Head))}.")
-    if head == "attentive" and (min(width, heads) < 1 or width % heads):
-        raise ValueError(f"width={width} must be a multiple of heads={heads}.")
     network = build_backbone(backbone, **(backbone_options or {}))
     _check_size(network, backbone, backbone_options or {}, size)
-    return Encoder(network, num_classes, frames, (rows, columns), (width, heads) if head == "attentive" else None)
+    return Encoder(network, num_classes, frames, (rows, columns), head, width, heads)
 
 
-class Encoder(Frozen):
+class Encoder(FrozenTokens):
     """Frozen image encoder with a head. See `build`.
 
-    Shape: (N, 3, T, H, W) -> (N, C). Its features are those of T frames, one after another: of each what the encoder
-    pools, and then the cells of the grid row by row.
+    Shape: (N, 3, T, H, W) -> (N, C). Of each frame the tokens are what the encoder pools, and then the cells of the
+    grid row by row.
     """
 
     HEAD_OPTIONS: ClassVar[tuple[str, ...]] = ("head", "width", "heads")
-    changes: Tensor
 
     def __init__(
-        self,
-        backbone: nn.Module,
-        num_classes: int,
-        frames: int,
-        grid: tuple[int, int],
-        attention: tuple[int, int] | None,
-    ) -> None:
-        super().__init__(backbone, frames)
-        self.grid, self.attentive = grid, attention is not None
+        self, backbone: nn.Module, num_classes: int, frames: int, grid: tuple[int, int], head: Head, width: int,
+        heads: int,
+    ) -> None:  # fmt: skip
+        super().__init__(
+            backbone, num_classes, frames=frames, moments=frames, tokens=1 + grid[0] * grid[1],
+            channels=feature_width(backbone), head=head, width=width, heads=heads,
+        )  # fmt: skip
+        self.grid, self.heads = grid, heads if self.attentive else None
         self.rows, self.columns = grid  # tensors show no more than their product: a checkpoint is compared with them
-        self.features_of_token, self.tokens = feature_width(backbone), 1 + grid[0] * grid[1]
-        of_frame = self.features_of_token * self.tokens
-        self.sizes = (of_frame, of_frame * (frames - 1))
-        if attention:
-            self.pool = AttentivePool(frames * self.tokens, self.features_of_token, *attention)
-            self.classifier = nn.Linear(attention[0], num_classes)
-        else:
-            self.register_buffer("changes", slow_changes(frames), persistent=False)
-            self.classifier = nn.Linear(sum(self.sizes), num_classes)
-            nn.init.zeros_(self.classifier.weight)
-        nn.init.zeros_(self.classifier.bias)
 
     def features(self, clip: Tensor) -> Tensor:
         """What the head reads of clips (N, 3, T, H, W): float32 (N, D)."""
@@ -103,18 +83,6 @@ class Encoder(Frozen):
             tokens = self._tokens(self.images(clip)).float()
             features: Tensor = tokens.unflatten(0, (-1, self.frames)).flatten(1)
         return features
-
-    def parts(self, features: Tensor) -> Tensor:
-        """The mean over the frames, and the changes, which are those of the model `probe`."""
-        frames = features.unflatten(1, (self.frames, -1))
-        return torch.cat([frames.mean(dim=1), (self.changes @ frames).flatten(1)], dim=1)
-
-    def read(self, features: Tensor) -> Tensor:
-        """Features (N, D) -> logits (N, C)."""
-        if not self.attentive:
-            return super().read(features)
-        logits: Tensor = self.classifier(self.pool(features.unflatten(1, (-1, self.features_of_token))))
-        return logits
 
     def _tokens(self, images: Tensor) -> Tensor:
         """Images (M, 3, H, W) -> (M, 1 + cells, width)."""
@@ -124,9 +92,9 @@ class Encoder(Frozen):
             return pooled.unsqueeze(1)
         last, (mapped,) = backbone.forward_intermediates(images, indices=1, norm=True)
         cells = F.adaptive_avg_pool2d(mapped, self.grid).flatten(2).transpose(1, 2)
-        if cells.shape[-1] != self.features_of_token:
+        if cells.shape[-1] != self.channels:
             raise ValueError(
-                f"The last map has {cells.shape[-1]} channels, and {self.features_of_token} features are pooled. Take "
+                f"The last map has {cells.shape[-1]} channels, and {self.channels} features are pooled. Take "
                 "another backbone, or rows=0 and columns=0."
             )
         return torch.cat([backbone.forward_head(last).unsqueeze(1), cells], dim=1)

@@ -13,6 +13,7 @@ from pipeline.layers.normalize import InputSpec
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of the published weights
 EXTRA = "hf"
+PACKAGES = ("transformers",)
 
 PATCH_FRAMES = 2
 

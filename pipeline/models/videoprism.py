@@ -8,11 +8,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from pipeline.layers.hugging_face import ClipTransformer, FrozenEncoder, library
+from pipeline.layers import video_encoders
+from pipeline.layers.hugging_face import ClipTransformer, FrozenEncoder
 from pipeline.layers.normalize import InputSpec
 
 INPUT = InputSpec(mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))  # its weights take pixels of 0..1 as they are
 EXTRA = "hf"
+PACKAGES = ("transformers",)
 
 
 def build(
@@ -42,26 +44,9 @@ def build(
         heads: heads of attention in each block.
         dropout: dropout probability before the classifier.
     """
-    if min(frames, size, patch) < 1 or size % patch:
-        raise ValueError(f"frames={frames} must be at least 1, and size={size} a multiple of patch={patch}.")
-    if min(width, depth, temporal_depth, heads) < 1 or width % heads:
-        raise ValueError(
-            f"width={width} must be a multiple of heads={heads}, and depth={depth} and temporal_depth={temporal_depth} "
-            "at least 1."
-        )
-    transformers = library()
-    config = transformers.VideoPrismVisionConfig(
-        num_frames=frames,
-        image_size=size,
-        tubelet_size=(1, patch, patch),
-        hidden_size=width,
-        intermediate_size=4 * width,
-        num_spatial_layers=depth,
-        num_temporal_layers=temporal_depth,
-        num_attention_heads=heads,
-        attn_implementation="eager",  # no other caps the logits of attention
+    theirs = video_encoders.videoprism(
+        frames=frames, size=size, patch=patch, width=width, depth=depth, temporal_depth=temporal_depth, heads=heads
     )
-    theirs = transformers.VideoPrismForVideoClassification(config)
     network = FrozenEncoder(theirs.vision_model, QueryPooling(theirs.head, theirs.head_layernorm))
     return ClipTransformer(network, width, num_classes, dropout=dropout, frames=frames, size=size, heads=heads)
 

@@ -6,13 +6,13 @@ arXiv:2506.09985; encoder and pooler are transformers' own classes. The predicto
 
 from torch import nn
 
-from pipeline.layers.hugging_face import ClipTransformer, FrozenEncoder, library
+from pipeline.layers import video_encoders
+from pipeline.layers.hugging_face import ClipTransformer, FrozenEncoder
 from pipeline.layers.normalize import InputSpec
 
 INPUT = InputSpec(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))  # of the published weights
 EXTRA = "hf"
-
-PATCH_FRAMES = 2
+PACKAGES = ("transformers",)
 
 
 def build(
@@ -42,25 +42,8 @@ def build(
         pooler_depth: blocks of the pooler in front of its attention from one learnt query.
         dropout: dropout probability before the classifier.
     """
-    if frames < PATCH_FRAMES or frames % PATCH_FRAMES or min(size, patch) < 1 or size % patch:
-        raise ValueError(f"frames={frames} must be even, and size={size} a multiple of patch={patch}.")
-    if min(width, depth, heads) < 1 or width % heads or pooler_depth < 0:
-        raise ValueError(
-            f"width={width} must be a multiple of heads={heads}, depth={depth} at least 1, and "
-            f"pooler_depth={pooler_depth} at least 0."
-        )
-    transformers = library()
-    config = transformers.VJEPA2Config(
-        frames_per_clip=frames,
-        tubelet_size=PATCH_FRAMES,
-        crop_size=size,
-        patch_size=patch,
-        hidden_size=width,
-        num_hidden_layers=depth,
-        num_attention_heads=heads,
-        num_pooler_layers=pooler_depth,
-        pred_num_hidden_layers=1,  # it is made, and left out
+    theirs = video_encoders.vjepa2(
+        frames=frames, size=size, patch=patch, width=width, depth=depth, heads=heads, pooler_depth=pooler_depth
     )
-    theirs = transformers.VJEPA2ForVideoClassification(config)
     network = FrozenEncoder(theirs.vjepa2.encoder, theirs.pooler)
     return ClipTransformer(network, width, num_classes, dropout=dropout, frames=frames, size=size, heads=heads)

@@ -20,6 +20,7 @@ from pipeline.core import registry
 from pipeline.core.errors import UserError
 from pipeline.layers import frame_input
 from pipeline.layers.frame_input import RGB
+from pipeline.layers.frozen import Frozen
 from pipeline.layers.normalize import InputSpec
 from pipeline.pretrained import class_rows, infer_config, published_folder, weight_file
 from pipeline.pretrained.importers import Translation
@@ -104,7 +105,9 @@ def plan(model: nn.Module, candidate: Candidate, classes: Sequence[str] = ()) ->
         UserError: the weights do not fit.
     """
     target, translation = model.state_dict(), candidate.translation
-    theirs, in_file = translation.classes, infer_config.classes(translation.tensors)
+    if isinstance(model, Frozen) and translation.encoder:
+        translation = _encoder_alone(translation)
+    theirs, in_file = translation.classes, infer_config.classes(candidate.translation.tensors)
     translation = replace(translation, tensors=class_rows.arrange(translation.tensors, target, theirs, classes))
     names = _names_in_image(model) if translation.image else {name: name for name in target}
     if translation.image and not any(name.startswith("backbone.") for name in names):
@@ -133,6 +136,13 @@ def plan(model: nn.Module, candidate: Candidate, classes: Sequence[str] = ()) ->
         licence=translation.licence,
     )
     return match, report
+
+
+def _encoder_alone(translation: Translation) -> Translation:
+    """The encoder without the head that its authors have trained; the model's own stays at its start."""
+    encoder = {name: x for name, x in translation.tensors.items() if name.startswith(translation.encoder)}
+    unused = (*translation.unused, *sorted(translation.tensors.keys() - encoder.keys()))
+    return replace(translation, tensors=encoder, classes=(), fresh=("pool.", "classifier."), unused=unused)
 
 
 def _recognise(held: Weights, where: str) -> str:

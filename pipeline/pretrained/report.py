@@ -46,7 +46,7 @@ class Report:
     named: str = ""
     """What became of the classes by their names, in words."""
     unused: tuple[str, ...] = ()
-    """Entries of the file that served its pretraining alone."""
+    """Entries of the file that the model has no place for: parts of its pretraining, or a head in place of its own."""
     licence: str = ""
     """Licence of the weights, as their source states it."""
 
@@ -78,7 +78,9 @@ class Report:
                 f"  first layer {', '.join(self.averaged)}: its mean over red, green and blue, for each channel"
             )
         if self.unused:
-            lines.append(f"  unused      {len(self.unused)} entries that served the pretraining: {self.unused[0]}, ...")
+            lines.append(
+                f"  unused      {len(self.unused)} entries of its pretraining or its head: {self.unused[0]}, ..."
+            )
         if self.licence:
             lines.append(f"  licence     {in_words(self.licence)}")
         told = f"mean {self.input.mean}, std {self.input.std}" if self.input else "not told by the file"

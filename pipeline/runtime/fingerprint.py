@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 import pipeline
+from pipeline.core import registry
 from pipeline.core.errors import UserError
 from pipeline.core.files import file_hash
 
@@ -32,6 +33,7 @@ def code(*names: str) -> dict[str, str]:
     return {file.relative_to(root).as_posix(): file_hash(file) for file in sorted(found)}
 
 
-def versions() -> dict[str, str]:
-    """Library -> its version."""
-    return {"torch": torch.__version__} | {name: importlib.metadata.version(name) for name in LIBRARIES}
+def versions(arch: str) -> dict[str, str]:
+    """Library -> its version, with those that the architecture alone needs."""
+    own = getattr(registry.find("models", arch), "PACKAGES", ())
+    return {"torch": torch.__version__} | {name: importlib.metadata.version(name) for name in (*LIBRARIES, *own)}

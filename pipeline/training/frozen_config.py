@@ -11,7 +11,9 @@ from pipeline.layers.normalize import InputSpec
 from pipeline.losses import auto
 from pipeline.training.config import LossConfig, NetworkConfig
 
-PROBE, ENCODER = FROZEN = ("probe", "encoder")
+PROBE = "probe"
+ENCODERS = ("encoder", "videoprism_probe", "vjepa2_probe")
+FROZEN = (PROBE, *ENCODERS)
 """The architectures whose network is frozen: a ProbeConfig or an EncoderConfig says how their head is fitted."""
 
 
@@ -20,8 +22,8 @@ class ProbeTrainConfig:
     """Section `models.<name>.train` of a probe: how the linear layer on its features is fitted."""
 
     pretrained: str
-    """What the frozen network is: `imagenet` for the ImageNet weights of options.backbone, or the path of a checkpoint
-    of an image network."""
+    """What the frozen network is: `imagenet` for the weights that timm has of options.backbone, the path of a file, or
+    the folder of a network of transformers."""
     decays: tuple[float, ...]
     """Weight decays that are compared, the highest first: half of it times the squared norm of the weights is added to
     the cross-entropy. The features have a mean squared norm of 1."""
@@ -74,7 +76,11 @@ class AttentiveConfig:
 
 @dataclass(frozen=True)
 class EncoderTrainConfig(ProbeTrainConfig):
-    """The same of an encoder, for both of its heads: `decays` and `appearance` are those of the linear one."""
+    """How the head of a frozen network is fitted, be it linear or attentive.
+
+    `decays` and `appearance` are of a linear head, the only one that the architecture `probe` has, and `attentive` is
+    of the other.
+    """
 
     attentive: AttentiveConfig
 

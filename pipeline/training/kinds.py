@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.clips.inputs import hears
 from pipeline.training.config import ModelConfig
-from pipeline.training.frozen_config import ENCODER, PROBE, EncoderConfig, ProbeConfig
+from pipeline.training.frozen_config import ENCODERS, PROBE, EncoderConfig, ProbeConfig
 from pipeline.training.hearing_config import HearingConfig
 
 
@@ -13,5 +13,5 @@ def kind(section: Mapping[str, Any]) -> type[ModelConfig] | type[ProbeConfig]:
     """The class of a section `models.<name>`."""
     if hears(section.get("clip")):
         return HearingConfig
-    kinds: dict[Any, type[ModelConfig | ProbeConfig]] = {PROBE: ProbeConfig, ENCODER: EncoderConfig}
+    kinds: dict[Any, type[ModelConfig | ProbeConfig]] = {PROBE: ProbeConfig, **dict.fromkeys(ENCODERS, EncoderConfig)}
     return kinds.get(section.get("arch"), ModelConfig)

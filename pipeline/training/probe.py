@@ -64,7 +64,7 @@ def fit_probe(
         result |= {key(task): metrics.headline(task, logits, val.targets())}
     data = {"features": files.fingerprint(dict(features.about)), "labels": files.fingerprint(_labels(good))}
     data |= {"groups": files.fingerprint(groups.of_each(train.videos, features.groups))}
-    recipe = {**config.plain(), **noted(task), "data": data, "versions": fingerprint.versions()}
+    recipe = {**config.plain(), **noted(task), "data": data, "versions": fingerprint.versions(config.arch)}
     recipe |= {key: start[key] for key in ("pretrained", "licence") if key in start} | {"result": result}
     Checkpoint(network.state_dict(), recipe, manifest.classes, spec).write(out)
     logger.end()

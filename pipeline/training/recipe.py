@@ -44,7 +44,7 @@ def recipe_of(config: ModelConfig, manifest: Manifest, store: Store, statistics:
             "labels": labels,
             "statistics": files.fingerprint(statistics.counts.tolist()),
         },
-        "versions": fingerprint.versions(),
+        "versions": fingerprint.versions(config.arch),
     }
 
 

@@ -51,13 +51,30 @@ OF_EXTRAS = {  # the same, of networks that need an extra: those of next to nobo
 }
 
 
-HEAD = 2 * 768 + 769 * 256 + 9 * 256 + 4 * 257 * 256 + 2 * 256 + 257 * 1024 + 1025 * 256 + 257 * 313
-"""Parameters of an attentive head: norm, projection, places and query, attention, MLP, linear layer."""
+def head(channels: int, tokens: int) -> int:
+    """Parameters of an attentive head: norm, projection, places and query, attention, MLP, linear layer."""
+    before = 2 * channels + (channels + 1) * 256 + (tokens + 1) * 256
+    return before + 4 * 257 * 256 + 2 * 256 + 257 * 1024 + 1025 * 256 + 257 * 313
+
+
+def blocks(width: int, seen: int) -> int:
+    """Multiplications of a transformer's block with so many tokens that see one another."""
+    return 12 * width**2 * seen + 2 * width * seen**2
+
+
 ENCODERS = {  # config: (parameters, GMACs of a frame) of timm's own network
     "siglip2_b": (92_884_224, 17.7),
     "pe_core_b": (92_886_528, 17.8),
     "dinov3_b": (85_641_216, 23.6),
     "dinov2_b": (86_582_016, 23.5),
+}
+PROBES = {  # config: (parameters of transformers' own encoder, its GMACs of a clip, its width), of networks with an extra
+    "videoprism_b_probe": (
+        114_365_184,
+        (16 * 12 * blocks(768, 256) + 256 * 4 * blocks(768, 16) + 4096 * 768 * 3 * 18**2) / 1e9,
+        768,
+    ),
+    "vjepa2_l_probe": (303_885_312, (24 * blocks(1024, 2048) + 2048 * 1024 * 3 * 2 * 16**2) / 1e9, 1024),
 }
 
 
@@ -92,14 +109,24 @@ def test_costs_what_the_peers_class_costs(configs, page, name):
 def test_an_encoder_costs_what_it_costs_a_frame_and_a_head(configs, page, name):
     parameters, gmacs = cost(name, configs, page)
     expected = ENCODERS[name]
-    assert parameters == expected[0] + HEAD
+    assert parameters == expected[0] + head(768, tokens=8)
     assert gmacs == pytest.approx(expected[1] * configs[name].clip.sampler.frames, rel=0.01)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", PROBES)
+def test_a_probe_costs_what_its_encoder_costs_a_clip_and_a_head(configs, page, name):
+    parameters, gmacs = cost(name, configs, page)
+    of_encoder, expected, width = PROBES[name]
+    assert parameters == of_encoder + head(width, tokens=8 * 2 * 2)
+    assert gmacs == pytest.approx(expected, rel=0.01)
 
 
 def test_every_model_of_full_size_was_measured(configs):
     assert {name for name in configs if not name.endswith(("_demo", "_lite0")) and name != "probe"} == {
         *PEERS,
         *ENCODERS,
+        *PROBES,
         *OF_EXTRAS,
     }
 
@@ -113,7 +140,7 @@ def test_a_row_says_how_long_a_clip_lasts(configs):
 
 @pytest.mark.slow
 def test_the_page_of_models_holds_the_small_ones(configs, page):
-    small = {*configs} - {*PEERS, *ENCODERS, *OF_EXTRAS}
+    small = {*configs} - {*PEERS, *ENCODERS, *PROBES, *OF_EXTRAS}
     alone = [name for name in small if not hasattr(registry.find("models", configs[name].arch), "EXTRA")]
     assert len(alone) > 9
     for name in alone:

@@ -57,7 +57,10 @@ def test_a_linear_head_reads_the_mean_and_the_changes_of_the_same_features():
         ({"backbone": "test_vit", "size": 224}, "size=224.*'test_vit' expect 160 x 160"),
         ({"backbone": "test_vit", "size": 160, "frames": 1}, "frames=1"),
         ({"backbone": "test_vit", "size": 160, "rows": 2}, "rows=2 and columns=0"),
-        ({"backbone": "test_vit", "size": 160, "width": 6, "heads": 4}, "width=6 must be a multiple of heads=4"),
+        (
+            {"backbone": "test_vit", "size": 160, "width": 6, "heads": 4},
+            "width, 6, must be a multiple of the number of its heads, 4",
+        ),
         ({"backbone": "test_vit", "size": 160, "head": "mean"}, "head='mean' is none of attentive, linear"),
     ],
 )

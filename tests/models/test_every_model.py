@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from pipeline.core import registry
 from pipeline.runtime import distributed
+from pipeline.training.frozen_config import ENCODERS
 from tests.support import checks
 from tests.support.checks import (
     TINY_2D,
@@ -18,8 +19,10 @@ from tests.support.checks import (
     TINY_SWIN,
     TINY_VIDEOMAE,
     TINY_VIDEOPRISM,
+    TINY_VIDEOPRISM_PROBE,
     TINY_VIT,
     TINY_VJEPA2,
+    TINY_VJEPA2_PROBE,
     Case,
 )
 
@@ -46,12 +49,17 @@ KNOWN = {
     "videomae": Case("videomae", TINY_VIDEOMAE, 4, 6, r"6 frames of 32 x 32.*built for 4 of 32 x 32"),
     "videoprism": Case("videoprism", TINY_VIDEOPRISM, 4, 6, r"6 frames.*built for 4 of 36 x 36", size=36),
     "vjepa2": Case("vjepa2", TINY_VJEPA2, 4, 6, r"6 frames of 32 x 32.*built for 4 of 32 x 32"),
+    "videoprism_probe": Case("videoprism_probe", TINY_VIDEOPRISM_PROBE, 4, 6, r"6 frames.*built for 4 of 36", size=36),
+    "vjepa2_probe": Case("vjepa2_probe", TINY_VJEPA2_PROBE, 4, 6, r"6 frames of 32 x 32.*built for 4 of 32 x 32"),
 }
 HEADS = ("videoprism", "vjepa2")
 """Networks of which a head alone learns, here from what a random encoder says."""
 VARIANTS = {
     "encoder with a linear head": Case("encoder", {**TINY_2D, "frames": 4, "size": 32, "head": "linear"}, 4, 6, FIXED),
     "encoder of a transformer": Case("encoder", TINY_VIT, 4, 6, FIXED),
+    "vjepa2_probe with a linear head": Case(
+        "vjepa2_probe", TINY_VJEPA2_PROBE | {"head": "linear"}, 4, 6, r"6 frames of 32 x 32"
+    ),
     "tsn non-local": Case("tsn", {**TINY_DEEP, "frames": 4}, 4, 6, FIXED),
     "tsm of blocks": Case("tsm", {**TINY_2D, "frames": 4, "place": "block", "every": 2}, 4, 6, FIXED),
     "tsm non-local": Case("tsm", {**TINY_DEEP, "frames": 4}, 4, 6, FIXED),
@@ -115,7 +123,7 @@ def test_every_parameter_learns(case: Case):
 @pytest.mark.slow
 @each_variant
 def test_it_learns_eight_clips(case: Case):
-    if case.model == "encoder":  # its linear head reads small numbers, and its attentive one large ones
+    if case.model in ENCODERS:  # its linear head reads small numbers, and its attentive one large ones
         checks.assert_learns(case.build(), case.clips(8), steps=500, rate=2e-2 if "head" in case.options else 5e-4)
     elif case.model == "probe":  # small heads on small numbers, without dropout
         checks.assert_learns(case.build(), case.clips(8), steps=500)

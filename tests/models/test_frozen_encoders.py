@@ -18,34 +18,10 @@ from pipeline.training import optim
 from pipeline.training.optim import OptimConfig
 from tests.support import checks, tiny, transformers_peer
 from tests.support.checks import TINY_VIDEOPRISM, TINY_VJEPA2
+from tests.support.transformers_peer import RAW, jepa, prism
 
-PRISM = {
-    "num_frames": 4, "image_size": 36, "hidden_size": 24, "num_spatial_layers": 2, "num_temporal_layers": 1,
-    "num_attention_heads": 2, "intermediate_size": 96,
-}  # fmt: skip
-JEPA = {
-    "frames_per_clip": 4, "crop_size": 32, "patch_size": 8, "hidden_size": 24, "num_hidden_layers": 2,
-    "num_attention_heads": 2, "num_pooler_layers": 1,
-    "pred_hidden_size": 24, "pred_num_attention_heads": 2, "pred_num_hidden_layers": 1,
-}  # fmt: skip
 NAMES = {0: "walking", 1: "sitting", 2: "falling"}
-RAW = {"do_normalize": False, "image_mean": None, "image_std": None}
 ADAMW = OptimConfig(1e-3, 0.1, 1.0, name="adamw")
-
-
-def prism(encoder_alone: bool = False, **config: Any) -> Any:
-    import transformers
-
-    made = transformers.VideoPrismVisionConfig(**PRISM, **config)
-    network = transformers.VideoPrismVisionModel if encoder_alone else transformers.VideoPrismForVideoClassification
-    return network(made)
-
-
-def jepa(encoder_alone: bool = False, **config: Any) -> Any:
-    import transformers
-
-    made = transformers.VJEPA2Config(**JEPA, **config)
-    return (transformers.VJEPA2Model if encoder_alone else transformers.VJEPA2ForVideoClassification)(made)
 
 
 BOTH = [

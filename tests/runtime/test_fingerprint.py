@@ -44,9 +44,15 @@ def test_what_is_not_there_is_an_error(name):
 
 @pytest.mark.parametrize("library", ["torch", "torchvision", "timm", "numpy", "simplejpeg"])
 def test_the_versions_are_those_that_are_installed(library):
-    assert fingerprint.versions()[library].split("+")[0] == importlib.metadata.version(library).split("+")[0]
+    assert fingerprint.versions("tsn")[library].split("+")[0] == importlib.metadata.version(library).split("+")[0]
 
 
 def test_another_build_of_pytorch_is_another_version(monkeypatch):
     monkeypatch.setattr(torch, "__version__", "2.0.0+other")
-    assert fingerprint.versions()["torch"] == "2.0.0+other"
+    assert fingerprint.versions("tsn")["torch"] == "2.0.0+other"
+
+
+@pytest.mark.parametrize("arch", ["ast", "videomae", "videoprism", "vjepa2", "videoprism_probe", "vjepa2_probe"])
+def test_what_an_architecture_alone_needs_is_named_for_it(arch, monkeypatch):
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: f"{name} 7")
+    assert fingerprint.versions(arch) == fingerprint.versions("tsn") | {"transformers": "transformers 7"}

@@ -62,6 +62,9 @@ TINY_VIDEOPRISM: dict[str, Any] = {
     "heads": 2,
 }
 TINY_VJEPA2: dict[str, Any] = TINY_VIDEOMAE | {"pooler_depth": 1}
+TINY_CELLS: dict[str, Any] = {"moments": 2, "rows": 2, "columns": 1, "pool_width": 32, "pool_heads": 4}
+TINY_VIDEOPRISM_PROBE: dict[str, Any] = TINY_VIDEOPRISM | TINY_CELLS
+TINY_VJEPA2_PROBE: dict[str, Any] = TINY_VIDEOMAE | TINY_CELLS
 TINY_AST: dict[str, Any] = {
     "mels": 32,
     "columns": 40,

@@ -25,6 +25,18 @@ IMAGENET: dict[str, Any] = {
     "image_std": [0.229, 0.224, 0.225],
 }
 
+PRISM = {
+    "num_frames": 4, "image_size": 36, "hidden_size": 24, "num_spatial_layers": 2, "num_temporal_layers": 1,
+    "num_attention_heads": 2, "intermediate_size": 96,
+}  # fmt: skip
+JEPA = {
+    "frames_per_clip": 4, "crop_size": 32, "patch_size": 8, "hidden_size": 24, "num_hidden_layers": 2,
+    "num_attention_heads": 2, "num_pooler_layers": 1,
+    "pred_hidden_size": 24, "pred_num_attention_heads": 2, "pred_num_hidden_layers": 1,
+}  # fmt: skip
+RAW: dict[str, Any] = {"do_normalize": False, "image_mean": None, "image_std": None}
+"""Preprocessing of a network that takes pixels of 0..1 as they are."""
+
 
 def cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on every connection fails but those between processes of this machine."""
@@ -69,3 +81,20 @@ def assert_same_logits(peer: Any, ours: nn.Module, folder: Path, frames: int, si
     assert expected.std() > 0
     torch.testing.assert_close(found, expected.reshape(found.shape), rtol=0, atol=0)
     return report
+
+
+def prism(encoder_alone: bool = False, **config: Any) -> Any:
+    """A small VideoPrism of the library, with its head or as an encoder alone."""
+    import transformers  # an extra
+
+    made = transformers.VideoPrismVisionConfig(**PRISM, **config)
+    network = transformers.VideoPrismVisionModel if encoder_alone else transformers.VideoPrismForVideoClassification
+    return network(made)
+
+
+def jepa(encoder_alone: bool = False, **config: Any) -> Any:
+    """The same of V-JEPA 2."""
+    import transformers  # an extra
+
+    made = transformers.VJEPA2Config(**JEPA, **config)
+    return (transformers.VJEPA2Model if encoder_alone else transformers.VJEPA2ForVideoClassification)(made)

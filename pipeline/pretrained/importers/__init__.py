@@ -18,6 +18,7 @@ The names of this project, for which an importer translates:
     slow, fast, r3d, r2plus1d  backbone.<torchvision's name>
     mvit, swin3d, s3d          backbone.<torchvision's name>
     videoprism, vjepa2         backbone.encoder.<transformers' name>, and backbone.head in front of the classifier
+    videoprism_probe, vjepa2_probe  backbone.encoder.<transformers' name>
     videomae, ast              backbone.network.<transformers' name>, and backbone.norm in front of the classifier
     slowfast                   slow.<torchvision's name>, fast.<torchvision's name>, laterals.<0..3>.<conv, bn>
 """
@@ -77,6 +78,8 @@ class Translation:
     """Beginnings of names of the model that the file need not have: what is missing of them starts fresh."""
     unused: tuple[str, ...] = ()
     """Entries of the file that no model here has, as they served the pretraining alone."""
+    encoder: str = ""
+    """Beginning of the names of its encoder, where models with another head take that alone."""
     licence: str = ""
     """Licence of the weights, as the source states it; empty where it states none."""
 

@@ -26,6 +26,8 @@ SHAPELESS: dict[str, dict[str, Any]] = {
     "videomae": {"frames": 16, "size": 224, "heads": 12, "mean_pooling": True},
     "videoprism": {"size": 288, "heads": 12},
     "vjepa2": {"size": 256, "heads": 16},
+    "videoprism_probe": {"size": 288, "heads": 12, "moments": 8, "rows": 2, "columns": 2, "pool_heads": 4},
+    "vjepa2_probe": {"size": 256, "heads": 16, "moments": 8, "rows": 2, "columns": 2, "pool_heads": 4},
 }
 """Options that change what a network computes but none of its tensors: architecture -> option -> default. A module of
 the network has an attribute of the option's name, or `built_with` has it, see `build_backbone`."""

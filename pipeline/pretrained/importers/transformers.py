@@ -34,6 +34,8 @@ class Layout:
     """The same, of parts that serve where a classifier stands behind them."""
     fresh: tuple[str, ...] = ()
     """Beginnings of our names that a file without a classifier does not have."""
+    encoder: str = ""
+    """Beginning of our names of its encoder, where models with another head take that alone."""
     classifier: str = "classifier.weight"
     """Name of the tensor that has one row a class."""
 
@@ -104,6 +106,7 @@ LAYOUTS = {
         },
         licence="apache-2.0",
         fresh=("backbone.head.",),
+        encoder="backbone.encoder.",
     ),
     "vjepa2": Layout(
         rules=[
@@ -116,6 +119,7 @@ LAYOUTS = {
         licence="mit",
         unused=r"(vjepa2\.)?predictor\.",
         fresh=("backbone.head.",),
+        encoder="backbone.encoder.",
     ),
 }
 """Kind of network (`model_type`) -> its layout."""
@@ -154,6 +158,7 @@ def translate(weights: Weights) -> Translation:
         classes=_classes(config, len(weights.tensors[layout.classifier])) if whole else (),
         fresh=() if whole else ("classifier.", *layout.fresh),
         unused=unused,
+        encoder=layout.encoder,
         licence=about["licence"] or f"{layout.licence} (the authors'; the folder states none)",
     )
 
