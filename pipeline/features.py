@@ -9,7 +9,7 @@ key.txt       a fingerprint of all that the array depends on, so that none is co
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ from pipeline.core.machine import Machine
 from pipeline.core.progress_bar import progress_bar
 from pipeline.layers.frozen import Frozen
 from pipeline.layers.normalize import InputSpec, normalize
-from pipeline.runtime import distributed, fingerprint
+from pipeline.runtime import distributed, fingerprint, lease
+from pipeline.runtime.chunk_cache import CHUNK, ChunkCache
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ ARRAY, VIDEOS, GROUPS, ABOUT, KEY = "features.npy", "videos.txt", "groups.tsv", 
 CODE = ("core", "clips", "layers", "pretrained", "features.py")
 """What makes features besides the file of the model; those of other code are computed anew."""
 BATCH = 4
-"""Clips of a forward pass."""
+"""Clips of a forward pass, a divisor of the videos of a chunk."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def write(
     """Compute the features of the centre clips of `videos`, and write them to the folder `out`, all or nothing.
 
     An array that `out`, or a folder beside it, holds of the same network, settings, frames, code and libraries is taken
-    as it is: another head, or new groups, cost nothing.
+    as it is: another head, or new groups, cost nothing. The same call goes on where one that was killed has stopped.
 
     Args:
         spec: what the network's weights expect of pixels.
@@ -108,7 +109,9 @@ def write(
             files.link(there / ARRAY, partial / ARRAY)
             log.info("%s: the features are those of %s", out, there)
         else:
-            np.save(partial / ARRAY, _compute(network, spec, clip, videos, store, machine, out.name))
+            folder = files.folder_of(Path(machine.scratch) / "features", out.name, key, machine.threads)
+            cache = ChunkCache(folder, len(videos), (network.dimension,))
+            _compute(cache, partial / ARRAY, network, spec, clip, videos, store, machine, out.name)
         files.write_text(partial / VIDEOS, "".join(f"{video}\n" for video in videos))
         files.write_text(partial / KEY, f"{key}\n")
         groups.write(partial / GROUPS, of_groups)
@@ -129,30 +132,48 @@ def _same(out: Path, key: str) -> Path | None:
 
 
 def _compute(
-    network: Frozen, spec: InputSpec, clip: ClipConfig, videos: Sequence[str], store: FrameStore, machine: Machine,
-    name: str,
-) -> np.ndarray:  # fmt: skip
-    """The features, float16 (V, D)."""
+    cache: ChunkCache, array: Path, network: Frozen, spec: InputSpec, clip: ClipConfig, videos: Sequence[str],
+    store: FrameStore, machine: Machine, name: str,
+) -> None:  # fmt: skip
+    """Write the features to the file `array`: those that the cache has, and those that it lacks."""
     fabric = distributed.launch(replace(machine, devices=1))  # several would each compute and write all of it
     network = network.to(fabric.device).eval()
     if distributed.suits_channels_last(network, fabric):
         distributed.to_channels_last(network)
     grid = ViewGrid((View(1, 0, clip.centre, "centre"),), {"clip": (0,)})
     pin = fabric.device.type == "cuda"
-    clips = loader(MultiViewDataset(videos, store, clip.sampler, grid), machine.processes, pin, batch_size=BATCH)
-    values = np.empty((len(videos), sum(network.sizes)), np.float16)
-    _fill(values, network, spec, clips, name)
+    with lease.hold(cache.lock, fabric, wait=True):
+        chunks = [chunk for chunk in range(cache.chunks) if cache.count(chunk) < len(cache.span(chunk))]
+        wanted = [videos[number] for chunk in chunks for number in cache.span(chunk)]
+        clips = loader(MultiViewDataset(wanted, store, clip.sampler, grid), machine.processes, pin, batch_size=BATCH)
+        done = len(videos) - len(wanted)
+        with progress_bar(initial=done, total=len(videos), desc=f"features {name}", unit="video") as bar:
+            for chunk, rows in zip(chunks, _chunks(network, spec, clips, bar), strict=True):
+                cache.write(chunk, rows)
+        _gather(cache, array)
+        cache.delete()
     distributed.close(fabric)
-    return values
 
 
-def _fill(values: np.ndarray, network: Frozen, spec: InputSpec, clips: DataLoader[Any], name: str) -> None:
-    device, done = next(network.parameters()).device, 0
-    with torch.inference_mode(), progress_bar(total=len(values), desc=f"features {name}", unit="video") as bar:
-        for views in clips:
-            (pixels,) = views.values()  # one view, so one size
-            moved = pixels[:, 0].to(device, non_blocking=True)
-            found = network.features(normalize(moved, spec)).cpu().numpy()
-            values[done : done + len(found)] = found
-            done += len(found)
-            bar.update(len(found))
+def _chunks(network: Frozen, spec: InputSpec, clips: DataLoader[Any], bar: Any) -> Iterator[np.ndarray]:
+    """The features of the videos that a loader gives, float16 (n, D), n being that of a chunk and less in the last."""
+    device, found = next(network.parameters()).device, []
+    for views in clips:
+        (pixels,) = views.values()  # one view, so one size
+        with torch.inference_mode():
+            rows = network.features(normalize(pixels[:, 0].to(device, non_blocking=True), spec))
+        found.append(rows.cpu().numpy().astype(np.float16))
+        bar.update(len(rows))
+        if len(found) * BATCH == CHUNK:
+            yield np.concatenate(found)
+            found = []
+    if found:
+        yield np.concatenate(found)
+
+
+def _gather(cache: ChunkCache, path: Path) -> None:
+    """Write one array of all videos' features; memory holds those of a chunk at a time."""
+    values = np.lib.format.open_memmap(path, mode="w+", dtype=np.float16, shape=(cache.videos, *cache.shape))
+    for row, features in enumerate(cache.all()):
+        values[row] = features
+    values.flush()

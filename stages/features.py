@@ -30,7 +30,7 @@ def main(
     network, spec, about = frozen(config, len(corpus.classes))
     videos = [video for video in corpus.videos if video in store]
     features.write(network, spec, config.clip, videos, store, out, load_machine(), corpus.groups, about)
-    print(f"{out}: {sum(network.sizes):,} features of {len(videos):,} videos")
+    print(f"{out}: {network.dimension:,} features of {len(videos):,} videos")
 
 
 if __name__ == "__main__":

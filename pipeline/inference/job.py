@@ -10,7 +10,7 @@ import torch
 from pipeline.clips.dataset import Crop
 from pipeline.core.errors import UserError
 from pipeline.inference.predictor import Predictor, Scores, Views
-from pipeline.inference.score_cache import CHUNK, ScoreCache
+from pipeline.runtime.chunk_cache import CHUNK, ChunkCache
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ class Job:
     """The scoring of one model in one run: what it has to do, and what it has done."""
 
     predictor: Predictor
-    cache: ScoreCache
+    cache: ChunkCache
     is_companion: bool = False
     """Whether the model is scored along with the model of the stage, which must not fail with it."""
     failed: bool = False
@@ -68,7 +68,7 @@ class Job:
         Raises:
             UserError: a score is not finite, and the cache is deleted; or a chunk is not finished.
         """
-        for scores in self.cache.scores():
+        for scores in self.cache.all():
             if not np.isfinite(scores).all():
                 self.cache.delete()
                 raise UserError(

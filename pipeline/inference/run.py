@@ -35,10 +35,10 @@ from pipeline.core.share import Share
 from pipeline.inference import companions, on_nodes
 from pipeline.inference.job import Job
 from pipeline.inference.predictor import Predictor
-from pipeline.inference.score_cache import ScoreCache
 from pipeline.predictions.table import FINAL, SPLITS
 from pipeline.predictions.view_scores import write_split
 from pipeline.runtime import distributed, fingerprint, lease, signals
+from pipeline.runtime.chunk_cache import ChunkCache
 from pipeline.runtime.progress import Timer, duration, rate
 from pipeline.runtime.signals import Request, Stopped
 from pipeline.runtime.transfer import Upload
@@ -200,7 +200,7 @@ def _prepare(
         [store.content_key(predictor.grid.sides), videos], code, fingerprint.versions(predictor.meta["arch"]),
     )  # fmt: skip
     shape = len(predictor.grid), len(predictor.checkpoint.classes)
-    return Job(predictor, ScoreCache(folder, len(videos), shape))
+    return Job(predictor, ChunkCache(folder, len(videos), shape))
 
 
 def _name_leftovers(job: Job) -> None:

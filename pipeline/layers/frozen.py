@@ -32,8 +32,13 @@ class Frozen(nn.Module):
         super().__init__()
         self.backbone, self.frames = backbone.requires_grad_(False), frames
 
+    @property
+    def dimension(self) -> int:
+        """Number of features D of a clip."""
+        return sum(self.sizes)
+
     def features(self, clip: Tensor) -> Tensor:
-        """What the head reads of clips (N, 3, T, H, W): float32 (N, D), D being the sum of `sizes`."""
+        """What the head reads of clips (N, 3, T, H, W): float32 (N, D)."""
         raise NotImplementedError
 
     def parts(self, features: Tensor) -> Tensor:

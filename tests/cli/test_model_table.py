@@ -68,7 +68,7 @@ ENCODERS = {  # config: (parameters, GMACs of a frame) of timm's own network
     "dinov3_b": (85_641_216, 23.6),
     "dinov2_b": (86_582_016, 23.5),
 }
-PROBES = {  # config: (parameters of transformers' own encoder, its GMACs of a clip, its width), of networks with an extra
+PROBES = {  # config: (parameters of transformers' own encoder, its GMACs of a clip, its width)
     "videoprism_b_probe": (
         114_365_184,
         (16 * 12 * blocks(768, 256) + 256 * 4 * blocks(768, 16) + 4096 * 768 * 3 * 18**2) / 1e9,

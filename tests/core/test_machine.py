@@ -16,7 +16,7 @@ import yaml
 from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine, ffmpeg_version, load_machine, parallel, scratch_folder
-from pipeline.inference.score_cache import CHUNK
+from pipeline.runtime.chunk_cache import CHUNK
 from tests.support import tiny
 
 

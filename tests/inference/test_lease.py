@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from pipeline.core import scratch
-from pipeline.inference.score_cache import ScoreCache
 from pipeline.runtime import lease
+from pipeline.runtime.chunk_cache import ChunkCache
 from tests.support.inference import assert_same_files, cache_of, infer, scored_models, two_processes
 
 
@@ -47,7 +47,7 @@ def test_nodes_that_do_not_share_the_scratch_folder_are_refused(models, tmp_path
     shutil.copytree(folder, other)
     for node in (folder, other):
         (node / "lock").touch()
-    ScoreCache(other, videos=16, shape=(13, 3)).write(0, np.zeros((16, 13, 3), np.float16))
+    ChunkCache(other, videos=16, shape=(13, 3)).write(0, np.zeros((16, 13, 3), np.float16))
     done = two_processes(models[0].parent, tmp_path / "out", scratch=str(scratch))
     assert done.returncode
     assert "machine.scratch must name a folder that all nodes share" in done.stderr

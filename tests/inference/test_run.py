@@ -28,11 +28,11 @@ from pipeline.core.manifest import Manifest
 from pipeline.inference import run as inference_run
 from pipeline.inference.job import Job
 from pipeline.inference.predictor import Predictor
-from pipeline.inference.score_cache import CHUNK
 from pipeline.predictions.table import PredictionTable
 from pipeline.predictions.view_scores import ViewScores
 from pipeline.runtime import fingerprint
 from pipeline.runtime.checkpoint import Checkpoint
+from pipeline.runtime.chunk_cache import CHUNK
 from pipeline.runtime.signals import Stopped
 from pipeline.training.config import LossConfig
 from pipeline.training.trainer import fit

@@ -26,12 +26,12 @@ from pipeline.core.manifest import DatasetConfig, Manifest
 from pipeline.datasets import folder, lists
 from pipeline.ensemble import submission
 from pipeline.features import Features
-from pipeline.inference.score_cache import ScoreCache
 from pipeline.predictions import import_scores, result_pickle
 from pipeline.predictions.table import PredictionTable
 from pipeline.predictions.view_scores import ViewScores
 from pipeline.pretrained import safe_pickle, weight_file
 from pipeline.runtime.checkpoint import Checkpoint
+from pipeline.runtime.chunk_cache import ChunkCache
 from tests.support import inference
 
 TENSORS = {"conv.weight": torch.ones(2, 3), "conv.bias": torch.zeros(3)}
@@ -143,8 +143,8 @@ PARSERS = {
     "views.json": Parser("val.views.json", lambda p: ViewScores.read(p.parent, "val").probabilities("clip"), views),
     "parquet": Parser("val.parquet", PredictionTable.read, table),
     "score cache": Parser(
-        "000000.npy", lambda p: ScoreCache(p.parent, 2, (1, 3)).count(0),
-        lambda p: ScoreCache(p.parent, 2, (1, 3)).write(0, np.zeros((2, 1, 3), np.float16)),
+        "000000.npy", lambda p: ChunkCache(p.parent, 2, (1, 3)).count(0),
+        lambda p: ChunkCache(p.parent, 2, (1, 3)).write(0, np.zeros((2, 1, 3), np.float16)),
     ),
     "imported CSV": Parser("s.csv", scores, written("video,x,y\na,0.5,0.25\nb,1,0\n")),
     "imported Parquet": Parser(

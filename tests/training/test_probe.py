@@ -19,6 +19,7 @@ from pipeline.layers.normalize import normalize
 from pipeline.pretrained.weight_file import ORIGIN
 from pipeline.runtime import distributed
 from pipeline.runtime.checkpoint import Checkpoint
+from pipeline.runtime.chunk_cache import ChunkCache
 from pipeline.training import probe
 from pipeline.training.config import LossConfig
 from pipeline.training.frozen_config import ProbeConfig, ProbeTrainConfig
@@ -64,6 +65,35 @@ def test_features_are_those_of_the_centre_clip_of_every_video(done):
         with torch.inference_mode():
             expected = network.eval().features(normalize(views, spec))[0].numpy()
         np.testing.assert_allclose(found.values[row], expected, atol=2e-3, rtol=2e-3)  # they are float16
+
+
+@pytest.mark.parametrize("finished", [0, 1])
+def test_features_go_on_where_a_run_has_died_and_have_the_same_bytes(done, tmp_path, monkeypatch, finished):
+    folder, config, manifest, store, machine = done
+    network, spec, about = frozen(config, 3)
+    videos = [video for video in manifest.videos if video in store]
+    assert features.CHUNK < len(videos) < 2 * features.CHUNK
+    machine = replace(machine, scratch=str(tmp_path / "scratch"))
+    seen, write = [], ChunkCache.write
+    see = type(network).features
+
+    def die(own, number, rows):
+        if number == finished:
+            raise KeyboardInterrupt
+        write(own, number, rows)
+
+    monkeypatch.setattr(type(network), "features", lambda own, clip: seen.append(len(clip)) or see(own, clip))
+    monkeypatch.setattr(ChunkCache, "write", die)
+    with pytest.raises(KeyboardInterrupt):
+        features.write(network, spec, config.clip, videos, store, tmp_path / "features", machine, {}, about)
+    monkeypatch.setattr(ChunkCache, "write", write)
+    assert not (tmp_path / "features").exists()
+    seen.clear()
+    features.write(network, spec, config.clip, videos, store, tmp_path / "features", machine, {}, about)
+    assert sum(seen) == len(videos) - finished * features.CHUNK
+    for name in ("features.npy", "videos.txt", "SHA256SUMS"):
+        assert (tmp_path / "features" / name).read_bytes() == (folder / "features" / name).read_bytes()
+    assert not list((tmp_path / "scratch" / "features").iterdir()), "what is done is no longer kept"
 
 
 def test_one_of_several_devices_computes_the_features(done, tmp_path, monkeypatch):

@@ -1,8 +1,8 @@
-"""Finished scores of one model, in chunks of videos, until stage `infer` has all of them and writes its files.
+"""What one network says of videos (scores, features), in chunks of videos, until a stage has all and writes its files.
 
-A cache is a folder under the scratch folder, named by the fingerprint of all that the scores are made from: a run that
-was killed goes on after its last finished chunk, a run that was asked to stop loses nothing, and scores of another
-checkpoint, view, video, code or library version are never used. One run at a time writes a cache (runtime/lease.py), or
+A cache is a folder under the scratch folder, named by the fingerprint of all that it is made from: a run that was
+killed goes on after its last finished chunk, a run that was asked to stop loses nothing, and what is of another
+checkpoint, view, video, code or library version is never used. One run at a time writes a cache (runtime/lease.py), or
 several that do a share each; each of their processes writes chunks of its own.
 """
 
@@ -27,16 +27,16 @@ _CRC = struct.Struct("<I")
 """What the file of a chunk ends with: the CRC-32 of the array before it."""
 
 
-class ScoreCache:
-    """The logits of one model, float16 (K, C) for each video; videos and chunks are numbered from 0.
+class ChunkCache:
+    """An array of float16 for each video; videos and chunks are numbered from 0.
 
     Args:
         folder: where the chunks lie; it need not exist yet.
         videos: number of videos.
-        shape: (K, C), the numbers of views and of classes.
+        shape: of a video's array, such as (K, C), the numbers of views and of classes.
     """
 
-    def __init__(self, folder: Path, videos: int, shape: tuple[int, int]) -> None:
+    def __init__(self, folder: Path, videos: int, shape: tuple[int, ...]) -> None:
         self.folder, self.videos, self.shape = folder, videos, shape
 
     @property
@@ -63,7 +63,7 @@ class ScoreCache:
         return range(chunk * CHUNK, min((chunk + 1) * CHUNK, self.videos))
 
     def count(self, chunk: int) -> int:
-        """The number of videos at the start of a chunk that have scores: all, unless a run stopped or a disk erred."""
+        """The number of videos at the start of a chunk that are done: all, unless a run stopped or a disk erred."""
         return len(self._open(chunk))
 
     @property
@@ -72,11 +72,11 @@ class ScoreCache:
         return sum(self.count(chunk) < len(self.span(chunk)) for chunk in range(self.chunks))
 
     def rows(self, chunk: int) -> np.ndarray:
-        """The scores of a chunk so far, float16 (n, K, C), which may be 0 videos."""
+        """The arrays of a chunk so far, float16 (n, ...), which may be 0 videos."""
         return np.array(self._open(chunk))
 
-    def scores(self) -> Iterator[np.ndarray]:
-        """The scores (K, C) of every video, one after the other; memory holds one chunk at a time.
+    def all(self) -> Iterator[np.ndarray]:
+        """The array of every video, one after the other; memory holds one chunk at a time.
 
         Raises:
             UserError: a chunk is not finished.
@@ -85,14 +85,14 @@ class ScoreCache:
             span, rows = self.span(chunk), self.rows(chunk)
             if len(rows) != len(span):
                 raise UserError(
-                    f"{self._path(chunk)} holds the scores of {len(rows)} videos, not of {len(span)}, though all were "
-                    "scored: it was deleted or damaged, or machine.scratch names no folder that all nodes share. "
-                    "Mend that and start again; what is missing is scored."
+                    f"{self._path(chunk)} holds {len(rows)} videos, not {len(span)}, though all were done: it was "
+                    "deleted or damaged, or machine.scratch names no folder that all nodes share. Mend that and start "
+                    "again; what is missing is made."
                 )
             yield from rows
 
     def write(self, chunk: int, rows: np.ndarray) -> None:
-        """Write the scores (n, K, C) of a chunk's first n videos, or of all.
+        """Write the arrays (n, ...) of a chunk's first n videos, or of all.
 
         Raises:
             UserError: the disk is full, or the folder cannot be written.
@@ -115,7 +115,7 @@ class ScoreCache:
         return self.folder / f"{chunk:06d}.npy"
 
     def _open(self, chunk: int) -> np.ndarray:
-        """A chunk, (n, K, C); of no video, where there is none or its bytes have changed."""
+        """A chunk, (n, ...); of no video, where there is none or its bytes have changed."""
         path, none = self._path(chunk), np.empty((0, *self.shape), np.float16)
         if not path.is_file():
             return none
