@@ -148,6 +148,7 @@ WRONG = [
     (f"{TIN}.train.optim.clip_norm", 0, f"{TIN}.train.optim", "clip_norm must be greater than 0, or null"),
     (f"{TIN}.train.optim.roles.biases", {}, f"{TIN}.train.optim", "roles has no 'biases'"),
     (f"{TIN}.train.optim.roles.bias.lr", -1, f"{TIN}.train.optim.roles.bias", "factors"),
+    (f"{TIN}.train.optim.roles.first_weight", {"lr": -5}, f"{TIN}.train.optim.roles.first_weight", "factors"),
     (f"{TIN}.train.optim.options.sgd.momentun", 1, f"{TIN}.train.optim.options.sgd.momentun", "'momentum'"),
     (f"{TIN}.train.optim.options.sgd.momentum", -1, f"{TIN}.train.optim.options.sgd", "momentum"),
     (f"{TIN}.train.schedule.kind", "cosin", f"{TIN}.train.schedule.kind", "Did you mean 'cosine'?"),

@@ -61,8 +61,10 @@ class ModelCost:
     """Of all test views of a video together."""
     views: int
     """Test views of a video."""
+    takes: str
+    """What the model takes of a video: frames, flow or sound."""
     decoded: int
-    """Frames of a video that are decoded for its views, at most."""
+    """Frames, or flows, of a video that are decoded for its views, at most."""
     checkpoint: int
     """Bytes of the weights."""
 
@@ -109,6 +111,7 @@ def costs(settings: Mapping[str, Any], corpus: Corpus) -> list[ModelCost]:
                 gmacs=gmacs,
                 view_gmacs=sum(by_crop[crop] for crop in crops),
                 views=len(crops),
+                takes=config.clip.input,
                 decoded=clips * frames * len(grid.sides),
                 checkpoint=4 * parameters,
             )
@@ -165,7 +168,7 @@ def row(model: ModelCost, corpus: Corpus, rates: Rates, hardware: Hardware) -> l
     of_training = 2e9 * model.gmacs * BACKWARD * model.clips / flops / hardware.devices
     of_testing = 2e9 * model.view_gmacs * corpus.held_out / test_flops / hardware.devices
     loading = model.clips / rates.loaded[model.name] / hardware.cores
-    decoding = model.decoded * corpus.held_out / rates.decoded / hardware.cores
+    decoding = model.decoded * corpus.held_out / rates.decoded[model.takes] / hardware.cores
     return [
         model.name, f"{model.clips:,}", f"{model.gmacs:.1f}", time(of_training), time(loading), f"{model.views}",
         time(of_testing), time(decoding),

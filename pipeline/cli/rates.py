@@ -42,6 +42,8 @@ MADE_SECONDS = 6.0
 """Longest clip that is made where there is no corpus."""
 ROUNDS = 8
 """Clips that each loader reads."""
+FORMAT = 1
+"""Version of what is measured; raise it when that changes, so that rates of before are measured anew."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ class Rates:
     """Frames that a core extracts in a second."""
     packed: float
     """Bytes that a core packs in a second."""
-    decoded: float
-    """Stored frames that a core decodes in a second, at full size."""
+    decoded: dict[str, float]
+    """What a model takes -> frames, or flows, that a core decodes in a second at full size; infinite of sound."""
     loaded: dict[str, float]
     """Model -> training clips that a core loads in a second."""
     flops: dict[str, float]
@@ -109,10 +111,13 @@ class Rates:
         yield (
             f"Extraction, packing and loading: CPU time of this machine with {self.source}: "
             f"a core extracts {self.extracted:.0f} frames a second, packs {self.packed / 1e6:.0f} MB a second and "
-            f"decodes {self.decoded:.0f} frames a second. Disks and networks are taken to keep up."
+            f"decodes {self.decoded['frames']:.0f} frames a second. Disks and networks are taken to keep up."
         )
         if self.flow_bytes:
-            yield f"Flow: {self.flowed:.0f} frames a second on a core, {self.flow_bytes / 1000:.1f} kB a frame."
+            yield (
+                f"Flow: {self.flowed:.0f} frames a second on a core, {self.flow_bytes / 1000:.1f} kB a frame; "
+                f"a core decodes {self.decoded['flow']:.0f} flows a second."
+            )
         if self.heard < math.inf:
             yield f"Sound: a core extracts {self.heard:.0f} s a second."
         if tflops:
@@ -152,7 +157,7 @@ def measured(every: Mapping[str, Any], corpus: Corpus, again: bool, compute: boo
     if corpus.at_hand:
         shape = [str(corpus.at_hand[0]), len(corpus.at_hand[1])]
     inputs = [every[name] for name in ("extract", "pack", "flow", "sound", "models", "machine")]
-    key = files.fingerprint(inputs, shape, compute, torch.__version__)
+    key = files.fingerprint(FORMAT, inputs, shape, compute, torch.__version__)
     kept = scratch_folder(machine, "plan") / f"{key}.json"
     if not kept.is_file() or again:
         files.write_text(kept, json.dumps(asdict(_measure(every, corpus, machine, compute)), indent=1) + "\n")
@@ -180,13 +185,13 @@ def _measure(every: Mapping[str, Any], corpus: Corpus, machine: Machine, compute
         there = manifest.without(set(manifest.videos) - set(store.videos))
         frames = sum(store.frames(video) for video in there.videos)
         held, small = (sum(file.stat().st_size for file in folder.glob(n)) for n in ("*/*.tar", "*/*.*.lmdb"))
-        decoded = _decoded(store, there)
         stores, senses = {"frames": store}, dict[str, Any]()
         if every["flow"]["by"]:
             stores["flow"], *figures = sense_rates.flow(every, there, folder, apart, made=not corpus.at_hand)
             senses |= dict(zip(("flowed", "flow_bytes"), figures, strict=True))
         if every["sound"]:
             senses["heard"] = sense_rates.sound(root, manifest, extract, apart, folder)
+        decoded = {"sound": math.inf} | {holds: _decoded(of) for holds, of in stores.items()}
         loaded = {name: _loaded(name, section, stores, there, decoded) for name, section in every["models"].items()}
     return Rates(
         seconds=corpus.seconds or frames / len(there) / extract.fps,
@@ -232,25 +237,27 @@ def _made(folder: Path, corpus: Corpus, machine: Machine) -> Manifest:
     return Manifest.from_records(records, ("made",))
 
 
-def _decoded(store: FrameStore, there: Manifest) -> float:
-    """Stored frames that a core decodes in a second at full size."""
+def _decoded(store: FrameStore) -> float:
+    """Stored frames, or flows, that a core decodes in a second at full size."""
+    videos = store.videos
     start, count = cpu_seconds(), 0
     for number in range(ROUNDS):
-        video = there.videos[number % len(there)]
+        video = videos[number % len(videos)]
         frames = np.linspace(0, store.frames(video) - 1, 32).astype(int)
         count += len(read_frames(store, video, frames, None))
     return count / (cpu_seconds() - start)
 
 
 def _loaded(
-    name: str, section: Mapping[str, Any], stores: Mapping[str, FrameStore], there: Manifest, decoded: float
-) -> float:
+    name: str, section: Mapping[str, Any], stores: Mapping[str, FrameStore], there: Manifest,
+    decoded: Mapping[str, float],
+) -> float:  # fmt: skip
     """Training clips of a model that a core loads in a second; a probe decodes and no more."""
     config = kind(section).read(section, f"models.{name}")
     if isinstance(config, HearingConfig):
         return math.inf  # to read some kilobytes is nothing beside the decoding of frames
     if isinstance(config, ProbeConfig):
-        return decoded / config.clip.sampler.length
+        return decoded[config.clip.input] / config.clip.sampler.length
     store = stores[config.clip.input]
     there = there.without(set(there.videos) - set(store.videos))
     clips = TrainDataset(there, store, config.clip.sampler, replace(config.train.augment, flip=True), seed=0)

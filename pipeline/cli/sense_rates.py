@@ -38,13 +38,22 @@ def flow(
 
     Returns:
         the flow, the number of frames whose flow a core makes or takes over in a second, and its bytes of one frame.
+
+    Raises:
+        UserError: no video has flow; or as `compute_flow`.
     """
     config, frames = params.build(FlowConfig, every["flow"], "flow"), FrameStore(folder / "lmdb")
     if made and config.folder is not None:
         config = replace(config, folder=str(_lent(Path(config.folder), corpus, frames, folder / "lent")))
     start = cpu_seconds()
-    compute_flow(corpus, frames.root, folder / "flow", folder / "no_flow.tsv", config, machine)
+    compute_flow(corpus, frames.root, folder / "flow", folder / "no_flow.tsv", config, machine, needed=())
     used, store = cpu_seconds() - start, FlowStore(folder / "flow")
+    if not store.videos:
+        others = "with longer --seconds or more pixels" if made else "that --videos describes, of which clips are made"
+        raise UserError(
+            f"None of the {len(corpus)} videos that were looked at has flow, as said above, so what flow costs is not "
+            f"known. Plan for a corpus {others}, or for models without flow."
+        )
     count = sum(frames.frames(video) for video in store.videos)
     return store, count / used, sum(file.stat().st_size for file in store.root.glob("*.lmdb")) / count
 

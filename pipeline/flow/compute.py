@@ -4,7 +4,7 @@ The shard of a video is that of its frames (extraction/making.py).
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -50,23 +50,25 @@ class FlowShard(Shard):
 
 def compute_flow(
     manifest: Manifest, frames: Path, out: Path, ledger: Path, config: FlowConfig, machine: Machine,
-    share: Share | None = None,
+    share: Share | None = None, needed: Collection[str] = NEEDED,
 ) -> bool:  # fmt: skip
     """Write the flow of every video in the packed `frames` into shards in `out`, and the list `ledger`.
 
     With a share, only its shards are made; other calls make the others in the same scratch folder. The call after which
     all are there writes `out` and `ledger`. The value says whether they are written.
 
+    Args:
+        needed: splits in which no video with flow is an error.
+
     Raises:
-        UserError: OpenCV is missing, or the folder of flow; a frame is damaged; or no video of train or of val has
-            flow.
+        UserError: OpenCV is missing, or the folder of flow; a frame is damaged; or no video of a needed split has flow.
     """
     store, source = scratch_folder(machine, "flow"), FrameStore(frames)
     rows = {row["video"]: row for row in manifest.table.astype(str).to_dict("records")}
     folder = FlowFolder.of(config.folder, (row["path"] for row in rows.values())) if config.folder else None
     shards = plan(rows, source, config, folder)
     maker = _Maker(store, source, config, folder, machine.processes)
-    publish = partial(_publish, manifest, shards, store, out, ledger)
+    publish = partial(_publish, manifest, shards, store, out, ledger, needed)
     return making.make_all("flow", store, out, shards, share, maker.make, publish)
 
 
@@ -152,7 +154,9 @@ class _Maker:
         return self.source if self.config.short_side is None else self.source.at(self.config.short_side)
 
 
-def _publish(manifest: Manifest, shards: Sequence[FlowShard], store: Path, out: Path, ledger: Path) -> None:
+def _publish(
+    manifest: Manifest, shards: Sequence[FlowShard], store: Path, out: Path, ledger: Path, needed: Collection[str]
+) -> None:
     """Link the shards into `out` and write their index; write the list of videos without flow."""
     good: list[dict[str, Any]] = []
     without: dict[str, tuple[str, str]] = {}
@@ -169,11 +173,13 @@ def _publish(manifest: Manifest, shards: Sequence[FlowShard], store: Path, out: 
     with files.aside(out) as aside:
         aside.mkdir()
         packing.fill(aside, found, index)
-        _report(manifest, index, without)
+        _report(manifest, index, without, needed)
     write_ledger(ledger, manifest, without)
 
 
-def _report(manifest: Manifest, index: pd.DataFrame, without: dict[str, tuple[str, str]]) -> None:
+def _report(
+    manifest: Manifest, index: pd.DataFrame, without: dict[str, tuple[str, str]], needed: Collection[str]
+) -> None:
     for video, (reason, words) in sorted(without.items())[:SHOWN]:
         log.warning("no flow: %s: %s: %s", video, reason, words)
     if len(without) > SHOWN:
@@ -185,7 +191,7 @@ def _report(manifest: Manifest, index: pd.DataFrame, without: dict[str, tuple[st
         log.warning("another number of frames in %d videos in all; their flow is taken as it is", len(noted))
     there = set(index["video"])
     left = manifest.without([video for video in manifest.videos if video not in there])
-    for split in NEEDED:
+    for split in needed:
         if not len(left.split(split)):
             raise UserError(
                 f"No video of the split {split!r} has flow, so no model can learn from it. Take a set of models "

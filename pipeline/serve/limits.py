@@ -26,7 +26,7 @@ class Limits:
     frames: int = 7200
     """Pictures in the file, and frames that are extracted from it."""
     pixels: int = 9_000_000
-    """Width times height of a picture; that of 4K cinema has 8.8 million."""
+    """Width times height of a picture that is decoded; that of 4K cinema has 8.8 million."""
 
     @property
     def bytes(self) -> int:
@@ -47,7 +47,8 @@ def check(file: Path, limits: Limits, config: ExtractConfig, binary: str, folder
         config: the extraction that would follow.
         binary: path of FFmpeg.
         folder: an empty folder for FFmpeg to run in.
-        sound: whether a file of sound alone will do, whose length its extraction limits.
+        sound: whether the sound alone is decoded, so that pictures may be large, many, or none; the length of a file
+            without is limited by its extraction.
 
     Raises:
         Refused: it says so, or it is no video.
@@ -61,20 +62,21 @@ def check(file: Path, limits: Limits, config: ExtractConfig, binary: str, folder
         if sound and broken.reason == "no_video_stream":
             return
         raise Refused.broken(broken.reason, str(broken)) from broken
-    for what, found, allowed in _sizes(facts, limits, config.fps):
+    for what, found, allowed in _sizes(facts, limits, config.fps, sound):
         if found > allowed:
             raise Refused.broken("too_large", f"{found:,.10g} {what}, and at most {allowed:,.10g} are taken")
 
 
-def _sizes(facts: Facts, limits: Limits, fps: int) -> list[tuple[str, float, float]]:
-    """What a file says of its size, and what is allowed."""
+def _sizes(facts: Facts, limits: Limits, fps: int, sound: bool) -> list[tuple[str, float, float]]:
+    """What a file says of its size, and what is allowed; where `sound` alone is decoded, without its pictures."""
     stream = facts.streams[0]
-    rate = max(fps, _rate(stream.description))
-    return [
+    rate = fps if sound else max(fps, _rate(stream.description))
+    sizes = [
         ("seconds", facts.seconds, limits.seconds),
         ("frames", round(facts.seconds * rate), limits.frames),
-        (f"pixels a picture ({stream.width}x{stream.height})", stream.width * stream.height, limits.pixels),
     ]
+    picture = (f"pixels a picture ({stream.width}x{stream.height})", stream.width * stream.height, limits.pixels)
+    return sizes if sound else [*sizes, picture]
 
 
 def _rate(description: str) -> float:

@@ -12,8 +12,9 @@ from torch import nn
 from pipeline.core import params
 from pipeline.core.errors import UserError
 
-ROLES = ("weight", "bias", "norm", "classifier_weight", "classifier_bias")
+ROLES = ("weight", "bias", "norm", "classifier_weight", "classifier_bias", "first_weight", "first_bias")
 """What a parameter is for: see `role`."""
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)  # noqa: SLF001 - the base of all batch norms
 
 
@@ -46,8 +47,9 @@ class OptimConfig:
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Name of an optimiser -> its own arguments, so that another name takes its own."""
     roles: dict[str, RoleConfig] = field(default_factory=dict)
-    """Role -> factors; a role that is not named has 1 and 1. The repositories of TSM and TIN have biases
-    {lr: 2, weight_decay: 0}, norms {weight_decay: 0}, the classifier {lr: 5} and its bias {lr: 10, weight_decay: 0};
+    """Role -> factors; a role that is not named has 1 and 1, and the first convolution (first_weight, first_bias) those
+    of weight and bias. The repositories of TSM and TIN have biases {lr: 2, weight_decay: 0}, norms {weight_decay: 0},
+    the classifier {lr: 5} and its bias {lr: 10, weight_decay: 0}, and of flow the first convolution as the classifier;
     the report's public code has one group."""
 
     def __post_init__(self) -> None:
@@ -141,7 +143,9 @@ def optimizer(model: nn.Module, config: OptimConfig, fused: bool = False) -> tor
     groups: dict[RoleConfig, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault(config.roles.get(role(model, name), RoleConfig()), []).append(parameter)
+            own = role(model, name)
+            shared = config.roles.get(own.removeprefix("first_"), RoleConfig())
+            groups.setdefault(config.roles.get(own, shared), []).append(parameter)
     given = [
         {"params": parameters, "weight_decay": config.weight_decay * own.weight_decay, "scale": own.lr}
         for own, parameters in groups.items()
@@ -159,10 +163,14 @@ def role(model: nn.Module, name: str) -> str:
     """The role of a parameter, by its place in the network and never by its number or by parts of its name.
 
     `classifier_weight` and `classifier_bias` belong to layers called `classifier`, which have a row for each class;
-    `norm` is the scale and shift of a normalisation; all other parameters are `weight` or `bias`.
+    `norm` is the scale and shift of a normalisation; `first_weight` and `first_bias` belong to the first convolution in
+    the order of the layers; all other parameters are `weight` or `bias`.
     """
     path, _, last = name.rpartition(".")
     if isinstance(model.get_submodule(path), NORMS):
         return "norm"
     kind = "bias" if last == "bias" else "weight"
-    return f"classifier_{kind}" if "classifier" in path.split(".") else kind
+    if "classifier" in path.split("."):
+        return f"classifier_{kind}"
+    convolutions = (at for at, layer in model.named_modules() if isinstance(layer, CONVOLUTIONS))
+    return f"first_{kind}" if path == next(convolutions, None) else kind

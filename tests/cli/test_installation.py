@@ -138,12 +138,20 @@ def test_all_extras_that_are_lacking_are_told_at_once(folder, monkeypatch):
     assert all(f"'.[{extra}]'" in installation.extras().found for extra in ("flow", "ray"))
 
 
-def test_flow_of_a_folder_needs_no_package_and_that_which_is_computed_does(folder, monkeypatch):
-    settings(folder, "model=tsn_flow_demo")
-    assert installation.extras().found == "flow"
-    monkeypatch.setitem(sys.modules, "cv2", None)
+def test_flow_of_a_folder_needs_the_package_for_new_videos_alone(folder, monkeypatch):
+    """Every stage runs; `pipeline predict` does not."""
     settings(folder, "model=tsn_flow_demo", "flow.folder=theirs")
-    assert installation.extras().state == "ok"
+    assert (installation.extras().state, installation.extras().found) == ("ok", "these settings ask for none")
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    finding = installation.extras()
+    assert finding.state == "warn"
+    assert finding.found.startswith("predict, serve: new videos have no flow in flow.folder. ")
+    assert "'.[flow]'" in finding.found
+    settings(folder, "model=tsn_flow_demo", "flow.folder=theirs", "machine.engine=ray")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    finding = installation.extras()
+    assert finding.state == "FAIL"
+    assert all(f"'.[{extra}]'" in finding.found for extra in ("flow", "ray"))
 
 
 def script(folder: Path, version: str, lacking: str = "nothing") -> str:

@@ -14,14 +14,18 @@ from pipeline.core import params
 from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest, VideoRecord
+from tests.support import tiny_flow
 from tests.support.command import call
 
 CORPUS = Corpus(train=900, held_out=100, classes=10, seconds=2.0, width=64, height=48, at_hand=None)
 RATES = Rates(
-    seconds=2.0, frame_bytes=10_000, smaller_share=0.0, extracted=100, packed=1e6, decoded=500, loaded={"a": 5.0},
-    flops={"a": 6e9}, test_flops={"a": 4e9}, measured_on={"a": "a"}, source="two clips", device="the CPU",
+    seconds=2.0, frame_bytes=10_000, smaller_share=0.0, extracted=100, packed=1e6,
+    decoded={"frames": 500, "flow": 250}, loaded={"a": 5.0}, flops={"a": 6e9}, test_flops={"a": 4e9},
+    measured_on={"a": "a"}, source="two clips", device="the CPU",
 )  # fmt: skip
-MODEL = ModelCost(name="a", clips=9000, gmacs=0.5, view_gmacs=4.0, views=8, decoded=100, checkpoint=4_000)
+MODEL = ModelCost(
+    name="a", clips=9000, gmacs=0.5, view_gmacs=4.0, views=8, takes="frames", decoded=100, checkpoint=4_000
+)
 SETTINGS = {"extract": {"fps": 30, "keep": True}, "pack": {"short_sides": [320]}}
 HERE = Hardware(cores=2, devices=1, tflops=None, frame_bytes=None)
 
@@ -29,6 +33,17 @@ HERE = Hardware(cores=2, devices=1, tflops=None, frame_bytes=None)
 def test_a_models_hours_are_its_operations_over_the_rate():
     """Training: 9,000 clips of 3 x 1 GFLOP at 6 GFLOP/s; testing: 100 videos of 8 GFLOP at 4 GFLOP/s."""
     assert row(MODEL, CORPUS, RATES, HERE) == ["a", "9,000", "0.5", "75 min", "15 min", "8", "3 min", "10 s"]
+
+
+def test_flow_is_decoded_at_its_own_rate():
+    """100 videos of 100 flows at 250 a second on two cores."""
+    assert row(replace(MODEL, takes="flow"), CORPUS, RATES, HERE)[-1] == "20 s"
+
+
+def test_a_flow_is_one_though_it_is_two_pictures(tmp_path, monkeypatch):
+    """32 flows in each of 8 rounds, in two seconds of CPU time."""
+    monkeypatch.setattr(rates, "cpu_seconds", iter([5.0, 7.0]).__next__)
+    assert rates._decoded(tiny_flow.corpus(tmp_path)[1]) == 128
 
 
 def test_two_devices_of_a_given_speed_take_half_the_time_of_one():
@@ -74,7 +89,7 @@ def test_flow_and_sound_have_their_rows(monkeypatch):
     rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "|" in line}
     assert (rows["flow"], rows["flow: LMDB"], rows["sound"]) == ("20 min", "286.1 MiB", "2 min")
     assert rows["all"] == "1.5 GiB"  # frames twice, 300 MB of flow and 64 MB of sound
-    assert "Flow: 25 frames a second on a core, 5.0 kB a frame." in text
+    assert "Flow: 25 frames a second on a core, 5.0 kB a frame; a core decodes 250 flows a second." in text
     imported = sensing | {"flow": {"by": ["dis"], "folder": "theirs"}}
     assert "\n".join(planner.lines(imported, CORPUS, rates, HERE)) == text  # the rate is that of taking it over
 
@@ -130,7 +145,9 @@ def test_from_nothing_to_the_table_and_the_rates_are_kept(tmp_path, capsys):
     found = json.loads(kept.read_text())
     assert set(found["flops"]) == {"tsn_demo", "tsm_demo", "slowfast_demo"}
     assert found["seconds"] == 0.5
-    assert min(found[name] for name in ("frame_bytes", "extracted", "packed", "decoded")) > 0
+    assert min(found[name] for name in ("frame_bytes", "extracted", "packed")) > 0
+    assert set(found["decoded"]) == {"frames", "sound"}
+    assert found["decoded"]["frames"] > 0
     assert found["measured_on"]["tsm_demo"] == found["measured_on"]["tsn_demo"]  # both over images
     assert found["measured_on"]["slowfast_demo"] == "slowfast_demo"
     assert "| slowfast_demo |" in first
@@ -148,6 +165,7 @@ def test_flow_and_sound_are_measured_on_made_clips(tmp_path, capsys):
     assert 0 < found["flowed"] < float("inf")
     assert 100 < found["flow_bytes"] < 20_000
     assert found["loaded"]["tsn_flow_demo"] > 0
+    assert found["decoded"]["flow"] > 0
     text = capsys.readouterr().out
     assert "| flow " in text
     assert "| sound " in text

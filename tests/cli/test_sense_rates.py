@@ -61,3 +61,21 @@ def test_made_clips_are_lent_the_flow_of_a_video_for_their_own_number_of_frames(
 def test_a_folder_without_flow_is_refused(theirs):
     with pytest.raises(UserError, match=r"flow.folder: .*theirs has no VIDEO/flow_x_00000.jpg or VIDEO/x_00001.jpg"):
         measured(theirs, made=True)
+
+
+def test_the_flow_of_one_video_of_any_split_is_enough(theirs):
+    """Those of train and val that were looked at have none, and others of the corpus may have some."""
+    write(theirs / "c", FRAMES - 1, "flow_")
+    store, *_ = measured(theirs, made=False)
+    assert (store.videos, store.frames("c")) == (["c"], FRAMES - 1)
+
+
+@pytest.mark.parametrize(("made", "mends"), [(False, "that --videos describes"), (True, "with longer --seconds")])
+def test_videos_without_flow_are_said(theirs, caplog, made, mends):
+    """A made clip of one frame is lent none."""
+    write(theirs / "other", 1, "flow_")
+    if made:
+        tiny_flow.pack(theirs.parent / "lmdb", {"s0": {v: tiny_flow.moving(1, 0, 1, **SIZE) for v in VIDEOS}})
+    with pytest.raises(UserError, match=f"^None of the 3 videos that were looked at has flow, as said above.*{mends}"):
+        measured(theirs, made)
+    assert "no flow: a: " in caplog.text

@@ -13,21 +13,23 @@ pytestmark = pytest.mark.slow  # a model is trained
 
 @pytest.fixture
 def ask(project, service, client):
-    """Who asks a service of `ear`, which takes 5 seconds."""
+    """Who asks a service of `ear`, which takes 5 seconds, and next to no picture."""
     data = tiny_sound.corpus(project / "sound")
     trainer.fit(tiny_sound.model(epochs=1), *data, project / "data/models/ear", tiny.machine(project / "work"))
     settings = yaml.safe_load((project / "params.yaml").read_text())
     settings["models"]["ear"] = {"test": params.plain(tiny_sound.VIEWS)}
     (project / "params.yaml").write_text(yaml.safe_dump(settings))
-    return client(service(model="ear", seconds=5))
+    return client(service(model="ear", seconds=5, pixels=10))
 
 
-def test_sound_without_pictures_is_answered_where_it_is_not_too_long(ask, clips, tmp_path, uploads):
+def test_sound_is_answered_where_it_is_not_too_long_whatever_is_shown(ask, clips, tmp_path, uploads):
     def sent(content):
         answer = ask.post("/predict", content=content)
         return answer.status_code, answer.json()
 
     status, told = sent((clips / "sound_only.mp4").read_bytes())
+    assert (status, sorted(told["scores"])) == (200, sorted(tiny_sound.PITCHES))
+    status, told = sent((clips / "with_sound.mp4").read_bytes())
     assert (status, sorted(told["scores"])) == (200, sorted(tiny_sound.PITCHES))
     assert "audio/*" in ask.get("/").text
     status, told = sent((clips / "short.mp4").read_bytes())

@@ -30,13 +30,21 @@ def facts(seconds=10.0, size="640x360", rate="25 fps"):
     ],
 )
 def test_what_a_file_says_is_compared_with_each_limit(told, over):
-    sizes = limits._sizes(facts(**told), Limits(seconds=10, frames=600, pixels=640 * 360), 30)
+    sizes = limits._sizes(facts(**told), Limits(seconds=10, frames=600, pixels=640 * 360), 30, sound=False)
     assert {what.split()[0] for what, found, allowed in sizes if found > allowed} == over
 
 
 def test_the_frames_that_are_extracted_count_where_the_file_has_fewer():
-    sizes = limits._sizes(facts(rate="5 fps"), Limits(), 30)
+    sizes = limits._sizes(facts(rate="5 fps"), Limits(), 30, sound=False)
     assert ("frames", 300, 7200) in sizes
+
+
+@pytest.mark.parametrize(
+    ("told", "over"), [({"rate": "1k fps", "size": "9000x9000"}, []), ({"seconds": 11}, ["seconds"])]
+)
+def test_of_sound_the_length_alone_is_compared(told, over):
+    sizes = limits._sizes(facts(**told), Limits(seconds=10, frames=330, pixels=640 * 360), 30, sound=True)
+    assert [what for what, found, allowed in sizes if found > allowed] == over
 
 
 @pytest.mark.parametrize(

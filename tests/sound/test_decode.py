@@ -111,6 +111,17 @@ def test_a_sound_that_does_not_decode_is_no_silence(folder, tmp_path):
     assert none.value.reason in ("damaged", "partial")
 
 
+def test_no_picture_is_decoded_for_it(folder, tmp_path):
+    """Damage in pictures is none of the sound; `pipeline serve` hears files whose pictures it takes as too large."""
+    call = f"-v error -i {folder / 'steps.mkv'} -c copy -bsf:v noise=amount=1 {tmp_path / 'rubbish.mkv'}"
+    subprocess.run([FFMPEG, *call.split()], check=True)
+    shown = f"-v error -max_error_rate 0 -i {tmp_path / 'rubbish.mkv'} -map 0:v -f null -"
+    assert subprocess.run([FFMPEG, *shown.split()], check=False, capture_output=True).returncode != 0
+    sound = heard(tmp_path / "rubbish.mkv", tmp_path, most_damage=0.0)
+    (tmp_path / "b").mkdir()
+    assert np.array_equal(sound, heard(folder / "steps.mkv", tmp_path / "b"))
+
+
 def test_a_sound_that_is_cut_short_is_partial(folder, tmp_path):
     content = (folder / "steps.mkv").read_bytes()
     (tmp_path / "cut.mkv").write_bytes(content[: len(content) // 2])

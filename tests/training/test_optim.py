@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from pipeline.cli import model_table
 from pipeline.core.errors import UserError
-from pipeline.models import tin, tsm
+from pipeline.models import tin, tsm, tsn
 from pipeline.pretrained import importers
 from pipeline.training.optim import OptimConfig, RoleConfig, ScheduleConfig, learning_rate, optimizer, role
 from tests.support.golden import golden_io
@@ -113,6 +115,33 @@ def test_the_offset_nets_of_a_deep_tin_are_no_classifier():
     assert classifier == {"classifier.weight", "classifier.bias"}
     assert roles["backbone.layer4.2.conv1.temporal.offset_net.out.weight"] == "weight"
     assert roles["backbone.layer4.2.conv1.temporal.offset_net.out.bias"] == "bias"
+
+
+@pytest.mark.parametrize("roles", [{}, POLICY], ids=["report", "tsm"])
+@pytest.mark.parametrize(("name", "backbone"), [("tsn_flow_r50", "resnet50"), ("tsm_flow_r50", "vgg11")])
+def test_the_first_convolution_of_flow_has_the_factors_of_tsns_and_tsms_repositories(name, backbone, roles):
+    """Five times the rate, and ten times without decay for the bias, which VGG has; whatever the other layers have."""
+    config = model_table.configs(Path(__file__).parents[2] / "conf", [name])[name]
+    with torch.device("meta"):
+        model = tsn.build(3, backbone=backbone, input="flow")
+    groups = optimizer(model, replace(config.train.optim, roles=config.train.optim.roles | roles)).param_groups
+    found = {p: (g["scale"], g["weight_decay"] / 5e-4) for g in groups for p in g["params"]}
+    first, *others = (layer for layer in model.modules() if isinstance(layer, nn.Conv2d))
+    assert first.in_channels == 10
+    assert found[first.weight] == (5, 1)
+    assert {found[layer.weight] for layer in others} == {(1, 1)}
+    if backbone == "vgg11":
+        assert found[first.bias] == (10, 0)
+        assert {found[layer.bias] for layer in others} == ({(2, 0)} if roles else {(1, 1)})
+
+
+def test_the_first_convolution_has_the_factors_of_the_others_unless_its_own_are_named():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Conv1d(1, 2, 1), nn.Conv1d(2, 2, 1))
+    (weights, biases) = optimizer(model, OptimConfig(0.1, 0.01, None, roles={"bias": RoleConfig(2, 0)})).param_groups
+    assert [len(group["params"]) for group in (weights, biases)] == [3, 3]
+    named = {"bias": RoleConfig(2, 0), "first_weight": RoleConfig(5)}
+    *_, own = optimizer(model, OptimConfig(0.1, 0.01, None, roles=named)).param_groups
+    assert (own["params"], own["scale"]) == ([model[1].weight], 5)
 
 
 def test_by_default_there_is_one_group_as_in_the_reports_code():
