@@ -195,6 +195,54 @@ def test_a_module_that_holds_a_network_and_its_average_has_two_sets(tmp_path):
     assert equal(weight_file.read(path, "state_dict:model_ema.").tensors, OTHER)
 
 
+@pytest.mark.parametrize(
+    ("beside", "key"),
+    [
+        ({"ema": {"decay": 0.9, "num_updates": 3, "shadow_params": list(OTHER.values())}}, "ema.shadow_params"),
+        ({"args": argparse.Namespace(), "average": tuple(OTHER.values())}, "average"),
+        ({"ema": [OTHER["conv1.weight"]]}, "ema"),
+    ],
+)
+def test_averages_without_names_are_a_set_that_cannot_be_chosen(tmp_path, beside, key):
+    """As torch_ema and the EMAModel of diffusers write them."""
+    path = save(tmp_path, {"model": STATE, **beside})
+    with pytest.raises(
+        UserError, match=rf"several sets of weights: model \(2 tensors\), {key} \(\d tensors without names"
+    ):
+        weight_file.read(path)
+    with pytest.raises(UserError, match=r"train\.pretrained_set: model, or `.*What has no names cannot be loaded: let"):
+        weight_file.read(path)
+    with pytest.raises(
+        UserError, match=rf"has no set of weights '{key}'\. It has: model .*, {key} \(\d tensors without"
+    ):
+        weight_file.read(path, key)
+    assert equal(weight_file.read(path, "model").tensors, STATE)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        [],
+        [torch.zeros(2, 2), torch.zeros(2, 2)],
+        [torch.zeros(5056, dtype=torch.uint8)],
+        [torch.tensor(0.5), torch.tensor(0.25)],
+        [OTHER["conv1.weight"], 3],
+    ],
+    ids=["empty", "other counts", "states of random numbers", "losses", "no tensor"],
+)
+def test_a_list_of_other_tensors_is_no_set(tmp_path, beside):
+    assert equal(weight_file.read(save(tmp_path, {"model": STATE, "log": {"kept": beside}})).tensors, STATE)
+
+
+def test_averages_without_names_are_listed_beside_those_with_names(tmp_path):
+    path = save(tmp_path, {"model": STATE, "model_ema": OTHER, "shadow_params": list(OTHER.values())})
+    with pytest.raises(
+        UserError,
+        match=r"model_ema \(2 tensors\), shadow_params \(2 tensors without names\).*set: model_ema, .*What has",
+    ):
+        weight_file.read(path)
+
+
 def test_other_sets_than_averages_come_without_advice_on_averages(tmp_path):
     with pytest.raises(UserError, match=r"pretrained_set: model, or `pipeline checkpoint --set`\.$"):
         weight_file.read(save(tmp_path, {"model": STATE, "best": OTHER}))
