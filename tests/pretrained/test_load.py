@@ -1,5 +1,6 @@
 """What is loaded into which model, what stays at its start, and what is refused without a change."""
 
+import argparse
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -479,6 +480,7 @@ def test_a_source_can_be_named(tmp_path: Path):
         lambda tensor: tensor.double() + 1e300,
         lambda tensor: tensor.long(),
         lambda tensor: tensor * float("nan"),
+        lambda tensor: torch.zeros(tensor.shape, dtype=torch.uint8).view(torch.float4_e2m1fn_x2),
     ],
 )
 def test_tensors_that_hold_no_finite_numbers_of_the_models_type_are_named(broken, tmp_path: Path):
@@ -486,6 +488,14 @@ def test_tensors_that_hold_no_finite_numbers_of_the_models_type_are_named(broken
     state["conv1.0.weight"] = broken(state["conv1.0.weight"])
     with pytest.raises(UserError, match=r"1 entries are no finite floating-point numbers: backbone\.conv1\.0\.weight"):
         load_pretrained(tsn.build(7, **TINY), saved(state, tmp_path))
+
+
+@pytest.mark.parametrize("kind", [torch.complex64, torch.uint16])
+def test_the_type_of_numbers_that_no_model_has_is_named_and_no_object_beside_them(kind, tmp_path: Path):
+    state = image_network().state_dict()
+    state["conv1.0.weight"] = state["conv1.0.weight"].to(kind)
+    with pytest.raises(UserError, match=rf"numbers: backbone\.conv1\.0\.weight \({kind}\)"):
+        load_pretrained(tsn.build(7, **TINY), saved({"state_dict": state, "args": argparse.Namespace()}, tmp_path))
 
 
 def test_the_report_says_all_in_a_few_lines(tmp_path: Path):

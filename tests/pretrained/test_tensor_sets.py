@@ -86,6 +86,27 @@ def test_tensors_are_read_beside_objects_that_stand_still(tmp_path, legacy):
     assert read.tensors["half"].dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64, torch.complex128, torch.uint16, torch.uint64],
+    ids=str,
+)
+def test_numbers_of_every_type_are_read_beside_objects_as_without_them(tmp_path, kind):
+    tensor = torch.arange(64, dtype=torch.uint8).view(kind)[1:3]
+    read = weight_file.read(save(tmp_path, {"model": {**STATE, "x": tensor}, **OBJECTS})).tensors["x"]
+    assert read.dtype == kind
+    assert read.clone().view(torch.uint8).tolist() == list(range(kind.itemsize, 3 * kind.itemsize))
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize")
+def test_quantized_numbers_stand_still_and_are_named_among_weights(tmp_path):
+    quantized = torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)
+    content = {"model": STATE, "args": argparse.Namespace()}
+    assert equal(weight_file.read(save(tmp_path, {**content, "other": quantized})).tensors, STATE)
+    with pytest.raises(UserError, match=r"asks for `torch\._utils\._rebuild_qtensor`"):
+        weight_file.read(save(tmp_path, {**content, "model": {**STATE, "x": quantized}}))
+
+
 @each_format
 def test_nothing_of_the_objects_runs(tmp_path, legacy):
     marker = tmp_path / "marker"
