@@ -11,6 +11,7 @@ import safetensors.torch
 import timm
 import torch
 import torchvision
+import yaml
 from torch import Tensor, nn
 
 from pipeline.core import registry
@@ -338,6 +339,40 @@ def test_other_options_than_the_files_are_named(option: dict[str, Any], said: st
     with pytest.raises(UserError, match=said):
         load_pretrained(model, pyslowfast_file(tmp_path))
     assert_unchanged(model, before)
+
+
+PYSLOWFAST_CFG = {
+    "DATA": {"NUM_FRAMES": 32, "SAMPLING_RATE": 2},
+    "MODEL": {"ARCH": "slowfast", "NUM_CLASSES": 400},
+    "SLOWFAST": {"ALPHA": 8, "BETA_INV": 8, "FUSION_CONV_CHANNEL_RATIO": 2, "FUSION_KERNEL_SZ": 5},
+}
+"""Of its SLOWFAST_4x16_R50.yaml, as its checkpoints hold the whole as a text."""
+
+
+@pytest.mark.parametrize("flow", [False, None], ids=["block", "mixed"])  # by the version of PyYAML
+def test_alpha_is_compared_where_a_file_of_pyslowfast_has_its_settings(flow: bool | None, tmp_path: Path):
+    state, cfg = (
+        fill(slowfast.build(5, **LINSPACE)).state_dict(),
+        yaml.safe_dump(PYSLOWFAST_CFG, default_flow_style=flow),
+    )
+    path = saved(peers.pyslowfast(as_pyslowfast(state), cfg), tmp_path)
+
+    with pytest.raises(UserError, match=r"Set alpha: 8 \(the model has 4\)"):
+        load_pretrained(slowfast.build(5, **LINSPACE), path)
+    assert load_pretrained(slowfast.build(5, **LINSPACE, alpha=8), path).entries == len(state)
+
+    weight_file.read(path).write(tmp_path / "copy.safetensors")
+    with pytest.raises(UserError, match=r"Set alpha: 8 \(the model has 4\)"):
+        load_pretrained(slowfast.build(5, **LINSPACE), tmp_path / "copy.safetensors")
+
+
+@pytest.mark.parametrize(
+    "cfg", ["", "SLOWFAST: {}", "SLOWFAST: 3", "SLOWFAST: {ALPHA: x}", ": [", "- 1", "a: 2024-99-99"]
+)
+def test_settings_that_do_not_say_alpha_compare_nothing(cfg: str, tmp_path: Path):
+    state = fill(slowfast.build(5, **LINSPACE)).state_dict()
+    path = saved(peers.pyslowfast(as_pyslowfast(state), cfg), tmp_path)
+    assert load_pretrained(slowfast.build(5, **LINSPACE, alpha=8), path).entries == len(state)
 
 
 def test_a_strided_file_needs_a_strided_model(tmp_path: Path):
