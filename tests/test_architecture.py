@@ -198,6 +198,11 @@ def test_no_central_drawer():
     assert not names & {"utils", "common", "helpers", "misc"}
 
 
+def test_a_file_has_300_lines_at_most():
+    lengths = {str(file): len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in FILES}
+    assert {file: lines for file, lines in lengths.items() if lines > 300} == {}
+
+
 def test_a_function_fits_a_screen():
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in ROOT.glob("pipeline/**/*.py")}
     functions = ast.FunctionDef | ast.AsyncFunctionDef

@@ -93,6 +93,7 @@ WRONG = [
     (f"{TIN}.clip.sampler.consecutive", 0, f"{TIN}.clip.sampler", "consecutive must be at least 1"),
     (TIN, 3, TIN, "must be a mapping"),
     (f"{TIN}.arch", "tinn", f"{TIN}.arch", "Did you mean 'tin'?"),
+    (f"{TIN}.arch", {"tin": 1}, f"{TIN}.arch", "must be of type str, not {'tin': 1}"),
     (f"{TIN}.watch", GONE, f"{TIN}.watch", "this setting is missing"),
     (f"{TIN}.reads", GONE, f"{TIN}.reads", "this setting is missing"),
     ("features", {"tin_demo": {}}, "features", "'tin_demo' is in one alone"),

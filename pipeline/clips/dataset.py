@@ -41,11 +41,9 @@ class ClipConfig:
     """What the model gets of a video; flow is computed by a stage, and the section of `sound` is another, below."""
 
     def __post_init__(self) -> None:
+        crop, side = self.crop, self.side
         params.require(
-            (
-                1 <= self.crop <= self.side,
-                f"a crop of {self.crop} pixels does not fit into a short side of {self.side}",
-            ),
+            (1 <= crop <= side, f"a crop of {crop} pixels does not fit into a short side of {side}"),
             (self.input != "sound", "sound has seconds, and neither sampler, side nor crop"),
         )
 
@@ -233,19 +231,17 @@ def clips_of_views(specs: Sequence[ViewSpec], count: int) -> ClipsOfViews:
 
 def _at_sides(source: FrameSource, video: str, needed: Mapping[int, np.ndarray]) -> dict[int, Tensor]:
     """Short side -> the `needed` frames (F,) resized to it, uint8 (F, 3, H, W)."""
-    found = {}
+    found: dict[int, Tensor] = {}
     for stored, sides in sides_by_source(source, needed).items():
         every = np.unique(np.concatenate([needed[side] for side in sides]))
         frames = read_frames(stored, video, every, at_least=None)  # all pixels, or one view would depend on others
-        for side in sides:
-            found[side] = transforms.resize_short_side(frames[np.searchsorted(every, needed[side])], side)
+        found |= {s: transforms.resize_short_side(frames[np.searchsorted(every, needed[s])], s) for s in sides}
     return found
 
 
 def _frames_of_views(spec: ViewSpec, count: int) -> list[np.ndarray]:
     """Frame indices (T,) of every view of a grid, in a video of `count` frames."""
-    numbers = {view.clips for view in spec.grid.seen}
-    clips = {number: sampling.testing_clips(spec.sampler, count, number) for number in numbers}
+    clips = {n: sampling.testing_clips(spec.sampler, count, n) for n in {view.clips for view in spec.grid.seen}}
     return [clips[view.clips][view.clip] for view in spec.grid.seen]
 
 

@@ -16,7 +16,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.scm import SCMError, resolve_rev
 
-from pipeline.core import checksums
+from pipeline.core import checksums, params
 from pipeline.core.errors import UserError
 from pipeline.predictions.table import SPLITS, PredictionTable
 from pipeline.predictions.view_scores import ViewScores
@@ -167,7 +167,7 @@ def _settings(folder: Path) -> dict[str, Any]:
         return {}
     try:
         return dict(flat(yaml.safe_load(file.read_text(encoding="utf-8")) or {}))
-    except (yaml.YAMLError, ValueError, AttributeError) as error:
+    except params.NO_YAML as error:
         raise UserError(f"{file} cannot be read as settings: {error}") from error
 
 

@@ -13,6 +13,8 @@ UNKNOWN = "?"
 """What stands before the name of a class, among the labels, where nobody knows whether the video shows it."""
 LONGEST_ID = 500
 """Largest length of an id, in bytes of UTF-8; LMDB keys have 511 bytes at most."""
+LONGEST_CLASS = 1000
+"""Largest length of a class' name, which may be the number of a class; of thousands of digits Python makes none."""
 RESERVED = ("video", "status", "labels")
 """Names that no class may have: columns of the prediction files, which have a column for each class besides."""
 FORMULA = re.compile(r"[=+\-@](?:.*\||.*[A-Za-z0-9.]\()")
@@ -43,9 +45,11 @@ def check_class(name: str, where: str) -> None:
     """Refuse what cannot be the name of a class.
 
     Raises:
-        UserError: the name is empty or reserved, or has outer blanks, control characters, the separator of labels, or
-            the mark of an unknown one at its begin.
+        UserError: the name is empty, reserved or too long, or has outer blanks, control characters, the separator of
+            labels, or the mark of an unknown one at its begin.
     """
+    if len(name) > LONGEST_CLASS:
+        raise UserError(f"{where}: {name[:40]!r}... is longer than {LONGEST_CLASS} characters, and no class' name is.")
     if not name or name != name.strip() or LABEL_SEPARATOR in name or UNSAFE.search(name):
         raise UserError(f"{where}: {name!r} cannot be a class name: no {LABEL_SEPARATOR!r}, tab or outer blank.")
     if name.startswith(UNKNOWN):

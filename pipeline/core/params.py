@@ -21,8 +21,10 @@ from pipeline.core.errors import UserError
 
 T = TypeVar("T")
 FILE = Path("params.yaml")
-_NO_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
+NO_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError, OverflowError)
 """Errors of PyYAML about a text: the makers of numbers and dates raise their own."""
+LARGEST = 2**63 - 1
+"""Largest size of a whole number; from 309 digits on Python makes no float of one, and prints none of thousands."""
 MENDED = "Mend this in conf/ or in the override, then `pipeline params`."
 
 
@@ -59,7 +61,7 @@ def text(setting: str, file: Path = FILE) -> str:
     """
     value = read(setting, file)
     if not isinstance(value, str):
-        raise UserError(f"{file}: {setting} must be a text, not {value!r}. {MENDED}")
+        raise UserError(f"{file}: {setting} must be a text, not {_shown(value)}. {MENDED}")
     return value
 
 
@@ -69,7 +71,7 @@ def read_all(file: Path = FILE) -> Any:
         raise UserError(f"{file} does not exist. Run this in the project's root; `pipeline params` writes the file.")
     try:
         return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except _NO_YAML as error:
+    except NO_YAML as error:
         raise UserError(f"{file} is no readable YAML: {error}. `pipeline params` writes it anew.") from error
 
 
@@ -92,12 +94,13 @@ def attempt(cls: type[T], node: Any, where: str, problems: list[str]) -> T | Non
     The dataclass' own checks look at all of its settings, so they are made when each has the right name and type.
     """
     if not isinstance(node, Mapping):
-        problems.append(f"{where}: must be a mapping of settings, not {node!r}.")
+        problems.append(f"{where}: must be a mapping of settings, not {_shown(node)}.")
         return None
     before = len(problems)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]  # T is a dataclass here
     hints = typing.get_type_hints(cls)
-    problems += [f"{where}.{key}: there is no such setting.{hint(key, fields)}" for key in node if key not in fields]
+    unknown = [key for key in node if key not in fields]
+    problems += [f"{where}.{_shown(key, str)}: there is no such setting.{hint(key, fields)}" for key in unknown]
     problems += [
         f"{where}.{name}: this setting is missing."
         for name, field in fields.items()
@@ -148,26 +151,35 @@ def hint(name: object, known: Iterable[object], most: int = 40) -> str:
     More than `most` names are not listed.
     """
     names = sorted(str(name) for name in known)
-    guess = difflib.get_close_matches(str(name), names, n=1)
+    guess = difflib.get_close_matches(_shown(name, str), names, n=1)
     listed = f" There are: {', '.join(names) or 'nothing'}." if len(names) <= most else ""
     return (f" Did you mean {guess[0]!r}?" if guess else "") + listed
+
+
+def _shown(value: object, written: Callable[[object], str] = repr) -> str:
+    """A value for a message: of a whole number of thousands of digits Python writes none."""
+    try:
+        return written(value)
+    except ValueError:
+        return "a whole number of thousands of digits"
 
 
 def _convert(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
     """`value`, checked against the annotation `kind`; lists become tuples, and integers floats where asked for."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if type(value) is int and abs(value) > LARGEST:
+        problems.append(f"{where}: must lie within ±{LARGEST}, and is a whole number beyond.")
+        return value
     if kind is Any:
         return value
     if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in inner:
-            return None
-        return _convert_one_of([k for k in inner if k is not type(None)], value, where, problems)
+        return _convert_one_of(inner, value, where, problems)
     if origin is typing.Literal:
         if type(value) is int and str(value) in inner:  # an override such as machine.precision=32 comes as a number
             return str(value)
         if value not in inner:
             choice = ", ".join(map(repr, inner))
-            problems.append(f"{where}: must be one of {choice}, not {value!r}.{hint(value, inner, most=0)}")
+            problems.append(f"{where}: must be one of {choice}, not {_shown(value)}.{hint(value, inner, most=0)}")
         return value
     if dataclasses.is_dataclass(kind):
         return attempt(kind, value, where, problems)  # type: ignore[arg-type]  # `kind` is the class, not an instance
@@ -179,16 +191,19 @@ def _convert(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
         pairs = enumerate(zip(kinds, value, strict=True))
         return tuple(_convert(k, v, f"{where}[{i}]", problems) for i, (k, v) in pairs)
     if origin in (dict, collections.abc.Mapping) and isinstance(value, Mapping):
-        return {key: _convert(inner[1], item, f"{where}.{key}", problems) for key, item in value.items()}
+        return {key: _convert(inner[1], item, f"{where}.{_shown(key, str)}", problems) for key, item in value.items()}
     if kind is float and type(value) is int:
         return float(value)
     if not (isinstance(kind, type) and type(value) is kind):
-        problems.append(f"{where}: must be of type {_name(kind)}, not {value!r}.")
+        problems.append(f"{where}: must be of type {_name(kind)}, not {_shown(value)}.")
     return value
 
 
-def _convert_one_of(kinds: list[Any], value: Any, where: str, problems: list[str]) -> Any:
+def _convert_one_of(among: tuple[Any, ...], value: Any, where: str, problems: list[str]) -> Any:
     """As `_convert`, by the first of the annotations that takes the value."""
+    if value is None and type(None) in among:
+        return None
+    kinds = [kind for kind in among if kind is not type(None)]
     if len(kinds) == 1:
         return _convert(kinds[0], value, where, problems)
     said: list[str] = []
@@ -199,7 +214,7 @@ def _convert_one_of(kinds: list[Any], value: Any, where: str, problems: list[str
             return converted
         said += wrong
     inside = [line for line in said if not line.startswith(f"{where}:")]  # the right kind, but for an entry
-    problems += inside or [f"{where}: must be of type {' or '.join(map(_name, kinds))}, not {value!r}."]
+    problems += inside or [f"{where}: must be of type {' or '.join(map(_name, kinds))}, not {_shown(value)}."]
     return value
 
 

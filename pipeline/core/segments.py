@@ -17,7 +17,9 @@ from pipeline.core.errors import UserError
 
 COLUMNS = ("start", "end")
 """Columns of a table that has segments, texts of seconds, as Python writes a float; empty: begin or end of the file."""
-_CLOCK = re.compile(r"(?:(\d+):)?([0-5]?\d):([0-5]?\d(?:\.\d*)?)")
+LONGEST = 1e9
+"""Seconds that no time in a file reaches, some thirty years."""
+_CLOCK = re.compile(r"(?:(\d{1,5}):)?([0-5]?\d):([0-5]?\d(?:\.\d*)?)")
 _EXACT = 6
 """Decimals of a frame to which a time is taken: 0.1 * 30 is a little more than 3."""
 
@@ -82,7 +84,7 @@ def seconds(text: str, where: str) -> float | None:
         number = float(text)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
+    if not abs(number) < LONGEST:
         raise UserError(f"{where}: {text!r} is no time. Write seconds (75.5) or HH:MM:SS.mmm (00:01:15.500).")
     return number
 

@@ -17,6 +17,8 @@ from pipeline.core.names import check_class
 from pipeline.core.remote_folder import RemoteFolder, corpus_root
 
 log = logging.getLogger(__name__)
+MOST_DIGITS = 9
+"""Digits that the number of a class may have."""
 MEND = "in conf/dataset/, then `pipeline params`"
 
 
@@ -228,7 +230,7 @@ def numbered_classes(config: DatasetConfig, folder: Path, names: Sequence[str], 
     found = [(where, line, re.fullmatch(form, line)) for where, line in lines_of(path, "dataset.classes (or null)")]
     if not any(match for _, _, match in found):
         return _checked(path, [(where, line) for where, line, _ in found])
-    if wrong := [(where, line) for where, line, match in found if match is None]:
+    if wrong := [(where, line) for where, line, match in found if match is None or len(match["number"]) > MOST_DIGITS]:
         raise UserError(f"{wrong[0][0]}: {wrong[0][1]!r} has no number of a class, as other lines do. Mend the line.")
     numbers = sorted((int(match["number"]), where, match["name"].strip()) for where, _, match in found if match)
     for expected, (number, where, _) in enumerate(numbers, start=first):

@@ -52,7 +52,7 @@ def _classes(folder: Path) -> ClassFile:
     numbers = _json(path, dict)
     try:
         by_number = {int(number): name for name, number in numbers.items()}
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise UserError(f"{path}: {error}. It has a number, as a text, for each name. Mend the file.") from error
     if sorted(by_number) != list(range(len(numbers))):
         raise UserError(f"{path}: the numbers of {len(numbers)} classes must be 0 to {len(numbers) - 1}, each once.")

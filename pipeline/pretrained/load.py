@@ -215,9 +215,9 @@ def _match(
 
 
 def _usable(tensor: Tensor, dtype: torch.dtype) -> bool:
-    """Whether it has numbers, and these are finite in the model's type, whose range may be less."""
+    """Whether it has numbers that torch converts (no float4), finite in the model's type, whose range may be less."""
     plain = tensor.layout == torch.strided and not tensor.is_meta and tensor.is_floating_point()
-    return plain and bool(tensor.to(dtype).isfinite().all())
+    return plain and "float4" not in str(tensor.dtype) and bool(tensor.to(dtype).isfinite().all())
 
 
 def _adapted(tensor: Tensor, wanted: tuple[int, ...], image: bool) -> tuple[Tensor, str]:

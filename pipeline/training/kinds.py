@@ -14,4 +14,4 @@ def kind(section: Mapping[str, Any]) -> type[ModelConfig] | type[ProbeConfig]:
     if hears(section.get("clip")):
         return HearingConfig
     kinds: dict[Any, type[ModelConfig | ProbeConfig]] = {PROBE: ProbeConfig, **dict.fromkeys(ENCODERS, EncoderConfig)}
-    return kinds.get(section.get("arch"), ModelConfig)
+    return kinds.get(str(section.get("arch")), ModelConfig)  # a list or mapping cannot be looked up

@@ -76,6 +76,37 @@ def test_a_setting_inside_another_is_named_by_its_whole_path():
     assert refusal(sides=[8, "9"]) == "params.yaml: train.sides[1]: must be of type int, not '9'."
 
 
+@pytest.mark.parametrize("number", [10**18 * 10, -(10**309), 16**5000], ids=["20 digits", "310 digits", "6021 digits"])
+def test_a_whole_number_beyond_all_others_is_a_problem_like_others_and_not_printed(number: int):
+    """Of 309 digits Python makes no float, and of more than 4300 no text."""
+    beyond = "must lie within ±9223372036854775807, and is a whole number beyond."
+    message = refusal(epochs=number, optim={"lr": number}, seed=number, sides=[8, number], kind=number)
+    places = ("epochs", "kind", "optim.lr", "sides[1]", "seed")
+    assert sorted(message.splitlines()) == sorted(f"params.yaml: train.{place}: {beyond}" for place in places)
+
+
+def test_what_holds_a_whole_number_of_thousands_of_digits_is_refused_as_other_values_are():
+    of = "a whole number of thousands of digits"
+    assert refusal(epochs=[16**5000]) == f"params.yaml: train.epochs: must be of type int, not {of}."
+    assert refusal(optim=[16**5000]) == f"params.yaml: train.optim: must be a mapping of settings, not {of}."
+    assert refusal(seed=[16**5000]).endswith(f"must be of type int, not {of}.")
+    assert refusal(kind=[16**5000]).endswith(f"must be one of 'step', 'cosine', not {of}.")
+    with pytest.raises(UserError, match=f"^x.{of}: there is no such setting"):
+        params.build(Optim, {"lr": 0.1, 16**5000: 1}, "x")
+
+
+def test_the_largest_whole_number_is_a_setting():
+    assert build(seed=2**63 - 1).seed == 2**63 - 1
+    assert build(optim={"lr": 2**62}).optim.lr == 2.0**62
+
+
+@pytest.mark.parametrize("text", [f"lr: 1{':30' * 400}.5", f"lr: {'9' * 5000}", "lr: 2024-99-99"], ids=str.__len__)
+def test_yaml_of_which_python_makes_no_number_or_date_is_said_to_be_none(tmp_path: Path, text: str):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(UserError, match="is no readable YAML: "):
+        params.read_all(tmp_path / "params.yaml")
+
+
 def test_all_that_is_wrong_is_said_at_once_a_line_each():
     wrong = settings(epochs="3", kind="stepp", optim={"lr": -1.0}, sides=[8, "9"], epohcs=3)
     del wrong["flip"]

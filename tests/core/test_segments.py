@@ -53,10 +53,16 @@ def test_times_are_seconds_or_a_clock(text: str, expected: float | None):
     assert seconds(text, "x.csv, line 2") == expected
 
 
-@pytest.mark.parametrize("text", ["nan", "inf", "1,5", "1:2:3:4", "00:61", "75:00", "ten", "0x1", "12s"])
+@pytest.mark.parametrize("text", ["nan", "inf", "1,5", "1:2:3:4", "00:61", "75:00", "ten", "0x1", "12s", "1e308"])
 def test_what_is_no_time_is_refused_with_its_place(text: str):
     with pytest.raises(UserError, match=r"^x.csv, line 2: .* is no time. Write seconds"):
         seconds(text, "x.csv, line 2")
+
+
+@pytest.mark.parametrize("digits", [309, 5000])
+def test_a_clock_of_hours_that_no_float_holds_is_refused(digits: int):
+    with pytest.raises(UserError, match=r"^x.csv, line 2: .* is no time"):
+        seconds(f"{'9' * digits}:00:00", "x.csv, line 2")
 
 
 @pytest.mark.parametrize(

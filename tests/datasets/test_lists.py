@@ -71,6 +71,7 @@ def test_val_is_taken_from_train_and_test_may_lack_labels_as_in_ucf101(tmp_path:
         ("jump\nrun\n", {}, "my_train_list.txt, line 1: there is no class 2, as "),
         (NAMES, {"my_train_list": "a.mp4 1 3\nb.mp4 2\n"}, "{root}/classes.txt has 3, counted from 0. They seem to"),
         (NAMES, {"my_train_list": "a.mp4 1 3\nb.mp4 0\n"}, "has 3, counted from 0. Mend the one"),
+        (NAMES, {"my_train_list": f"a.mp4 {'9' * 5000}\n"}, "99'... is longer than 1000 characters, and no"),
         (NAMES, {"my_train_list": "a.mp4\n"}, "my_train_list.txt, line 1: 'a.mp4' has no label"),
         (NAMES, {"my_train_list": "a.mp4 0\na.mp4 1\n"}, "line 2: 'a.mp4' occurs twice"),
         (NAMES, {"old_train": "a.mp4 0\n"}, "has 2 lists of train (my_train_list.txt, old_train.txt)"),

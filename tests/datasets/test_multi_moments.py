@@ -96,6 +96,8 @@ def test_counts_are_told_with_those_published(tmp_path: Path, caplog):
         ({"trainingSet.csv": "../b.mp4,3\n"}, "trainingSet.csv, line 1: the path '../b.mp4' leaves the corpus' root"),
         ({"moments_categories.txt": "a,0\nb,2\n"}, "categories.txt, line 2: the class 2 comes where 1 should"),
         ({"moments_categories.txt": "a,0\nb\n"}, "categories.txt, line 2: 'b' has no number of a class"),
+        ({"moments_categories.txt": f"a,0\nb,{'9' * 5000}\n"}, "9' has no number of a class"),
+        ({"trainingSet.csv": f"a.mp4,{'9' * 5000}\n"}, "trainingSet.csv, line 1: '9999"),
         ({"moments_categories.txt": "a,0\na,1\nb,2\nc,3\n"}, "the class 'a' is listed twice"),
     ],
 )  # fmt: skip

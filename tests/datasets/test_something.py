@@ -60,6 +60,7 @@ def test_the_answers_of_test_are_its_labels(tmp_path: Path):
         ({"validation.json": None}, "lists has no list of val, which is called validation.json or"),
         ({"labels.json": '{"a": "0", "b": "2"}'}, "labels.json: the numbers of 2 classes must be 0 to 1, each once"),
         ({"labels.json": '{"a": "x"}'}, "labels.json: invalid literal"),
+        ({"labels.json": '{"a": 1e999}'}, "labels.json: cannot convert float infinity to integer"),
         ({"labels.json": '{"Closing something": "0"}'}, "train.json, entry 1: the label 'Putting something, something"),
         ({"train.json": '[\n{"id": "7",\n'}, "train.json, line 3: no readable JSON"),
         ({"train.json": "{}"}, "train.json, line 1: a list is wanted"),

@@ -1,5 +1,6 @@
 """What is loaded into which model, what stays at its start, and what is refused without a change."""
 
+import argparse
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import safetensors.torch
 import timm
 import torch
 import torchvision
+import yaml
 from torch import Tensor, nn
 
 from pipeline.core import registry
@@ -339,6 +341,40 @@ def test_other_options_than_the_files_are_named(option: dict[str, Any], said: st
     assert_unchanged(model, before)
 
 
+PYSLOWFAST_CFG = {
+    "DATA": {"NUM_FRAMES": 32, "SAMPLING_RATE": 2},
+    "MODEL": {"ARCH": "slowfast", "NUM_CLASSES": 400},
+    "SLOWFAST": {"ALPHA": 8, "BETA_INV": 8, "FUSION_CONV_CHANNEL_RATIO": 2, "FUSION_KERNEL_SZ": 5},
+}
+"""Of its SLOWFAST_4x16_R50.yaml, as its checkpoints hold the whole as a text."""
+
+
+@pytest.mark.parametrize("flow", [False, None], ids=["block", "mixed"])  # by the version of PyYAML
+def test_alpha_is_compared_where_a_file_of_pyslowfast_has_its_settings(flow: bool | None, tmp_path: Path):
+    state, cfg = (
+        fill(slowfast.build(5, **LINSPACE)).state_dict(),
+        yaml.safe_dump(PYSLOWFAST_CFG, default_flow_style=flow),
+    )
+    path = saved(peers.pyslowfast(as_pyslowfast(state), cfg), tmp_path)
+
+    with pytest.raises(UserError, match=r"Set alpha: 8 \(the model has 4\)"):
+        load_pretrained(slowfast.build(5, **LINSPACE), path)
+    assert load_pretrained(slowfast.build(5, **LINSPACE, alpha=8), path).entries == len(state)
+
+    weight_file.read(path).write(tmp_path / "copy.safetensors")
+    with pytest.raises(UserError, match=r"Set alpha: 8 \(the model has 4\)"):
+        load_pretrained(slowfast.build(5, **LINSPACE), tmp_path / "copy.safetensors")
+
+
+@pytest.mark.parametrize(
+    "cfg", ["", "SLOWFAST: {}", "SLOWFAST: 3", "SLOWFAST: {ALPHA: x}", ": [", "- 1", "a: 2024-99-99"]
+)
+def test_settings_that_do_not_say_alpha_compare_nothing(cfg: str, tmp_path: Path):
+    state = fill(slowfast.build(5, **LINSPACE)).state_dict()
+    path = saved(peers.pyslowfast(as_pyslowfast(state), cfg), tmp_path)
+    assert load_pretrained(slowfast.build(5, **LINSPACE, alpha=8), path).entries == len(state)
+
+
 def test_a_strided_file_needs_a_strided_model(tmp_path: Path):
     path = own(slowfast.build(5, **checks.TINY_SLOWFAST), tmp_path, "slowfast", **checks.TINY_SLOWFAST)
 
@@ -479,6 +515,7 @@ def test_a_source_can_be_named(tmp_path: Path):
         lambda tensor: tensor.double() + 1e300,
         lambda tensor: tensor.long(),
         lambda tensor: tensor * float("nan"),
+        lambda tensor: torch.zeros(tensor.shape, dtype=torch.uint8).view(torch.float4_e2m1fn_x2),
     ],
 )
 def test_tensors_that_hold_no_finite_numbers_of_the_models_type_are_named(broken, tmp_path: Path):
@@ -486,6 +523,14 @@ def test_tensors_that_hold_no_finite_numbers_of_the_models_type_are_named(broken
     state["conv1.0.weight"] = broken(state["conv1.0.weight"])
     with pytest.raises(UserError, match=r"1 entries are no finite floating-point numbers: backbone\.conv1\.0\.weight"):
         load_pretrained(tsn.build(7, **TINY), saved(state, tmp_path))
+
+
+@pytest.mark.parametrize("kind", [torch.complex64, torch.uint16])
+def test_the_type_of_numbers_that_no_model_has_is_named_and_no_object_beside_them(kind, tmp_path: Path):
+    state = image_network().state_dict()
+    state["conv1.0.weight"] = state["conv1.0.weight"].to(kind)
+    with pytest.raises(UserError, match=rf"numbers: backbone\.conv1\.0\.weight \({kind}\)"):
+        load_pretrained(tsn.build(7, **TINY), saved({"state_dict": state, "args": argparse.Namespace()}, tmp_path))
 
 
 def test_the_report_says_all_in_a_few_lines(tmp_path: Path):

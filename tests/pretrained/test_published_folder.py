@@ -335,6 +335,8 @@ def test_preprocessing_may_stand_in_the_file_of_a_processor(folder):
         ("config.json", "[]", "holds no settings by name"),
         ("preprocessor_config.json", {"size": 32}, "states no image_mean and image_std"),
         ("preprocessor_config.json", TOLD | {"image_std": [0.5]}, "states no image_mean and image_std"),
+        ("preprocessor_config.json", TOLD | {"image_std": [10**309] * 3}, "states no image_mean and image_std"),
+        ("preprocessor_config.json", TOLD | {"rescale_factor": 10**309}, "pixels that are not in 0..1"),
         ("preprocessor_config.json", TOLD | {"do_rescale": False}, "pixels that are not in 0..1"),
         ("preprocessor_config.json", TOLD | {"rescale_factor": 0.5}, "pixels that are not in 0..1"),
         (
@@ -375,6 +377,9 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
         ("---\ntags: [a]\n---\n", ""),
         ("---\n: [\n---\n", ""),
         ("---\n- a\n---\n", ""),
+        pytest.param(f"---\nlicense: {'9' * 5000}\n---\n", "", id="no number"),
+        pytest.param(f"---\nlicense: 0x{'f' * 5000}\n---\n", "", id="no text"),
+        ("---\nlicense: 2024-99-99\n---\n", ""),
         ("license: mit\n", ""),
     ],
 )

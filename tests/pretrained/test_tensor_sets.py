@@ -86,6 +86,27 @@ def test_tensors_are_read_beside_objects_that_stand_still(tmp_path, legacy):
     assert read.tensors["half"].dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [torch.float8_e4m3fn, torch.float8_e5m2, torch.complex64, torch.complex128, torch.uint16, torch.uint64],
+    ids=str,
+)
+def test_numbers_of_every_type_are_read_beside_objects_as_without_them(tmp_path, kind):
+    tensor = torch.arange(64, dtype=torch.uint8).view(kind)[1:3]
+    read = weight_file.read(save(tmp_path, {"model": {**STATE, "x": tensor}, **OBJECTS})).tensors["x"]
+    assert read.dtype == kind
+    assert read.clone().view(torch.uint8).tolist() == list(range(kind.itemsize, 3 * kind.itemsize))
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize")
+def test_quantized_numbers_stand_still_and_are_named_among_weights(tmp_path):
+    quantized = torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)
+    content = {"model": STATE, "args": argparse.Namespace()}
+    assert equal(weight_file.read(save(tmp_path, {**content, "other": quantized})).tensors, STATE)
+    with pytest.raises(UserError, match=r"asks for `torch\._utils\._rebuild_qtensor`"):
+        weight_file.read(save(tmp_path, {**content, "model": {**STATE, "x": quantized}}))
+
+
 @each_format
 def test_nothing_of_the_objects_runs(tmp_path, legacy):
     marker = tmp_path / "marker"
@@ -193,6 +214,54 @@ def test_a_module_that_holds_a_network_and_its_average_has_two_sets(tmp_path):
         weight_file.read(path)
     assert equal(weight_file.read(path, "state_dict:model.").tensors, STATE)
     assert equal(weight_file.read(path, "state_dict:model_ema.").tensors, OTHER)
+
+
+@pytest.mark.parametrize(
+    ("beside", "key"),
+    [
+        ({"ema": {"decay": 0.9, "num_updates": 3, "shadow_params": list(OTHER.values())}}, "ema.shadow_params"),
+        ({"args": argparse.Namespace(), "average": tuple(OTHER.values())}, "average"),
+        ({"ema": [OTHER["conv1.weight"]]}, "ema"),
+    ],
+)
+def test_averages_without_names_are_a_set_that_cannot_be_chosen(tmp_path, beside, key):
+    """As torch_ema and the EMAModel of diffusers write them."""
+    path = save(tmp_path, {"model": STATE, **beside})
+    with pytest.raises(
+        UserError, match=rf"several sets of weights: model \(2 tensors\), {key} \(\d tensors without names"
+    ):
+        weight_file.read(path)
+    with pytest.raises(UserError, match=r"train\.pretrained_set: model, or `.*What has no names cannot be loaded: let"):
+        weight_file.read(path)
+    with pytest.raises(
+        UserError, match=rf"has no set of weights '{key}'\. It has: model .*, {key} \(\d tensors without"
+    ):
+        weight_file.read(path, key)
+    assert equal(weight_file.read(path, "model").tensors, STATE)
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        [],
+        [torch.zeros(2, 2), torch.zeros(2, 2)],
+        [torch.zeros(5056, dtype=torch.uint8)],
+        [torch.tensor(0.5), torch.tensor(0.25)],
+        [OTHER["conv1.weight"], 3],
+    ],
+    ids=["empty", "other counts", "states of random numbers", "losses", "no tensor"],
+)
+def test_a_list_of_other_tensors_is_no_set(tmp_path, beside):
+    assert equal(weight_file.read(save(tmp_path, {"model": STATE, "log": {"kept": beside}})).tensors, STATE)
+
+
+def test_averages_without_names_are_listed_beside_those_with_names(tmp_path):
+    path = save(tmp_path, {"model": STATE, "model_ema": OTHER, "shadow_params": list(OTHER.values())})
+    with pytest.raises(
+        UserError,
+        match=r"model_ema \(2 tensors\), shadow_params \(2 tensors without names\).*set: model_ema, .*What has",
+    ):
+        weight_file.read(path)
 
 
 def test_other_sets_than_averages_come_without_advice_on_averages(tmp_path):

@@ -53,8 +53,8 @@ def tsm_repository(state: State) -> dict[str, Any]:
     return {"epoch": 3, "arch": "resnet50", "state_dict": named, "optimizer": {}, "best_prec1": torch.tensor(58.9)}
 
 
-def pyslowfast(state: State) -> dict[str, Any]:
-    return {"epoch": 3, "model_state": state, "optimizer_state": {}, "cfg": "TRAIN:\n  ENABLE: true\n"}
+def pyslowfast(state: State, cfg: str = "TRAIN:\n  ENABLE: true\n") -> dict[str, Any]:
+    return {"epoch": 3, "model_state": state, "optimizer_state": {}, "cfg": cfg}
 
 
 def pytorchvideo(state: State) -> dict[str, Any]:

@@ -1,9 +1,14 @@
 """PySlowFast (facebookresearch/SlowFast), `.pyth`: SlowFast, and single paths with or without non-local blocks."""
 
 import re
+from dataclasses import replace
+from typing import Any
 
+import yaml
+
+from pipeline.core import params
 from pipeline.pretrained.importers import Rules, Translation, rename, single_or_two_paths
-from pipeline.pretrained.weight_file import Weights
+from pipeline.pretrained.weight_file import SETTINGS, Weights
 
 RULES: Rules = [
     (r"^s(\d)_fuse\.", lambda found: f"laterals.{int(found[1]) - 1}."),
@@ -29,4 +34,14 @@ def recognises(weights: Weights) -> bool:
 
 def translate(weights: Weights) -> Translation:
     """Translate SlowFast or a single path."""
-    return single_or_two_paths(rename(weights.tensors, RULES))
+    found = single_or_two_paths(rename(weights.tensors, RULES))
+    return replace(found, needs={**found.needs, **_alpha(weights.metadata.get(SETTINGS))}) if found.needs else found
+
+
+def _alpha(text: Any) -> dict[str, int]:
+    """The option `alpha`, which no tensor shows, by the settings saved with the weights, where they have it."""
+    try:
+        alpha = yaml.safe_load(text or "")["SLOWFAST"]["ALPHA"]
+    except (*params.NO_YAML, TypeError):
+        return {}
+    return {"alpha": alpha} if type(alpha) is int else {}
