@@ -49,6 +49,7 @@ def repository(tmp_path_factory) -> Path:
 @pytest.mark.slow
 def test_a_commit_an_experiment_and_the_folder_itself(repository, monkeypatch, capsys):
     monkeypatch.chdir(repository)
+    monkeypatch.setenv("COLUMNS", "80")  # for which the three are two tables
     call("compare", "main", "odd-name", ".")
     said = capsys.readouterr().out
     assert 'net.answers: "one" -> "other"' in said
