@@ -108,6 +108,15 @@ def test_a_second_head_computes_no_features(done, monkeypatch):
     assert np.array_equal(*(Features.read(folder / f"features/{name}").values for name in ("one", "two")))
 
 
+def test_a_head_that_was_trained_before_is_not_what_a_head_starts_from(done):
+    folder, config, *_ = done
+    again = replace(config, train=replace(config.train, pretrained=str(folder / "one/model.safetensors")))
+    fresh, trained = frozen(config, 3)[0].state_dict(), Checkpoint.read(folder / "one").weights
+    for name, found in frozen(again, 3)[0].state_dict().items():
+        assert torch.equal(found, (trained if name.startswith("backbone.") else fresh)[name]), name
+    assert not torch.equal(trained["classifier.weight"], fresh["classifier.weight"])
+
+
 def test_a_size_that_is_not_that_of_the_clips_is_refused(done):
     _, config, *_ = done
     with pytest.raises(UserError, match=r"clip\.crop: must be options\.size, 64, not 32"):
