@@ -40,7 +40,7 @@ class AttentivePool(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (N, L, D) -> (N, `width`)."""
         seen = self.project(self.norm(tokens)) + self.places
-        of_heads = (*seen.shape[:2], self.attention_heads, -1)
+        of_heads = (*seen.shape[:2], self.attention_heads, seen.shape[2] // self.attention_heads)  # N may be 0
         asked = self.asks(self.query).view(1, self.attention_heads, 1, -1).expand(tokens.shape[0], -1, -1, -1)
         keys, values = (layer(seen).view(of_heads).transpose(1, 2) for layer in (self.keys, self.values))
         found = self.query + self.out(F.scaled_dot_product_attention(asked, keys, values).flatten(1))

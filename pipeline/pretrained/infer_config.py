@@ -24,6 +24,8 @@ VIDEO = {
     "vjepa2": "encoder.embeddings.patch_embeddings.proj",
 }
 """Networks that torchvision or transformers has -> name of their first convolution, 3D but of the one that hears."""
+ENCODERS = ("videoprism", "vjepa2")
+"""Those of them whose encoder serves a probe, too."""
 LAYERS = {
     "temporal": "the temporal modules",
     "non_local": "the non-local blocks",
@@ -81,6 +83,11 @@ def options(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value not in (None, ())}
 
 
+def probe_of(arch: str) -> str:
+    """The architecture that is a probe of one of ENCODERS."""
+    return f"{arch}_probe"
+
+
 def in_words(names: Sequence[str]) -> str:
     """Layers that these entries of a model are, in words, with some of their names."""
     groups: dict[str, list[str]] = {}
@@ -126,7 +133,7 @@ def _arch(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
         return "r2plus1d"
     for arch, first in VIDEO.items():
         if len(shapes.get(f"backbone.{first}.weight", ())) == (4 if arch == "ast" else 5):
-            return arch
+            return probe_of(arch) if arch in ENCODERS and _of_probe(shapes) else arch
     stem = shapes.get("backbone.conv1.weight", ())
     if len(stem) == 5:
         within = [shape for name, shape in shapes.items() if re.search(r"layer1\.0\.(\w+\.)?conv2\.weight", name)]
@@ -138,6 +145,11 @@ def _arch(shapes: Mapping[str, tuple[int, ...]]) -> str | None:
     if any(any(blocks.values()) for blocks in _shifted(shapes).values()):
         return "tsm"
     return "tsn" if any(name.startswith("backbone.") for name in shapes) else None
+
+
+def _of_probe(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether a classifier stands behind an encoder without the head that its authors publish."""
+    return "classifier.weight" in shapes and not any(name.startswith("backbone.head.") for name in shapes)
 
 
 def _blocks(shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:

@@ -105,8 +105,8 @@ def plan(model: nn.Module, candidate: Candidate, classes: Sequence[str] = ()) ->
         UserError: the weights do not fit.
     """
     target, translation = model.state_dict(), candidate.translation
-    if isinstance(model, Frozen) and translation.encoder:
-        translation = _encoder_alone(translation)
+    if isinstance(model, Frozen) and translation.encoder:  # a trained head has seen the videos that now choose
+        translation = translation.encoder_alone()
     theirs, in_file = translation.classes, infer_config.classes(candidate.translation.tensors)
     translation = replace(translation, tensors=class_rows.arrange(translation.tensors, target, theirs, classes))
     names = _names_in_image(model) if translation.image else {name: name for name in target}
@@ -136,13 +136,6 @@ def plan(model: nn.Module, candidate: Candidate, classes: Sequence[str] = ()) ->
         licence=translation.licence,
     )
     return match, report
-
-
-def _encoder_alone(translation: Translation) -> Translation:
-    """The encoder without the head that its authors have trained; the model's own stays at its start."""
-    encoder = {name: x for name, x in translation.tensors.items() if name.startswith(translation.encoder)}
-    unused = (*translation.unused, *sorted(translation.tensors.keys() - encoder.keys()))
-    return replace(translation, tensors=encoder, classes=(), fresh=("pool.", "classifier."), unused=unused)
 
 
 def _recognise(held: Weights, where: str) -> str:
@@ -271,6 +264,8 @@ def _names_in_image(model: nn.Module) -> dict[str, str | None]:
 def _advice(model: nn.Module, target: Mapping[str, Tensor], translation: Translation) -> dict[str, tuple[Any, Any]]:
     """Option -> what the file needs and what the model has, where they differ."""
     theirs, ours = infer_config.options(translation.tensors), infer_config.options(target)
+    if isinstance(model, Frozen) and theirs.get("arch") in infer_config.ENCODERS:
+        theirs["arch"] = infer_config.probe_of(theirs["arch"])
     other = theirs.get("arch") != ours.get("arch")  # whose options say nothing of the model's
     shared = {"blocks"} if translation.image else {"arch"} if other else {*theirs, *ours}
     shared -= {"input"} - theirs.keys()  # colours become other images by themselves, see `_adapted`

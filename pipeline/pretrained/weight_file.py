@@ -109,7 +109,8 @@ def refuse_unknown(where: str | Path) -> None:
             raise UserError(f"{library}:{name}: {library} has no model {name.partition('.')[0]!r}.")
     elif not Path(where).exists():
         raise UserError(
-            f"{where} does not exist. Weights that a library fetches are called timm:NAME or torchvision:NAME."
+            f"{where} does not exist. Weights that a library fetches are called timm:NAME or torchvision:NAME; a "
+            f"folder of transformers is fetched by `hf download OWNER/NAME --local-dir {where}`."
         )
     elif not (Path(where).is_file() or (Path(where) / CONFIG).is_file()):
         raise UserError(

@@ -92,6 +92,7 @@ def frozen(config: ProbeConfig, classes: int) -> tuple[Frozen, Any, dict[str, An
         network, spec = config.build(classes)
     assert isinstance(network, Frozen)
     report = load_pretrained(network, config.train.pretrained)
+    log.info("%s", report)  # its licence, above all
     made = {key: config.plain()[key] for key in ("arch", "options", "clip")}
     made["options"] = {key: value for key, value in made["options"].items() if key not in network.HEAD_OPTIONS}
     return network, report.input or spec, _plain({**made, **report.of_recipe()})

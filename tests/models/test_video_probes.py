@@ -3,6 +3,7 @@
 All tests need the extra hf, as `make nightly` has it.
 """
 
+import importlib
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,14 @@ from pipeline.core.task import MULTI_LABEL
 from pipeline.features import Features
 from pipeline.layers.hugging_face import FrozenEncoder
 from pipeline.models import videoprism_probe, vjepa2_probe
-from pipeline.pretrained.load import load_pretrained
+from pipeline.pretrained.load import Candidate, load_pretrained
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.training.config import LossConfig
 from pipeline.training.frozen_config import AttentiveConfig, EncoderConfig, EncoderTrainConfig
 from pipeline.training.probe import fit_probe, frozen
 from tests.support import checks, tiny, transformers_peer
-from tests.support.checks import TINY_VIDEOPRISM_PROBE, TINY_VJEPA2_PROBE
+from tests.support.checks import TINY_CELLS, TINY_VIDEOPRISM_PROBE, TINY_VJEPA2_PROBE
+from tests.support.golden.golden_io import fill
 from tests.support.transformers_peer import RAW, jepa, prism
 
 pytestmark = pytest.mark.nightly
@@ -78,8 +80,9 @@ def test_a_head_of_as_many_heads_as_the_encoder_is_told_from_it(tmp_path, peer, 
 
 @each
 def test_the_encoder_sees_every_video_once_whatever_learns_from_it(
-    tmp_path, monkeypatch, peer, model, options, side, patches, told
+    tmp_path, monkeypatch, caplog, peer, model, options, side, patches, told
 ):
+    caplog.set_level("INFO")
     seen = []
     see = FrozenEncoder.forward
     monkeypatch.setattr(FrozenEncoder, "forward", lambda own, clip: seen.extend(clip) or see(own, clip))
@@ -93,6 +96,8 @@ def test_the_encoder_sees_every_video_once_whatever_learns_from_it(
     for name, head in (("one", {}), ("two", {"head": "linear"})):
         config = EncoderConfig(model.__name__.rpartition(".")[2], options | head, clip, train)
         network, spec, about = frozen(config, 3)
+        assert "cc-by-nc-4.0 - NON-COMMERCIAL" in caplog.text
+        caplog.clear()
         out = tmp_path / "features" / name
         out.parent.mkdir(exist_ok=True)
         features.write(network, spec, clip, good, store, out, machine, {}, about)
@@ -104,3 +109,41 @@ def test_the_encoder_sees_every_video_once_whatever_learns_from_it(
         assert network.eval().read(torch.from_numpy(Features.read(out).of(good))).shape == (len(good), 3)
     assert len(seen) == len(good), "the linear head learns from the same features"
     assert Features.read(tmp_path / "features/one").values.shape == (len(good), 2 * 2 * 24)
+
+
+@each
+def test_the_encoder_of_a_checkpoint_of_ours_serves_whichever_head_stood_behind_it(
+    tmp_path, peer, model, options, side, patches, told
+):
+    name = model.__name__.rpartition(".")[2]
+    plain = importlib.import_module(f"pipeline.models.{name.removesuffix('_probe')}")
+    fewer = {key: value for key, value in options.items() if key not in TINY_CELLS}
+    for arch, network, given in (
+        (name, model.build(3, **options), options),
+        (name, model.build(3, **options, head="linear"), options | {"head": "linear"}),
+        (name.removesuffix("_probe"), plain.build(3, **fewer), fewer),
+    ):
+        recipe = {"arch": arch, "options": given, "licence": "cc-by-nc-4.0"}
+        folder = tmp_path / f"{arch}-{len(given)}"
+        Checkpoint(fill(network).state_dict(), recipe, ("a", "b", "c"), model.INPUT).write(folder)
+        ours = model.build(3, **options)
+        start = {key: value.clone() for key, value in ours.state_dict().items()}
+        report = load_pretrained(ours, folder / "model.safetensors")
+        for key, value in ours.state_dict().items():
+            other = network.state_dict() if key.startswith("backbone.") else start
+            assert torch.equal(value, other[key]), f"{key} from {folder.name}"
+        assert report.licence == "cc-by-nc-4.0"
+
+
+@each
+def test_a_message_names_the_probe_and_not_the_network_that_is_trained_on_clips(
+    tmp_path, peer, model, options, side, patches, told
+):
+    name = model.__name__.rpartition(".")[2]
+    other, theirs, crop = ("vjepa2_probe", jepa, 32) if peer is prism else ("videoprism_probe", prism, 36)
+    folder = transformers_peer.published(theirs(), tmp_path / "published", crop)
+    with pytest.raises(UserError, match=rf"Set arch: {other} \(the model has {name}\)"):
+        load_pretrained(model.build(3, **options), folder)
+    recipe = {"arch": name, "options": options}
+    Checkpoint(model.build(3, **options).state_dict(), recipe, ("a", "b", "c"), model.INPUT).write(tmp_path / "own")
+    assert Candidate.read(tmp_path / "own/model.safetensors").describe() == name

@@ -164,7 +164,7 @@ def test_what_is_no_weight_file_says_what_it_seems_to_be(content: bytes, said: s
 def test_a_folder_and_a_missing_file_say_so(tmp_path: Path):
     with pytest.raises(UserError, match=r"is a folder. Name the file in it"):
         weight_file.read(tmp_path)
-    with pytest.raises(UserError, match=r"nothing\.pth does not exist.*timm:NAME"):
+    with pytest.raises(UserError, match=r"nothing\.pth does not exist.*timm:NAME.*--local-dir \S+nothing\.pth`"):
         weight_file.read(tmp_path / "nothing.pth")
 
 

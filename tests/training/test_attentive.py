@@ -15,6 +15,7 @@ from pipeline.clips.sampling import SamplerConfig
 from pipeline.core.errors import UserError
 from pipeline.core.task import MULTI_LABEL, SINGLE_LABEL
 from pipeline.features import Features
+from pipeline.folds import partition
 from pipeline.models import encoder
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.training.attentive import Attentive
@@ -106,6 +107,25 @@ def test_a_second_head_computes_no_features(done, monkeypatch):
     (folder / "one_of_them").rename(folder / "features/one")
     assert computed == ["y", "two"], "of another grid, and where the array was damaged"
     assert np.array_equal(*(Features.read(folder / f"features/{name}").values for name in ("one", "two")))
+
+
+def test_a_head_that_was_trained_before_is_not_what_a_head_starts_from(done):
+    folder, config, *_ = done
+    again = replace(config, train=replace(config.train, pretrained=str(folder / "one/model.safetensors")))
+    fresh, trained = frozen(config, 3)[0].state_dict(), Checkpoint.read(folder / "one").weights
+    for name, found in frozen(again, 3)[0].state_dict().items():
+        assert torch.equal(found, (trained if name.startswith("backbone.") else fresh)[name]), name
+    assert not torch.equal(trained["classifier.weight"], fresh["classifier.weight"])
+
+
+def test_it_learns_from_all_videos_where_none_is_left_to_validate_it(done, tmp_path):
+    folder, config, manifest, _, machine = done
+    found = Features.read(folder / "features/one")
+    everything = partition.everything(manifest)
+    fit_probe(config, everything, found, tmp_path / "final", machine, MULTI_LABEL)
+    result = Checkpoint.read(tmp_path / "final").recipe["result"]
+    assert result["chosen"]["held_out/mAP"] > 90
+    assert "val_mAP" not in result
 
 
 def test_a_size_that_is_not_that_of_the_clips_is_refused(done):

@@ -25,7 +25,7 @@ The names of this project, for which an importer translates:
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -82,6 +82,12 @@ class Translation:
     """Beginning of the names of its encoder, where models with another head take that alone."""
     licence: str = ""
     """Licence of the weights, as the source states it; empty where it states none."""
+
+    def encoder_alone(self) -> "Translation":
+        """The same without the head, for a frozen network: its own stays at its start."""
+        encoder = {name: tensor for name, tensor in self.tensors.items() if name.startswith(self.encoder)}
+        unused = (*self.unused, *sorted(self.tensors.keys() - encoder.keys()))
+        return replace(self, tensors=encoder, classes=(), fresh=("pool.", "classifier."), unused=unused)
 
 
 def rename(tensors: Mapping[str, Tensor], rules: Rules) -> dict[str, Tensor]:

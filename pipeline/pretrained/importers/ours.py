@@ -6,6 +6,7 @@ from pipeline.core.errors import UserError
 from pipeline.layers.backbone import distinguishing
 from pipeline.layers.normalize import read_spec
 from pipeline.pretrained.importers import Translation
+from pipeline.pretrained.infer_config import ENCODERS
 from pipeline.pretrained.weight_file import Weights
 
 KEY = "pipeline"
@@ -55,4 +56,5 @@ def translate(weights: Weights) -> Translation:
     named = told.get("classes")
     classes = tuple(map(str, named)) if isinstance(named, list) else ()
     licence = str(recipe.get("licence", ""))
-    return Translation(dict(weights.tensors), spec, needs=needs, classes=classes, licence=licence)
+    encoder = "backbone.encoder." if recipe.get("arch") in ENCODERS else "backbone."
+    return Translation(dict(weights.tensors), spec, needs=needs, classes=classes, licence=licence, encoder=encoder)
