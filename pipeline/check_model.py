@@ -20,6 +20,7 @@ from pipeline.layers.backbone import build_backbone
 from pipeline.layers.log_mel import MelSpec
 from pipeline.losses import auto
 from pipeline.pretrained import imagenet, weight_file
+from pipeline.pretrained.load import Candidate, plan
 from pipeline.training import kinds, optim
 from pipeline.training.config import IMPOSSIBLE, OTHERS, ModelConfig
 from pipeline.training.frozen_config import ProbeConfig
@@ -55,13 +56,14 @@ def check_model(section: Any, where: str, task: str, found: list[str]) -> None:
     if isinstance(config, ModelConfig):
         with reported(found, f"{where}."):
             _build_loss(config, task)
+    before = len(found)
     with reported(found, f"{where}."):
         _run_network(config, test)
-    if config.train.pretrained is not None:
+    if config.train.pretrained is not None and len(found) == before:  # else it is no network to be started
         with reported(found, f"{where}.train.pretrained: "):
             if config.clip.hears and config.train.pretrained == imagenet.WORD:
                 raise UserError("ImageNet's weights see three colours, and no sound. Set null, for a random start.")
-            _check_start(config.train.pretrained, config.options)
+            _check_start(config, config.train.pretrained)
 
 
 def _wrong_sense(config: ModelConfig | ProbeConfig) -> str:
@@ -73,8 +75,11 @@ def _wrong_sense(config: ModelConfig | ProbeConfig) -> str:
     return f"{config.arch!r} {does}, and clip.input {wrong}." if hearing != config.clip.hears else ""
 
 
-def _check_start(pretrained: str, options: Mapping[str, Any]) -> None:
-    """Refuse a start that is not there, and ImageNet weights that do not fit the backbone; nothing is fetched."""
+def _check_start(config: ModelConfig | ProbeConfig, pretrained: str) -> None:
+    """Refuse a start that is not there or does not fit, which training would only say after hours of extraction.
+
+    Nothing is fetched. Of a start that fits only the classes, which no one has listed yet, are not compared.
+    """
     if pretrained != imagenet.WORD:
         weight_file.refuse_unknown(pretrained)
         if not Path(pretrained).exists():
@@ -82,7 +87,11 @@ def _check_start(pretrained: str, options: Mapping[str, Any]) -> None:
                 f"training fetches nothing. `pipeline checkpoint {pretrained} --save FILE.safetensors` does, once; "
                 "then name that file. `imagenet` is fetched by a stage."
             )
+        with torch.device("meta"):
+            network, _ = config.build(len(STATISTICS.classes))
+        plan(network, Candidate.read(pretrained, chosen=getattr(config.train, "pretrained_set", None)))
         return
+    options = config.options
     backbone, changes = imagenet.backbone(options), options.get("backbone_options") or {}
     with torch.device("meta"):
         public, own = (build_backbone(backbone, **kwargs).state_dict() for kwargs in ({}, changes))

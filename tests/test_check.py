@@ -12,6 +12,8 @@ import yaml
 from pipeline.check import check, doubts, problems
 from pipeline.cli import compose
 from pipeline.core.errors import UserError
+from pipeline.models import tin
+from pipeline.runtime.checkpoint import Checkpoint
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -305,6 +307,39 @@ def test_a_logger_that_is_not_installed_is_said_before_anything_runs(tmp_path, m
     monkeypatch.setitem(sys.modules, "wandb", None)
     (line,) = problems(changed(**{"machine.logger": ["wandb"]}), tmp_path)
     assert line.startswith("machine.logger: wandb needs wandb, which is not installed")
+
+
+@pytest.fixture
+def start(tmp_path) -> Path:
+    """A checkpoint of the demo's TIN, of three classes."""
+    options = changed()["models"]["tin_demo"]["options"]
+    recipe, names = {"arch": "tin", "options": options}, ("a", "b", "c")
+    Checkpoint(tin.build(3, **options).state_dict(), recipe, names, tin.INPUT).write(tmp_path)
+    return tmp_path / "model.safetensors"
+
+
+def test_a_start_that_fits_but_for_the_classes_is_right(start):
+    assert problems(changed(**{f"{TIN}.train.pretrained": str(start)}), Path("data/predictions")) == []
+
+
+def test_a_start_that_does_not_fit_is_told_before_hours_of_extraction(start):
+    frames = {f"{TIN}.options.frames": 4, f"{TIN}.clip.sampler.frames": 4}
+    found = problems(changed(**{f"{TIN}.train.pretrained": str(start), **frames}), Path("data/predictions"))
+    assert all(line.startswith(f"{TIN}.train.pretrained: ") for line in found)
+    assert any("Set frames: 8 (the model has 4)" in line for line in found)
+
+
+def test_a_network_that_is_none_is_told_once_whatever_it_starts_from(start):
+    wrong = changed(**{f"{TIN}.train.pretrained": str(start), f"{TIN}.options.backbone": "resnet5"})
+    (line,) = problems(wrong, Path("data/predictions"))
+    assert "no backbone 'resnet5'" in line
+
+
+def test_a_set_that_the_file_lacks_is_told(start):
+    wrong = changed(**{f"{TIN}.train.pretrained": str(start), f"{TIN}.train.pretrained_set": "ema"})
+    (line,) = problems(wrong, Path("data/predictions"))
+    assert line.startswith(f"{TIN}.train.pretrained: ")
+    assert "'ema'" in line
 
 
 def starting_from_imagenet(arch: str, options: dict[str, Any]) -> list[str]:

@@ -22,7 +22,7 @@ from pipeline.layers import frame_input
 from pipeline.layers.frame_input import RGB
 from pipeline.layers.frozen import Frozen
 from pipeline.layers.normalize import InputSpec
-from pipeline.pretrained import class_rows, infer_config, published_folder, weight_file
+from pipeline.pretrained import class_rows, image_names, infer_config, published_folder, weight_file
 from pipeline.pretrained.importers import Translation
 from pipeline.pretrained.report import Report
 from pipeline.pretrained.weight_file import LIBRARIES, ORIGIN, Weights
@@ -109,7 +109,7 @@ def plan(model: nn.Module, candidate: Candidate, classes: Sequence[str] = ()) ->
         translation = translation.encoder_alone()
     theirs, in_file = translation.classes, infer_config.classes(candidate.translation.tensors)
     translation = replace(translation, tensors=class_rows.arrange(translation.tensors, target, theirs, classes))
-    names = _names_in_image(model) if translation.image else {name: name for name in target}
+    names = image_names.of(model) if translation.image else {name: name for name in target}
     if translation.image and not any(name.startswith("backbone.") for name in names):
         raise UserError(
             f"{candidate.where} is an image network ({candidate.source}), and SlowFast cannot start from one: its fast "
@@ -240,25 +240,6 @@ def _replacement(target: Mapping[str, Tensor], translation: Translation) -> str 
     if translation.image and None not in counts and not ours.keys() & theirs.keys():
         return "the image network's classifier is another layer"
     return None
-
-
-def _names_in_image(model: nn.Module) -> dict[str, str | None]:
-    """Entry of the model -> its name in an image network, with all wrapping undone; None for what was added."""
-    wrapped = {}  # module that wraps another -> the component of names that stands for what it wraps
-    for path, module in model.named_modules():
-        children = {name for name, _ in module.named_children()}
-        if len(children) == 2 and children & {"temporal", "non_local"} and children & {"conv", "block"}:
-            wrapped[path] = (children & {"conv", "block"}).pop()
-    names: dict[str, str | None] = {}
-    for entry in model.state_dict():
-        kept, path, added = [], "", not entry.startswith(("backbone.", "classifier."))
-        for part in entry.split("."):
-            added |= path in wrapped and part in ("temporal", "non_local")
-            if wrapped.get(path) != part:
-                kept.append(part)
-            path = f"{path}.{part}".removeprefix(".")
-        names[entry] = None if added else ".".join(kept)
-    return names
 
 
 def _advice(model: nn.Module, target: Mapping[str, Tensor], translation: Translation) -> dict[str, tuple[Any, Any]]:
