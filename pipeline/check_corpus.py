@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.core import groups, task
 from pipeline.core.errors import UserError
 from pipeline.core.fingerprints import FAULTS
+from pipeline.core.limits import LINEAR_VIDEOS
 from pipeline.core.manifest import SPLITS, Manifest
 from pipeline.core.plural import number_of
 from pipeline.folds.partition import Corpus, partition
@@ -15,8 +16,6 @@ from pipeline.losses import auto
 
 NAMED = 5
 """Number of classes that a message names."""
-PROBE_VIDEOS = 20_000
-"""Most train videos of a probe: each two are compared, in some seven matrices of this side (22 GB)."""
 
 
 def check(manifest: Manifest, settings: Mapping[str, Any]) -> None:
@@ -53,17 +52,8 @@ def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
                 f"models.{name}.train.batch: {batch} is more than the {number_of(len(there), 'train video')}. Lower it "
                 f"in conf/model/{name}.yaml or `pipeline params models.{name}.train.batch={max(1, len(there) // 4)}`."
             )
-        linear = "folds" in model["train"] and model.get("options", {}).get("head", "linear") == "linear"
-        if linear and len(there) > PROBE_VIDEOS:
-            yield (
-                f"models.{name}: a probe compares every two train videos, which is out of reach for {len(there):,} of "
-                f"them ({PROBE_VIDEOS:,} at most). Leave it out of the set: `pipeline params model=...`."
-            )
-        if "folds" in model["train"] and len(set(groups.of_each(there.videos, there.groups) or there.videos)) < 2:
-            yield (
-                f"models.{name}: all {len(there)} train videos are of one group, and a cross-validation over groups "
-                "chooses the settings of a probe. Bring videos of other groups, or leave the probe out of the set."
-            )
+        if "folds" in model["train"]:
+            yield from _frozen(name, model, there)
     yield from _tasks(manifest, settings)
     val, folds = len(manifest.split("val")), settings["ensemble"]["folds"]
     if val < folds:
@@ -84,6 +74,24 @@ def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
             partition(Corpus.of(sound, ()), settings["dataset"]["folds"], settings["dataset"]["split_seed"])
         except UserError as error:
             yield f"dataset.folds: {error}"
+
+
+def _frozen(name: str, model: Mapping[str, Any], there: Manifest) -> Iterator[str]:
+    """What is wrong with the train videos of a model whose network is frozen."""
+    head = model.get("options", {}).get("head")
+    if head in (None, "linear") and len(there) > LINEAR_VIDEOS:
+        others = "leave it out of the set: `pipeline params model=...`"
+        if head:
+            others = f"take its other head: `pipeline params models.{name}.options.head=attentive`"
+        yield (
+            f"models.{name}: a linear layer is fitted by a comparison of every two train videos, which is out of reach "
+            f"for {len(there):,} of them ({LINEAR_VIDEOS:,} at most); {others}."
+        )
+    if len(set(groups.of_each(there.videos, there.groups) or there.videos)) < 2:
+        yield (
+            f"models.{name}: all {len(there)} train videos are of one group, and a cross-validation over groups "
+            "chooses the settings of a probe. Bring videos of other groups, or leave the probe out of the set."
+        )
 
 
 def _tasks(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:

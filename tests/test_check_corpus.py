@@ -101,8 +101,19 @@ def test_a_probe_of_too_many_videos_is_said(monkeypatch):
     train = {"decays": [1.0], "folds": 5, "loss": AUTO}
     settings = {**SETTINGS, "models": {"probe": {"arch": "probe", "train": train}}}
     manifest = corpus(train=8, val=3, rare="1-a")
-    monkeypatch.setattr(check_corpus, "PROBE_VIDEOS", 8)
+    monkeypatch.setattr(check_corpus, "LINEAR_VIDEOS", 8)
     (line,) = problems(manifest, settings)
-    assert line.startswith("models.probe: a probe compares every two train videos, which is out of reach for 9 of them")
-    monkeypatch.setattr(check_corpus, "PROBE_VIDEOS", 9)
+    assert line.startswith(
+        "models.probe: a linear layer is fitted by a comparison of every two train videos, which is out of reach for 9"
+    )
+    monkeypatch.setattr(check_corpus, "LINEAR_VIDEOS", 9)
     assert list(problems(manifest, settings)) == []
+
+
+@pytest.mark.parametrize("head", ["linear", "attentive", "auto"])
+def test_of_two_heads_the_other_takes_any_number_of_videos(monkeypatch, head):
+    train = {"decays": [1.0], "folds": 5, "loss": AUTO}
+    settings = {**SETTINGS, "models": {"eyes": {"arch": "encoder", "options": {"head": head}, "train": train}}}
+    monkeypatch.setattr(check_corpus, "LINEAR_VIDEOS", 8)
+    said = list(problems(corpus(train=8, val=3, rare="1-a"), settings))
+    assert [line.partition("models.eyes.options.")[2] for line in said] == ["head=attentive`."] * (head == "linear")

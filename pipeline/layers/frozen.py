@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from pipeline.layers.attentive import AttentivePool
 
-Head = Literal["attentive", "linear"]
+Head = Literal["auto", "attentive", "linear"]
+"""How features are read; auto: training takes the one that reads them better, and until then it is attentive."""
+OPEN: Head = "auto"
 
 
 class Frozen(nn.Module):
@@ -85,7 +87,7 @@ class FrozenTokens(Frozen):
         tokens: of a moment.
         channels: numbers of a token.
         head: `linear` reads the mean over the moments and how they change; `attentive` has a learned query that looks
-            at all tokens.
+            at all tokens; see Head.
         width: numbers that the attentive head projects each token to, a multiple of `heads`.
         heads: of its attention.
     """
@@ -98,10 +100,10 @@ class FrozenTokens(Frozen):
     ) -> None:  # fmt: skip
         if head not in get_args(Head):
             raise ValueError(f"head={head!r} is none of {', '.join(get_args(Head))}.")
-        if head == "attentive" and (min(width, heads) < 1 or width % heads):
+        if head != "linear" and (min(width, heads) < 1 or width % heads):
             raise ValueError(f"The head's width, {width}, must be a multiple of the number of its heads, {heads}.")
         super().__init__(backbone, frames)
-        self.attentive, self.moments, self.channels = head == "attentive", moments, channels
+        self.attentive, self.moments, self.channels = head != "linear", moments, channels
         self.sizes = (tokens * channels, tokens * channels * (moments - 1))
         if self.attentive:
             self.pool = AttentivePool(moments * tokens, channels, width, heads)

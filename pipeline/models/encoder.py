@@ -28,7 +28,7 @@ def build(
     frames: int = 8,
     rows: int = 0,
     columns: int = 0,
-    head: Head = "attentive",
+    head: Head = "auto",
     width: int = 256,
     heads: int = 4,
 ) -> nn.Module:
@@ -44,7 +44,7 @@ def build(
         rows: cells of the grid from top to bottom; 0: only what the encoder pools.
         columns: cells of the grid from left to right, 0 where `rows` is.
         head: `linear` reads the mean over the frames and how they change, as the probe does; `attentive` has a learned
-            query that looks at all frames and cells.
+            query that looks at all frames and cells; `auto` is the one that a cross-validation finds better.
         width: numbers that the attentive head projects each frame or cell to.
         heads: of its attention, a divisor of `width`.
     """

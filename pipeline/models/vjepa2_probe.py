@@ -27,7 +27,7 @@ def build(
     moments: int = 8,
     rows: int = 2,
     columns: int = 2,
-    head: Head = "attentive",
+    head: Head = "auto",
     pool_width: int = 256,
     pool_heads: int = 4,
 ) -> nn.Module:
@@ -48,7 +48,7 @@ def build(
         rows: cells from top to bottom, a divisor of `size` / `patch`.
         columns: cells from left to right, likewise.
         head: `attentive` has a learned query that looks at all cells; `linear` reads their mean over the moments and
-            how they change, as the probe does.
+            how they change, as the probe does; `auto` is the one that a cross-validation finds better.
         pool_width: numbers that the attentive head projects a cell to, a multiple of `pool_heads`.
         pool_heads: heads of its attention.
     """

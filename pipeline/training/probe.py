@@ -2,13 +2,14 @@
 
 A cross-validation over the train videos, whose parts tear no group apart, compares settings: of a linear layer every
 weight decay with every weight of what is there beside what changes, of an attentive head (attentive.py) every learning
-rate with every weight decay. The val videos choose nothing.
+rate with every weight decay; and the one head with the other, where that is open. The val videos choose nothing.
 """
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -19,17 +20,18 @@ from pipeline import metrics, verdict
 from pipeline.core import files, groups, stratify
 from pipeline.core.errors import UserError
 from pipeline.core.labels import shown
+from pipeline.core.limits import LINEAR_VIDEOS
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest
 from pipeline.core.task import Task, noted
 from pipeline.features import Features
-from pipeline.layers.frozen import Frozen
+from pipeline.layers.frozen import OPEN, Frozen
 from pipeline.pretrained.load import load_pretrained
 from pipeline.runtime import fingerprint
 from pipeline.runtime.checkpoint import Checkpoint
 from pipeline.training.attentive import Attentive
 from pipeline.training.evaluate import key
-from pipeline.training.frozen_config import EncoderTrainConfig, ProbeConfig, ProbeTrainConfig
+from pipeline.training.frozen_config import ENCODERS, EncoderTrainConfig, ProbeConfig, ProbeTrainConfig
 from pipeline.training.logger import EpochLogger
 from pipeline.training.logistic import losses, solve
 
@@ -50,31 +52,79 @@ def fit_probe(
     torch.set_num_threads(machine.threads)
     good = manifest.without(set(manifest.videos) - set(features.videos))
     train, val = good.split("train"), good.split("val")
-    network, spec, start = frozen(config, len(manifest.classes))
-    if features.about != start:
-        raise UserError(f"The features are not those of {out.name}. `dvc repro features@{out.name}` makes them anew.")
-    head = head_of(network, config, features.of(train.videos), train, task)
-    compared = compare(config, train, features.groups, head, task)
-    logger = EpochLogger.start(out, len(compared), compared, task)
-    chosen = max(compared, key=lambda row: (row[held_out(metrics.HEADLINE[task])], -row[held_out("loss")]))
-    head.fit(chosen)
-    logits = head.scores(features.of(val.videos))
-    result: dict[str, Any] = {"chosen": chosen}
+    tried = [_Tried.of(each, train, features, out.name, task) for each in with_each_head(config, len(train))]
+    best = max(tried, key=lambda each: _order(each.chosen, task))
+    logger = EpochLogger.start(out, len(best.compared), best.compared, task)
+    best.head.fit(best.chosen)
+    logits = best.head.scores(features.of(val.videos))
+    result: dict[str, Any] = {"chosen": best.chosen}
+    if len(tried) > 1:
+        result["heads"] = {each.config.options["head"]: each.chosen[held_out(metrics.HEADLINE[task])] for each in tried}
     if len(val):
         result |= {key(task): metrics.headline(task, logits, val.targets())}
     data = {"features": files.fingerprint(dict(features.about)), "labels": files.fingerprint(_labels(good))}
     data |= {"groups": files.fingerprint(groups.of_each(train.videos, features.groups))}
-    recipe = {**config.plain(), **noted(task), "data": data, "versions": fingerprint.versions(config.arch)}
-    recipe |= {key: start[key] for key in ("pretrained", "licence") if key in start} | {"result": result}
-    Checkpoint(network.state_dict(), recipe, manifest.classes, spec).write(out)
+    recipe = {**best.config.plain(), **noted(task), "data": data, "versions": fingerprint.versions(config.arch)}
+    about = features.about
+    recipe |= {key: about[key] for key in ("pretrained", "licence") if key in about} | {"result": result}
+    Checkpoint(best.network.state_dict(), recipe, manifest.classes, best.spec).write(out)
     logger.end()
-    log.info(
-        "%s: %d train videos; best of %d settings in the cross-validation: %s %.1f with %s",
-        out.name, len(train), len(compared), metrics.SHORT[task], chosen[held_out(metrics.HEADLINE[task])],
-        " and ".join(f"{name} {value:g}" for name, value in chosen.items() if not name.startswith(held_out(""))),
-    )  # fmt: skip
+    for each in tried:
+        log.info("%s: %d train videos; %s", out.name, len(train), each.in_words(task))
+    if len(tried) > 1:
+        log.info("%s: the %s head is taken", out.name, best.config.options["head"])
     for line in verdict.of_training(task, logits, val.targets(), history=()) if len(val) else ():
         log.info("%s", line)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A head, and what the cross-validation says of its settings."""
+
+    config: ProbeConfig
+    network: Frozen
+    spec: Any
+    head: "Linear | Attentive"
+    compared: list[dict[str, float]]
+    """What each pair of settings scores on videos that were held out."""
+    chosen: dict[str, float]
+    """The best of them."""
+
+    @classmethod
+    def of(cls, config: ProbeConfig, train: Manifest, features: Features, name: str, task: Task) -> Self:
+        """Compare the settings of a head.
+
+        Raises:
+            UserError: the features are of another network, or all train videos are of one group.
+        """
+        network, spec, start = frozen(config, len(train.classes))
+        if features.about != start:
+            raise UserError(f"The features are not those of {name}. `dvc repro features@{name}` makes them anew.")
+        head = head_of(network, config, features.of(train.videos), train, task)
+        compared = compare(config, train, features.groups, head, task)
+        return cls(config, network, spec, head, compared, max(compared, key=lambda row: _order(row, task)))
+
+    def in_words(self, task: Task) -> str:
+        """The best settings in words."""
+        settings = {name: value for name, value in self.chosen.items() if not name.startswith(held_out(""))}
+        return (
+            f"best of {len(self.compared)} settings in the cross-validation: {metrics.SHORT[task]} "
+            f"{self.chosen[held_out(metrics.HEADLINE[task])]:.1f} with "
+            f"{' and '.join(f'{setting} {value:g}' for setting, value in settings.items())}"
+        )
+
+
+def with_each_head(config: ProbeConfig, videos: int) -> list[ProbeConfig]:
+    """The configurations that are compared on so many train videos: of the head `auto` one for each, else one."""
+    if config.arch not in ENCODERS or config.options.get("head", OPEN) != OPEN:
+        return [config]
+    heads = ["linear", "attentive"] if videos <= LINEAR_VIDEOS else ["attentive"]
+    return [replace(config, options={**config.options, "head": head}) for head in heads]
+
+
+def _order(row: Mapping[str, float], task: Task) -> tuple[float, float]:
+    """What the better settings have more of."""
+    return row[held_out(metrics.HEADLINE[task])], -row[held_out("loss")]
 
 
 def held_out(figure: str) -> str:

@@ -58,7 +58,7 @@ def test_a_linear_head_reads_the_mean_over_the_moments_and_what_changes():
         ({"grid": (3, 2, 3)}, "moments=3, rows=2, columns=3 must divide the 2 x 4 x 6 patches"),
         ({"grid": (2, 0, 3)}, "rows=0"),
         ({"pool_width": 9}, "width, 9, must be a multiple of the number of its heads, 2"),
-        ({"head": "mean"}, "head='mean' is none of attentive, linear"),
+        ({"head": "mean"}, "head='mean' is none of auto, attentive, linear"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, said):

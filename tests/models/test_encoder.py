@@ -61,7 +61,7 @@ def test_a_linear_head_reads_the_mean_and_the_changes_of_the_same_features():
             {"backbone": "test_vit", "size": 160, "width": 6, "heads": 4},
             "width, 6, must be a multiple of the number of its heads, 4",
         ),
-        ({"backbone": "test_vit", "size": 160, "head": "mean"}, "head='mean' is none of attentive, linear"),
+        ({"backbone": "test_vit", "size": 160, "head": "mean"}, "head='mean' is none of auto, attentive, linear"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, said):

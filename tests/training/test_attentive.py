@@ -18,11 +18,12 @@ from pipeline.features import Features
 from pipeline.folds import partition
 from pipeline.models import encoder
 from pipeline.runtime.checkpoint import Checkpoint
+from pipeline.training import probe
 from pipeline.training.attentive import Attentive
 from pipeline.training.config import LossConfig
 from pipeline.training.frozen_config import AttentiveConfig, EncoderConfig, EncoderTrainConfig
 from pipeline.training.logistic import solve
-from pipeline.training.probe import fit_probe, frozen
+from pipeline.training.probe import fit_probe, frozen, with_each_head
 from tests.support import tiny
 from tests.support.checks import TINY_VIT
 
@@ -126,6 +127,44 @@ def test_it_learns_from_all_videos_where_none_is_left_to_validate_it(done, tmp_p
     result = Checkpoint.read(tmp_path / "final").recipe["result"]
     assert result["chosen"]["held_out/mAP"] > 90
     assert "val_mAP" not in result
+
+
+@pytest.mark.parametrize(
+    ("linear", "attentive", "most", "taken"),
+    [(90.0, 80.0, 24, "linear"), (80.0, 90.0, 24, "attentive"), (90.0, 80.0, 20, "attentive")],
+)
+def test_of_an_open_head_the_one_that_cross_validates_better_is_taken(
+    done, tmp_path, monkeypatch, caplog, linear, attentive, most, taken
+):
+    folder, config, manifest, _, machine = done
+    monkeypatch.setattr(probe, "LINEAR_VIDEOS", most)
+    settings = {"linear": {"decay": 0.1, "appearance": 1.0}, "attentive": {"decay": 0.1, "rate": 0.003}}
+    figures = {"linear": linear, "attentive": attentive}
+
+    def compare(tried, *_):
+        head = tried.options["head"]
+        return [{"held_out/mAP": figures[head] - worse, "held_out/loss": 1.0, **settings[head]} for worse in (1, 0)]
+
+    monkeypatch.setattr(probe, "compare", compare)
+    caplog.set_level("INFO")
+    auto = replace(config, options={**OPTIONS, "head": "auto"})
+    fit_probe(auto, manifest, Features.read(folder / "features/one"), tmp_path / "one", machine, MULTI_LABEL)
+    checkpoint = Checkpoint.read(tmp_path / "one")
+    assert checkpoint.recipe["options"]["head"] == taken
+    assert checkpoint.recipe["result"].get("heads") == (figures if most == 24 else None)
+    assert checkpoint.recipe["result"]["chosen"]["held_out/mAP"] == figures[taken]
+    assert ("the linear head is taken" in caplog.text) == (taken == "linear")
+    network = encoder.build(3, **checkpoint.recipe["options"])
+    network.load_state_dict(checkpoint.weights)
+    assert network.attentive == (taken == "attentive")
+
+
+def test_a_head_that_is_named_is_not_compared_with_the_other(done):
+    _, config, *_ = done
+    for head in ("linear", "attentive"):
+        named = replace(config, options={**OPTIONS, "head": head})
+        assert with_each_head(named, 24) == [named]
+    assert [each.options["head"] for each in with_each_head(config, 24)] == ["linear", "attentive"]
 
 
 def test_a_size_that_is_not_that_of_the_clips_is_refused(done):
