@@ -7,8 +7,9 @@ import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
+from pipeline import cost as price
 from pipeline.cli import forecast, model_table
 from pipeline.cli.finding import size
 from pipeline.cli.rates import Corpus, Rates
@@ -21,6 +22,9 @@ from pipeline.core.manifest import Manifest
 from pipeline.core.markdown import text_table
 from pipeline.core.plural import number_of
 from pipeline.core.remote_folder import corpus_root
+from pipeline.layers.frozen import Frozen
+from pipeline.training.config import ModelConfig
+from pipeline.training.frozen_config import ProbeConfig
 from pipeline.training.kinds import kind
 
 BACKWARD = 3
@@ -67,6 +71,8 @@ class ModelCost:
     """Frames, or flows, of a video that are decoded for its views, at most."""
     checkpoint: int
     """Bytes of the weights."""
+    features: int = 0
+    """Bytes that are kept of a video where the network is frozen, else 0."""
 
 
 def described(args: argparse.Namespace, settings: Mapping[str, Any]) -> Corpus:
@@ -114,9 +120,18 @@ def costs(settings: Mapping[str, Any], corpus: Corpus) -> list[ModelCost]:
                 takes=config.clip.input,
                 decoded=clips * frames * len(grid.sides),
                 checkpoint=4 * parameters,
+                features=_features(config, corpus.classes),
             )
         )
     return found
+
+
+def _features(config: ModelConfig | ProbeConfig, classes: int) -> int:
+    """Bytes of a video's features, in float16."""
+    if not isinstance(config, ProbeConfig):
+        return 0
+    network = price.without_data(lambda: config.build(classes)[0])
+    return 2 * cast(Frozen, network).dimension
 
 
 def lines(settings: Mapping[str, Any], corpus: Corpus, rates: Rates, hardware: Hardware) -> Iterator[str]:
@@ -183,6 +198,7 @@ def _disk(
     keep, smaller = settings["extract"]["keep"], settings["pack"]["short_sides"][1:]
     scores = sum(model.views * 2 + 3 * 4 for model in models) * corpus.held_out * corpus.classes
     weights = sum(model.checkpoint for model in models)
+    features = sum(model.features for model in models) * corpus.videos
     if keep:
         yield ["frames: tar shards", size(int(stored))]
     yield ["frames: LMDB", size(int(stored))]
@@ -192,9 +208,12 @@ def _disk(
         yield ["sound, of the videos that have one", size(int(sound))]
     if flow:
         yield ["flow: LMDB", size(int(flow))]
+    if features:
+        yield ["features of frozen networks", size(features)]
     yield [f"weights of {number_of(len(models), 'model')}", size(weights)]
     yield ["predictions: logits of each view, tables", size(scores)]
-    yield ["all", size(int(((2 if keep else 1) + smaller_share) * stored + sound + flow) + weights + scores)]
+    frames = ((2 if keep else 1) + smaller_share) * stored
+    yield ["all", size(int(frames + sound + flow) + features + weights + scores)]
 
 
 def time(seconds: float) -> str:

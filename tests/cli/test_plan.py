@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from pipeline.cli import planner, rates
+from pipeline.cli import compose, planner, rates
 from pipeline.cli.planner import Hardware, ModelCost, row, time
 from pipeline.cli.rates import Corpus, Rates
 from pipeline.core import params
@@ -15,6 +15,7 @@ from pipeline.core.errors import UserError
 from pipeline.core.machine import Machine
 from pipeline.core.manifest import Manifest, VideoRecord
 from tests.support import tiny_flow
+from tests.support.checks import CONF
 from tests.support.command import call
 
 CORPUS = Corpus(train=900, held_out=100, classes=10, seconds=2.0, width=64, height=48, at_hand=None)
@@ -49,6 +50,21 @@ def test_a_flow_is_one_though_it_is_two_pictures(tmp_path, monkeypatch):
 def test_two_devices_of_a_given_speed_take_half_the_time_of_one():
     given = Hardware(cores=20, devices=2, tflops=0.006, frame_bytes=None)
     assert row(MODEL, CORPUS, RATES, given) == ["a", "9,000", "0.5", "38 min", "2 min", "8", "67 s", "1 s"]
+
+
+def test_features_of_frozen_networks_take_disk_for_every_video(monkeypatch):
+    """1,000 videos of 1 MiB; and of encoder_lite0 16 frames of 1,280 numbers of two bytes."""
+    monkeypatch.setattr(planner, "costs", lambda *_: [replace(MODEL, features=2**20)])
+    text = "\n".join(planner.lines(SETTINGS, CORPUS, RATES, HERE))
+    rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "|" in line}
+    assert (rows["features of frozen networks"], rows["all"]) == ("1,000.0 MiB", "2.1 GiB")
+
+
+@pytest.mark.slow
+def test_what_a_frozen_network_keeps_of_a_video_is_counted():
+    composed = yaml.safe_load(compose.text(CONF, ["model=[encoder_lite0,tsn_lite0]", "dataset=folder"]))
+    found = {each.name: each.features for each in planner.costs(composed, CORPUS)}
+    assert found == {"encoder_lite0": 16 * 1280 * 2, "tsn_lite0": 0}
 
 
 @pytest.mark.parametrize(
