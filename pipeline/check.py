@@ -66,7 +66,7 @@ def check(settings: Any, predictions: Path) -> None:
     """
     found = problems(settings, predictions) if isinstance(settings, Mapping) else ["params.yaml: holds no settings."]
     if found:
-        lines = [f"  {problem} ({_home(problem)})" for problem in found]
+        lines = [f"  {line}" for problem in found for line in _with_home(problem).splitlines()]
         count = "1 setting is" if len(found) == 1 else f"{len(found)} settings are"
         raise UserError("\n".join([f"{count} wrong, and nothing was started:", *lines, params.MENDED]))
 
@@ -259,6 +259,12 @@ def _hears(section: Any) -> bool:
 def _is_probe(section: Any) -> bool:
     """Whether a section `models.<name>` is of a frozen network, whose features a stage computes."""
     return isinstance(section, Mapping) and section.get("arch") in FROZEN
+
+
+def _with_home(problem: str) -> str:
+    """What is wrong, whose first line ends with the file of conf/ where the setting is set."""
+    first, *more = problem.splitlines()
+    return "\n".join([f"{first} ({_home(problem)})", *more])
 
 
 def _home(problem: str) -> str:

@@ -78,10 +78,10 @@ def problems(manifest: Manifest, settings: Mapping[str, Any]) -> Iterator[str]:
 
 def _frozen(name: str, model: Mapping[str, Any], there: Manifest) -> Iterator[str]:
     """What is wrong with the train videos of a model whose network is frozen."""
-    head = model.get("options", {}).get("head")
-    if head in (None, "linear") and len(there) > LINEAR_VIDEOS:
+    alone = model["arch"] == "probe"  # which has no other head
+    if (alone or model["options"].get("head") == "linear") and len(there) > LINEAR_VIDEOS:
         others = "leave it out of the set: `pipeline params model=...`"
-        if head:
+        if not alone:
             others = f"take its other head: `pipeline params models.{name}.options.head=attentive`"
         yield (
             f"models.{name}: a linear layer is fitted by a comparison of every two train videos, which is out of reach "

@@ -3,6 +3,7 @@
 The network (without memory for its weights), its loss and its optimiser are built as stage `train` will build them.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -146,8 +147,8 @@ def _told(shape: tuple[int, ...]) -> str:
 
 @contextmanager
 def reported(found: list[str], where: str) -> Iterator[None]:
-    """Add what is wrong, with `where` before each line, instead of raising it."""
+    """Add what is wrong, with `where` before it, instead of raising it; indented lines go on with the one before."""
     try:
         yield
     except UserError as error:
-        found += [f"{where}{line}" for line in str(error).splitlines()]
+        found += [f"{where}{problem}" for problem in re.split(r"\n(?! )", str(error))]

@@ -324,9 +324,13 @@ def test_a_start_that_fits_but_for_the_classes_is_right(start):
 
 def test_a_start_that_does_not_fit_is_told_before_hours_of_extraction(start):
     frames = {f"{TIN}.options.frames": 4, f"{TIN}.clip.sampler.frames": 4}
-    found = problems(changed(**{f"{TIN}.train.pretrained": str(start), **frames}), Path("data/predictions"))
-    assert all(line.startswith(f"{TIN}.train.pretrained: ") for line in found)
-    assert any("Set frames: 8 (the model has 4)" in line for line in found)
+    with pytest.raises(UserError) as error:
+        check(changed(**{f"{TIN}.train.pretrained": str(start), **frames}), Path("data/predictions"))
+    head, first, *more, _ = str(error.value).splitlines()
+    assert head == "1 setting is wrong, and nothing was started:"
+    assert first.startswith(f"  {TIN}.train.pretrained: {start} does not fit the model")
+    assert first.endswith("(conf/model/tin_demo.yaml)")
+    assert "    Set frames: 8 (the model has 4)." in more
 
 
 def test_a_network_that_is_none_is_told_once_whatever_it_starts_from(start):

@@ -110,10 +110,13 @@ def test_a_probe_of_too_many_videos_is_said(monkeypatch):
     assert list(problems(manifest, settings)) == []
 
 
-@pytest.mark.parametrize("head", ["linear", "attentive", "auto"])
+@pytest.mark.parametrize("head", ["linear", "attentive", "auto", None])
 def test_of_two_heads_the_other_takes_any_number_of_videos(monkeypatch, head):
     train = {"decays": [1.0], "folds": 5, "loss": AUTO}
-    settings = {**SETTINGS, "models": {"eyes": {"arch": "encoder", "options": {"head": head}, "train": train}}}
+    settings = {
+        **SETTINGS,
+        "models": {"eyes": {"arch": "encoder", "options": {"head": head} if head else {}, "train": train}},
+    }
     monkeypatch.setattr(check_corpus, "LINEAR_VIDEOS", 8)
     said = list(problems(corpus(train=8, val=3, rare="1-a"), settings))
     assert [line.partition("models.eyes.options.")[2] for line in said] == ["head=attentive`."] * (head == "linear")

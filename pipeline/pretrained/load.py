@@ -115,7 +115,11 @@ def plan(model: nn.Module, candidate: Candidate, classes: Sequence[str] = ()) ->
             f"{candidate.where} is an image network ({candidate.source}), and SlowFast cannot start from one: its fast "
             f"path has no 2D counterpart. Start it from a checkpoint of SlowFast, or take the model slow."
         )
-    match, problems = _match(target, translation, names, class_rows.strangers(theirs, classes))
+    if class_rows.strangers(theirs, classes):
+        replaced: str | None = "no class of the file is one of the model's"
+    else:
+        replaced = _replacement(target, translation, isinstance(model, Frozen))
+    match, problems = _match(target, translation, names, replaced)
     advice = _advice(model, target, translation)
     if problems or translation.needs.keys() & advice.keys():
         raise UserError(_misfit(candidate, infer_config.options(target), advice, problems))
@@ -166,7 +170,7 @@ def _library(origin: Any, where: str) -> str:
 
 
 def _match(
-    target: Mapping[str, Tensor], translation: Translation, names: Mapping[str, str | None], strangers: bool
+    target: Mapping[str, Tensor], translation: Translation, names: Mapping[str, str | None], replaced: str | None
 ) -> tuple[Match, dict[str, tuple[str, ...]]]:
     """Match of every tensor, and the problems found: kind of problem -> entries."""
     tensors, kept = dict(translation.tensors), {}
@@ -176,8 +180,8 @@ def _match(
     if fresh := tuple(n for n, origin in places.items() if origin not in tensors and n.startswith(translation.fresh)):
         kept["the file has no such layer"] = fresh
         places = {name: origin for name, origin in places.items() if name not in fresh}
-    if reason := "no class of the file is one of the model's" if strangers else _replacement(target, translation):
-        kept[reason] = tuple(filter(infer_config.is_classifier, places))
+    if replaced:
+        kept[replaced] = tuple(filter(infer_config.is_classifier, places))
         places = {name: origin for name, origin in places.items() if not infer_config.is_classifier(name)}
         tensors = {name: tensor for name, tensor in tensors.items() if not infer_config.is_classifier(name)}
     if uncounted := tuple(n for n, origin in places.items() if n.endswith(COUNTER) and origin not in tensors):
@@ -228,7 +232,7 @@ def _adapted(tensor: Tensor, wanted: tuple[int, ...], image: bool) -> tuple[Tens
     return tensor, ""
 
 
-def _replacement(target: Mapping[str, Tensor], translation: Translation) -> str | None:
+def _replacement(target: Mapping[str, Tensor], translation: Translation, frozen: bool) -> str | None:
     """Reason why the classifier stays at its start; None if it is loaded."""
     sides = translation.tensors, target
     theirs, ours = ({name: side[name].shape for name in side if infer_config.is_classifier(name)} for side in sides)
@@ -237,7 +241,7 @@ def _replacement(target: Mapping[str, Tensor], translation: Translation) -> str 
         return f"the file has {counts[0]} classes, the model {counts[1]}"
     if translation.image and not theirs:
         return "the file has no classifier"
-    if translation.image and None not in counts and not ours.keys() & theirs.keys():
+    if translation.image and None not in counts and (frozen or not ours.keys() & theirs.keys()):
         return "the image network's classifier is another layer"
     return None
 

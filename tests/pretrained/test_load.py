@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pipeline.core import registry
 from pipeline.core.errors import UserError
 from pipeline.layers.normalize import InputSpec
-from pipeline.models import fast, r2plus1d, r3d, s3d, slow, slowfast, swin3d, tin, trn, tsm, tsn
+from pipeline.models import encoder, fast, r2plus1d, r3d, s3d, slow, slowfast, swin3d, tin, trn, tsm, tsn
 from pipeline.pretrained import infer_config, weight_file
 from pipeline.pretrained.load import load_pretrained
 from pipeline.runtime.checkpoint import Checkpoint
@@ -255,6 +255,18 @@ def test_a_file_of_another_architecture_is_told_so_and_nothing_of_its_options(tm
     assert [line for line in str(told.value).splitlines() if line.startswith("  Set ")] == [
         "  Set arch: tin (the model has tsn)."
     ]
+
+
+@pytest.mark.parametrize("head", ["linear", "attentive"])
+def test_a_frozen_network_takes_no_classifier_of_an_image_network_of_as_many_classes(head: str, tmp_path: Path):
+    """As with the 1,000 of ImageNet, whose classifier reads other numbers than a head on features does."""
+    model = encoder.build(7, **checks.TINY_VIT | {"head": head, "width": 64})
+    start = state_of(model)
+    weights = fill(timm.create_model("test_vit", num_classes=7)).state_dict()
+    report = load_pretrained(model, saved(weights, tmp_path))
+    assert "at start    the classifier: " in str(report)
+    assert all(torch.equal(model.state_dict()[name], start[name]) for name in start if name.startswith("classifier."))
+    assert torch.equal(model.state_dict()["backbone.norm.weight"], weights["norm.weight"])
 
 
 def test_slowfast_cannot_start_from_an_image_network(tmp_path: Path):
