@@ -7,6 +7,7 @@ import torch
 from timm.optim import create_optimizer_v2
 from torch import Tensor
 
+from pipeline.core.errors import UserError
 from pipeline.core.progress_bar import progress_bar
 from pipeline.core.task import Task
 from pipeline.layers.frozen import Frozen
@@ -38,7 +39,11 @@ class Attentive:
         self.start = {name: each.detach().clone() for name, each in self.head.items()}
 
     def held_out(self, rows: np.ndarray, fold: np.ndarray) -> Iterator[tuple[dict[str, float], Tensor]]:
-        """Each pair of settings, and the logits (R, C) of the R rows by heads that were trained without their fold."""
+        """Each pair of settings, and the logits (R, C) of the R rows by heads that were trained without their fold.
+
+        Raises:
+            UserError: a learning rate is so high that scores are not finite.
+        """
         pairs = [(rate, decay) for rate in self.config.rates for decay in self.config.decays]
         folds = range(int(fold.max()) + 1)
         with progress_bar(total=len(pairs) * len(folds), desc="attentive heads", unit="head") as bar:
@@ -48,6 +53,11 @@ class Attentive:
                     self._train(rows[fold != number], rate, decay)
                     logits[fold == number] = self._read(self.features[rows[fold == number]])
                     bar.update()
+                if not logits.isfinite().all():
+                    raise UserError(
+                        f"An attentive head came to scores that are not finite with the learning rate {rate:g}. Take "
+                        "lower ones: train.attentive.rates."
+                    )
                 yield {"decay": decay, "rate": rate}, logits.double()
 
     def fit(self, chosen: Mapping[str, float]) -> None:

@@ -164,7 +164,7 @@ def test_a_head_that_is_named_is_not_compared_with_the_other(done):
     for head in ("linear", "attentive"):
         named = replace(config, options={**OPTIONS, "head": head})
         assert with_each_head(named, 24) == [named]
-    assert [each.options["head"] for each in with_each_head(config, 24)] == ["linear", "attentive"]
+    assert [each.options["head"] for each in with_each_head(config, 24)] == ["attentive", "linear"]
 
 
 def test_a_size_that_is_not_that_of_the_clips_is_refused(done):
@@ -211,6 +211,12 @@ def test_the_settings_are_chosen_by_heads_that_have_not_seen_the_videos(noise):
     assert metrics.top_k(1, logits.numpy(), noise.targets.numpy()) < 75
     noise.fit({"rate": 0.003, "decay": 0.0})
     assert metrics.top_k(1, noise.scores(noise.features.numpy()), noise.targets.numpy()) > 95, "it can learn by heart"
+
+
+def test_a_rate_that_ends_in_no_number_is_named(noise):
+    noise.config = replace(noise.config, rates=(0.003, 1e30))
+    with pytest.raises(UserError, match=r"not finite with the learning rate 1e\+30.*train\.attentive\.rates"):
+        list(noise.held_out(np.arange(48), np.arange(48) // 2 % 4))
 
 
 def test_every_training_begins_anew(noise):
