@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pipeline.class_stats import ClassStatistics
 from pipeline.clips.views import PROTOCOLS
@@ -186,7 +187,9 @@ def _from_table(path: Path, id_column: str, broken: Collection[str]) -> Scores:
         raise UserError(f"{path} does not exist.")
     try:
         if path.suffix == ".parquet":
-            table = pd.read_parquet(path)
+            read = pq.read_table(path)
+            read.validate(full=True)  # its texts, too, which pandas decodes when they are used
+            table = read.to_pandas()
             table.index = pd.RangeIndex(1, len(table) + 1)
         elif path.suffix == ".csv":
             table = _read_csv(path, id_column)

@@ -57,6 +57,14 @@ def read(data, split) -> PredictionTable:
     return PredictionTable.read(data / "predictions/theirs" / f"{split}.parquet")
 
 
+def test_an_id_in_a_parquet_file_that_is_no_text_is_refused(tmp_path):
+    path = tmp_path / "scores.parquet"
+    pd.DataFrame({"video": ["clip_a"], "x": [0.5]}).to_parquet(path)
+    path.write_bytes(path.read_bytes().replace(b"clip_a", b"clip_\x80"))
+    with pytest.raises(UserError, match=r"scores\.parquet cannot be read \(.*UTF8"):
+        import_scores.read_scores([path], "video", [], None, set())
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_table_becomes_prediction_files(data, tmp_path, capsys, kind):
     table = frame().iloc[::-1]  # rows may come in any order
